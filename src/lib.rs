@@ -1,1 +1,18 @@
+//! modelhub: a caching proxy of the Hugging Face Hub, and a local model hub.
+//!
+//! The floors of the house; an arrow (`use`) only ever points down (tests/it/layers.rs checks):
+//!
+//! ```text
+//! L4  app · cli                     wiring: open adapters, build the hub, run roles, stop
+//! L3  api                           edges: HTTP in
+//! L2  hub                           use cases: resolve, fetch, list, access
+//! L1  db · blob · upstream          adapters: SQL, bytes, the other hub
+//! L0  domain                        types and rules; no I/O, no async
+//!     config · metrics · telemetry · shutdown   leaves
+//! ```
+//!
+//! Where to look first: `api` (every route) → `hub::resolve` (what a request means) →
+//! `hub::flight` (how a blob arrives) → `blob::local` (how it is kept).
 
+pub mod config;
+pub mod domain;

@@ -1,0 +1,39 @@
+//! Types and rules of the field. No I/O, no async, no clock of its own.
+//!
+//! Text from the wire is parsed here, once, into types that cannot be wrong; everything
+//! above passes those types on. A parse error says what was wrong and what would be right.
+
+pub mod artifact;
+pub mod clock;
+pub mod digest;
+pub mod path;
+pub mod principal;
+pub mod range;
+pub mod repo;
+pub mod revision;
+
+pub use artifact::{Artifact, Entry, Visibility};
+pub use clock::{Clock, Millis};
+pub use digest::{ContentId, Digest, GitOid};
+pub use path::RepoPath;
+pub use principal::Principal;
+pub use range::ByteRange;
+pub use repo::{RepoId, RepoKey, RepoKind};
+pub use revision::{CommitId, Revision};
+
+/// Why a text from outside is not one of our types. The text names the rule that it broke.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} `{shown}` is not valid: {rule}")]
+pub struct ParseError {
+    what: &'static str,
+    shown: String,
+    rule: &'static str,
+}
+
+impl ParseError {
+    pub(crate) fn new(what: &'static str, input: &str, rule: &'static str) -> Self {
+        // Shown text is cut and made printable: it ends up in headers and logs.
+        let shown = input.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        Self { what, shown, rule }
+    }
+}
