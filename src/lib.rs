@@ -14,5 +14,6 @@
 //! Where to look first: `api` (every route) → `hub::resolve` (what a request means) →
 //! `hub::flight` (how a blob arrives) → `blob::local` (how it is kept).
 
+pub mod blob;
 pub mod config;
 pub mod domain;

@@ -1,0 +1,63 @@
+//! Both names of a content in one pass.
+
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::{ContentId, Digest, GitOid};
+
+/// Hashes a file of known size. The sha256 names the blob in the store; the git blob id is
+/// computed as well when that is what upstream promised, or when the file is small.
+pub struct ContentHasher {
+    expected: ContentId,
+    sha256: Sha256,
+    sha1: Option<Sha1>,
+}
+
+impl ContentHasher {
+    pub fn new(expected: ContentId, size: u64) -> Self {
+        let sha1 = (!expected.is_lfs()).then(|| {
+            let mut sha1 = Sha1::new();
+            // git hashes a header before the content (git-hash-object).
+            sha1.update(format!("blob {size}\0"));
+            sha1
+        });
+        Self { expected, sha256: Sha256::new(), sha1 }
+    }
+
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        if let Some(sha1) = &mut self.sha1 {
+            sha1.update(bytes);
+        }
+    }
+
+    /// The sha256 if the content is what was expected; `Err` holds what it is instead.
+    pub fn finish(self) -> Result<Digest, ContentId> {
+        let digest = Digest::from_bytes(self.sha256.finalize().into());
+        let actual = match self.sha1 {
+            Some(sha1) => ContentId::Git(GitOid::from_bytes(sha1.finalize().into())),
+            None => ContentId::Sha256(digest),
+        };
+        if actual == self.expected { Ok(digest) } else { Err(actual) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn git_ids_are_those_of_git_hash_object() {
+        // printf 'hello\n' | git hash-object --stdin
+        let oid = GitOid::parse("ce013625030ba8dba906f756967f9e9ca394464a").unwrap();
+        let mut hasher = ContentHasher::new(ContentId::Git(oid), 6);
+        hasher.update(b"hello\n");
+        // printf 'hello\n' | sha256sum
+        let sha256 = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+        assert_eq!(hasher.finish().map(Digest::to_hex), Ok(sha256.to_owned()));
+
+        let mut wrong = ContentHasher::new(ContentId::Git(oid), 6);
+        wrong.update(b"hellO\n");
+        assert!(wrong.finish().is_err());
+    }
+}

@@ -1,0 +1,214 @@
+//! The store on the local disk.
+//!
+//! ```text
+//! VERSION                     layout of this directory
+//! LOCK                        held while a process has the store open
+//! blobs/sha256/ab/<64 hex>    complete, verified, immutable; never truncated, only unlinked
+//! partial/<hex>.part, .map    arriving blobs (see partial.rs)
+//! quarantine/<hex>.<time>     bodies that were not what they should be
+//! ```
+//!
+//! A blob appears in one way only: sync the file → rename it → sync its directory. A sync
+//! that fails means that the bytes are lost (the kernel drops the dirty pages), so the
+//! partial is removed and never synced again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{Error, Partial, Result};
+use crate::domain::{ContentId, Digest};
+
+const FORMAT: &str = "1";
+
+/// See the module's text. All methods block; call them on a blocking thread.
+pub struct LocalStore {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl LocalStore {
+    /// Opens or creates the store. Fails if another process has it open, or if it was written
+    /// by a newer layout.
+    pub fn open(root: &Path) -> Result<Self> {
+        let blobs = root.join("blobs/sha256");
+        make_dir(root)?;
+        let lock = open_lock(&root.join("LOCK"))?;
+        check_version(&root.join("VERSION"))?;
+        for dir in [&blobs, &root.join("partial"), &root.join("quarantine")] {
+            make_dir(dir)?;
+        }
+        // All shards exist before the first blob: publishing never has to sync a new directory.
+        for shard in 0..=255u8 {
+            make_dir(&blobs.join(format!("{shard:02x}")))?;
+        }
+        for dir in [&blobs, &root.join("blobs"), root] {
+            sync_dir(dir)?;
+        }
+        Ok(Self { root: root.to_owned(), _lock: lock })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn blob_path(&self, digest: Digest) -> PathBuf {
+        let hex = digest.to_hex();
+        self.root.join("blobs/sha256").join(&hex[..2]).join(hex)
+    }
+
+    /// Opens a blob for reading. `None` if it is not there, or has another size than the
+    /// database says (then it is no blob, whatever its name).
+    pub fn open_blob(&self, digest: Digest, size: u64) -> Result<Option<File>> {
+        let path = self.blob_path(digest);
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        match OpenOptions::new().read(true).custom_flags(flags).open(&path) {
+            Ok(file) => {
+                let metadata = file.metadata().map_err(Error::io("cannot read", &path))?;
+                Ok((metadata.is_file() && metadata.len() == size).then_some(file))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("cannot open", &path)(error)),
+        }
+    }
+
+    /// The partial of `content`, resumed if an earlier process left one.
+    pub fn partial(&self, content: ContentId, size: u64, segment_size: u64) -> Result<Partial> {
+        Partial::open(&self.root.join("partial"), content, size, segment_size)
+    }
+
+    /// Makes a complete and verified partial a blob. After this returns the blob survives a
+    /// power cut. A blob of this digest that is there already is kept.
+    pub fn publish(&self, partial: &Partial, digest: Digest) -> Result<()> {
+        let path = self.blob_path(digest);
+        if let Err(error) = partial.file().sync_data() {
+            self.discard(partial);
+            return Err(Error::io("cannot sync", partial.path())(error));
+        }
+        if self.open_blob(digest, partial.size())?.is_none() {
+            std::fs::rename(partial.path(), &path).map_err(Error::io("cannot publish", &path))?;
+        }
+        let shard = path.parent().unwrap_or(&self.root);
+        sync_dir(shard)?;
+        self.discard(partial);
+        Ok(())
+    }
+
+    /// Removes a partial and its journal; readers that have it open go on.
+    pub fn discard(&self, partial: &Partial) {
+        for path in [partial.path().to_owned(), partial.path().with_extension("map")] {
+            if let Err(error) = std::fs::remove_file(&path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(path = %path.display(), %error, "could not remove a partial file");
+            }
+        }
+    }
+
+    /// Sets a wrong body aside for people to look at; its journal is removed, so that no
+    /// later flight takes it up.
+    pub fn quarantine(&self, partial: &Partial, now_ms: i64) -> Result<()> {
+        let name = format!("{}.{now_ms}", partial.content().to_hex());
+        let path = self.root.join("quarantine").join(name);
+        std::fs::rename(partial.path(), &path).map_err(Error::io("cannot set aside", &path))?;
+        self.discard(partial);
+        Ok(())
+    }
+
+    /// Free bytes on the store's filesystem, for this user.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.root)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Whether a file can be written now: what readiness means for a store.
+    pub fn check_writable(&self) -> Result<()> {
+        let path = self.root.join("partial/.probe");
+        File::create(&path).map_err(Error::io("cannot write", &path))?;
+        std::fs::remove_file(&path).map_err(Error::io("cannot remove", &path))
+    }
+}
+
+fn make_dir(path: &Path) -> Result<()> {
+    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(Error::io("cannot create", path)(error)),
+    }
+}
+
+fn sync_dir(path: &Path) -> Result<()> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(Error::io("cannot sync", path))
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(Error::io("cannot open", path))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked { path: path.parent().unwrap_or(path).to_owned() }),
+        Err(error) => Err(Error::io("cannot lock", path)(error.into())),
+    }
+}
+
+fn check_version(path: &Path) -> Result<()> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if text.trim() == FORMAT => Ok(()),
+        Ok(text) => {
+            let found = text.trim().chars().take(20).collect();
+            Err(Error::Format { path: path.to_owned(), found, known: FORMAT })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut file = File::create(path).map_err(Error::io("cannot create", path))?;
+            file.write_all(format!("{FORMAT}\n").as_bytes()).map_err(Error::io("cannot write", path))?;
+            file.sync_all().map_err(Error::io("cannot sync", path))
+        }
+        Err(error) => Err(Error::io("cannot read", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time_and_no_foreign_format() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path()).unwrap();
+        assert!(matches!(LocalStore::open(dir.path()), Err(Error::Locked { .. })));
+        drop(store);
+        File::create(dir.path().join("VERSION")).unwrap().write_all(b"2\n").unwrap();
+        let error = LocalStore::open(dir.path()).err().unwrap().to_string();
+        assert!(error.contains("store format 2") && error.contains("knows 1"), "{error}");
+    }
+
+    #[test]
+    fn a_published_blob_is_found_by_its_digest_and_size_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path()).unwrap();
+        let digest = Digest::from_bytes([1; 32]);
+        let partial = Arc::new(store.partial(ContentId::Sha256(digest), 3, 1000).unwrap());
+        partial.claim(&[], true, 1).unwrap().write(&[Bytes::from_static(b"abc")]).unwrap();
+        assert!(store.open_blob(digest, 3).unwrap().is_none());
+        store.publish(&partial, digest).unwrap();
+        assert!(store.open_blob(digest, 3).unwrap().is_some());
+        assert!(store.open_blob(digest, 4).unwrap().is_none());
+        assert_eq!(std::fs::read_dir(dir.path().join("partial")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_empty_file_needs_no_segment() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(dir.path()).unwrap();
+        let digest = Digest::from_bytes([2; 32]);
+        let partial = store.partial(ContentId::Sha256(digest), 0, 1000).unwrap();
+        assert!(partial.is_complete());
+        store.publish(&partial, digest).unwrap();
+        assert!(store.open_blob(digest, 0).unwrap().is_some());
+    }
+}

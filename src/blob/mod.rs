@@ -1,0 +1,16 @@
+//! Bytes: the content-addressed store on the local disk, and blobs that are still arriving.
+//!
+//! A name in the store is a promise about its content: a file appears under
+//! `blobs/sha256/` only complete, hashed and synced (`LocalStore::publish`).
+
+mod error;
+mod hasher;
+mod local;
+mod partial;
+mod read;
+
+pub use error::{Error, Result};
+pub use hasher::ContentHasher;
+pub use local::LocalStore;
+pub use partial::{Claim, Partial};
+pub use read::read_at;

@@ -1,0 +1,405 @@
+//! A blob that is still arriving: a file of the final size, a durable map of the segments
+//! that are present, and a way to wait for more.
+//!
+//! The map is a journal next to the file: a header that names the content, then one record
+//! (segment number, CRC-32) for each finished segment, appended after its bytes were written.
+//! After kill -9 the page cache keeps both, so finished segments are not fetched again; after
+//! a power cut a segment whose bytes were lost fails its CRC and is fetched again. Either way
+//! nothing depends on the journal being right: the digest decides at the end.
+//!
+//! Whoever fetches takes a `Claim` on a run of missing segments and writes through it; a
+//! dropped claim gives back what it did not finish.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::{Error, Result};
+use crate::domain::ContentId;
+
+const MAGIC: &[u8; 8] = b"mhpart01";
+const HEADER: usize = 8 + 8 + 8;
+const RECORD: usize = 8;
+
+/// See the module's text. All methods that touch the disk block.
+pub struct Partial {
+    content: ContentId,
+    size: u64,
+    segment_size: u64,
+    file: Arc<File>,
+    path: PathBuf,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+struct State {
+    journal: File,
+    segments: Vec<Segment>,
+    missing: usize,
+    /// No segment before this one is missing or claimed.
+    first_incomplete: usize,
+}
+
+#[derive(Clone)]
+struct Segment {
+    status: Status,
+    /// Bytes written from the segment's start. A failed attempt is continued, not repeated.
+    written: u64,
+    crc: crc32fast::Hasher,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Missing,
+    Claimed,
+    Present,
+}
+
+impl Partial {
+    /// Opens the partial of `content`, with the segments that an earlier process finished, or
+    /// starts an empty one. Segments of the journal are read back and checked here.
+    pub(super) fn open(dir: &Path, content: ContentId, size: u64, segment_size: u64) -> Result<Self> {
+        let path = dir.join(format!("{}.part", content.to_hex()));
+        let journal_path = path.with_extension("map");
+        let open = |path: &Path| {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+            options.open(path).map_err(Error::io("cannot open", path))
+        };
+        let file = Arc::new(open(&path)?);
+        let mut journal = open(&journal_path)?;
+
+        let mut header = Vec::with_capacity(HEADER);
+        header.extend_from_slice(MAGIC);
+        header.extend_from_slice(&size.to_le_bytes());
+        header.extend_from_slice(&segment_size.to_le_bytes());
+
+        let count = usize::try_from(size.div_ceil(segment_size)).unwrap_or(usize::MAX);
+        let fresh = Segment { status: Status::Missing, written: 0, crc: crc32fast::Hasher::new() };
+        let mut segments = vec![fresh; count];
+
+        let mut text = Vec::new();
+        // One record a segment, twice as many if some were journaled again: never large.
+        let limit = (HEADER + 2 * RECORD * count) as u64;
+        (&journal).take(limit).read_to_end(&mut text).map_err(Error::io("cannot read", &journal_path))?;
+        let length = file.metadata().map_err(Error::io("cannot read", &path))?.len();
+        let mut missing = count;
+        if text.starts_with(&header) && length == size {
+            let (records, _torn) = text[HEADER..].as_chunks::<RECORD>();
+            for record in records {
+                let [a, b, c, d, crc @ ..] = *record;
+                let index = u32::from_le_bytes([a, b, c, d]) as usize;
+                let Some(segment) = segments.get_mut(index).filter(|s| s.status == Status::Missing) else { continue };
+                let range = segment_range(index, segment_size, size);
+                if crc_of(&file, range.clone()).is_ok_and(|found| found == u32::from_le_bytes(crc)) {
+                    segment.status = Status::Present;
+                    segment.written = range.end - range.start;
+                    missing -= 1;
+                }
+            }
+        } else {
+            // Another size or an older layout: nothing of it can be trusted.
+            file.set_len(0).map_err(Error::io("cannot empty", &path))?;
+            file.set_len(size).map_err(Error::io("cannot size", &path))?;
+            journal.set_len(0).map_err(Error::io("cannot empty", &journal_path))?;
+            journal.write_all_at(&header, 0).map_err(Error::io("cannot write", &journal_path))?;
+            text = header;
+        }
+        // Appending goes on after the last whole record.
+        let end = HEADER + (text.len() - HEADER) / RECORD * RECORD;
+        io::Seek::seek(&mut journal, io::SeekFrom::Start(end as u64))
+            .map_err(Error::io("cannot seek", &journal_path))?;
+
+        let mut state = State { journal, segments, missing, first_incomplete: 0 };
+        state.advance_prefix();
+        Ok(Self { content, size, segment_size, file, path, state: Mutex::new(state), changed: Notify::new() })
+    }
+
+    pub fn content(&self) -> ContentId {
+        self.content
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The file that arrives. It stays the same file when it is published: open readers go on.
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the disk space of the whole file now, so that a full disk shows at the start.
+    pub fn reserve(&self) -> Result<()> {
+        use rustix::fs::FallocateFlags;
+        match rustix::fs::fallocate(&*self.file, FallocateFlags::empty(), 0, self.size.max(1)) {
+            Ok(()) => {}
+            // Filesystems without fallocate find out while writing.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => return Ok(()),
+            Err(error) => return Err(Error::io("cannot reserve", &self.path)(error.into())),
+        }
+        self.file.set_len(self.size).map_err(Error::io("cannot size", &self.path))
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.lock().missing == 0
+    }
+
+    /// Bytes that are present or were written by an attempt that goes on.
+    pub fn present_bytes(&self) -> u64 {
+        self.lock().segments.iter().map(|segment| segment.written).sum()
+    }
+
+    /// How many bytes can be read at `offset` without waiting (looks at most `limit` ahead).
+    pub fn available(&self, offset: u64, limit: u64) -> u64 {
+        let state = self.lock();
+        let end = offset.saturating_add(limit).min(self.size);
+        let mut position = offset;
+        while position < end {
+            let index = (position / self.segment_size) as usize;
+            let segment = &state.segments[index];
+            let start = index as u64 * self.segment_size;
+            position = position.max(start + segment.written);
+            if segment.status != Status::Present {
+                break;
+            }
+        }
+        position.min(end).saturating_sub(offset)
+    }
+
+    /// Resolves at the next change. Make the future (and `enable` it) before looking, so that
+    /// no change is lost between looking and waiting.
+    pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Wakes everyone who waits for a change, e.g. because the flight failed.
+    pub fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Takes up to `count` neighbouring missing segments: the first that `wanted` asks for
+    /// (ranges in order of urgency), else, if `all`, the first missing one.
+    pub fn claim(self: &Arc<Self>, wanted: &[Range<u64>], all: bool, count: usize) -> Option<Claim> {
+        let mut state = self.lock();
+        let missing = |state: &State, index: usize| state.segments[index].status == Status::Missing;
+        let mut first = None;
+        for range in wanted {
+            let from = (range.start / self.segment_size) as usize;
+            let to = range.end.div_ceil(self.segment_size) as usize;
+            first = (from.max(state.first_incomplete)..to.min(state.segments.len())).find(|i| missing(&state, *i));
+            if first.is_some() {
+                break;
+            }
+        }
+        if first.is_none() && all {
+            first = (state.first_incomplete..state.segments.len()).find(|i| missing(&state, *i));
+        }
+        let first = first?;
+        // Without `all`, a run must not reach past what somebody asked for.
+        let is_wanted = |index: usize| {
+            let range = segment_range(index, self.segment_size, self.size);
+            all || wanted.iter().any(|w| w.start < range.end && range.start < w.end)
+        };
+        let mut end = first + 1;
+        while end < state.segments.len() && end - first < count && missing(&state, end) && is_wanted(end) {
+            end += 1;
+        }
+        for segment in &mut state.segments[first..end] {
+            segment.status = Status::Claimed;
+        }
+        drop(state);
+        Some(Claim { partial: Arc::clone(self), segments: first..end })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while holding the lock leaves counters that the digest check still guards.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn segment(&self, index: usize) -> Range<u64> {
+        segment_range(index, self.segment_size, self.size)
+    }
+}
+
+impl State {
+    fn advance_prefix(&mut self) {
+        while self.segments.get(self.first_incomplete).is_some_and(|s| s.status == Status::Present) {
+            self.first_incomplete += 1;
+        }
+    }
+}
+
+fn segment_range(index: usize, segment_size: u64, size: u64) -> Range<u64> {
+    let start = index as u64 * segment_size;
+    start..(start + segment_size).min(size)
+}
+
+fn crc_of(file: &File, range: Range<u64>) -> io::Result<u32> {
+    let mut crc = crc32fast::Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut position = range.start;
+    while position < range.end {
+        let len = buffer.len().min((range.end - position) as usize);
+        file.read_exact_at(&mut buffer[..len], position)?;
+        crc.update(&buffer[..len]);
+        position += len as u64;
+    }
+    Ok(crc.finalize())
+}
+
+/// The right, and the duty, to fetch a run of segments.
+pub struct Claim {
+    partial: Arc<Partial>,
+    segments: Range<usize>,
+}
+
+impl Claim {
+    /// The bytes that are still to be fetched; empty when the claim is fulfilled.
+    pub fn remaining(&self) -> Range<u64> {
+        let end = self.partial.segment(self.segments.end.max(1) - 1).end;
+        if self.segments.is_empty() {
+            return end..end;
+        }
+        let state = self.partial.lock();
+        let first = &state.segments[self.segments.start];
+        self.partial.segment(self.segments.start).start + first.written..end
+    }
+
+    /// Writes the next bytes of `remaining`; what reaches past its end is left out. Blocks.
+    pub fn write(&mut self, chunks: &[Bytes]) -> Result<()> {
+        for chunk in chunks {
+            let mut chunk: &[u8] = chunk;
+            while !chunk.is_empty() && !self.segments.is_empty() {
+                let taken = self.write_some(chunk)?;
+                chunk = &chunk[taken..];
+            }
+        }
+        self.partial.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Writes up to the end of the current segment, and journals it when that is reached.
+    fn write_some(&mut self, bytes: &[u8]) -> Result<usize> {
+        let partial = &*self.partial;
+        let index = self.segments.start;
+        let range = partial.segment(index);
+        let written = partial.lock().segments[index].written;
+        let taken = bytes.len().min((range.end - range.start - written) as usize);
+        partial
+            .file
+            .write_all_at(&bytes[..taken], range.start + written)
+            .map_err(Error::io("cannot write", &partial.path))?;
+
+        let mut state = partial.lock();
+        let segment = &mut state.segments[index];
+        segment.crc.update(&bytes[..taken]);
+        segment.written += taken as u64;
+        if range.start + segment.written < range.end {
+            return Ok(taken);
+        }
+        segment.status = Status::Present;
+        let mut record = [0; RECORD];
+        record[..4].copy_from_slice(&(index as u32).to_le_bytes());
+        record[4..].copy_from_slice(&std::mem::take(&mut segment.crc).finalize().to_le_bytes());
+        state.missing -= 1;
+        state.advance_prefix();
+        self.segments.start += 1;
+        // The bytes are in the file; a journal that cannot be written costs a resume, no more.
+        if let Err(error) = state.journal.write_all(&record) {
+            tracing::warn!(path = %partial.path.display(), %error, "could not journal a segment");
+        }
+        Ok(taken)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut state = self.partial.lock();
+        for segment in &mut state.segments[self.segments.clone()] {
+            segment.status = Status::Missing;
+        }
+        drop(state);
+        self.partial.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Digest;
+
+    fn open(dir: &Path, size: u64) -> Arc<Partial> {
+        let content = ContentId::Sha256(Digest::from_bytes([7; 32]));
+        Arc::new(Partial::open(dir, content, size, 1000).unwrap())
+    }
+
+    fn fill(partial: &Arc<Partial>, wanted: Range<u64>) -> Range<u64> {
+        let mut claim = partial.claim(&[wanted], false, 1).unwrap();
+        let range = claim.remaining();
+        let bytes: Vec<u8> = range.clone().map(|i| (i % 251) as u8).collect();
+        claim.write(&[Bytes::from(bytes)]).unwrap();
+        assert!(claim.remaining().is_empty());
+        range
+    }
+
+    #[test]
+    fn demanded_segments_come_first_then_the_rest_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let partial = open(dir.path(), 4500);
+        assert_eq!(fill(&partial, 3100..3200), 3000..4000);
+        assert_eq!(partial.available(3100, 10_000), 900);
+        assert_eq!(partial.available(0, 10_000), 0);
+        let rest = partial.claim(&[], true, 2).unwrap();
+        assert_eq!(rest.remaining(), 0..2000);
+        let next = partial.claim(&[], true, 9).unwrap();
+        assert_eq!(next.remaining(), 2000..3000);
+        assert_eq!(partial.claim(&[], true, 9).unwrap().remaining(), 4000..4500);
+        drop(rest);
+        assert_eq!(partial.claim(&[], true, 1).unwrap().remaining(), 0..1000);
+    }
+
+    #[test]
+    fn finished_segments_survive_and_damaged_ones_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let partial = open(dir.path(), 4500);
+        fill(&partial, 0..1);
+        fill(&partial, 1000..1001);
+        fill(&partial, 4000..4001);
+        let mut half = partial.claim(&[], true, 1).unwrap();
+        half.write(&[Bytes::from(vec![1; 10])]).unwrap();
+        drop((half, partial));
+
+        let again = open(dir.path(), 4500);
+        assert_eq!(again.present_bytes(), 2500);
+        again.file().write_all_at(&[255], 1500).unwrap();
+        drop(again);
+
+        let third = open(dir.path(), 4500);
+        assert_eq!(third.present_bytes(), 1500);
+        assert_eq!(third.available(0, 10_000), 1000);
+        drop(third);
+        assert_eq!(open(dir.path(), 4600).present_bytes(), 0, "another size starts anew");
+    }
+
+    #[test]
+    fn a_broken_attempt_is_continued() {
+        let dir = tempfile::tempdir().unwrap();
+        let partial = open(dir.path(), 1500);
+        let mut claim = partial.claim(&[], true, 2).unwrap();
+        claim.write(&[Bytes::from(vec![9; 1200])]).unwrap();
+        drop(claim);
+        assert_eq!(partial.available(0, 10_000), 1200);
+        assert_eq!(partial.claim(&[], true, 2).unwrap().remaining(), 1200..1500);
+    }
+}
