@@ -16,4 +16,5 @@
 
 pub mod blob;
 pub mod config;
+pub mod db;
 pub mod domain;

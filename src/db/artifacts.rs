@@ -1,0 +1,153 @@
+//! The entries of commits.
+//!
+//! A tree of 100 000 files is as easy as one of ten: it is written page by page, each in one
+//! statement, and read page by page, each continued from the last path.
+
+use serde::Serialize;
+
+use super::sql::{Pick, args};
+use super::{Db, Error, Result};
+use crate::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, Millis, ParseError, RepoPath};
+
+/// Which entries of a commit are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct TreePage {
+    /// A folder, or the root if empty.
+    pub folder: String,
+    /// Everything below, instead of the folder's own entries only.
+    pub recursive: bool,
+    /// Only entries strictly after this path.
+    pub after: String,
+    pub limit: u64,
+}
+
+#[derive(Serialize)]
+struct NewEntry<'a> {
+    path: &'a str,
+    parent: &'a str,
+    entry: &'a str,
+    size: u64,
+    oid: Option<String>,
+    sha256: Option<String>,
+    xet: Option<&'a str>,
+}
+
+type EntryRow = (String, String, i64, Option<String>, Option<String>, Option<String>);
+
+impl Db {
+    /// Adds entries to a commit that `put_pin` has recorded. Known entries are updated.
+    pub async fn put_entries(&self, repo: &str, commit: &CommitId, entries: &[Entry]) -> Result<()> {
+        let sql = Pick {
+            sqlite: "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash)
+                select $1, $2, value->>'path', value->>'parent', value->>'entry', value->>'size', value->>'oid', value->>'sha256', value->>'xet'
+                from json_each($3) where true
+                on conflict (repo, commit_id, file_path) do update set entry = excluded.entry, size_bytes = excluded.size_bytes,
+                    oid = coalesce(excluded.oid, oid), sha256 = excluded.sha256, xet_hash = coalesce(excluded.xet_hash, xet_hash)",
+            postgres: "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash)
+                select $1, $2, value->>'path', value->>'parent', value->>'entry', (value->>'size')::bigint, value->>'oid', value->>'sha256', value->>'xet'
+                from jsonb_array_elements($3::text::jsonb)
+                on conflict (repo, commit_id, file_path) do update set entry = excluded.entry, size_bytes = excluded.size_bytes,
+                    oid = coalesce(excluded.oid, model_artifact.oid), sha256 = excluded.sha256,
+                    xet_hash = coalesce(excluded.xet_hash, model_artifact.xet_hash)",
+        };
+        let rows: Vec<NewEntry<'_>> = entries.iter().map(new_entry).collect();
+        let json = serde_json::to_string(&rows).unwrap_or_else(|_| "[]".into());
+        self.execute(sql, args![repo, commit.as_str(), json]).await?;
+        Ok(())
+    }
+
+    /// From now on a path that has no entry is proven to be absent from this commit.
+    pub async fn complete_tree(&self, repo: &str, commit: &CommitId) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let sql = "update repo_commit set tree_complete = $3 where repo = $1 and commit_id = $2";
+        tx.execute(sql, args![repo, commit.as_str(), true]).await?;
+        tx.execute("delete from missing_path where repo = $1 and commit_id = $2", args![repo, commit.as_str()]).await?;
+        tx.commit().await
+    }
+
+    pub async fn tree_is_complete(&self, repo: &str, commit: &CommitId) -> Result<bool> {
+        let sql = "select tree_complete from repo_commit where repo = $1 and commit_id = $2";
+        let row: Option<(bool,)> = self.optional(sql, args![repo, commit.as_str()]).await?;
+        Ok(row.is_some_and(|(complete,)| complete))
+    }
+
+    pub async fn entry(&self, repo: &str, commit: &CommitId, path: &RepoPath) -> Result<Option<Entry>> {
+        const SQL: &str = "select file_path, entry, size_bytes, oid, sha256, xet_hash from model_artifact
+            where repo = $1 and commit_id = $2 and file_path = $3";
+        let row: Option<EntryRow> = self.optional(SQL, args![repo, commit.as_str(), path.as_str()]).await?;
+        row.map(entry_of).transpose()
+    }
+
+    /// One page of a commit's entries, ordered by path.
+    pub async fn tree_page(&self, repo: &str, commit: &CommitId, page: &TreePage) -> Result<Vec<Entry>> {
+        let commit = commit.as_str();
+        let rows: Vec<EntryRow> = if !page.recursive {
+            const SQL: &str = "select file_path, entry, size_bytes, oid, sha256, xet_hash from model_artifact
+                where repo = $1 and commit_id = $2 and parent = $3 and file_path > $4 order by file_path limit $5";
+            self.all(SQL, args![repo, commit, page.folder.as_str(), page.after.as_str(), page.limit]).await?
+        } else {
+            // `0` follows `/`: the range holds exactly the paths that begin with `folder/`.
+            const SQL: &str = "select file_path, entry, size_bytes, oid, sha256, xet_hash from model_artifact
+                where repo = $1 and commit_id = $2 and file_path > $3 and file_path < $4 order by file_path limit $5";
+            let (from, to) = match page.folder.as_str() {
+                "" => (String::new(), "\u{10ffff}".to_owned()),
+                folder => (format!("{folder}/"), format!("{folder}0")),
+            };
+            let from = if page.after.as_str() > from.as_str() { page.after.clone() } else { from };
+            self.all(SQL, args![repo, commit, from, to, page.limit]).await?
+        };
+        rows.into_iter().map(entry_of).collect()
+    }
+
+    pub async fn put_missing(&self, repo: &str, commit: &CommitId, path: &RepoPath, now: Millis) -> Result<()> {
+        let sql = "insert into missing_path (repo, commit_id, file_path, seen_at) values ($1, $2, $3, $4)
+            on conflict (repo, commit_id, file_path) do nothing";
+        self.execute(sql, args![repo, commit.as_str(), path.as_str(), now]).await?;
+        Ok(())
+    }
+
+    pub async fn is_missing(&self, repo: &str, commit: &CommitId, path: &RepoPath) -> Result<bool> {
+        let sql = "select seen_at from missing_path where repo = $1 and commit_id = $2 and file_path = $3";
+        let row: Option<(i64,)> = self.optional(sql, args![repo, commit.as_str(), path.as_str()]).await?;
+        Ok(row.is_some())
+    }
+}
+
+fn new_entry(entry: &Entry) -> NewEntry<'_> {
+    let path = entry.path().as_str();
+    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    match entry {
+        Entry::Directory { oid, .. } => {
+            NewEntry { path, parent, entry: "directory", size: 0, oid: Some(oid.to_hex()), sha256: None, xet: None }
+        }
+        Entry::File(artifact) => {
+            let (oid, sha256) = match artifact.content {
+                ContentId::Sha256(digest) => (artifact.oid.map(GitOid::to_hex), Some(digest.to_hex())),
+                ContentId::Git(oid) => (Some(oid.to_hex()), None),
+            };
+            let xet = artifact.xet_hash.as_deref();
+            NewEntry { path, parent, entry: "file", size: artifact.size, oid, sha256, xet }
+        }
+    }
+}
+
+fn entry_of((path, entry, size, oid, sha256, xet_hash): EntryRow) -> Result<Entry> {
+    let corrupt = |what| move |source: ParseError| Error::Corrupt { what, source };
+    let path = RepoPath::parse(&path).map_err(corrupt("path"))?;
+    let oid = oid.map(|oid| GitOid::parse(&oid)).transpose().map_err(corrupt("object id"))?;
+    let sha256 = sha256.map(|sha256| Digest::parse(&sha256)).transpose().map_err(corrupt("sha256"))?;
+    let content = match (sha256, oid) {
+        (Some(digest), _) => ContentId::Sha256(digest),
+        (None, Some(oid)) => ContentId::Git(oid),
+        (None, None) => {
+            let rule = "an entry has an object id or a sha256";
+            return Err(corrupt("artifact")(ParseError::new("artifact", path.as_str(), rule)));
+        }
+    };
+    if entry == "directory" {
+        let oid = oid.unwrap_or_else(|| GitOid::from_bytes([0; 20]));
+        return Ok(Entry::Directory { path, oid });
+    }
+    let size = u64::try_from(size).unwrap_or(0);
+    Ok(Entry::File(Artifact { path, size, content, oid, xet_hash }))
+}

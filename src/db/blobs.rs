@@ -1,0 +1,84 @@
+//! Blobs in the store. A row is written after the file is synced; without it there is no blob.
+
+use super::sql::args;
+use super::{Db, Error, Result};
+use crate::domain::{ContentId, Digest, GitOid, Millis};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobRow {
+    pub digest: Digest,
+    pub size: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreTotals {
+    pub blobs: u64,
+    pub bytes: u64,
+}
+
+impl Db {
+    /// The blob of a content. A git blob id finds it only together with its size.
+    pub async fn blob(&self, content: ContentId, size: u64) -> Result<Option<BlobRow>> {
+        let row: Option<(String, i64)> = match content {
+            ContentId::Sha256(digest) => {
+                let sql = "select sha256, size_bytes from blob where sha256 = $1 and size_bytes = $2";
+                self.optional(sql, args![digest.to_hex(), size]).await?
+            }
+            ContentId::Git(oid) => {
+                let sql = "select sha256, size_bytes from blob where git_oid = $1 and size_bytes = $2 limit 1";
+                self.optional(sql, args![oid.to_hex(), size]).await?
+            }
+        };
+        row.map(|(digest, size)| {
+            let digest = Digest::parse(&digest).map_err(|source| Error::Corrupt { what: "sha256", source })?;
+            Ok(BlobRow { digest, size: u64::try_from(size).unwrap_or(0) })
+        })
+        .transpose()
+    }
+
+    /// The commit point of publishing. A git id that was unknown so far is added.
+    pub async fn put_blob(&self, digest: Digest, git: Option<GitOid>, size: u64, now: Millis) -> Result<()> {
+        let sql = "insert into blob (sha256, git_oid, size_bytes, created_at, verified_at, last_used_at)
+            values ($1, $2, $3, $4, $4, $4)
+            on conflict (sha256) do update set git_oid = coalesce(excluded.git_oid, blob.git_oid), verified_at = excluded.verified_at";
+        self.execute(sql, args![digest.to_hex(), git.map(GitOid::to_hex), size, now]).await?;
+        Ok(())
+    }
+
+    /// Forgets a blob whose file is gone or wrong; it is fetched again on demand.
+    pub async fn delete_blob(&self, digest: Digest) -> Result<()> {
+        self.execute("delete from blob where sha256 = $1", args![digest.to_hex()]).await?;
+        Ok(())
+    }
+
+    /// Records uses in one transaction; called in batches, never per request.
+    pub async fn touch_blobs(&self, digests: &[Digest], now: Millis) -> Result<()> {
+        let mut tx = self.begin().await?;
+        for digest in digests {
+            let sql = "update blob set last_used_at = $2 where sha256 = $1 and last_used_at < $2";
+            tx.execute(sql, args![digest.to_hex(), now]).await?;
+        }
+        tx.commit().await
+    }
+
+    pub async fn store_totals(&self) -> Result<StoreTotals> {
+        let sql = "select count(*), cast(coalesce(sum(size_bytes), 0) as bigint) from blob";
+        let row: Option<(i64, i64)> = self.optional(sql, vec![]).await?;
+        let (blobs, bytes) = row.unwrap_or_default();
+        Ok(StoreTotals { blobs: blobs.max(0) as u64, bytes: bytes.max(0) as u64 })
+    }
+
+    pub async fn put_taint(&self, content: ContentId, until: Millis) -> Result<()> {
+        let sql = "insert into tainted_content (content, until_at) values ($1, $2)
+            on conflict (content) do update set until_at = excluded.until_at";
+        self.execute(sql, args![content.to_hex(), until]).await?;
+        Ok(())
+    }
+
+    /// Contents that are tainted now; expired ones are forgotten.
+    pub async fn taints(&self, now: Millis) -> Result<Vec<(ContentId, Millis)>> {
+        self.execute("delete from tainted_content where until_at <= $1", args![now]).await?;
+        let rows: Vec<(String, i64)> = self.all("select content, until_at from tainted_content", vec![]).await?;
+        Ok(rows.into_iter().filter_map(|(hex, until)| Some((ContentId::parse(&hex).ok()?, until))).collect())
+    }
+}

@@ -1,0 +1,57 @@
+//! Bringing the schema up to this program's version.
+//!
+//! A newer schema is refused before anything is changed, by name of both versions. An SQLite
+//! file that already holds data is copied aside before it is migrated.
+
+use sqlx::migrate::Migrator;
+
+use super::{Db, Error, Result};
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+pub(super) async fn run(db: &Db) -> Result<()> {
+    let migrator = match db {
+        Db::Sqlite { .. } => &SQLITE,
+        Db::Postgres(_) => &POSTGRES,
+    };
+    let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
+    let found = applied(db).await?;
+    match found {
+        Some(found) if found > known => return Err(Error::NewerSchema { found, known }),
+        Some(found) if found == known => {}
+        Some(found) => backup(db, found).await?,
+        None => {}
+    }
+    match db {
+        Db::Sqlite { write, .. } => migrator.run(write).await?,
+        Db::Postgres(pool) => migrator.run(pool).await?,
+    }
+    Ok(())
+}
+
+/// The newest migration that this database has seen; `None` for a new database.
+async fn applied(db: &Db) -> Result<Option<i64>> {
+    let exists = super::sql::Pick {
+        sqlite: "select 1 from sqlite_master where type = 'table' and name = '_sqlx_migrations'",
+        postgres: "select 1::bigint from pg_tables where schemaname = current_schema() and tablename = '_sqlx_migrations'",
+    };
+    if db.optional::<(i64,)>(exists, vec![]).await?.is_none() {
+        return Ok(None);
+    }
+    let row: Option<(Option<i64>,)> = db.optional("select max(version) from _sqlx_migrations", vec![]).await?;
+    Ok(row.and_then(|(version,)| version))
+}
+
+/// Copies an SQLite database to `<file>.schema-<version>` next to it. PostgreSQL has its own tools.
+async fn backup(db: &Db, found: i64) -> Result<()> {
+    let Db::Sqlite { write, .. } = db else { return Ok(()) };
+    let file = write.connect_options().get_filename().to_owned();
+    let copy = file.with_extension(format!("schema-{found}.db"));
+    if copy.exists() {
+        std::fs::remove_file(&copy).map_err(Error::Backup)?;
+    }
+    tracing::info!(copy = %copy.display(), "copying the database before its schema is changed");
+    db.execute("vacuum into $1", super::sql::args![copy.display().to_string()]).await?;
+    Ok(())
+}

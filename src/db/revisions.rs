@@ -1,0 +1,61 @@
+//! Which commit a name meant when, and what is known of a commit as a whole.
+
+use super::sql::args;
+use super::{Db, Error, Result};
+use crate::domain::{CommitId, Millis};
+
+/// A name and the commit that it meant at `checked_at`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    pub name: String,
+    pub commit: CommitId,
+    pub checked_at: Millis,
+}
+
+impl Db {
+    pub async fn pin(&self, repo: &str, name: &str) -> Result<Option<Pin>> {
+        let sql = "select name, commit_id, checked_at from repo_revision where repo = $1 and name = $2";
+        let row: Option<(String, String, i64)> = self.optional(sql, args![repo, name]).await?;
+        row.map(pin_of).transpose()
+    }
+
+    pub async fn pins(&self, repo: &str) -> Result<Vec<Pin>> {
+        let sql = "select name, commit_id, checked_at from repo_revision where repo = $1 order by name limit 1000";
+        let rows: Vec<(String, String, i64)> = self.all(sql, args![repo]).await?;
+        rows.into_iter().map(pin_of).collect()
+    }
+
+    /// Records what upstream said in one transaction: the commit's info (if there is one) and,
+    /// for a named revision, the commit that it means now.
+    pub async fn put_pin(
+        &self,
+        repo: &str,
+        name: Option<&str>,
+        commit: &CommitId,
+        info: Option<&str>,
+        now: Millis,
+    ) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let sql = "insert into repo_commit (repo, commit_id, info, tree_complete) values ($1, $2, $3, $4)
+            on conflict (repo, commit_id) do update set info = coalesce(excluded.info, repo_commit.info)";
+        tx.execute(sql, args![repo, commit.as_str(), info.map(str::to_owned), false]).await?;
+        if let Some(name) = name {
+            let sql = "insert into repo_revision (repo, name, commit_id, checked_at) values ($1, $2, $3, $4)
+                on conflict (repo, name) do update set commit_id = excluded.commit_id, checked_at = excluded.checked_at";
+            tx.execute(sql, args![repo, name, commit.as_str(), now]).await?;
+        }
+        tx.commit().await
+    }
+
+    /// The info of a commit, as stored by `put_pin`.
+    pub async fn commit_info(&self, repo: &str, commit: &CommitId) -> Result<Option<String>> {
+        let sql = "select info from repo_commit where repo = $1 and commit_id = $2";
+        let row: Option<(Option<String>,)> = self.optional(sql, args![repo, commit.as_str()]).await?;
+        Ok(row.and_then(|(info,)| info))
+    }
+}
+
+fn pin_of((name, commit, checked_at): (String, String, i64)) -> Result<Pin> {
+    let commit = CommitId::parse(&commit).map_err(|source| Error::Corrupt { what: "commit", source })?;
+    Ok(Pin { name, commit, checked_at })
+}

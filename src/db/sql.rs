@@ -1,0 +1,210 @@
+//! The only place that knows two drivers.
+//!
+//! `Db` is one of two pools, `Tx` a write transaction on one of them. A statement is a text
+//! and its arguments as `Value`s; rows are tuples, which decode alike from both. Where the
+//! two dialects differ, both texts stand next to each other in a `Pick`.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{FromRow, Postgres, Sqlite, Transaction};
+
+use super::{Error, Result, migrate};
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub enum Db {
+    /// One connection writes, so that a writer waits its turn instead of failing as busy.
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// A write transaction; rolled back when dropped without `commit`.
+pub(super) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// An argument of a statement. Typed also when it is null, as PostgreSQL wants.
+pub(super) enum Value {
+    Text(Option<String>),
+    Int(i64),
+    Bool(bool),
+    Bytes(Vec<u8>),
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Bool(flag)
+    }
+}
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+/// `args![a, b]`: the arguments `$1`, `$2` of a statement.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::db::sql::Value::from($value)),*] };
+}
+pub(super) use args;
+
+/// One statement, or the two dialects of one.
+#[derive(Clone, Copy)]
+pub(super) struct Pick {
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
+}
+
+impl From<&'static str> for Pick {
+    fn from(sql: &'static str) -> Self {
+        Self { sqlite: sql, postgres: sql }
+    }
+}
+
+/// A row type that both drivers can decode: tuples of text, numbers, flags and bytes.
+pub(super) trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin> Row for T {}
+
+/// Binds all values to a query of either driver.
+macro_rules! bound {
+    ($query:expr, $values:expr) => {
+        $values.into_iter().fold($query, |query, value| match value {
+            Value::Text(text) => query.bind(text),
+            Value::Int(number) => query.bind(number),
+            Value::Bool(flag) => query.bind(flag),
+            Value::Bytes(bytes) => query.bind(bytes),
+        })
+    };
+}
+
+impl Db {
+    /// Opens the database at `url`, or the embedded one in `data_dir`, and migrates it.
+    pub async fn open(url: Option<&str>, data_dir: &Path) -> Result<Self> {
+        let db = match url {
+            None => Self::open_sqlite(&data_dir.join("modelhub.db")).await?,
+            Some(url) => match url.strip_prefix("sqlite:") {
+                Some(path) => Self::open_sqlite(Path::new(path.trim_start_matches("//"))).await?,
+                None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                    let options = sqlx::postgres::PgConnectOptions::from_str(url)?;
+                    let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(5));
+                    Self::Postgres(pool.connect_with(options).await?)
+                }
+                // The URL may hold a password: do not repeat it.
+                None => return Err(Error::Url("database.url: use sqlite:/path or postgres://user@host/name".into())),
+            },
+        };
+        migrate::run(&db).await?;
+        Ok(db)
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self> {
+        // FULL syncs the log at each commit: with NORMAL a power cut loses acknowledged rows.
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5));
+        let pool = || SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30)).idle_timeout(None);
+        let write = pool().max_connections(1).connect_with(options.clone()).await?;
+        let read = pool().max_connections(4).connect_with(options.read_only(true)).await?;
+        Ok(Self::Sqlite { read, write })
+    }
+
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    pub(super) async fn begin(&self) -> Result<Tx> {
+        Ok(match self {
+            // IMMEDIATE takes the write lock first: a later upgrade would fail as busy.
+            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Runs one writing statement; the number of rows that it changed.
+    pub(super) async fn execute(&self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<u64> {
+        let sql = sql.into();
+        Ok(match self {
+            Self::Sqlite { write, .. } => bound!(sqlx::query(sql.sqlite), values).execute(write).await?.rows_affected(),
+            Self::Postgres(pool) => bound!(sqlx::query(sql.postgres), values).execute(pool).await?.rows_affected(),
+        })
+    }
+
+    pub(super) async fn all<T: Row>(&self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Vec<T>> {
+        let sql = sql.into();
+        Ok(match self {
+            Self::Sqlite { read, .. } => bound!(sqlx::query_as(sql.sqlite), values).fetch_all(read).await?,
+            Self::Postgres(pool) => bound!(sqlx::query_as(sql.postgres), values).fetch_all(pool).await?,
+        })
+    }
+
+    pub(super) async fn optional<T: Row>(&self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Option<T>> {
+        let sql = sql.into();
+        Ok(match self {
+            Self::Sqlite { read, .. } => bound!(sqlx::query_as(sql.sqlite), values).fetch_optional(read).await?,
+            Self::Postgres(pool) => bound!(sqlx::query_as(sql.postgres), values).fetch_optional(pool).await?,
+        })
+    }
+}
+
+impl Tx {
+    pub(super) async fn execute(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<u64> {
+        let sql = sql.into();
+        Ok(match self {
+            Self::Sqlite(tx) => bound!(sqlx::query(sql.sqlite), values).execute(&mut **tx).await?.rows_affected(),
+            Self::Postgres(tx) => bound!(sqlx::query(sql.postgres), values).execute(&mut **tx).await?.rows_affected(),
+        })
+    }
+
+    pub(super) async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
