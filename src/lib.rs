@@ -18,3 +18,5 @@ pub mod blob;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod metrics;
+pub mod upstream;

@@ -1,0 +1,66 @@
+//! Every metric: its name, its labels, and the function that records it. Nothing else names one.
+//! Repository ids and tokens are never labels.
+
+use metrics::{counter, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// Answers of the hub listener, by how they were served (`X-Modelhub-Cache`) and status class.
+pub fn request(result: &'static str, status: u16) {
+    let class = match status {
+        ..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    };
+    counter!("modelhub_requests_total", "result" => result, "status" => class).increment(1);
+}
+
+/// Body bytes handed to clients' connections.
+pub fn client_bytes(bytes: u64) {
+    counter!("modelhub_client_bytes_total").increment(bytes);
+}
+
+/// File bytes received from upstream.
+pub fn upstream_bytes(bytes: u64) {
+    counter!("modelhub_upstream_bytes_total").increment(bytes);
+}
+
+/// Calls to upstream, by rate-limit bucket and outcome.
+pub fn upstream_call(bucket: &'static str, outcome: &'static str) {
+    counter!("modelhub_upstream_calls_total", "bucket" => bucket, "outcome" => outcome).increment(1);
+}
+
+/// Flights that ended, by how.
+pub fn flight_ended(outcome: &'static str) {
+    counter!("modelhub_flights_ended_total", "outcome" => outcome).increment(1);
+}
+
+/// Flights in the air.
+pub fn flights(count: usize) {
+    gauge!("modelhub_flights").set(count as f64);
+}
+
+/// What the store holds.
+pub fn store(blobs: u64, bytes: u64, free: u64) {
+    gauge!("modelhub_store_blobs").set(blobs as f64);
+    gauge!("modelhub_store_bytes").set(bytes as f64);
+    gauge!("modelhub_store_free_bytes").set(free as f64);
+}
+
+/// The rate-limit state of one bucket: calls left (if upstream said), seconds of pause.
+pub fn rate_limit(bucket: &'static str, remaining: Option<u64>, paused_s: f64) {
+    if let Some(remaining) = remaining {
+        gauge!("modelhub_upstream_ratelimit_remaining", "bucket" => bucket).set(remaining as f64);
+    }
+    gauge!("modelhub_upstream_ratelimit_paused_seconds", "bucket" => bucket).set(paused_s);
+}
+
+/// 1 while calls to upstream fail at once because it failed again and again.
+pub fn upstream_down(down: bool) {
+    gauge!("modelhub_upstream_down").set(f64::from(u8::from(down)));
+}
+
+/// Installs the recorder of this process, once; the handle renders `/metrics`.
+pub fn install() -> anyhow::Result<PrometheusHandle> {
+    Ok(PrometheusBuilder::new().install_recorder()?)
+}

@@ -1,0 +1,245 @@
+//! Metadata calls.
+//!
+//! Steps of a call: offline and circuit → budget → send with the caller's token (or this
+//! hub's own) → follow redirects within the origin → read the answer, bounded → take note of
+//! rate limits and of failures.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use super::budget::{Budget, BudgetState};
+use super::egress::{Egress, Target};
+use super::error::retry_after;
+use super::health::Health;
+use super::{Bucket, Error, Result, Sanitiser};
+use crate::config;
+use crate::domain::{Clock, CommitId};
+use crate::metrics;
+
+const MAX_REDIRECTS: usize = 5;
+/// Idle connections kept per download host; the limit of flights bounds those in use.
+const MAX_IDLE_DOWNLOADS: usize = 32;
+/// A metadata body, e.g. the info of a repository with very many files, may take this long.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// On whose behalf upstream is asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Caller<'a> {
+    /// The caller's own token. Without one this hub's own is used, if it has one.
+    pub token: Option<&'a str>,
+    /// Passed on: the Hub counts downloads by it.
+    pub user_agent: Option<&'a str>,
+}
+
+/// A metadata answer of status 2xx. Nothing in it names upstream's hosts but `body`, which
+/// the reader has to sanitise.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub content_type: String,
+    /// The next page, sanitised (`BASE_MARK` stands for our address).
+    pub link: Option<String>,
+    pub total_count: Option<String>,
+    pub commit: Option<CommitId>,
+    pub body: Bytes,
+    /// The path that answered in the end: another one than asked after a rename.
+    pub path: String,
+}
+
+/// A configured hub that we read from.
+pub struct Upstream {
+    pub(super) base: Url,
+    pub(super) meta: reqwest::Client,
+    pub(super) blobs: reqwest::Client,
+    pub(super) egress: Egress,
+    pub(super) config: config::Upstream,
+    sanitiser: Sanitiser,
+    budget: Budget,
+    health: Health,
+}
+
+impl Upstream {
+    /// Fails only if TLS cannot be set up or the URL is none (which the settings checked).
+    pub fn new(config: config::Upstream, clock: &Clock) -> anyhow::Result<Self> {
+        let base = Url::parse(&config.url)?;
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(config.connect_timeout.duration())
+                .read_timeout(config.idle_timeout.duration())
+                .tcp_keepalive(Duration::from_secs(30))
+                .tcp_nodelay(true)
+                .no_proxy()
+        };
+        let meta = builder().pool_max_idle_per_host(8).build()?;
+        // One HTTP/2 connection would throttle parallel ranges of one file.
+        let blobs = builder().http1_only().pool_max_idle_per_host(MAX_IDLE_DOWNLOADS).build()?;
+        Ok(Self {
+            egress: Egress::new(base.clone(), config.cdn_hosts.clone()),
+            sanitiser: Sanitiser::new(&base, config.cdn_hosts.clone()),
+            budget: Budget::new(clock.clone()),
+            health: Health::new(clock.clone()),
+            base,
+            meta,
+            blobs,
+            config,
+        })
+    }
+
+    pub fn sanitiser(&self) -> &Sanitiser {
+        &self.sanitiser
+    }
+
+    pub fn is_offline(&self) -> bool {
+        self.config.offline
+    }
+
+    /// Whether calls fail at once because upstream failed again and again.
+    pub fn is_down(&self) -> bool {
+        self.health.is_open()
+    }
+
+    pub fn budget(&self, bucket: Bucket) -> BudgetState {
+        self.budget.state(bucket)
+    }
+
+    /// GET of a metadata route; `path` is raw (encoded), with its query.
+    pub async fn get(&self, path: &str, caller: Caller<'_>) -> Result<Answer> {
+        self.call(Method::GET, path, None, caller).await
+    }
+
+    /// POST of a reading route (`paths-info`).
+    pub async fn post(&self, path: &str, content_type: &str, body: Bytes, caller: Caller<'_>) -> Result<Answer> {
+        self.call(Method::POST, path, Some((content_type, body)), caller).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Bytes)>,
+        caller: Caller<'_>,
+    ) -> Result<Answer> {
+        let mut url = self.base_join(path)?;
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = self.meta.request(method.clone(), url.clone()).headers(self.headers(caller));
+            request = request.header(ACCEPT, "application/json, */*;q=0.5");
+            if let Some((content_type, body)) = &body {
+                request = request.header(CONTENT_TYPE, *content_type).body(body.clone());
+            }
+            let response = self.send(request, Bucket::Api).await?;
+            if response.status().is_redirection() {
+                match self.egress.redirect(&url, response.headers())? {
+                    Target::Origin(next) => url = next,
+                    Target::Cdn(_) => return Err(Error::Protocol("metadata redirects to another host".into())),
+                }
+                continue;
+            }
+            return self.read(response, url.path().to_owned()).await;
+        }
+        Err(Error::Protocol("too many redirects".into()))
+    }
+
+    pub(super) fn base_join(&self, path: &str) -> Result<Url> {
+        // Not `Url::join`: the configured URL may have a path prefix.
+        let text = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
+        Url::parse(&text).map_err(|e| Error::Protocol(format!("bad path: {e}")))
+    }
+
+    pub(super) fn headers(&self, caller: Caller<'_>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let own = concat!("modelhub/", env!("CARGO_PKG_VERSION"));
+        let agent = caller.user_agent.map_or_else(|| own.to_owned(), |agent| format!("{agent}; {own}"));
+        headers.insert(USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static(own)));
+        if let Some(token) = caller.token.or(self.config.token.get())
+            && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}"))
+        {
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        headers
+    }
+
+    /// Sends to the origin: waits for its head at most `metadata_timeout`; errors for 4xx and 5xx.
+    pub(super) async fn send(&self, request: reqwest::RequestBuilder, bucket: Bucket) -> Result<Response> {
+        if self.config.offline {
+            return Err(Error::Offline);
+        }
+        let wait = self.budget.wait(bucket);
+        if !wait.is_zero() {
+            return Err(Error::RateLimited { retry_after: wait });
+        }
+        if !self.health.admits() {
+            return Err(Error::Unavailable { reason: "it failed several times in a row, next try in a moment".into() });
+        }
+        let deadline = self.config.metadata_timeout.duration();
+        let outcome = match tokio::time::timeout(deadline, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(Error::network(&error)),
+            Err(_) => Err(Error::Unavailable { reason: "no answer in time".into() }),
+        };
+        let response = outcome.inspect_err(|_| {
+            self.health.failed();
+            metrics::upstream_call(bucket.as_str(), "error");
+        })?;
+        let status = response.status();
+        metrics::upstream_call(bucket.as_str(), status_class(status));
+        if status.is_server_error() {
+            self.health.failed();
+        } else {
+            self.health.succeeded();
+        }
+        let limit = response.headers().get("ratelimit").and_then(|v| v.to_str().ok());
+        self.budget.note(bucket, limit);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            self.budget.pause(bucket, retry_after(response.headers()).unwrap_or(Duration::from_secs(60)));
+        }
+        if status.is_client_error() || status.is_server_error() {
+            return Err(Error::from_answer(status, response.headers()));
+        }
+        Ok(response)
+    }
+
+    async fn read(&self, mut response: Response, path: String) -> Result<Answer> {
+        let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let link = text("link").and_then(|link| self.sanitiser.next_link(&link));
+        let total_count = text("x-total-count");
+        let commit = text("x-repo-commit").and_then(|commit| CommitId::parse(&commit).ok());
+        let content_type = text("content-type").unwrap_or_else(|| "application/octet-stream".into());
+        let limit = self.config.max_metadata.bytes() as usize;
+        let declared = response.content_length();
+        let body = async {
+            let mut body = BytesMut::new();
+            while let Some(chunk) = response.chunk().await.map_err(|e| Error::network(&e))? {
+                if body.len() + chunk.len() > limit {
+                    return Err(Error::Protocol(format!(
+                        "metadata of more than {limit} bytes (upstream.max_metadata)"
+                    )));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            if declared.is_some_and(|declared| declared != body.len() as u64) {
+                return Err(Error::Protocol("metadata of another length than declared".into()));
+            }
+            Ok(body.freeze())
+        };
+        let body = tokio::time::timeout(BODY_TIMEOUT, body)
+            .await
+            .map_err(|_| Error::Unavailable { reason: "the answer did not end in time".into() })??;
+        Ok(Answer { content_type, link, total_count, commit, body, path })
+    }
+}
+
+pub(super) fn status_class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..300 => "2xx",
+        300..400 => "3xx",
+        429 => "429",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
+}

@@ -1,0 +1,216 @@
+//! Files: what upstream says of one (`head`), where its bytes are (`locate`), and ranges of it.
+//!
+//! An answer to a range is checked before a byte of it is used: status, place and total in
+//! `Content-Range`, no content coding, and for a whole answer the length.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, RANGE};
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use super::egress::Target;
+use super::error::retry_after;
+use super::{Bucket, Caller, Error, Result, Upstream};
+use crate::domain::{CommitId, ContentId, RepoKey, RepoPath};
+use crate::metrics;
+
+const MAX_REDIRECTS: usize = 5;
+
+/// What a HEAD of `resolve` says.
+#[derive(Debug, Clone)]
+pub struct FileHead {
+    pub commit: CommitId,
+    pub content: ContentId,
+    pub size: u64,
+}
+
+/// Where the bytes of a file are. A download host's URL is signed and expires: it is never
+/// stored, logged or shown.
+#[derive(Clone)]
+pub struct Source {
+    url: Url,
+    /// The origin itself serves the bytes, so the token goes along.
+    is_origin: bool,
+}
+
+/// The body of an answer to a range request.
+pub enum RangeBody {
+    /// Exactly the range that was asked.
+    Partial,
+    /// The whole file: upstream does not do ranges.
+    Whole,
+}
+
+pub struct RangeReply {
+    pub body: RangeBody,
+    response: Response,
+}
+
+impl RangeReply {
+    /// The bytes as they arrive; ends early with an error if the connection does.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + Unpin {
+        use futures_util::StreamExt as _;
+        Box::pin(self.response.bytes_stream().map(|chunk| match chunk {
+            Ok(bytes) => {
+                metrics::upstream_bytes(bytes.len() as u64);
+                Ok(bytes)
+            }
+            Err(error) => Err(Error::network(&error)),
+        }))
+    }
+}
+
+/// `/{prefix}{id}/resolve/{revision}/{path}`, encoded: a revision's `/` too, a path's not.
+fn resolve_path(repo: &RepoKey, revision: &str, path: &RepoPath) -> String {
+    format!("/{repo}/resolve/{}/{}", super::encode(revision, false), super::encode(path.as_str(), true))
+}
+
+impl Upstream {
+    /// Asks for one file's metadata: commit, hash and size, from the answers on the way to its
+    /// bytes (`X-Linked-*` stand on the redirect, not on the download host).
+    pub async fn head(&self, repo: &RepoKey, revision: &str, path: &RepoPath, caller: Caller<'_>) -> Result<FileHead> {
+        let mut url = self.base_join(&resolve_path(repo, revision, path))?;
+        let mut seen = HeaderMap::new();
+        for _ in 0..=MAX_REDIRECTS {
+            let request = self.meta.request(Method::HEAD, url.clone()).headers(self.headers(caller));
+            let response = self.send(request, Bucket::Resolvers).await?;
+            let is_redirect = response.status().is_redirection();
+            for name in ["x-repo-commit", "x-linked-etag", "x-linked-size"] {
+                if let Some(value) = response.headers().get(name) {
+                    seen.entry(name).or_insert_with(|| value.clone());
+                }
+            }
+            if is_redirect && let Target::Origin(next) = self.egress.redirect(&url, response.headers())? {
+                url = next;
+                continue;
+            }
+            if !is_redirect {
+                // A redirect's own length is that of its text.
+                for name in ["etag", "content-length"] {
+                    if let Some(value) = response.headers().get(name) {
+                        seen.insert(name, value.clone());
+                    }
+                }
+            }
+            return file_head(&seen);
+        }
+        Err(Error::Protocol("too many redirects".into()))
+    }
+
+    /// Finds where the bytes are, by asking for `range` of them. If the origin serves them
+    /// itself, its answer comes along: it is the first range.
+    pub async fn locate(
+        &self,
+        repo: &RepoKey,
+        commit: &CommitId,
+        path: &RepoPath,
+        range: Option<&Range<u64>>,
+        size: u64,
+        caller: Caller<'_>,
+    ) -> Result<(Source, Option<RangeReply>)> {
+        let mut url = self.base_join(&resolve_path(repo, commit.as_str(), path))?;
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = self.blobs.get(url.clone()).headers(self.headers(caller));
+            if let Some(range) = range {
+                request = request.header(RANGE, range_header(range));
+            }
+            let response = self.send(request, Bucket::Resolvers).await?;
+            if response.status().is_redirection() {
+                match self.egress.redirect(&url, response.headers())? {
+                    Target::Origin(next) => url = next,
+                    Target::Cdn(url) => return Ok((Source { url, is_origin: false }, None)),
+                }
+                continue;
+            }
+            let reply = check_reply(response, range, size)?;
+            return Ok((Source { url, is_origin: true }, Some(reply)));
+        }
+        Err(Error::Protocol("too many redirects".into()))
+    }
+
+    /// Asks a located source for a range, or for everything.
+    pub async fn fetch(
+        &self,
+        source: &Source,
+        range: Option<&Range<u64>>,
+        size: u64,
+        caller: Caller<'_>,
+    ) -> Result<RangeReply> {
+        if self.config.offline {
+            return Err(Error::Offline);
+        }
+        let mut request = self.blobs.get(source.url.clone());
+        if source.is_origin {
+            request = request.headers(self.headers(caller));
+        } else {
+            // No token, and nothing else that a stranger need not know.
+            request = request.header("accept-encoding", "identity");
+        }
+        if let Some(range) = range {
+            request = request.header(RANGE, range_header(range));
+        }
+        let deadline = self.config.idle_timeout.duration();
+        let response = tokio::time::timeout(deadline, request.send())
+            .await
+            .map_err(|_| Error::Unavailable { reason: "no answer in time".into() })?
+            .map_err(|error| Error::network(&error))?;
+        let status = response.status();
+        metrics::upstream_call("download", super::client::status_class(status));
+        match status {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => check_reply(response, range, size),
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::GONE => {
+                Err(Error::Expired)
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => match retry_after(response.headers()) {
+                Some(retry_after) => Err(Error::RateLimited { retry_after }),
+                None => Err(Error::Unavailable { reason: format!("download host answered {}", status.as_u16()) }),
+            },
+            status if status.is_redirection() => Err(Error::Expired),
+            status => Err(Error::Unavailable { reason: format!("download host answered {}", status.as_u16()) }),
+        }
+    }
+}
+
+fn range_header(range: &Range<u64>) -> String {
+    format!("bytes={}-{}", range.start, range.end.saturating_sub(1))
+}
+
+fn file_head(headers: &HeaderMap) -> Result<FileHead> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let commit = CommitId::parse(text("x-repo-commit").unwrap_or_default())
+        .map_err(|_| Error::Protocol("HEAD without X-Repo-Commit".into()))?;
+    let etag = text("x-linked-etag").or(text("etag")).unwrap_or_default();
+    let etag = etag.trim_start_matches("W/").trim_matches('"');
+    let content = ContentId::parse(etag).map_err(|_| Error::Protocol("HEAD without a usable ETag".into()))?;
+    let size = text("x-linked-size").or(text("content-length")).and_then(|size| size.parse().ok());
+    let size = size.ok_or_else(|| Error::Protocol("HEAD without a size".into()))?;
+    Ok(FileHead { commit, content, size })
+}
+
+fn check_reply(response: Response, range: Option<&Range<u64>>, size: u64) -> Result<RangeReply> {
+    let fail = |text: &str| Err(Error::Protocol(text.to_owned()));
+    let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+    if text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        return fail("a file with a content coding");
+    }
+    match (response.status(), range) {
+        (StatusCode::PARTIAL_CONTENT, Some(range)) => {
+            let expected = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+            if text(CONTENT_RANGE) != Some(expected.as_str()) {
+                return fail("another range than asked");
+            }
+            Ok(RangeReply { body: RangeBody::Partial, response })
+        }
+        (StatusCode::OK, _) => {
+            let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+            if length.is_some_and(|length| length != size) {
+                return fail("another length than the file has");
+            }
+            Ok(RangeReply { body: RangeBody::Whole, response })
+        }
+        _ => fail("a status that is no file"),
+    }
+}

@@ -1,0 +1,122 @@
+//! What upstream's answers mean.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+
+use crate::domain::CommitId;
+
+/// Cloned to everyone who shares one call.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// `upstream.offline` is set: nothing was asked.
+    #[error("this hub is offline")]
+    Offline,
+    /// No usable answer: network, timeout, 5xx, or not asked because it just failed again and again.
+    #[error("upstream is not available: {reason}")]
+    Unavailable { reason: String },
+    #[error("upstream limits the rate of requests, next try in {} s", retry_after.as_secs())]
+    RateLimited { retry_after: Duration },
+    /// Unknown, or hidden from this caller; upstream does not say which.
+    #[error("repository not found")]
+    RepoNotFound,
+    #[error("revision not found")]
+    RevisionNotFound,
+    #[error("entry not found")]
+    EntryNotFound { commit: Option<CommitId> },
+    #[error("access is restricted: {message}")]
+    Gated { message: String },
+    #[error("access to this resource is disabled")]
+    Disabled,
+    /// The caller's token is not valid.
+    #[error("not authenticated: {message}")]
+    Unauthenticated { message: String },
+    #[error("forbidden: {message}")]
+    Forbidden { message: String },
+    /// An answer with another status, e.g. 400 for a bad parameter.
+    #[error("upstream answered {status}: {message}")]
+    Rejected { status: u16, message: String },
+    /// A signed URL that no longer works: resolve again.
+    #[error("the download address has expired")]
+    Expired,
+    /// An answer that breaks the protocol; never stored.
+    #[error("upstream's answer is not usable: {0}")]
+    Protocol(String),
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Whether an older answer may stand in: upstream said nothing about the thing itself.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Offline | Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Protocol(_))
+    }
+
+    /// Whether trying again may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Protocol(_) | Self::Expired)
+    }
+
+    pub(super) fn network(error: &reqwest::Error) -> Self {
+        // reqwest's text may hold the URL with its signature: say only what kind it was.
+        let reason = if error.is_timeout() {
+            "timeout"
+        } else if error.is_connect() {
+            "cannot connect"
+        } else if error.is_body() || error.is_decode() {
+            "the connection broke"
+        } else {
+            "the request failed"
+        };
+        Self::Unavailable { reason: reason.into() }
+    }
+
+    /// Reads an answer of status 4xx/5xx, in the order of huggingface_hub `hf_raise_for_status`.
+    pub(super) fn from_answer(status: StatusCode, headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let message = text("x-error-message").chars().take(500).collect::<String>();
+        match text("x-error-code") {
+            "RepoNotFound" => return Self::RepoNotFound,
+            "RevisionNotFound" => return Self::RevisionNotFound,
+            "EntryNotFound" => {
+                return Self::EntryNotFound { commit: CommitId::parse(text("x-repo-commit")).ok() };
+            }
+            "GatedRepo" => return Self::Gated { message },
+            _ => {}
+        }
+        match status {
+            StatusCode::UNAUTHORIZED if message.contains("Invalid credentials") => Self::Unauthenticated { message },
+            // An anonymous caller is told this for unknown and for private repositories.
+            StatusCode::UNAUTHORIZED => Self::RepoNotFound,
+            StatusCode::FORBIDDEN if message.starts_with("Access to this resource is disabled") => Self::Disabled,
+            StatusCode::FORBIDDEN => Self::Forbidden { message },
+            StatusCode::TOO_MANY_REQUESTS => {
+                Self::RateLimited { retry_after: retry_after(headers).unwrap_or(Duration::from_secs(60)) }
+            }
+            StatusCode::REQUEST_TIMEOUT => Self::Unavailable { reason: "upstream answered 408".into() },
+            status if status.is_server_error() => {
+                Self::Unavailable { reason: format!("upstream answered {}", status.as_u16()) }
+            }
+            status => Self::Rejected { status: status.as_u16(), message },
+        }
+    }
+}
+
+/// How long upstream asks us to wait: `Retry-After` in seconds or as a date, else `t` of `RateLimit`.
+/// Absurd values are cut to five minutes, the Hub's window.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(300);
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+    if let Some(value) = text("retry-after") {
+        if let Ok(seconds) = value.parse::<u64>() {
+            return Some(Duration::from_secs(seconds).min(LONGEST));
+        }
+        if let (Ok(at), Some(Ok(now))) = (httpdate::parse_http_date(value), text("date").map(httpdate::parse_http_date))
+        {
+            return Some(at.duration_since(now).unwrap_or_default().min(LONGEST));
+        }
+    }
+    let reset = super::budget::parse_ratelimit(text("ratelimit")?)?.reset;
+    Some((reset + Duration::from_secs(1)).min(LONGEST))
+}

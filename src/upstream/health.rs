@@ -1,0 +1,87 @@
+//! A circuit breaker: while upstream is down, callers are told at once.
+//!
+//! After three failures in a row calls fail without asking, for 2 s at first and up to 30 s;
+//! then one call may try. Any answer of upstream, also a refusal, closes the circuit.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::Clock;
+
+const THRESHOLD: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+pub(super) struct Health {
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    failures: u32,
+    pause: Duration,
+    open_until: Duration,
+}
+
+impl Health {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    /// Whether a call may go out. In an open circuit whose pause is over, the first to ask
+    /// may try; the others wait for its outcome one more pause.
+    pub(super) fn admits(&self) -> bool {
+        let now = self.clock.elapsed();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.failures < THRESHOLD {
+            return true;
+        }
+        if now < state.open_until {
+            return false;
+        }
+        state.open_until = now + state.pause;
+        true
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        let now = self.clock.elapsed();
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.failures >= THRESHOLD && now < state.open_until
+    }
+
+    pub(super) fn succeeded(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+
+    pub(super) fn failed(&self) {
+        let now = self.clock.elapsed();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.failures += 1;
+        if state.failures >= THRESHOLD {
+            state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            state.open_until = now + state.pause;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_circuit_opens_after_three_failures_and_lets_one_call_try() {
+        let clock = Clock::manual(0);
+        let health = Health::new(clock.clone());
+        for _ in 0..THRESHOLD {
+            assert!(health.admits());
+            health.failed();
+        }
+        assert!(!health.admits() && health.is_open());
+        clock.advance(FIRST_PAUSE);
+        assert!(health.admits());
+        assert!(!health.admits(), "a second call must wait for the first");
+        health.succeeded();
+        assert!(health.admits() && !health.is_open());
+    }
+}

@@ -1,0 +1,33 @@
+//! The other hub, read over HTTP: metadata calls, and ranges of files.
+//!
+//! The only way out of the process. Rules that hold for every call: redirects are followed by
+//! hand, at most five; a token goes to the configured origin and nowhere else; other hosts
+//! are reached only if `upstream.cdn_hosts` lists them; bodies are bounded; a pause that
+//! upstream asks for (429, `Retry-After`, `RateLimit`) is kept by all calls together; and while
+//! upstream fails again and again, calls fail at once instead of waiting (`health.rs`).
+
+mod budget;
+mod client;
+mod download;
+mod egress;
+mod error;
+mod health;
+mod sanitise;
+mod wire;
+
+pub use budget::{Bucket, BudgetState};
+pub use client::{Answer, Caller, Upstream};
+pub use download::{FileHead, RangeBody, RangeReply, Source};
+pub use error::{Error, Result};
+pub use sanitise::{BASE_MARK, Sanitiser};
+pub use wire::{ApiInfo, TreeItem, parse_info};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const PATH: &AsciiSet = &SEGMENT.remove(b'/');
+
+/// Percent-encodes a text for a URL path; `keep_slash` for file paths, not for revisions.
+pub fn encode(text: &str, keep_slash: bool) -> String {
+    utf8_percent_encode(text, if keep_slash { PATH } else { SEGMENT }).to_string()
+}
