@@ -18,5 +18,6 @@ pub mod blob;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod hub;
 pub mod metrics;
 pub mod upstream;

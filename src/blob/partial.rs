@@ -151,6 +151,18 @@ impl Partial {
         self.file.set_len(self.size).map_err(Error::io("cannot size", &self.path))
     }
 
+    /// Forgets everything that arrived; nothing may be claimed while this runs. Blocks.
+    pub fn reset(&self) -> Result<()> {
+        let mut state = self.lock();
+        state.journal.set_len(HEADER as u64).map_err(Error::io("cannot empty", &self.path))?;
+        io::Seek::seek(&mut state.journal, io::SeekFrom::End(0)).map_err(Error::io("cannot seek", &self.path))?;
+        let fresh = Segment { status: Status::Missing, written: 0, crc: crc32fast::Hasher::new() };
+        state.segments.fill(fresh);
+        state.missing = state.segments.len();
+        state.first_incomplete = 0;
+        Ok(())
+    }
+
     pub fn is_complete(&self) -> bool {
         self.lock().missing == 0
     }

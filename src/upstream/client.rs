@@ -33,6 +33,8 @@ pub struct Caller<'a> {
     pub token: Option<&'a str>,
     /// Passed on: the Hub counts downloads by it.
     pub user_agent: Option<&'a str>,
+    /// Ask as this caller only: what this hub's own token may see must not show, e.g. in lists.
+    pub own_eyes: bool,
 }
 
 /// A metadata answer of status 2xx. Nothing in it names upstream's hosts but `body`, which
@@ -155,7 +157,7 @@ impl Upstream {
         let own = concat!("modelhub/", env!("CARGO_PKG_VERSION"));
         let agent = caller.user_agent.map_or_else(|| own.to_owned(), |agent| format!("{agent}; {own}"));
         headers.insert(USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static(own)));
-        if let Some(token) = caller.token.or(self.config.token.get())
+        if let Some(token) = caller.token.or(self.config.token.get().filter(|_| !caller.own_eyes))
             && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}"))
         {
             value.set_sensitive(true);

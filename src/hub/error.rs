@@ -1,0 +1,114 @@
+//! What a use case says to its caller. The edge turns each meaning into a status, once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::{CommitId, ParseError};
+use crate::{blob, db, upstream};
+
+/// Cloned to everyone who waits for the same thing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// Unknown here and upstream, or hidden from this caller.
+    #[error("Repository not found")]
+    RepoNotFound,
+    #[error("Invalid rev id: {revision}")]
+    RevisionNotFound { revision: String },
+    /// `commit` is known whenever the revision was resolved; clients remember absence by it.
+    #[error("Entry not found")]
+    EntryNotFound { commit: Option<CommitId> },
+    #[error("{message}")]
+    Gated { message: String },
+    /// The exact text that huggingface_hub looks for.
+    #[error("Access to this resource is disabled.")]
+    Disabled,
+    #[error("{message}")]
+    Unauthenticated { message: String },
+    #[error("{message}")]
+    Forbidden { message: String },
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    NotSupported(String),
+    /// Deliberately offline, and the answer is not here.
+    #[error("this hub is offline and does not have {what}")]
+    Offline { what: String },
+    #[error("{what} is not here, and upstream is not available: {reason}")]
+    UpstreamUnavailable { what: String, reason: String },
+    #[error("upstream limits the rate of requests; try again in {} s", retry_after.as_secs())]
+    RateLimited { retry_after: Duration },
+    /// Upstream's bytes or answers were not what they should be.
+    #[error("{0}")]
+    BadUpstream(String),
+    /// A wrong body was sent to clients of this content; only whole files are served for now.
+    #[error("this file is being fetched again because upstream sent wrong bytes; download it as a whole")]
+    Tainted,
+    /// Upstream's own refusal of a passed-through call.
+    #[error("{message}")]
+    Rejected { status: u16, message: String },
+    #[error("the disk of this hub is full")]
+    NoSpace,
+    #[error("this hub is stopping")]
+    Stopping,
+    /// A cause that only the log sees.
+    #[error("internal error")]
+    Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Arc::new(error))
+    }
+
+    /// Reads upstream's refusal, naming what was wanted (`a file`, `the listing of …`).
+    pub(super) fn upstream(error: upstream::Error, what: impl Into<String>) -> Self {
+        use upstream::Error as U;
+        match error {
+            U::Offline => Self::Offline { what: what.into() },
+            U::Unavailable { reason } => Self::UpstreamUnavailable { what: what.into(), reason },
+            U::RateLimited { retry_after } => Self::RateLimited { retry_after },
+            U::RepoNotFound => Self::RepoNotFound,
+            U::RevisionNotFound => Self::RevisionNotFound { revision: what.into() },
+            U::EntryNotFound { commit } => Self::EntryNotFound { commit },
+            U::Gated { message } => Self::Gated { message },
+            U::Disabled => Self::Disabled,
+            U::Unauthenticated { message } => Self::Unauthenticated { message },
+            U::Forbidden { message } => Self::Forbidden { message },
+            U::Rejected { status, message } => Self::Rejected { status, message },
+            U::Expired => Self::UpstreamUnavailable { what: what.into(), reason: "its address expired".into() },
+            U::Protocol(text) => Self::BadUpstream(format!("upstream's answer is not usable: {text}")),
+        }
+    }
+}
+
+impl From<db::Error> for Error {
+    fn from(error: db::Error) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<blob::Error> for Error {
+    fn from(error: blob::Error) -> Self {
+        match error {
+            blob::Error::NoSpace { path } => {
+                tracing::error!(path = %path.display(), "the disk is full");
+                Self::NoSpace
+            }
+            error => Self::internal(error),
+        }
+    }
+}
+
+impl From<ParseError> for Error {
+    fn from(error: ParseError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<tokio::task::JoinError> for Error {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::internal(error)
+    }
+}

@@ -1,0 +1,122 @@
+//! Getting at the bytes: from the store, from a flight in the air, or from a new flight.
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::flight::{FlightReader, FlightTarget};
+use super::{Caller, Error, Hub, Resolved, Result, Served};
+use crate::db::BlobRow;
+use crate::domain::{Artifact, ByteRange, ContentId, Digest};
+
+/// A blob of the store, open for reading. Its file is never changed, only unlinked.
+#[derive(Debug)]
+pub struct StoredFile {
+    pub digest: Digest,
+    pub size: u64,
+    pub file: Arc<File>,
+}
+
+/// The bytes of an answer.
+pub enum Opened {
+    Stored(Arc<StoredFile>),
+    Arriving(FlightReader),
+}
+
+/// What to send: the bytes, and which of them.
+pub struct Body {
+    pub opened: Opened,
+    /// Half-open; the whole file for a 200.
+    pub range: std::ops::Range<u64>,
+    /// Whether this is a 206.
+    pub is_partial: bool,
+    pub served: Served,
+    /// Set when a whole body must be reported with `whole_body_sent`: this peer may hold a
+    /// wrong beginning of this content.
+    pub clears: Option<(ContentId, IpAddr)>,
+}
+
+impl Hub {
+    /// Opens the bytes of a resolved file. `None` is 416: the range lies beyond the file.
+    pub async fn open(&self, caller: &Caller, resolved: &Resolved, range: Option<ByteRange>) -> Result<Option<Body>> {
+        let artifact = &resolved.artifact;
+        let (content, size) = (artifact.content, artifact.size);
+        let mut range = range;
+        let mut clears = None;
+        if self.taints.holds(content, caller.peer, self.clock.now()) {
+            match range {
+                None => {}
+                Some(asked) if asked.finishes_a_file(size) => range = None,
+                Some(_) => return Err(Error::Tainted),
+            }
+            clears = Some((content, caller.peer));
+        }
+        let Some(bytes) = range.map_or(Some(0..size), |range| range.resolve(size)) else { return Ok(None) };
+        let is_partial = range.is_some();
+
+        if let Some(stored) = self.stored(artifact).await? {
+            let served = resolved.served;
+            return Ok(Some(Body { opened: Opened::Stored(stored), range: bytes, is_partial, served, clears }));
+        }
+        let target = FlightTarget {
+            content,
+            size,
+            repo: resolved.pinned.repo.key.clone(),
+            commit: resolved.pinned.commit.clone(),
+            path: artifact.path.clone(),
+            caller: caller.clone(),
+        };
+        // A client may put a file together from this and check only its size.
+        let finishes = range.is_none_or(|range| range.finishes_a_file(size));
+        let (mut reader, joined) = self.join_flight(target, bytes.clone(), finishes);
+        reader.ready().await?;
+        let served = match (resolved.served, joined) {
+            (Served::Stale, _) => Served::Stale,
+            (_, true) => Served::Join,
+            (_, false) => Served::Miss,
+        };
+        Ok(Some(Body { opened: Opened::Arriving(reader), range: bytes, is_partial, served, clears }))
+    }
+
+    /// The blob of an artifact, if the store has it. A row whose file is gone or has another
+    /// size is forgotten: the content is fetched again.
+    async fn stored(&self, artifact: &Artifact) -> Result<Option<Arc<StoredFile>>> {
+        let content = artifact.content;
+        let row = match self.blobs.get(&content).filter(|row| row.size == artifact.size) {
+            Some(row) => row,
+            None => match self.db.blob(content, artifact.size).await? {
+                Some(row) => row,
+                None => return Ok(None),
+            },
+        };
+        let Some(stored) = self.open_stored(row).await? else {
+            tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has another size; it will be fetched again");
+            self.db.delete_blob(row.digest).await?;
+            self.blobs.invalidate(&content);
+            return Ok(None);
+        };
+        self.blobs.insert(content, row);
+        if let Ok(mut used) = self.used.lock() {
+            used.insert(row.digest);
+        }
+        Ok(Some(stored))
+    }
+
+    async fn open_stored(&self, row: BlobRow) -> Result<Option<Arc<StoredFile>>> {
+        if let Some(stored) = self.open_files.get(&row.digest) {
+            return Ok(Some(stored));
+        }
+        let store = Arc::clone(&self.store);
+        let file = tokio::task::spawn_blocking(move || store.open_blob(row.digest, row.size)).await??;
+        Ok(file.map(|file| {
+            let stored = Arc::new(StoredFile { digest: row.digest, size: row.size, file: Arc::new(file) });
+            self.open_files.insert(row.digest, Arc::clone(&stored));
+            stored
+        }))
+    }
+
+    /// A peer that might have held a wrong beginning has received one whole right body.
+    pub fn whole_body_sent(&self, (content, peer): (ContentId, IpAddr)) {
+        self.taints.clear(content, peer);
+    }
+}

@@ -1,0 +1,194 @@
+//! One blob on its way from upstream, with everyone who waits for parts of it.
+//!
+//! A flight is keyed by what the bytes are, so that requests for the same content, whatever
+//! repository or revision names it, share it. A detached task owns it (`run.rs`): it fetches
+//! segments into a `Partial` (`segment.rs`), those that readers wait for first; hashes behind
+//! the contiguous beginning; and publishes (`verify.rs`). Readers (`reader.rs`) follow the
+//! file behind the writer at their own speed.
+
+mod reader;
+mod run;
+mod segment;
+mod verify;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::{Notify, Semaphore};
+
+use super::{Caller, Error, Hub};
+use crate::blob::Partial;
+use crate::config;
+use crate::domain::{CommitId, ContentId, RepoKey, RepoPath};
+
+pub use reader::{FlightReader, ReadError};
+
+/// Where a flight's bytes can be had, and for whom they are asked.
+#[derive(Debug, Clone)]
+pub(super) struct FlightTarget {
+    pub(super) content: ContentId,
+    pub(super) size: u64,
+    pub(super) repo: RepoKey,
+    pub(super) commit: CommitId,
+    pub(super) path: RepoPath,
+    pub(super) caller: Caller,
+}
+
+/// The flights in the air.
+pub(super) struct Flights {
+    flights: Mutex<HashMap<ContentId, Arc<Flight>>>,
+    /// Connections of all flights together: what bounds their memory.
+    connections: Arc<Semaphore>,
+}
+
+impl Flights {
+    pub(super) fn new(settings: &config::Flight) -> Self {
+        Self { flights: Mutex::default(), connections: Arc::new(Semaphore::new(settings.total_connections)) }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ContentId, Arc<Flight>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self, flight: &Flight) {
+        self.lock().remove(&flight.target.content);
+    }
+
+    /// Takes out a flight that nobody wants; `false` if somebody has come in the meantime.
+    fn retire(&self, flight: &Flight) -> bool {
+        let mut flights = self.lock();
+        let mut state = flight.lock();
+        if !state.readers.is_empty() || state.whole {
+            return false;
+        }
+        state.outcome = Outcome::Stopped;
+        flights.remove(&flight.target.content);
+        true
+    }
+}
+
+/// See the module's text.
+pub(super) struct Flight {
+    target: FlightTarget,
+    /// Set once the file is open; a resumed one is checked first.
+    partial: OnceLock<Arc<Partial>>,
+    state: Mutex<State>,
+    /// Wakes readers until there is a partial (which then wakes them), and the owner when
+    /// readers come and go.
+    changed: Notify,
+    next_reader: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    /// What each reader still needs.
+    readers: HashMap<u64, Range<u64>>,
+    /// Somebody asked for the whole file: it is fetched to the end.
+    whole: bool,
+    /// Bytes have left to a client before they were verified.
+    sent: bool,
+    /// The last failure of a connection; why nothing comes, if nothing comes.
+    trouble: Option<Error>,
+    outcome: Outcome,
+}
+
+#[derive(Default, Clone)]
+enum Outcome {
+    #[default]
+    Flying,
+    /// Wrong bytes that nobody has seen are being fetched again: nothing may be sent.
+    Repeating,
+    /// The digest is right; publishing may go on.
+    Verified,
+    Failed(Error),
+    /// Nobody wanted more of it; what was fetched is kept for the next time.
+    Stopped,
+}
+
+impl Flight {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.lock().outcome.clone()
+    }
+
+    /// Whether unverified bytes may leave now; if so, it is noted that they did.
+    fn may_send(&self) -> bool {
+        let mut state = self.lock();
+        match state.outcome {
+            Outcome::Flying => state.sent = true,
+            Outcome::Verified => {}
+            Outcome::Repeating | Outcome::Failed(_) | Outcome::Stopped => return false,
+        }
+        true
+    }
+
+    fn settle(&self, outcome: Outcome) {
+        self.lock().outcome = outcome;
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.changed.notify_waiters();
+        if let Some(partial) = self.partial.get() {
+            partial.wake();
+        }
+    }
+
+    /// What readers wait for, in the order in which they came; whether everything is wanted.
+    fn demand(&self) -> (Vec<Range<u64>>, bool) {
+        let state = self.lock();
+        let mut wanted: Vec<_> = state.readers.iter().map(|(id, range)| (*id, range.clone())).collect();
+        wanted.sort_unstable_by_key(|(id, _)| *id);
+        (wanted.into_iter().map(|(_, range)| range).collect(), state.whole)
+    }
+}
+
+impl Hub {
+    /// A reader on the flight of this content, and whether the flight was in the air before.
+    ///
+    /// `finishes`: the reader's client may take what it gets for a whole, right file, so the
+    /// end is held back until the digest is known, and everything is fetched.
+    pub(super) fn join_flight(&self, target: FlightTarget, range: Range<u64>, finishes: bool) -> (FlightReader, bool) {
+        let hold = (finishes && target.size > 0).then_some(self.settings.flight.hold_back.bytes());
+        // Files that are verified before the first byte is sent are fetched as a whole.
+        let verify_first = target.size <= self.settings.flight.verify_first.bytes();
+        let whole = finishes || verify_first;
+
+        let mut flights = self.flights.lock();
+        if let Some(flight) = flights.get(&target.content) {
+            let mut state = flight.lock();
+            // One that has just failed or stopped is no longer joined.
+            if !matches!(state.outcome, Outcome::Failed(_) | Outcome::Stopped) && flight.target.size == target.size {
+                state.whole |= whole;
+                let id = flight.next_reader.fetch_add(1, Ordering::Relaxed);
+                state.readers.insert(id, range.clone());
+                drop(state);
+                let reader = FlightReader::new(self, Arc::clone(flight), id, range, hold, verify_first);
+                flight.wake();
+                return (reader, true);
+            }
+        }
+        let flight = Arc::new(Flight {
+            target,
+            partial: OnceLock::new(),
+            state: Mutex::new(State { readers: HashMap::from([(0, range.clone())]), whole, outcome: Outcome::Flying }),
+            changed: Notify::new(),
+            next_reader: AtomicU64::new(1),
+        });
+        flights.insert(flight.target.content, Arc::clone(&flight));
+        drop(flights);
+
+        let (hub, owned) = (self.clone(), Arc::clone(&flight));
+        self.tasks.spawn(async move { hub.fly(owned).await });
+        (FlightReader::new(self, flight, 0, range, hold, verify_first), false)
+    }
+}

@@ -1,0 +1,209 @@
+//! The owner of a flight.
+//!
+//! Steps: open the partial → reserve the disk space → fetch segments on several connections,
+//! as many as go well, while the hash follows → when all are present and the digest is right,
+//! publish → on a wrong digest, once more from the start if no client has seen a byte, else
+//! set the body aside and taint the content.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::super::{Error, Hub, Result};
+use super::segment::{Fetched, Route};
+use super::verify::Verdict;
+use super::{Flight, Outcome};
+use crate::blob::Partial;
+use crate::metrics;
+use crate::upstream;
+
+impl Hub {
+    /// Owns a flight until it has landed, failed or stopped.
+    pub(super) async fn fly(&self, flight: Arc<Flight>) {
+        metrics::flights(self.flights.count());
+        let outcome = tokio::select! {
+            outcome = self.fly_to_the_end(&flight) => outcome,
+            // Finished segments are in the journal: the next process goes on from there.
+            () = self.stop.cancelled() => Err(Error::Stopping),
+        };
+        let target = &flight.target;
+        match outcome {
+            Ok(Landing::Published) => {
+                metrics::flight_ended("published");
+                self.flights.remove(&flight);
+            }
+            // `retire` took it out, when nobody was left to be told.
+            Ok(Landing::Stopped) => metrics::flight_ended("stopped"),
+            Err(error) => {
+                metrics::flight_ended("failed");
+                // Out of the map before anyone is told: who comes next starts anew.
+                self.flights.remove(&flight);
+                tracing::warn!(repo.id = %target.repo, path = %target.path, blob.content = %target.content, error = %chain(&error), "a download failed");
+                // Who was told "verified" keeps reading from the file; nobody else may.
+                if !matches!(flight.outcome(), Outcome::Verified) {
+                    flight.settle(Outcome::Failed(error));
+                }
+            }
+        }
+        metrics::flights(self.flights.count());
+    }
+
+    async fn fly_to_the_end(&self, flight: &Arc<Flight>) -> Result<Landing> {
+        let target = &flight.target;
+        let (store, content, size) = (Arc::clone(&self.store), target.content, target.size);
+        let segment_size = self.settings.flight.segment_size.bytes();
+        let partial = tokio::task::spawn_blocking(move || store.partial(content, size, segment_size)).await??;
+        let partial = Arc::new(partial);
+        let resumed = partial.present_bytes();
+        let _ = flight.partial.set(Arc::clone(&partial));
+        flight.wake();
+        tracing::info!(repo.id = %target.repo, path = %target.path, size_bytes = size, resumed_bytes = resumed, "a download starts");
+
+        // A wrong body is fetched once more if no client has seen a byte of it, or if part of it
+        // was left by an earlier process (then upstream may not be to blame).
+        let mut may_repeat = true;
+        loop {
+            let verdict = {
+                let fetching = self.fetch_segments(flight, &partial);
+                let hashing = self.hash_behind(flight, &partial);
+                tokio::pin!(fetching, hashing);
+                let mut fetched = false;
+                loop {
+                    tokio::select! {
+                        outcome = &mut fetching, if !fetched => match outcome? {
+                            Landing::Stopped => return Ok(Landing::Stopped),
+                            Landing::Published => fetched = true,
+                        },
+                        verdict = &mut hashing => break verdict?,
+                    }
+                }
+            };
+            match verdict {
+                Verdict::Right(digest) => {
+                    flight.settle(Outcome::Verified);
+                    self.publish(flight, &partial, digest).await?;
+                    return Ok(Landing::Published);
+                }
+                Verdict::Wrong(actual) => {
+                    // Decided under the lock that readers send under: no wrong byte slips out.
+                    let sent = {
+                        let mut state = flight.lock();
+                        if !state.sent {
+                            state.outcome = Outcome::Repeating;
+                        }
+                        state.sent
+                    };
+                    tracing::error!(repo.id = %target.repo, path = %target.path, expected = %content, %actual, resumed_bytes = resumed, sent, "upstream's bytes are not what they should be");
+                    if sent || !may_repeat {
+                        return Err(self.reject(flight, &partial, sent).await);
+                    }
+                    may_repeat = false;
+                    let again = Arc::clone(&partial);
+                    tokio::task::spawn_blocking(move || again.reset()).await??;
+                    flight.settle(Outcome::Flying);
+                }
+            }
+        }
+    }
+
+    /// Fetches what is wanted until everything is present, or nobody wants more.
+    async fn fetch_segments(&self, flight: &Arc<Flight>, partial: &Arc<Partial>) -> Result<Landing> {
+        let settings = &self.settings.flight;
+        let route = Arc::new(Route::new(self.clone(), Arc::clone(flight)));
+        let mut running: JoinSet<Result<Fetched, upstream::Error>> = JoinSet::new();
+        let mut limit = settings.connections;
+        let mut failures = 0;
+        let mut best = partial.present_bytes();
+        let mut reserved = false;
+        let run = AtomicUsize::new(1);
+
+        loop {
+            if partial.is_complete() {
+                return Ok(Landing::Published);
+            }
+            let changed = flight.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let (wanted, whole) = flight.demand();
+            if wanted.is_empty() && !whole && self.flights.retire(flight) {
+                return Ok(Landing::Stopped);
+            }
+            if whole && !reserved {
+                let partial = Arc::clone(partial);
+                tokio::task::spawn_blocking(move || partial.reserve()).await??;
+                reserved = true;
+            }
+            let allowed = if route.is_single() { 1 } else { limit };
+            while running.len() < allowed {
+                let count = if route.is_single() { usize::MAX } else { run.load(Ordering::Relaxed) };
+                let Some(claim) = partial.claim(&wanted, whole, count) else { break };
+                let (route, permits) = (Arc::clone(&route), Arc::clone(&self.flights.connections));
+                running.spawn(async move {
+                    let _permit = permits.acquire_owned().await;
+                    route.fetch(claim).await
+                });
+            }
+            tokio::select! {
+                Some(joined) = running.join_next() => match joined? {
+                    Ok(Fetched::Segments { fast }) => {
+                        failures = 0;
+                        flight.lock().trouble = None;
+                        limit = (limit + 1).min(settings.connections);
+                        // A connection that brings a segment in no time gets two at once.
+                        run.store(if fast { 2 } else { 1 }, Ordering::Relaxed);
+                    }
+                    Ok(Fetched::IgnoresRange) => {
+                        tracing::info!(path = %flight.target.path, "upstream ignores ranges: one stream");
+                        running.shutdown().await;
+                    }
+                    Err(error) => {
+                        let present = partial.present_bytes();
+                        failures = if present > best { 1 } else { failures + 1 };
+                        best = best.max(present);
+                        limit = (limit / 2).max(1);
+                        tracing::debug!(path = %flight.target.path, %error, failures, "a segment failed");
+                        let what = || format!("{}/{}", flight.target.repo, flight.target.path);
+                        flight.lock().trouble = Some(Error::upstream(error.clone(), what()));
+                        if !error.is_transient() || failures >= settings.attempts {
+                            return Err(Error::upstream(error, what()));
+                        }
+                        tokio::time::sleep(backoff(&error, failures)).await;
+                    }
+                },
+                // With work in hand a change of demand is looked at when a segment ends; the
+                // wait is for when there is none, or somebody new needs another place first.
+                () = &mut changed => {}
+            }
+        }
+    }
+}
+
+pub(super) enum Landing {
+    /// Everything is present (of `fetch_segments`), or the blob is in the store.
+    Published,
+    /// Nobody wants more; what was fetched is kept.
+    Stopped,
+}
+
+/// How long to wait after a failure: what upstream asks for, else longer each time.
+fn backoff(error: &upstream::Error, failures: u32) -> Duration {
+    match error {
+        upstream::Error::Expired => Duration::ZERO,
+        upstream::Error::RateLimited { retry_after } => *retry_after,
+        _ => Duration::from_millis(100 << failures.min(6)),
+    }
+}
+
+/// An error with its causes, for the log.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

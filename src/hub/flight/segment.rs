@@ -1,0 +1,151 @@
+//! Fetching one run of segments over one connection.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::sync::Mutex;
+
+use super::super::Hub;
+use super::Flight;
+use crate::blob::Claim;
+use crate::upstream::{Error, RangeBody, RangeReply, Result, Source};
+
+/// Bytes collected before they are written: few system calls, bounded memory.
+const BATCH: usize = 1 << 20;
+/// A segment that arrives within this is fast.
+const FAST: Duration = Duration::from_millis(400);
+
+/// The way to a flight's bytes, shared by its connections.
+pub(super) struct Route {
+    hub: Hub,
+    flight: Arc<Flight>,
+    /// Where upstream said the bytes are; asked once, and again when the address expires.
+    source: Mutex<Option<Source>>,
+    /// Upstream does not do ranges of this file.
+    single: AtomicBool,
+}
+
+pub(super) enum Fetched {
+    Segments { fast: bool },
+    IgnoresRange,
+}
+
+impl Route {
+    pub(super) fn new(hub: Hub, flight: Arc<Flight>) -> Self {
+        Self { hub, flight, source: Mutex::new(None), single: AtomicBool::new(false) }
+    }
+
+    pub(super) fn is_single(&self) -> bool {
+        self.single.load(Ordering::Relaxed)
+    }
+
+    /// Fetches what a claim still lacks. What arrived before a failure is kept.
+    pub(super) async fn fetch(&self, claim: Claim) -> Result<Fetched> {
+        let range = claim.remaining();
+        let size = self.flight.target.size;
+        // A whole file is asked for without a range: nothing can be ignored then.
+        let asked = (!self.is_single() && range != (0..size)).then_some(&range);
+        let start = self.hub.clock.elapsed();
+        let reply = self.ask(asked, size).await?;
+        match reply.body {
+            RangeBody::Whole if asked.is_some() => {
+                self.single.store(true, Ordering::Relaxed);
+                return Ok(Fetched::IgnoresRange);
+            }
+            // The body begins at 0; what is here already is skipped.
+            RangeBody::Whole => self.drain(reply.into_stream(), claim, range.start).await?,
+            RangeBody::Partial => self.drain(reply.into_stream(), claim, 0).await?,
+        }
+        Ok(Fetched::Segments { fast: self.hub.clock.elapsed().saturating_sub(start) < FAST })
+    }
+
+    async fn ask(&self, range: Option<&std::ops::Range<u64>>, size: u64) -> Result<RangeReply> {
+        let target = &self.flight.target;
+        let caller = target.caller.upstream();
+        let source = {
+            // Held while asking: the other connections wait for this one answer.
+            let mut source = self.source.lock().await;
+            match &*source {
+                Some(source) => source.clone(),
+                None => {
+                    let upstream = &self.hub.upstream;
+                    let (found, reply) =
+                        upstream.locate(&target.repo, &target.commit, &target.path, range, size, caller).await?;
+                    *source = Some(found.clone());
+                    match reply {
+                        Some(reply) => return Ok(reply),
+                        None => found,
+                    }
+                }
+            }
+        };
+        let outcome = self.hub.upstream.fetch(&source, range, size, caller).await;
+        if matches!(outcome, Err(Error::Expired)) {
+            *self.source.lock().await = None;
+        }
+        outcome
+    }
+
+    /// Writes a body into the claim as it comes, in batches, without waiting for a batch to
+    /// fill while upstream pauses. Bytes past the claim are not read.
+    async fn drain(
+        &self,
+        mut body: impl Stream<Item = Result<Bytes>> + Unpin,
+        mut claim: Claim,
+        mut skip: u64,
+    ) -> Result<()> {
+        let mut missing = claim.remaining().end - claim.remaining().start;
+        let mut batch: Vec<Bytes> = Vec::new();
+        let mut batched = 0;
+        while missing > 0 {
+            let next = if batch.is_empty() {
+                body.next().await
+            } else {
+                body.next().now_or_never().unwrap_or(Some(Ok(Bytes::new())))
+            };
+            let paused = matches!(&next, Some(Ok(chunk)) if chunk.is_empty());
+            let mut ended = None;
+            match next {
+                Some(Ok(mut chunk)) => {
+                    let skipped = skip.min(chunk.len() as u64);
+                    skip -= skipped;
+                    chunk = chunk.split_off(skipped as usize);
+                    chunk.truncate(usize::try_from(missing).unwrap_or(usize::MAX));
+                    missing -= chunk.len() as u64;
+                    batched += chunk.len();
+                    if !chunk.is_empty() {
+                        batch.push(chunk);
+                    }
+                }
+                Some(Err(error)) => ended = Some(error),
+                None => ended = Some(Error::Unavailable { reason: "the body ended early".into() }),
+            }
+            if !batch.is_empty() && (paused || batched >= BATCH || missing == 0 || ended.is_some()) {
+                let chunks = std::mem::take(&mut batch);
+                batched = 0;
+                let written = tokio::task::spawn_blocking(move || claim.write(&chunks).map(|()| claim)).await;
+                claim = match written {
+                    Ok(Ok(claim)) => claim,
+                    Ok(Err(error)) => return Err(self.local_failure(error)),
+                    Err(error) => {
+                        return Err(Error::Unavailable { reason: format!("writing was interrupted: {error}") });
+                    }
+                };
+            }
+            if let Some(error) = ended {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// A failure of our own disk is not upstream's, and trying again does not help.
+    fn local_failure(&self, error: crate::blob::Error) -> Error {
+        tracing::error!(path = %self.flight.target.path, %error, "could not write an arriving file");
+        let status = if matches!(error, crate::blob::Error::NoSpace { .. }) { 507 } else { 500 };
+        Error::Rejected { status, message: "this hub could not write the file to its disk".into() }
+    }
+}

@@ -1,0 +1,198 @@
+//! Repository info and refs.
+//!
+//! The info that upstream gave when a revision was pinned is kept for its commit, so that
+//! `GET /api/models/{id}` works for ever for what is here: transformers asks it on each
+//! tokenizer load, and every snapshot begins with it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::listing::object_id;
+use super::passthrough::Scope;
+use super::pin::is_outage;
+use super::{Caller, Error, Hub, Need, Passed, Pinned, Result, Served};
+use crate::db::TreePage;
+use crate::domain::{Entry, RepoKey, Revision};
+use crate::upstream;
+
+/// The query of an info request.
+#[derive(Debug, Clone, Default)]
+pub struct InfoQuery {
+    /// Sizes and hashes of the siblings.
+    pub blobs: bool,
+    /// Only these fields (and the ids).
+    pub expand: Vec<String>,
+    /// A parameter whose answer is not kept, e.g. `securityStatus`.
+    pub other: bool,
+    pub raw: String,
+}
+
+impl Hub {
+    /// The route `/api/{kind}s/{id}[/revision/{revision}]`: JSON text, `BASE_MARK` in place of our address.
+    pub async fn info(
+        &self,
+        caller: &Caller,
+        key: &RepoKey,
+        revision: &Revision,
+        query: &InfoQuery,
+    ) -> Result<(Pinned, Arc<str>)> {
+        let mut pinned = self.pin(caller, key, revision, Need::Metadata).await?;
+        let full = match self.known_info(&pinned.repo, &pinned.commit).await? {
+            Some(info) => Ok(info),
+            None => self.ask_info(caller, &mut pinned).await,
+        };
+        let plain = !query.blobs && !query.other && query.expand.is_empty();
+        if plain {
+            return Ok((pinned, full?));
+        }
+        if !query.other
+            && let Ok(full) = &full
+            && let Some(text) = self.kept_variant(caller, &pinned, full, query).await?
+        {
+            return Ok((pinned, text.into()));
+        }
+        let Pinned { repo, commit, .. } = &pinned;
+        let revision = match revision {
+            // The tip's info has fields (e.g. counters) that a commit's has not.
+            Revision::Named(name) => upstream::encode(name, false),
+            Revision::Commit(_) => commit.to_string(),
+        };
+        let path = format!("{}/revision/{revision}?{}", repo.key.api_path(), query.raw);
+        match self.pass(caller, &path, Scope::of(repo)).await {
+            Ok(Passed { body, served, .. }) => {
+                pinned.served = served;
+                Ok((pinned, String::from_utf8_lossy(&body).into()))
+            }
+            // Better the info without the extra fields than none.
+            Err(error) if is_outage(&error) => {
+                pinned.served = Served::Stale;
+                Ok((pinned, full.map_err(|_| error)?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The info of a commit that was reached without asking for its info.
+    async fn ask_info(&self, caller: &Caller, pinned: &mut Pinned) -> Result<Arc<str>> {
+        let revision = Revision::Commit(pinned.commit.clone());
+        match self.ask_revision(caller, &pinned.repo.key, &revision, Some(&pinned.repo)).await {
+            Ok((repo, commit)) => {
+                pinned.served = Served::Miss;
+                let missing = || Error::BadUpstream(format!("upstream gave no info of {}", repo.key));
+                self.known_info(&repo, &commit).await?.ok_or_else(missing)
+            }
+            Err(error) if is_outage(&error) && self.has_tree(&pinned.repo, &pinned.commit).await? => {
+                pinned.served = Served::Stale;
+                Ok(self.made_info(pinned).await?.to_string().into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What can be said of a commit from its tree alone.
+    async fn made_info(&self, pinned: &Pinned) -> Result<Value> {
+        let Pinned { repo, commit, .. } = pinned;
+        let siblings = self.siblings(pinned, false).await?;
+        let id = repo.key.id.as_str();
+        let date = "1970-01-01T00:00:00.000Z";
+        Ok(json!({
+            "_id": "", "id": id, "modelId": id, "author": repo.key.id.vendor(), "sha": commit.as_str(),
+            "private": repo.visibility == crate::domain::Visibility::Private, "gated": false, "disabled": false,
+            "tags": [], "lastModified": date, "createdAt": date, "siblings": siblings,
+        }))
+    }
+
+    /// `expand` or `blobs` answered from what is kept; `None` if that does not suffice.
+    async fn kept_variant(
+        &self,
+        caller: &Caller,
+        pinned: &Pinned,
+        full: &str,
+        query: &InfoQuery,
+    ) -> Result<Option<String>> {
+        let parsed = serde_json::from_str::<Map<String, Value>>(full);
+        let mut full = parsed.map_err(|e| Error::BadUpstream(format!("the kept info is not usable: {e}")))?;
+        if !query.expand.is_empty() {
+            if query.blobs || !query.expand.iter().all(|field| full.contains_key(field)) {
+                return Ok(None);
+            }
+            full.retain(|key, _| matches!(key.as_str(), "_id" | "id") || query.expand.contains(key));
+            return Ok(Some(Value::Object(full).to_string()));
+        }
+        // Hashes: only with the whole tree, and only for those who may see them.
+        if self.authorise(caller, &pinned.repo, Need::Bytes).await.is_err() {
+            return Ok(None);
+        }
+        match self.keep_tree(caller, &pinned.repo, &pinned.commit).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) if is_outage(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        full.insert("siblings".into(), self.siblings(pinned, true).await?);
+        Ok(Some(Value::Object(full).to_string()))
+    }
+
+    async fn siblings(&self, pinned: &Pinned, blobs: bool) -> Result<Value> {
+        let mut page = TreePage { recursive: true, limit: 1000, ..TreePage::default() };
+        let mut siblings = Vec::new();
+        loop {
+            let entries = self.entries(pinned, &page).await?;
+            let Some(last) = entries.last() else { break };
+            page.after = last.path().as_str().to_owned();
+            for entry in &entries {
+                let Entry::File(artifact) = entry else { continue };
+                let mut sibling = json!({"rfilename": artifact.path.as_str()});
+                if blobs {
+                    sibling["blobId"] = object_id(artifact).into();
+                    sibling["size"] = artifact.size.into();
+                    if let Some(pointer) = artifact.pointer() {
+                        let sha256 = artifact.content.to_hex();
+                        sibling["lfs"] = json!({"sha256": sha256, "size": artifact.size, "pointerSize": pointer.len()});
+                    }
+                }
+                siblings.push(sibling);
+            }
+        }
+        Ok(Value::Array(siblings))
+    }
+
+    /// The route `refs`; while upstream is away and it was never asked, the names pinned here.
+    pub async fn refs(&self, caller: &Caller, key: &RepoKey, raw_query: &str) -> Result<Passed> {
+        let repo = self.repo(caller, key).await?;
+        let path = match raw_query {
+            "" => format!("{}/refs", repo.key.api_path()),
+            query => format!("{}/refs?{query}", repo.key.api_path()),
+        };
+        match self.pass(caller, &path, Scope::of(&repo)).await {
+            Err(error) if is_outage(&error) => {
+                let (mut branches, mut converts) = (Vec::new(), Vec::new());
+                for pin in self.db.pins(&repo.row).await? {
+                    let commit = pin.commit.as_str();
+                    if let Some(name) = pin.name.strip_prefix("refs/convert/") {
+                        converts.push(json!({"name": name, "ref": pin.name, "targetCommit": commit}));
+                    } else if !pin.name.starts_with("refs/") {
+                        // Tags and branches cannot be told apart by what was asked for.
+                        let full = format!("refs/heads/{}", pin.name);
+                        branches.push(json!({"name": pin.name, "ref": full, "targetCommit": commit}));
+                    }
+                }
+                if branches.is_empty() && converts.is_empty() {
+                    return Err(error);
+                }
+                let body =
+                    json!({"tags": [], "branches": branches, "converts": converts, "pullRequests": []}).to_string();
+                Ok(Passed {
+                    content_type: "application/json; charset=utf-8".into(),
+                    link: None,
+                    total_count: None,
+                    commit: None,
+                    body: body.into(),
+                    served: Served::Stale,
+                })
+            }
+            outcome => outcome,
+        }
+    }
+}

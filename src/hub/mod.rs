@@ -1,0 +1,241 @@
+//! The use cases of the hub: what a request means, where its bytes are, and who may have them.
+//!
+//! `Hub` is cheap to clone. It leans on three adapters (`db`, `blob`, `upstream`) and keeps in
+//! memory what the hit path needs, so that a hit asks neither the database nor upstream.
+
+mod access;
+mod coalesce;
+mod error;
+mod fetch;
+mod flight;
+mod info;
+mod listing;
+mod passthrough;
+mod pin;
+mod resolve;
+mod taint;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::blob::LocalStore;
+use crate::config;
+use crate::db::{BlobRow, Db, StoreTotals};
+use crate::domain::{Artifact, Clock, CommitId, ContentId, Digest, Principal, RepoPath};
+use crate::metrics;
+use crate::upstream::{self, Bucket, Upstream};
+
+pub use access::Need;
+pub use error::{Error, Result};
+pub use fetch::{Body, Opened, StoredFile};
+pub use flight::{FlightReader, ReadError};
+pub use info::InfoQuery;
+pub use listing::{Listing, TreeQuery, entry_json};
+pub use passthrough::Passed;
+pub use pin::{Pinned, Repo};
+pub use resolve::{Resolved, Target};
+
+/// How an answer was served; the header `X-Modelhub-Cache` and the metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Served {
+    /// From what is here.
+    Hit,
+    /// Upstream was asked for it.
+    Miss,
+    /// Together with somebody else's download.
+    Join,
+    /// From what is here, though upstream should have been asked and did not answer.
+    Stale,
+    /// Past the cache.
+    Bypass,
+}
+
+impl Served {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Join => "join",
+            Self::Stale => "stale",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+/// Who asks, from where, with what.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub principal: Principal,
+    pub user_agent: Option<String>,
+    /// The socket's address; wrong bodies are remembered for the peers that may hold them.
+    pub peer: IpAddr,
+}
+
+impl Caller {
+    /// Asks upstream for this caller; this hub's own token may stand in for none.
+    fn upstream(&self) -> upstream::Caller<'_> {
+        upstream::Caller { token: self.principal.token(), user_agent: self.user_agent.as_deref(), own_eyes: false }
+    }
+
+    /// Asks upstream with what this caller itself may see, and nothing more.
+    fn own_eyes(&self) -> upstream::Caller<'_> {
+        upstream::Caller { own_eyes: true, ..self.upstream() }
+    }
+}
+
+/// The settings that use cases read.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub cache: config::Cache,
+    pub flight: config::Flight,
+    pub slow_after: config::Span,
+    pub forward_telemetry: bool,
+}
+
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+/// What all clones of a `Hub` share.
+pub struct Inner {
+    db: Db,
+    store: Arc<LocalStore>,
+    upstream: Upstream,
+    clock: Clock,
+    settings: Settings,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+
+    access: access::Access,
+    pins: pin::Pins,
+    listings: listing::Listings,
+    flights: flight::Flights,
+    taints: taint::Taints,
+    answers: passthrough::Answers,
+    /// Artifacts that were looked up; a commit never changes, so neither do they.
+    artifacts: moka::sync::Cache<(Arc<str>, CommitId, RepoPath), Arc<Artifact>>,
+    /// Blobs known to be in the store.
+    blobs: moka::sync::Cache<ContentId, BlobRow>,
+    open_files: moka::sync::Cache<Digest, Arc<StoredFile>>,
+    /// Uses since the last flush to the database.
+    used: Mutex<std::collections::HashSet<Digest>>,
+}
+
+impl std::ops::Deref for Hub {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Hub {
+    pub async fn new(
+        db: Db,
+        store: Arc<LocalStore>,
+        upstream: Upstream,
+        clock: Clock,
+        settings: Settings,
+    ) -> Result<Self> {
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let key = db.setting_or("token_digest_key", access::new_key).await?;
+        let inner = Inner {
+            access: access::Access::new(&key, tasks.clone()),
+            pins: pin::Pins::new(tasks.clone()),
+            listings: listing::Listings::new(tasks.clone()),
+            flights: flight::Flights::new(&settings.flight),
+            taints: taint::Taints::load(&db, &clock).await?,
+            answers: passthrough::Answers::new(tasks.clone()),
+            artifacts: moka::sync::Cache::new(200_000),
+            blobs: moka::sync::Cache::new(200_000),
+            open_files: moka::sync::Cache::new(512),
+            used: Mutex::default(),
+            db,
+            store,
+            upstream,
+            clock,
+            settings,
+            tasks,
+            stop,
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Background upkeep until `stop`: recorded uses, gauges, old answers.
+    pub async fn upkeep(&self) {
+        let mut tick = tokio::time::interval(std::time::Duration::from_secs(10));
+        let mut round = 0u64;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                _ = tick.tick() => {}
+            }
+            self.flush_uses().await;
+            self.record_gauges().await;
+            round += 1;
+            if round.is_multiple_of(60)
+                && let Err(error) = self.db.prune_answers().await
+            {
+                tracing::warn!(%error, "could not prune remembered answers");
+            }
+        }
+        self.flush_uses().await;
+    }
+
+    async fn flush_uses(&self) {
+        let used: Vec<Digest> = match self.used.lock() {
+            Ok(mut used) => used.drain().collect(),
+            Err(_) => return,
+        };
+        if !used.is_empty()
+            && let Err(error) = self.db.touch_blobs(&used, self.clock.now()).await
+        {
+            tracing::warn!(%error, "could not record uses");
+        }
+    }
+
+    /// Brings the gauges up to date; also called when metrics are read.
+    pub async fn record_gauges(&self) {
+        metrics::flights(self.flights.count());
+        for bucket in [Bucket::Api, Bucket::Resolvers] {
+            let state = self.upstream.budget(bucket);
+            metrics::rate_limit(bucket.as_str(), state.remaining, state.paused_for.as_secs_f64());
+        }
+        metrics::upstream_down(self.upstream.is_down());
+        if let Ok(totals) = self.totals().await {
+            metrics::store(totals.blobs, totals.bytes, self.store.free_bytes().unwrap_or(0));
+        }
+    }
+
+    pub async fn totals(&self) -> Result<StoreTotals> {
+        Ok(self.db.store_totals().await?)
+    }
+
+    /// Ready means: the store can be written and the database answers. Upstream's state is not
+    /// part of it: without upstream this hub still serves what is here.
+    pub async fn check_ready(&self) -> Result<()> {
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || store.check_writable()).await??;
+        self.db.store_totals().await?;
+        Ok(())
+    }
+
+    /// Flights in the air, for people and tests.
+    pub fn flights_in_the_air(&self) -> usize {
+        self.flights.count()
+    }
+
+    pub fn forwards_telemetry(&self) -> bool {
+        self.settings.forward_telemetry
+    }
+
+    /// Stops flights (their finished segments are on disk) and waits for all tasks.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.db.close().await;
+    }
+}

@@ -1,0 +1,171 @@
+//! Metadata routes that are upstream's business: passed through, cleaned, remembered.
+//!
+//! An answer is reused for a short time; while upstream is away the last one stands in. An
+//! answer to anonymous callers about public things is remembered in the database; an answer
+//! to a token is kept in memory, for that token only.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio_util::task::TaskTracker;
+
+use super::coalesce::Coalesce;
+use super::pin::{Repo, is_outage};
+use super::{Caller, Error, Hub, Result, Served};
+use crate::db::RememberedAnswer;
+use crate::domain::{CommitId, Visibility};
+use crate::upstream;
+
+/// Who may be given the same answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Everybody,
+    Caller,
+}
+
+impl Scope {
+    pub(super) fn of(repo: &Repo) -> Self {
+        if repo.visibility == Visibility::Public { Self::Everybody } else { Self::Caller }
+    }
+}
+
+/// A passed-through answer. `BASE_MARK` in link and body stands for this hub's address.
+#[derive(Debug, Clone)]
+pub struct Passed {
+    pub content_type: String,
+    pub link: Option<String>,
+    pub total_count: Option<String>,
+    pub commit: Option<CommitId>,
+    pub body: Bytes,
+    pub served: Served,
+}
+
+#[derive(Clone)]
+struct Kept {
+    passed: Passed,
+    /// On the monotonic clock.
+    stored: Duration,
+}
+
+/// Path with query, and the digest of the token it was asked with (empty: everybody's).
+type Key = (String, String);
+
+pub(super) struct Answers {
+    kept: moka::sync::Cache<Key, Kept>,
+    calls: Coalesce<Key, Passed>,
+}
+
+impl Answers {
+    pub(super) fn new(tasks: TaskTracker) -> Self {
+        let kept = moka::sync::Cache::builder()
+            .weigher(|key: &Key, kept: &Kept| u32::try_from(key.0.len() + kept.passed.body.len()).unwrap_or(u32::MAX))
+            .max_capacity(32 << 20)
+            .build();
+        Self { kept, calls: Coalesce::new(tasks) }
+    }
+}
+
+impl Hub {
+    /// A route that names no repository: lists, searches, users, collections, … Asked with what
+    /// this caller may see; this hub's own token never widens it.
+    pub async fn pass_general(&self, caller: &Caller, path: &str) -> Result<Passed> {
+        let scope = if caller.principal.is_anonymous() { Scope::Everybody } else { Scope::Caller };
+        self.pass(caller, path, scope).await
+    }
+
+    /// A route below a repository: whoever may see its metadata.
+    pub async fn pass_repo(&self, caller: &Caller, key: &crate::domain::RepoKey, rest: &str) -> Result<Passed> {
+        let repo = self.repo(caller, key).await?;
+        self.pass(caller, &format!("{}/{rest}", repo.key.api_path()), Scope::of(&repo)).await
+    }
+
+    pub(super) async fn pass(&self, caller: &Caller, path: &str, scope: Scope) -> Result<Passed> {
+        let digest = match scope {
+            Scope::Everybody => String::new(),
+            // A caller without a token still must not share with those that have one.
+            Scope::Caller => format!("token:{}", self.access.digest(&caller.principal)),
+        };
+        let key: Key = (path.to_owned(), digest);
+        let kept = self.answers.kept.get(&key);
+        if let Some(kept) = &kept
+            && self.clock.elapsed().saturating_sub(kept.stored) < self.settings.cache.listing_ttl.duration()
+        {
+            return Ok(Passed { served: Served::Hit, ..kept.passed.clone() });
+        }
+        let (hub, caller, call_key) = (self.clone(), caller.clone(), key.clone());
+        let call = self.answers.calls.run(key.clone(), || async move { hub.ask(&caller, call_key, scope).await });
+        let outcome = match &kept {
+            None => call.await,
+            Some(_) => match tokio::time::timeout(self.settings.slow_after.duration(), call).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(Error::UpstreamUnavailable { what: path.into(), reason: "slow".into() }),
+            },
+        };
+        match outcome {
+            Err(error) if is_outage(&error) => {
+                if let Some(kept) = kept {
+                    return Ok(Passed { served: Served::Stale, ..kept.passed });
+                }
+                let remembered = match scope {
+                    Scope::Everybody => self.db.answer(path).await?,
+                    Scope::Caller => None,
+                };
+                let RememberedAnswer { content_type, link, body, .. } = remembered.ok_or(error)?;
+                let (body, served) = (body.into(), Served::Stale);
+                Ok(Passed { content_type, link, total_count: None, commit: None, body, served })
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn ask(&self, caller: &Caller, key: Key, scope: Scope) -> Result<Passed> {
+        let answer = self.upstream.get(&key.0, caller.own_eyes()).await;
+        let answer =
+            answer.map_err(|error| Error::upstream(error, format!("the answer to {}", without_query(&key.0))))?;
+        let upstream::Answer { content_type, link, total_count, commit, body, .. } = answer;
+        let body = if content_type.contains("json") {
+            let mut value: Value = serde_json::from_slice(&body)
+                .map_err(|e| Error::BadUpstream(format!("upstream's answer is no JSON: {e}")))?;
+            self.upstream.sanitiser().json(&mut value);
+            Bytes::from(value.to_string())
+        } else if content_type.starts_with("text/") {
+            let text = String::from_utf8_lossy(&body);
+            self.upstream.sanitiser().text(&text).map_or(body.clone(), Bytes::from)
+        } else {
+            body
+        };
+        let passed = Passed { content_type, link, total_count, commit, body, served: Served::Miss };
+        if scope == Scope::Everybody && passed.body.len() <= 4 << 20 {
+            let answer = RememberedAnswer {
+                content_type: passed.content_type.clone(),
+                link: passed.link.clone(),
+                body: passed.body.to_vec(),
+                stored_at: self.clock.now(),
+            };
+            self.db.put_answer(&key.0, answer).await?;
+        }
+        self.answers.kept.insert(key, Kept { passed: passed.clone(), stored: self.clock.elapsed() });
+        Ok(passed)
+    }
+
+    /// The repositories known here, for lists while upstream is away: short infos, as JSON.
+    pub async fn known_repos(&self, kind: crate::domain::RepoKind, search: &str, limit: u64) -> Result<Vec<Value>> {
+        let repos = self.db.public_repos(kind, search, limit.min(1000)).await?;
+        Ok(repos
+            .into_iter()
+            .map(|repo| {
+                let info = repo.info.and_then(|info| serde_json::from_str(&info).ok());
+                let mut value = info.unwrap_or_else(|| serde_json::json!({"id": repo.repo_id, "sha": repo.commit}));
+                if let Some(map) = value.as_object_mut() {
+                    map.remove("siblings");
+                }
+                value
+            })
+            .collect())
+    }
+}
+
+fn without_query(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
+}

@@ -1,0 +1,264 @@
+//! Which repository and which commit a request means.
+//!
+//! Steps of `pin`: find the repository (also by an older name) → authorise, before anything is
+//! looked up → a full commit is itself; a name is what it was pinned to within its time to
+//! live → else ask upstream once for everybody → upstream away or slow: what the name last
+//! meant, marked stale.
+//!
+//! One decision per name and time to live serves all routes, so that a client sees one commit
+//! in the info, the tree and the files.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio_util::task::TaskTracker;
+
+use super::coalesce::Coalesce;
+use super::{Caller, Error, Hub, Need, Result, Served};
+use crate::domain::{CommitId, Millis, RepoId, RepoKey, Revision, Visibility};
+use crate::upstream;
+
+/// A repository that upstream has shown, under its present name.
+#[derive(Debug)]
+pub struct Repo {
+    /// The id of its database row.
+    pub(super) row: Arc<str>,
+    pub key: RepoKey,
+    pub visibility: Visibility,
+    pub(super) checked_at: Millis,
+}
+
+/// What a request means.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    pub repo: Arc<Repo>,
+    pub commit: CommitId,
+    pub served: Served,
+}
+
+type CallKey = (RepoKey, String, Option<String>);
+
+pub(super) struct Pins {
+    /// The present name of each name that was asked for.
+    names: moka::sync::Cache<RepoKey, RepoKey>,
+    repos: moka::sync::Cache<RepoKey, Arc<Repo>>,
+    pins: moka::sync::Cache<(Arc<str>, String), (CommitId, Millis)>,
+    infos: moka::sync::Cache<(Arc<str>, CommitId), Arc<str>>,
+    calls: Coalesce<CallKey, (Arc<Repo>, CommitId)>,
+}
+
+impl Pins {
+    pub(super) fn new(tasks: TaskTracker) -> Self {
+        Self {
+            names: moka::sync::Cache::new(20_000),
+            repos: moka::sync::Cache::new(20_000),
+            pins: moka::sync::Cache::new(50_000),
+            infos: moka::sync::Cache::builder()
+                .weigher(|_, info: &Arc<str>| u32::try_from(info.len()).unwrap_or(u32::MAX))
+                .max_capacity(32 << 20)
+                .build(),
+            calls: Coalesce::new(tasks),
+        }
+    }
+}
+
+impl Hub {
+    /// See the module's text.
+    pub async fn pin(&self, caller: &Caller, key: &RepoKey, revision: &Revision, need: Need) -> Result<Pinned> {
+        let Some(repo) = self.known_repo(key).await? else {
+            let (repo, commit) = self.ask_revision(caller, key, revision, None).await?;
+            self.authorise(caller, &repo, need).await?;
+            return Ok(Pinned { repo, commit, served: Served::Miss });
+        };
+        self.authorise(caller, &repo, need).await?;
+
+        // What to ask upstream, and what to fall back to. The visibility of a pinned commit's
+        // repository is learned again with the tip of its default branch.
+        let (asked, known) = match revision {
+            Revision::Commit(commit) => {
+                if self.is_fresh(repo.checked_at, self.settings.cache.visibility_ttl) {
+                    return Ok(Pinned { repo, commit: commit.clone(), served: Served::Hit });
+                }
+                (Revision::main(), Some(commit.clone()))
+            }
+            Revision::Named(name) => match self.known_pin(&repo, name).await? {
+                Some((commit, checked_at)) if self.is_fresh(checked_at, self.settings.cache.ref_ttl) => {
+                    return Ok(Pinned { repo, commit, served: Served::Hit });
+                }
+                pin => (revision.clone(), pin.map(|(commit, _)| commit)),
+            },
+        };
+        let call = self.ask_revision(caller, key, &asked, Some(&repo));
+        let Some(known) = known else {
+            let (repo, commit) = call.await?;
+            self.authorise(caller, &repo, need).await?;
+            return Ok(Pinned { repo, commit, served: Served::Miss });
+        };
+        match tokio::time::timeout(self.settings.slow_after.duration(), call).await {
+            Ok(Ok((repo, commit))) => {
+                // It may have become private or gated since.
+                self.authorise(caller, &repo, need).await?;
+                let commit = if matches!(revision, Revision::Commit(_)) { known } else { commit };
+                Ok(Pinned { repo, commit, served: Served::Miss })
+            }
+            Ok(Err(error)) if !is_outage(&error) => Err(error),
+            // Away, or too slow; the call goes on and will be noted.
+            Ok(Err(_)) | Err(_) => Ok(Pinned { repo, commit: known, served: Served::Stale }),
+        }
+    }
+
+    /// A repository for a caller, whatever the revision.
+    pub(super) async fn repo(&self, caller: &Caller, key: &RepoKey) -> Result<Arc<Repo>> {
+        Ok(self.pin(caller, key, &Revision::main(), Need::Metadata).await?.repo)
+    }
+
+    /// The repository that a name means, if it is known here.
+    pub(super) async fn known_repo(&self, key: &RepoKey) -> Result<Option<Arc<Repo>>> {
+        let name = match self.pins.names.get(key) {
+            Some(name) => name,
+            None => match self.db.alias(key).await? {
+                Some(id) => RepoKey::new(key.kind, id),
+                None => key.clone(),
+            },
+        };
+        if let Some(repo) = self.pins.repos.get(&name) {
+            return Ok(Some(repo));
+        }
+        let Some(row) = self.db.repo(&name).await? else { return Ok(None) };
+        let repo = Arc::new(Repo {
+            row: row.id.into(),
+            key: name.clone(),
+            visibility: row.visibility,
+            checked_at: row.checked_at,
+        });
+        self.pins.names.insert(key.clone(), name.clone());
+        self.pins.repos.insert(name, Arc::clone(&repo));
+        Ok(Some(repo))
+    }
+
+    async fn known_pin(&self, repo: &Repo, name: &str) -> Result<Option<(CommitId, Millis)>> {
+        let key = (Arc::clone(&repo.row), name.to_owned());
+        if let Some(pin) = self.pins.pins.get(&key) {
+            return Ok(Some(pin));
+        }
+        let Some(pin) = self.db.pin(&repo.row, name).await? else { return Ok(None) };
+        self.pins.pins.insert(key, (pin.commit.clone(), pin.checked_at));
+        Ok(Some((pin.commit, pin.checked_at)))
+    }
+
+    fn is_fresh(&self, checked_at: Millis, ttl: crate::config::Span) -> bool {
+        let ttl = i64::try_from(ttl.duration().as_millis()).unwrap_or(i64::MAX);
+        // A time in the future means that the clock was set back: ask again.
+        (0..ttl).contains(&(self.clock.now() - checked_at))
+    }
+
+    /// Asks upstream what a revision means now, once for all who may share the answer.
+    pub(super) async fn ask_revision(
+        &self,
+        caller: &Caller,
+        key: &RepoKey,
+        revision: &Revision,
+        known: Option<&Arc<Repo>>,
+    ) -> Result<(Arc<Repo>, CommitId)> {
+        let is_public = known.is_some_and(|repo| repo.visibility == Visibility::Public);
+        let digest = (!is_public).then(|| self.access.digest(&caller.principal));
+        let call_key = (key.clone(), revision.as_str().to_owned(), digest);
+        let (hub, caller, key, revision) = (self.clone(), caller.clone(), key.clone(), revision.clone());
+        let known = known.cloned();
+        let call = || async move { hub.fetch_revision(&caller, &key, &revision, known).await };
+        self.pins.calls.run(call_key, call).await
+    }
+
+    async fn fetch_revision(
+        &self,
+        caller: &Caller,
+        key: &RepoKey,
+        revision: &Revision,
+        known: Option<Arc<Repo>>,
+    ) -> Result<(Arc<Repo>, CommitId)> {
+        let path = format!("{}/revision/{}", key.api_path(), upstream::encode(revision.as_str(), false));
+        let mut outcome = self.upstream.get(&path, caller.upstream()).await;
+        if matches!(outcome, Err(upstream::Error::Unauthenticated { .. }))
+            && known.as_ref().is_some_and(|repo| repo.visibility == Visibility::Public)
+        {
+            // A wrong token must not spoil the answer that others share; nobody needs one here.
+            outcome = self.upstream.get(&path, upstream::Caller { token: None, ..caller.upstream() }).await;
+        }
+        let answer = match outcome {
+            Ok(answer) => answer,
+            Err(error) => {
+                if matches!(error, upstream::Error::RepoNotFound)
+                    && let Some(repo) = known
+                    && repo.visibility != Visibility::Private
+                {
+                    // Gone or hidden now: from here on only those whom upstream accepts.
+                    self.note_repo(&repo.key, Visibility::Private).await?;
+                }
+                let what = if matches!(error, upstream::Error::RevisionNotFound) {
+                    revision.to_string()
+                } else {
+                    format!("{key} at {revision}")
+                };
+                return Err(Error::upstream(error, what));
+            }
+        };
+        let unusable = |text: String| Error::BadUpstream(format!("upstream's info of {key} is not usable: {text}"));
+        let mut value: Value = serde_json::from_slice(&answer.body).map_err(|e| unusable(e.to_string()))?;
+        let info = upstream::parse_info(&value).map_err(|e| unusable(e.to_string()))?;
+        self.upstream.sanitiser().json(&mut value);
+
+        let name = name_in_path(key, &answer.path).unwrap_or_else(|| key.clone());
+        if name != *key || self.pins.names.get(key).is_some_and(|known| known != name) {
+            self.db.put_alias(key, &name.id, self.clock.now()).await?;
+        }
+        self.pins.names.insert(key.clone(), name.clone());
+        let repo = self.note_repo(&name, info.visibility).await?;
+
+        let named = match revision {
+            Revision::Named(name) => Some(name.as_str()),
+            Revision::Commit(_) => None,
+        };
+        let (now, text) = (self.clock.now(), value.to_string());
+        self.db.put_pin(&repo.row, named, &info.commit, Some(&text), now).await?;
+        self.pins.infos.insert((Arc::clone(&repo.row), info.commit.clone()), text.into());
+        if let Some(name) = named {
+            self.pins.pins.insert((Arc::clone(&repo.row), name.to_owned()), (info.commit.clone(), now));
+        }
+        Ok((repo, info.commit))
+    }
+
+    async fn note_repo(&self, key: &RepoKey, visibility: Visibility) -> Result<Arc<Repo>> {
+        let new_id = uuid::Uuid::now_v7().to_string();
+        let row = self.db.put_repo(key, visibility, &new_id, self.clock.now()).await?;
+        let repo = Arc::new(Repo { row: row.id.into(), key: key.clone(), visibility, checked_at: row.checked_at });
+        self.pins.repos.insert(key.clone(), Arc::clone(&repo));
+        Ok(repo)
+    }
+
+    /// The info of a commit as upstream gave it, without traces of Xet; `None` if it was never asked.
+    pub(super) async fn known_info(&self, repo: &Repo, commit: &CommitId) -> Result<Option<Arc<str>>> {
+        let key = (Arc::clone(&repo.row), commit.clone());
+        if let Some(info) = self.pins.infos.get(&key) {
+            return Ok(Some(info));
+        }
+        let Some(text) = self.db.commit_info(&repo.row, commit).await? else { return Ok(None) };
+        let info: Arc<str> = text.into();
+        self.pins.infos.insert(key, Arc::clone(&info));
+        Ok(Some(info))
+    }
+}
+
+/// Whether an older answer may stand in for this failure.
+pub(super) fn is_outage(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Offline { .. } | Error::UpstreamUnavailable { .. } | Error::RateLimited { .. } | Error::BadUpstream(_)
+    )
+}
+
+/// The repository's name in the path that answered; another one than asked after a rename.
+fn name_in_path(asked: &RepoKey, path: &str) -> Option<RepoKey> {
+    let (_, rest) = path.split_once(&format!("/api/{}/", asked.kind.plural()))?;
+    let (id, _) = rest.split_once("/revision/")?;
+    Some(RepoKey::new(asked.kind, RepoId::parse(id).ok()?))
+}

@@ -1,0 +1,65 @@
+//! Contents of which a wrong body went out.
+//!
+//! Clients check sizes only, keep what they have, and resume with `Range: bytes=n-` without
+//! `If-Range`. A client that received a wrong beginning would put a right end to it. So for a
+//! week, ranges that continue a file are answered with 200 and the whole body, and bounded
+//! ranges with 503, until that peer has received one whole right body.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use crate::db::Db;
+use crate::domain::{Clock, ContentId, Millis};
+
+const WEEK_MS: Millis = 7 * 24 * 3_600_000;
+
+pub(super) struct Taints(Mutex<HashMap<ContentId, Taint>>);
+
+struct Taint {
+    until: Millis,
+    /// Peers that received a whole right body since.
+    cleared: HashSet<IpAddr>,
+}
+
+impl Taints {
+    pub(super) async fn load(db: &Db, clock: &Clock) -> crate::db::Result<Self> {
+        let taints = db.taints(clock.now()).await?;
+        let map = taints.into_iter().map(|(content, until)| (content, Taint { until, cleared: HashSet::new() }));
+        Ok(Self(Mutex::new(map.collect())))
+    }
+
+    pub(super) async fn add(&self, db: &Db, content: ContentId, now: Millis) -> crate::db::Result<()> {
+        let until = now + WEEK_MS;
+        self.lock().insert(content, Taint { until, cleared: HashSet::new() });
+        db.put_taint(content, until).await
+    }
+
+    /// Whether this peer may hold a wrong beginning of this content.
+    pub(super) fn holds(&self, content: ContentId, peer: IpAddr, now: Millis) -> bool {
+        let mut taints = self.lock();
+        // The common case, on every hit: nothing is tainted at all.
+        if taints.is_empty() {
+            return false;
+        }
+        match taints.get(&content) {
+            Some(taint) if taint.until > now => !taint.cleared.contains(&peer),
+            Some(_) => {
+                taints.remove(&content);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// This peer received the whole right body.
+    pub(super) fn clear(&self, content: ContentId, peer: IpAddr) {
+        if let Some(taint) = self.lock().get_mut(&content) {
+            taint.cleared.insert(peer);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ContentId, Taint>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
