@@ -35,7 +35,7 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.singular())
+        f.pad(self.singular())
     }
 }
 
@@ -106,6 +106,16 @@ impl Repo {
     /// A space.
     pub fn space(id: impl Into<String>) -> Repo {
         Repo::new(Kind::Space, id)
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// A file in git: its ETag is the git blob id, and it is served by the hub itself.
