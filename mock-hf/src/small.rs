@@ -19,7 +19,8 @@ pub(crate) fn route(shared: &Shared, request: &Request, caller: &Caller, segment
     match segments {
         ["whoami-v2"] => whoami(caller),
         ["telemetry", ..] => Ok(Reply::text(200, "")),
-        ["agent-harnesses"] => Ok(Reply::json(&json!([]))),
+        // An object, not a list: huggingface_hub (utils/_detect_agent.py) fails to import on anything else.
+        ["agent-harnesses"] => Ok(Reply::json(&json!({"standardEnvVars": ["AI_AGENT", "AGENT"], "harnesses": {}}))),
         ["quicksearch"] => Ok(quicksearch(shared, request, caller)),
         ["trending"] => {
             let line =
