@@ -14,10 +14,15 @@
 //! Where to look first: `api` (every route) → `hub::resolve` (what a request means) →
 //! `hub::flight` (how a blob arrives) → `blob::local` (how it is kept).
 
+pub mod api;
+pub mod app;
 pub mod blob;
+pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
 pub mod hub;
 pub mod metrics;
+pub mod shutdown;
+pub mod telemetry;
 pub mod upstream;

@@ -15,9 +15,9 @@ pub fn request(result: &'static str, status: u16) {
     counter!("modelhub_requests_total", "result" => result, "status" => class).increment(1);
 }
 
-/// Body bytes handed to clients' connections.
-pub fn client_bytes(bytes: u64) {
-    counter!("modelhub_client_bytes_total").increment(bytes);
+/// All bytes that clients' connections took so far.
+pub fn client_bytes(total: u64) {
+    counter!("modelhub_client_bytes_total").absolute(total);
 }
 
 /// File bytes received from upstream.

@@ -46,6 +46,9 @@ pub enum Error {
     /// Upstream's own refusal of a passed-through call.
     #[error("{message}")]
     Rejected { status: u16, message: String },
+    /// The answer is a file: ask for it under this path of ours.
+    #[error("see {path}")]
+    Moved { path: String },
     #[error("the disk of this hub is full")]
     NoSpace,
     #[error("this hub is stopping")]
@@ -77,6 +80,7 @@ impl Error {
             U::Unauthenticated { message } => Self::Unauthenticated { message },
             U::Forbidden { message } => Self::Forbidden { message },
             U::Rejected { status, message } => Self::Rejected { status, message },
+            U::Moved { path } => Self::Moved { path },
             U::Expired => Self::UpstreamUnavailable { what: what.into(), reason: "its address expired".into() },
             U::Protocol(text) => Self::BadUpstream(format!("upstream's answer is not usable: {text}")),
         }

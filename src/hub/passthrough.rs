@@ -74,6 +74,12 @@ impl Hub {
         self.pass(caller, path, scope).await
     }
 
+    /// The route `whoami-v2`, which upstream limits strictly: one answer a token for minutes.
+    pub async fn who_am_i(&self, caller: &Caller) -> Result<Passed> {
+        let ttl = Duration::from_secs(300);
+        self.pass_for(caller, "/api/whoami-v2", Scope::Caller, ttl).await
+    }
+
     /// A route below a repository: whoever may see its metadata.
     pub async fn pass_repo(&self, caller: &Caller, key: &crate::domain::RepoKey, rest: &str) -> Result<Passed> {
         let repo = self.repo(caller, key).await?;
@@ -81,6 +87,10 @@ impl Hub {
     }
 
     pub(super) async fn pass(&self, caller: &Caller, path: &str, scope: Scope) -> Result<Passed> {
+        self.pass_for(caller, path, scope, self.settings.cache.listing_ttl.duration()).await
+    }
+
+    async fn pass_for(&self, caller: &Caller, path: &str, scope: Scope, ttl: Duration) -> Result<Passed> {
         let digest = match scope {
             Scope::Everybody => String::new(),
             // A caller without a token still must not share with those that have one.
@@ -89,7 +99,7 @@ impl Hub {
         let key: Key = (path.to_owned(), digest);
         let kept = self.answers.kept.get(&key);
         if let Some(kept) = &kept
-            && self.clock.elapsed().saturating_sub(kept.stored) < self.settings.cache.listing_ttl.duration()
+            && self.clock.elapsed().saturating_sub(kept.stored) < ttl
         {
             return Ok(Passed { served: Served::Hit, ..kept.passed.clone() });
         }

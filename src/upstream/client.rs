@@ -135,6 +135,12 @@ impl Upstream {
             let response = self.send(request, Bucket::Api).await?;
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
+                    // A file is not read as metadata: clients fetch it through `resolve`.
+                    Target::Origin(next) if next.path().contains("/resolve/") => {
+                        let prefix = self.base.path().trim_end_matches('/');
+                        let path = next.path().strip_prefix(prefix).unwrap_or(next.path()).to_owned();
+                        return Err(Error::Moved { path });
+                    }
                     Target::Origin(next) => url = next,
                     Target::Cdn(_) => return Err(Error::Protocol("metadata redirects to another host".into())),
                 }

@@ -37,6 +37,9 @@ pub enum Error {
     /// An answer with another status, e.g. 400 for a bad parameter.
     #[error("upstream answered {status}: {message}")]
     Rejected { status: u16, message: String },
+    /// A metadata route that leads to a file: its path, relative to upstream's base.
+    #[error("the answer is a file")]
+    Moved { path: String },
     /// A signed URL that no longer works: resolve again.
     #[error("the download address has expired")]
     Expired,

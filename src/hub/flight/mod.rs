@@ -180,7 +180,7 @@ impl Hub {
         let flight = Arc::new(Flight {
             target,
             partial: OnceLock::new(),
-            state: Mutex::new(State { readers: HashMap::from([(0, range.clone())]), whole, outcome: Outcome::Flying }),
+            state: Mutex::new(State { readers: HashMap::from([(0, range.clone())]), whole, ..State::default() }),
             changed: Notify::new(),
             next_reader: AtomicU64::new(1),
         });

@@ -1,0 +1,85 @@
+//! `resolve` and `raw`.
+//!
+//! Steps: resolve → conditional (`If-None-Match`) → HEAD ends here → range (`If-Range`) → body.
+//! Never a redirect: bytes would leave this hub.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+
+use super::{Answer, Call};
+use crate::api::serve::FileSlot;
+use crate::api::{Shared, respond};
+use crate::domain::ByteRange;
+use crate::hub::{Resolved, Result, Target};
+
+pub(super) async fn resolve(shared: &Shared, call: Call, target: &Target) -> Result<Answer> {
+    let resolved = shared.hub.resolve(&call.caller, target).await?;
+    let headers = respond::file_headers(&resolved);
+    if is_not_modified(&call.parts.headers, &resolved) {
+        return Ok((bare(StatusCode::NOT_MODIFIED, headers), resolved.served));
+    }
+    send(shared, call, resolved, headers).await
+}
+
+async fn send(shared: &Shared, call: Call, resolved: Resolved, mut headers: HeaderMap) -> Result<Answer> {
+    let size = resolved.artifact.size;
+    if call.parts.method == Method::HEAD {
+        headers.insert(header::CONTENT_LENGTH, size.into());
+        return Ok((bare(StatusCode::OK, headers), resolved.served));
+    }
+    let range = asked_range(&call.parts.headers, &resolved);
+    let Some(body) = shared.hub.open(&call.caller, &resolved, range).await? else {
+        if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
+            headers.insert(header::CONTENT_RANGE, value);
+        }
+        headers.insert(header::CONTENT_LENGTH, 0.into());
+        return Ok((bare(StatusCode::RANGE_NOT_SATISFIABLE, headers), resolved.served));
+    };
+    let served = body.served;
+    let slot = call.parts.extensions.get::<FileSlot>();
+    Ok((respond::file(&shared.hub, &shared.files, slot, headers, size, body), served))
+}
+
+/// What git stores: the pointer text of an LFS file, else the file.
+pub(super) async fn raw(shared: &Shared, call: Call, target: &Target) -> Result<Answer> {
+    let resolved = shared.hub.resolve(&call.caller, target).await?;
+    let mut headers = respond::file_headers(&resolved);
+    let Some(pointer) = resolved.artifact.pointer() else {
+        return send(shared, call, resolved, headers).await;
+    };
+    for name in ["x-linked-etag", "x-linked-size", "etag", "accept-ranges"] {
+        headers.remove(name);
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CONTENT_LENGTH, pointer.len().into());
+    let mut response = Response::new(Body::from(pointer));
+    *response.headers_mut() = headers;
+    Ok((response, resolved.served))
+}
+
+/// `If-None-Match` compares weakly (RFC 9110, 13.1.2).
+fn is_not_modified(headers: &HeaderMap, resolved: &Resolved) -> bool {
+    let etag = resolved.artifact.content.etag();
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|tag| {
+        let tag = tag.trim();
+        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
+    })
+}
+
+/// The range to serve. With `If-Range` only if it names this very content, strongly (RFC 9110,
+/// 13.1.5); a date never does.
+fn asked_range(headers: &HeaderMap, resolved: &Resolved) -> Option<ByteRange> {
+    let range = ByteRange::parse(headers.get(header::RANGE)?.to_str().ok()?)?;
+    match headers.get(header::IF_RANGE) {
+        Some(condition) if condition.as_bytes() != resolved.artifact.content.etag().as_bytes() => None,
+        _ => Some(range),
+    }
+}
+
+fn bare(status: StatusCode, headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,281 @@
+//! The metadata routes under `/api`.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use base64::Engine as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use serde_json::{Value, json};
+
+use super::{Answer, Call};
+use crate::api::{extract, respond};
+use crate::db::TreePage;
+use crate::domain::{RepoKey, RepoKind, RepoPath, Revision};
+use crate::hub::{Error, Hub, InfoQuery, Listing, Pinned, Result, Served, TreeQuery, entry_json};
+
+/// Entries read from the database at a time.
+const PAGE: u64 = 1000;
+/// What the Hub accepts in one `paths-info`.
+const MAX_PATHS: usize = 2000;
+const MAX_BODY: usize = 2 << 20;
+
+pub(super) async fn info(hub: &Hub, call: Call, key: &RepoKey, revision: &Revision) -> Result<Answer> {
+    let query = InfoQuery {
+        blobs: call.query.flag("blobs"),
+        expand: call.query.all("expand"),
+        other: call.query.has_other_than(&["blobs", "expand"]),
+        raw: call.query.raw.clone(),
+    };
+    let (pinned, text) = hub.info(&call.caller, key, revision, &query).await?;
+    let mut response = respond::json(&text, &call.base);
+    set_commit(&mut response, &pinned);
+    Ok((response, pinned.served))
+}
+
+pub(super) async fn tree(
+    hub: &Hub,
+    call: Call,
+    key: &RepoKey,
+    revision: &Revision,
+    folder: Option<RepoPath>,
+) -> Result<Answer> {
+    let query = TreeQuery {
+        recursive: call.query.flag("recursive"),
+        expand: call.query.flag("expand"),
+        folder,
+        raw: call.query.raw.clone(),
+    };
+    let limit = match call.query.get("limit") {
+        None => None,
+        Some(text) => match text.parse::<u64>() {
+            Ok(limit @ 1..) => Some(limit.min(PAGE)),
+            _ => return Err(Error::Invalid(format!("limit is `{text}`: use a number from 1 to {PAGE}"))),
+        },
+    };
+    let after = match call.query.get("cursor") {
+        None => String::new(),
+        Some(cursor) => decode_cursor(cursor)
+            .ok_or_else(|| Error::Invalid("cursor is none of this hub's: follow the Link of the page before".into()))?,
+    };
+    let pinned = match hub.tree(&call.caller, key, revision, &query).await? {
+        Listing::Passed(pinned, passed) => {
+            let mut response = respond::passed(&passed, &call.base);
+            set_commit(&mut response, &pinned);
+            return Ok((response, passed.served));
+        }
+        Listing::Kept(pinned) => pinned,
+    };
+    let expand = query.expand;
+    let folder = query.folder.map_or_else(String::new, |folder| folder.as_str().to_owned());
+    let page = TreePage { folder, recursive: query.recursive, after, limit: limit.unwrap_or(PAGE) };
+
+    let mut response = if limit.is_some() || call.query.get("cursor").is_some() {
+        let entries = hub.entries(&pinned, &page).await?;
+        let last_commit = expand.then_some(&pinned.commit);
+        let items: Vec<Value> = entries.iter().map(|entry| entry_json(entry, last_commit)).collect();
+        let mut response = respond::json(&Value::Array(items).to_string(), &call.base);
+        // A full page may be the last one; the next is then empty, as clients expect.
+        if entries.len() as u64 == page.limit
+            && let Some(last) = entries.last()
+        {
+            let link = next_link(&call, last.path(), page.limit);
+            if let Ok(value) = HeaderValue::from_str(&link) {
+                response.headers_mut().insert(header::LINK, value);
+            }
+        }
+        response
+    } else {
+        // llama.cpp reads the first page only: without a limit everything goes out as one.
+        whole_tree(hub.clone(), pinned.clone(), page, expand)
+    };
+    set_commit(&mut response, &pinned);
+    Ok((response, pinned.served))
+}
+
+/// A tree of any size as one array, read and written page by page.
+fn whole_tree(hub: Hub, pinned: Pinned, page: TreePage, expand: bool) -> Response<Body> {
+    struct Progress {
+        page: TreePage,
+        first: bool,
+        done: bool,
+    }
+    let start = Progress { page, first: true, done: false };
+    let pieces = futures_util::stream::try_unfold(start, move |mut progress| {
+        let (hub, pinned) = (hub.clone(), pinned.clone());
+        async move {
+            if progress.done {
+                return Ok::<_, Error>(None);
+            }
+            let entries = hub.entries(&pinned, &progress.page).await?;
+            let last_commit = expand.then_some(&pinned.commit);
+            let mut piece = String::new();
+            for entry in &entries {
+                piece.push(if std::mem::take(&mut progress.first) { '[' } else { ',' });
+                piece.push_str(&entry_json(entry, last_commit).to_string());
+            }
+            match entries.last() {
+                Some(last) if entries.len() as u64 == progress.page.limit => {
+                    progress.page.after = last.path().as_str().to_owned();
+                }
+                _ => {
+                    progress.done = true;
+                    piece.push_str(if progress.first { "[]" } else { "]" });
+                }
+            }
+            Ok(Some((Bytes::from(piece), progress)))
+        }
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// The Hub's own form of a cursor, so that clients which build theirs (text-generation-webui)
+/// and stored ones work: base64 of (base64 of `{"file_name":…}`, `:`, limit).
+fn encode_cursor(path: &RepoPath, limit: u64) -> String {
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let inner = base64.encode(json!({ "file_name": path.as_str() }).to_string());
+    base64.encode(format!("{inner}:{limit}"))
+}
+
+fn decode_cursor(cursor: &str) -> Option<String> {
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let outer = String::from_utf8(base64.decode(cursor).ok()?).ok()?;
+    let inner = base64.decode(outer.split_once(':')?.0).ok()?;
+    let value: Value = serde_json::from_slice(&inner).ok()?;
+    Some(value.get("file_name")?.as_str()?.to_owned())
+}
+
+/// `Link` to the page after `last`; huggingface.js needs an absolute URL and the blank.
+fn next_link(call: &Call, last: &RepoPath, limit: u64) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (key, value) in url::form_urlencoded::parse(call.query.raw.as_bytes()) {
+        if key != "cursor" && key != "limit" {
+            query.append_pair(&key, &value);
+        }
+    }
+    query.append_pair("limit", &limit.to_string()).append_pair("cursor", &encode_cursor(last, limit));
+    format!("<{}{}?{}>; rel=\"next\"", call.base, call.parts.uri.path(), query.finish())
+}
+
+pub(super) async fn paths_info(hub: &Hub, call: Call, key: &RepoKey, revision: &Revision) -> Result<Answer> {
+    let content_type = call.parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let is_json = content_type.contains("json");
+    let body = Limited::new(call.body, MAX_BODY).collect().await;
+    let body =
+        body.map_err(|_| Error::Invalid(format!("the body is broken, or larger than {MAX_BODY} bytes")))?.to_bytes();
+    let (paths, expand) = if is_json { json_paths(&body)? } else { form_paths(&body) };
+    if paths.len() > MAX_PATHS {
+        return Err(Error::Invalid(format!("{} paths: ask for at most {MAX_PATHS} at once", paths.len())));
+    }
+    let (pinned, items) = hub.paths_info(&call.caller, key, revision, &paths, expand).await?;
+    let mut response = respond::json(&Value::Array(items).to_string(), &call.base);
+    set_commit(&mut response, &pinned);
+    Ok((response, pinned.served))
+}
+
+/// huggingface.js and hf-hub: `{"paths": ["a"], "expand": true}`.
+fn json_paths(body: &[u8]) -> Result<(Vec<String>, bool)> {
+    let wrong =
+        |text: &str| Error::Invalid(format!("{text}; right is {{\"paths\": [\"a\", \"b\"], \"expand\": false}}"));
+    let value: Value = serde_json::from_slice(body).map_err(|e| wrong(&format!("the body is no JSON ({e})")))?;
+    let paths = match value.get("paths") {
+        Some(Value::String(path)) => vec![path.clone()],
+        Some(Value::Array(paths)) => {
+            let paths: Option<Vec<_>> = paths.iter().map(|path| path.as_str().map(str::to_owned)).collect();
+            paths.ok_or_else(|| wrong("`paths` holds something else than texts"))?
+        }
+        _ => return Err(wrong("`paths` is missing")),
+    };
+    Ok((paths, value.get("expand").and_then(Value::as_bool).unwrap_or(false)))
+}
+
+/// huggingface_hub: `paths=a&paths=b&expand=true`.
+fn form_paths(body: &[u8]) -> (Vec<String>, bool) {
+    let mut paths = Vec::new();
+    let mut expand = false;
+    for (key, value) in url::form_urlencoded::parse(body) {
+        match key.as_ref() {
+            "paths" | "paths[]" => paths.push(value.into_owned()),
+            "expand" => expand = extract::is_true(&value),
+            _ => {}
+        }
+    }
+    (paths, expand)
+}
+
+/// Lists and searches are upstream's; while it is away, what is known here.
+pub(super) async fn list(hub: &Hub, call: Call, kind: RepoKind) -> Result<Answer> {
+    let path = call.parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    match hub.pass_general(&call.caller, path).await {
+        Ok(passed) => Ok((respond::passed(&passed, &call.base), passed.served)),
+        Err(
+            Error::Offline { .. }
+            | Error::UpstreamUnavailable { .. }
+            | Error::RateLimited { .. }
+            | Error::BadUpstream(_),
+        ) => {
+            let author = call.query.get("author").map(|author| format!("{author}/"));
+            let search = call.query.get("search").or(author.as_deref()).unwrap_or_default();
+            let limit = call.query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100);
+            let repos = hub.known_repos(kind, search, limit).await?;
+            Ok((respond::json(&Value::Array(repos).to_string(), &call.base), Served::Stale))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) async fn auth_check(hub: &Hub, call: Call, key: &RepoKey, write: bool) -> Result<Answer> {
+    if write {
+        let passed = hub.pass_repo(&call.caller, key, "auth-check/write").await?;
+        return Ok((respond::passed(&passed, &call.base), Served::Bypass));
+    }
+    hub.check_access(&call.caller, key).await?;
+    Ok((respond::own(StatusCode::OK, "text/plain; charset=utf-8", "OK"), Served::Hit))
+}
+
+pub(super) async fn who_am_i(hub: &Hub, call: Call) -> Result<Answer> {
+    let unknown = || Error::Unauthenticated { message: "Invalid username or password.".into() };
+    if call.caller.principal.is_anonymous() {
+        return Err(unknown());
+    }
+    match hub.who_am_i(&call.caller).await {
+        Ok(passed) => Ok((respond::passed(&passed, &call.base), passed.served)),
+        // Upstream's bare 401 means "no such repository" everywhere but here.
+        Err(Error::RepoNotFound) => Err(unknown()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Usage reports of clients: answered at once; passed on only if the settings say so.
+pub(super) async fn telemetry(hub: &Hub, call: Call) -> Result<Answer> {
+    if hub.forwards_telemetry() && call.parts.method != Method::POST {
+        let path = call.parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        // Whether upstream took it is nothing the client would act on.
+        let _ = hub.pass_general(&call.caller, path).await;
+    }
+    Ok((respond::own(StatusCode::OK, "text/plain; charset=utf-8", ""), Served::Bypass))
+}
+
+fn set_commit(response: &mut Response<Body>, pinned: &Pinned) {
+    if let Ok(value) = HeaderValue::from_str(pinned.commit.as_str()) {
+        response.headers_mut().insert(HeaderName::from_static("x-repo-commit"), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_of_the_hub_and_of_clients_are_understood() {
+        let path = RepoPath::parse("a/b c.bin").unwrap();
+        assert_eq!(decode_cursor(&encode_cursor(&path, 50)).as_deref(), Some("a/b c.bin"));
+        // What text-generation-webui builds itself.
+        let base64 = base64::engine::general_purpose::STANDARD;
+        let own = base64.encode(format!("{}:50", base64.encode(r#"{"file_name":"x.bin"}"#)));
+        assert_eq!(decode_cursor(&own).as_deref(), Some("x.bin"));
+        assert_eq!(decode_cursor("nonsense"), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! The Hub's protocol. One handler: find the route, call the hub, shape the answer, and mark
+//! and count it.
+
+mod files;
+mod landing;
+mod metadata;
+mod route;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use tracing::Instrument as _;
+
+use self::route::Route;
+use super::error::{self, Shape};
+use super::extract::{self, Query};
+use super::{Shared, ops, respond};
+use crate::hub::{Caller, Error, Result, Served};
+use crate::metrics;
+
+/// One request, its head parsed.
+pub(super) struct Call {
+    caller: Caller,
+    parts: axum::http::request::Parts,
+    body: Body,
+    query: Query,
+    /// Our own address as this client knows it.
+    base: String,
+}
+
+/// An answer and how it was served.
+type Answer = (Response<Body>, Served);
+
+pub(super) async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    // Clients show this id in their errors.
+    let id = format!("{:016x}", uuid::Uuid::now_v7().as_u128() >> 8 & u128::from(u64::MAX));
+    let span = tracing::info_span!("request", id = %id, method = %parts.method, path = %parts.uri.path());
+    let mut response = answer(&shared, parts, body).instrument(span).await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
+    }
+    response
+}
+
+async fn answer(shared: &Shared, parts: axum::http::request::Parts, body: Body) -> Response<Body> {
+    let path = parts.uri.path().to_owned();
+    let caller = extract::caller(&parts);
+    let anonymous = caller.principal.is_anonymous();
+    let is_head = parts.method == Method::HEAD;
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let base = extract::base_url(&parts.headers, &shared.public_url);
+    let call = Call { caller, parts, body, query, base };
+
+    let outcome = match route::route(&path) {
+        Ok(route) => dispatch(shared, route, call).await,
+        Err(error) => Err(error),
+    };
+    let (mut response, served) = outcome.unwrap_or_else(|error| {
+        let shape = if path.starts_with("/api/") { Shape::Json } else { Shape::Text };
+        (error::answer(&error, anonymous, shape), Served::Bypass)
+    });
+    respond::mark(&mut response, served);
+    if is_head {
+        *response.body_mut() = Body::empty();
+    }
+    metrics::request(served.as_str(), response.status().as_u16());
+    tracing::debug!(status = response.status().as_u16(), result = served.as_str(), "answered");
+    response
+}
+
+async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
+    let hub = &shared.hub;
+    let is_read = matches!(call.parts.method, Method::GET | Method::HEAD);
+    let is_post = call.parts.method == Method::POST;
+    let own = |response: Response<Body>| Ok((response, Served::Bypass));
+    match route {
+        Route::PathsInfo(key, revision) if is_post => metadata::paths_info(hub, call, &key, &revision).await,
+        Route::Telemetry => metadata::telemetry(hub, call).await,
+        _ if call.parts.method == Method::OPTIONS => own(respond::own(StatusCode::NO_CONTENT, "text/plain", "")),
+        _ if !is_read => Err(Error::NotSupported(format!(
+            "this hub is for reading: {} {} is not supported; send it to the upstream hub itself",
+            call.parts.method,
+            call.parts.uri.path()
+        ))),
+        Route::Landing => own(landing::page(&call.base)),
+        Route::Healthz => own(ops::healthy()),
+        Route::Readyz => own(ops::readiness(hub).await),
+        Route::Resolve(repo, revision, path) => {
+            files::resolve(shared, call, &Route::target(repo, revision, path)).await
+        }
+        Route::Raw(repo, revision, path) => files::raw(shared, call, &Route::target(repo, revision, path)).await,
+        Route::List(kind) => metadata::list(hub, call, kind).await,
+        Route::Info(key, revision) => metadata::info(hub, call, &key, &revision).await,
+        Route::Tree(key, revision, folder) => metadata::tree(hub, call, &key, &revision, folder).await,
+        Route::PathsInfo(..) => Err(Error::Invalid("paths-info is asked with POST".into())),
+        Route::Refs(key) => {
+            let passed = hub.refs(&call.caller, &key, &call.query.raw).await?;
+            Ok((respond::passed(&passed, &call.base), passed.served))
+        }
+        Route::AuthCheck(key, write) => metadata::auth_check(hub, call, &key, write).await,
+        Route::XetToken(_) => Err(Error::NotSupported(
+            "this hub does not speak Xet: set HF_HUB_DISABLE_XET=1 (an old listing in this client's cache names Xet)"
+                .into(),
+        )),
+        Route::BelowRepo(key, rest) => {
+            let rest = if call.query.raw.is_empty() { rest } else { format!("{rest}?{}", call.query.raw) };
+            let passed = hub.pass_repo(&call.caller, &key, &rest).await?;
+            Ok((respond::passed(&passed, &call.base), passed.served))
+        }
+        Route::WhoAmI => metadata::who_am_i(hub, call).await,
+        // huggingface_hub asks once a day and waits for it.
+        Route::AgentHarnesses => own(respond::json(r#"{"standardEnvVars":[],"harnesses":{}}"#, "")),
+        Route::OtherApi => {
+            let path = call.parts.uri.path_and_query().map_or("/", |path| path.as_str());
+            let passed = hub.pass_general(&call.caller, path).await?;
+            Ok((respond::passed(&passed, &call.base), passed.served))
+        }
+        Route::Unknown => {
+            let text = "Nothing here. Files are at /{repo}/resolve/{revision}/{path}, metadata at /api/.\n";
+            own(respond::own(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text))
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The edges: HTTP in. Handlers extract, make one call into `hub`, convert.
+//!
+//! | listener | path | what |
+//! |---|---|---|
+//! | hub | `/` | a page for people |
+//! | hub | `/healthz` `/readyz` | for machines |
+//! | hub | `/[datasets/\|spaces/]{id}/{resolve\|raw}/{revision}/{path}` | files |
+//! | hub | `/api/…` | the Hub's metadata (`hf/route.rs` lists the routes) |
+//! | admin | `/healthz` `/readyz` `/metrics` | for machines |
+
+mod error;
+mod extract;
+mod hf;
+mod ops;
+mod respond;
+pub mod serve;
+
+use axum::Router;
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use respond::MappedFiles;
+
+use crate::config::Secret;
+use crate::hub::Hub;
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Shared {
+    pub hub: Hub,
+    /// `hub.public_url` without a trailing slash; empty: the request's own Host.
+    pub public_url: std::sync::Arc<str>,
+    pub files: MappedFiles,
+}
+
+/// Everything on the hub listener. One handler: its paths cannot be told apart by a router
+/// that decodes `%2F` or takes one parameter a segment.
+pub fn hub_router(shared: Shared) -> Router {
+    Router::new().fallback(hf::handle).with_state(shared).layer(CatchPanicLayer::new())
+}
+
+/// Everything on the admin listener.
+pub fn admin_router(hub: Hub, token: Secret, metrics: metrics_exporter_prometheus::PrometheusHandle) -> Router {
+    let state = ops::Admin { hub, token, metrics };
+    Router::new()
+        .route("/metrics", get(ops::metrics))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), ops::authenticate))
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::admin_readyz))
+        .layer(axum::middleware::from_fn(ops::check_host))
+        .with_state(state)
+        .layer(CatchPanicLayer::new())
+}

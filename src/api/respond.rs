@@ -1,0 +1,229 @@
+//! Answers: a file with the complete header set that clients need, and JSON.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::serve::{FileSlot, MappedFile, read_body};
+use crate::domain::Digest;
+use crate::hub::{self, Hub, Opened, Resolved, Served, StoredFile};
+use crate::upstream::{BASE_MARK, encode};
+
+/// Blobs mapped for the fast path, the most recent ones.
+#[derive(Clone)]
+pub struct MappedFiles(moka::sync::Cache<Digest, Arc<MappedFile>>);
+
+impl Default for MappedFiles {
+    fn default() -> Self {
+        Self(moka::sync::Cache::new(256))
+    }
+}
+
+impl MappedFiles {
+    fn get(&self, stored: &StoredFile) -> Option<Arc<MappedFile>> {
+        let open = || -> std::io::Result<Arc<MappedFile>> { Ok(Arc::new(MappedFile::open(stored.file.try_clone()?)?)) };
+        self.0.try_get_with(stored.digest, open).ok()
+    }
+}
+
+fn text(value: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(value).ok()
+}
+
+/// The headers of a file, on HEAD, 200, 206 and 304 alike (hf-hub and huggingface_hub read
+/// `X-Repo-Commit`, `ETag`, `X-Linked-*` and `Content-Length`; curl and llama.cpp `Accept-Ranges`).
+pub(super) fn file_headers(resolved: &Resolved) -> HeaderMap {
+    let artifact = &resolved.artifact;
+    let mut headers = HeaderMap::with_capacity(16);
+    let mut set = |name: HeaderName, value: Option<HeaderValue>| {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    };
+    set(HeaderName::from_static("x-repo-commit"), text(resolved.pinned.commit.as_str()));
+    let etag = text(&artifact.content.etag());
+    if artifact.content.is_lfs() {
+        set(HeaderName::from_static("x-linked-etag"), etag.clone());
+        set(HeaderName::from_static("x-linked-size"), Some(artifact.size.into()));
+    }
+    set(header::ETAG, etag);
+    set(header::ACCEPT_RANGES, Some(HeaderValue::from_static("bytes")));
+    set(header::CONTENT_TYPE, Some(HeaderValue::from_static(content_type(artifact.path.file_name()))));
+    set(header::CONTENT_DISPOSITION, text(&disposition(artifact.path.file_name())));
+    set(header::VARY, Some(HeaderValue::from_static("Authorization")));
+    set(HeaderName::from_static("x-content-type-options"), Some(HeaderValue::from_static("nosniff")));
+    headers
+}
+
+/// Never `text/html`: a file of a repository must not run as a page of this origin.
+fn content_type(name: &str) -> &'static str {
+    const TEXT: [&str; 20] = [
+        "json",
+        "jsonl",
+        "txt",
+        "md",
+        "yaml",
+        "yml",
+        "py",
+        "csv",
+        "tsv",
+        "toml",
+        "cfg",
+        "ini",
+        "xml",
+        "html",
+        "js",
+        "css",
+        "jinja",
+        "model_card",
+        "gitattributes",
+        "gitignore",
+    ];
+    let extension = name.rsplit_once('.').map_or(name, |(_, extension)| extension);
+    if TEXT.contains(&extension) { "text/plain; charset=utf-8" } else { "application/octet-stream" }
+}
+
+/// `inline; filename*=UTF-8''…; filename="…";` as the Hub writes it.
+fn disposition(name: &str) -> String {
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_graphic() && c != '"' && c != '\\' || c == ' ' { c } else { '_' }).collect();
+    format!("inline; filename*=UTF-8''{}; filename=\"{plain}\";", encode(name, false))
+}
+
+/// The answer to a GET: 200 or 206, its body by the fastest way there is.
+pub(super) fn file(
+    hub: &Hub,
+    files: &MappedFiles,
+    slot: Option<&FileSlot>,
+    mut headers: HeaderMap,
+    size: u64,
+    body: hub::Body,
+) -> Response<Body> {
+    let hub::Body { opened, range, is_partial, clears, .. } = body;
+    headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
+    if is_partial && let Some(value) = text(&format!("bytes {}-{}/{size}", range.start, range.end - 1)) {
+        headers.insert(header::CONTENT_RANGE, value);
+    }
+    let body = match opened {
+        Opened::Stored(stored) if clears.is_none() => stored_body(files, slot, &stored, range),
+        opened => counted_body(hub, opened, range, clears),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = if is_partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    *response.headers_mut() = headers;
+    response
+}
+
+fn stored_body(files: &MappedFiles, slot: Option<&FileSlot>, stored: &StoredFile, range: Range<u64>) -> Body {
+    if let Some(slot) = slot
+        && let Some(mapped) = files.get(stored)
+    {
+        return Body::new(slot.body(&mapped, range));
+    }
+    Body::new(read_body(Arc::clone(&stored.file), range))
+}
+
+/// A body through user space: of an arriving file, or one whose complete delivery matters.
+fn counted_body(
+    hub: &Hub,
+    opened: Opened,
+    range: Range<u64>,
+    clears: Option<(crate::domain::ContentId, std::net::IpAddr)>,
+) -> Body {
+    let hub = hub.clone();
+    let whole_sent = move |is_verified: bool| {
+        if let Some(clears) = clears
+            && is_verified
+        {
+            hub.whole_body_sent(clears);
+        }
+    };
+    match opened {
+        Opened::Arriving(reader) => {
+            let pieces = futures_util::stream::unfold(Some((reader, whole_sent)), |state| async move {
+                let (mut reader, whole_sent) = state?;
+                match reader.next().await {
+                    Some(Ok(piece)) => Some((Ok(piece), Some((reader, whole_sent)))),
+                    // An error resets the connection: a clean end would look like success.
+                    Some(Err(error)) => Some((Err(error), None)),
+                    None => {
+                        whole_sent(reader.is_verified());
+                        None
+                    }
+                }
+            });
+            Body::from_stream(pieces)
+        }
+        Opened::Stored(stored) => {
+            let pieces = http_body_util::BodyStream::new(read_body(Arc::clone(&stored.file), range));
+            let mut whole_sent = Some(whole_sent);
+            let pieces =
+                pieces.filter_map(|frame| async move { frame.map(|frame| frame.into_data().ok()).transpose() });
+            let end = futures_util::stream::poll_fn(move |_| {
+                if let Some(whole_sent) = whole_sent.take() {
+                    whole_sent(true);
+                }
+                std::task::Poll::Ready(None)
+            });
+            Body::from_stream(pieces.chain(end))
+        }
+    }
+}
+
+/// A JSON answer; `BASE_MARK` becomes our address.
+pub(super) fn json(body: &str, base: &str) -> Response<Body> {
+    let body = if body.contains(BASE_MARK) { body.replace(BASE_MARK, base) } else { body.to_owned() };
+    let length = body.len();
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    headers.insert(header::VARY, HeaderValue::from_static("Authorization"));
+    response
+}
+
+/// A passed-through answer.
+pub(super) fn passed(passed: &hub::Passed, base: &str) -> Response<Body> {
+    let is_text = passed.content_type.contains("json") || passed.content_type.starts_with("text/");
+    let mut response = match std::str::from_utf8(&passed.body) {
+        Ok(body) if is_text => json(body, base),
+        _ => Response::new(Body::from(passed.body.clone())),
+    };
+    let headers = response.headers_mut();
+    let mut set = |name: &'static str, value: Option<&str>| {
+        if let Some(value) = value.and_then(text) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    // A page of upstream must not run as a page of this origin.
+    let is_page = passed.content_type.contains("html");
+    set("content-type", Some(if is_page { "text/plain; charset=utf-8" } else { &passed.content_type }));
+    set("x-content-type-options", Some("nosniff"));
+    set("link", passed.link.as_ref().map(|link| link.replace(BASE_MARK, base)).as_deref());
+    set("x-total-count", passed.total_count.as_deref());
+    set("x-repo-commit", passed.commit.as_ref().map(|commit| commit.as_str()));
+    response
+}
+
+/// Says how an answer was served, and marks answers that upstream could not confirm.
+pub(super) fn mark(response: &mut Response<Body>, served: Served) {
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("x-modelhub-cache"), HeaderValue::from_static(served.as_str()));
+    if served == Served::Stale {
+        // huggingface_hub prints this once per topic.
+        let warning = "modelhub; upstream did not answer, this may not be the newest state";
+        headers.insert(HeaderName::from_static("x-hf-warning"), HeaderValue::from_static(warning));
+    }
+}
+
+/// A short text or page of our own.
+pub(super) fn own(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,116 @@
+//! Wiring: open the adapters, build the hub, run the listeners, stop in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, serve};
+use crate::blob::LocalStore;
+use crate::config::Config;
+use crate::db::Db;
+use crate::domain::Clock;
+use crate::hub::{Hub, Settings};
+use crate::upstream::Upstream;
+
+/// A hub whose listeners are bound; `run` serves them.
+pub struct App {
+    pub hub_addr: SocketAddr,
+    pub admin_addr: SocketAddr,
+    hub: Hub,
+    config: Config,
+    hub_listener: TcpListener,
+    admin_listener: TcpListener,
+    metrics: PrometheusHandle,
+}
+
+impl App {
+    /// Opens everything. Nothing is served before all of it works.
+    pub async fn open(config: Config, clock: Clock, metrics: PrometheusHandle) -> anyhow::Result<Self> {
+        let data_dir = config.store.data_dir.clone();
+        let store = tokio::task::spawn_blocking(move || LocalStore::open(&data_dir)).await??;
+        let db = Db::open(config.database.url.get(), &config.store.data_dir).await?;
+        let upstream = Upstream::new(config.upstream.clone(), &clock)?;
+        let settings = Settings {
+            cache: config.cache.clone(),
+            flight: config.flight.clone(),
+            slow_after: config.upstream.slow_after,
+            forward_telemetry: config.telemetry.forward,
+        };
+        let hub = Hub::new(db, Arc::new(store), upstream, clock, settings).await?;
+        let bind = async |addr: SocketAddr, key: &str| {
+            TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} ({key})"))
+        };
+        let hub_listener = bind(config.hub.listen, "hub.listen").await?;
+        let admin_listener = bind(config.admin.listen, "admin.listen").await?;
+        Ok(Self {
+            hub_addr: hub_listener.local_addr()?,
+            admin_addr: admin_listener.local_addr()?,
+            hub,
+            config,
+            hub_listener,
+            admin_listener,
+            metrics,
+        })
+    }
+
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// The address that clients put into HF_ENDPOINT.
+    pub fn endpoint(&self) -> String {
+        let public = self.config.hub.public_url.trim_end_matches('/');
+        if !public.is_empty() {
+            return public.to_owned();
+        }
+        let ip = self.hub_addr.ip();
+        let host = if ip.is_unspecified() { "127.0.0.1".to_owned() } else { ip.to_string() };
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        format!("http://{host}:{}", self.hub_addr.port())
+    }
+
+    /// Serves until `stop`. Then: no new connections → running answers finish, within the
+    /// deadline → flights stop, their finished segments on disk → the database closes.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let limits = serve::Limits {
+            header_timeout: self.config.hub.header_timeout.duration(),
+            write_stall: self.config.hub.write_timeout.duration(),
+            max_connections: self.config.hub.max_connections,
+            max_per_peer: self.config.hub.max_connections_per_peer,
+        };
+        let drain = self.config.hub.drain_timeout.duration();
+        let shared = api::Shared {
+            hub: self.hub.clone(),
+            public_url: self.config.hub.public_url.trim_end_matches('/').into(),
+            files: api::MappedFiles::default(),
+        };
+        let hub_router = api::hub_router(shared);
+        let admin_router = api::admin_router(self.hub.clone(), self.config.admin.token.clone(), self.metrics);
+
+        let upkeep = tokio::spawn({
+            let hub = self.hub.clone();
+            async move { hub.upkeep().await }
+        });
+        // If one listener fails, the other must not go on alone.
+        let both = stop.child_token();
+        let run = async |listener, router, limits| {
+            let outcome = serve::serve(listener, router, limits, both.clone(), drain).await;
+            both.cancel();
+            outcome
+        };
+        let (hub_outcome, admin_outcome) = tokio::join!(
+            run(self.hub_listener, hub_router, limits.clone()),
+            run(self.admin_listener, admin_router, limits),
+        );
+        self.hub.stop().await;
+        upkeep.await?;
+        hub_outcome.context("the hub listener failed")?;
+        admin_outcome.context("the admin listener failed")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
