@@ -5,7 +5,6 @@
 //! seed and its own number, so that a block at the wrong place, or of the wrong file, never goes unnoticed.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -20,6 +19,9 @@ const BLOCK: usize = 4096;
 const POOL: usize = 1 << 20;
 /// Beyond this size nobody can afford to hash a sparse file: its digest is made up (and documented so).
 const SPARSE_HASH_LIMIT: u64 = 4 << 30;
+
+/// Names a generated content: which generator, seed, size.
+type Generated = (u8, u64, u64);
 
 /// The bytes of a file.
 #[derive(Clone, Debug)]
@@ -69,7 +71,7 @@ impl Content {
 
     /// The sha256 in hex. Generated contents are hashed once per process.
     pub fn sha256(&self) -> String {
-        static KNOWN: LazyLock<Mutex<HashMap<(u8, u64, u64), String>>> = LazyLock::new(Mutex::default);
+        static KNOWN: LazyLock<Mutex<HashMap<Generated, String>>> = LazyLock::new(Mutex::default);
         let key = match self {
             Content::Random { seed, size } => (0, *seed, *size),
             Content::Sparse { size } if *size > SPARSE_HASH_LIMIT => {
@@ -110,10 +112,7 @@ impl Content {
 
 /// Lower-case hex.
 pub(crate) fn hex_of(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(bytes)
 }
 
 /// sha1 of a text in hex: ids of commits and directories.

@@ -104,7 +104,8 @@ pub struct Rule {
     pub origin: Option<Origin>,
     #[serde(default)]
     pub method: Option<String>,
-    /// In the path or the query, as sent or percent-decoded. CDN URLs carry the file's path in their query.
+    /// In the URL as sent, or in its decoded path. CDN URLs carry `models/{id}/{path}` of the file in their query.
+    /// A small file is two requests to the hub: say `/resolve/` or `/resolve-cache/` to mean one of them.
     #[serde(default)]
     pub path_contains: Option<String>,
     /// The request has a Range that begins at or after this offset.
@@ -188,9 +189,7 @@ impl Rule {
             && self.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(request.method))
             && self.has_range.is_none_or(|yes| yes == request.has_range)
             && self.range_start_at_least.is_none_or(|least| request.range_start.is_some_and(|start| start >= least))
-            && self.path_contains.as_ref().is_none_or(|part| {
-                request.target.contains(part.as_str()) || crate::query::decode(request.target).contains(part.as_str())
-            })
+            && self.path_contains.as_ref().is_none_or(|part| request.names(part))
     }
 }
 
@@ -216,6 +215,18 @@ pub(crate) struct Subject<'a> {
     pub(crate) target: &'a str,
     pub(crate) has_range: bool,
     pub(crate) range_start: Option<u64>,
+}
+
+impl Subject<'_> {
+    /// Is the text in the URL as sent, or in the decoded path (on the CDN, whose query has the file's path, in all of it)?
+    /// The query of `resolve-cache` repeats the `resolve` path that led there: decoded, it would match too much.
+    fn names(&self, part: &str) -> bool {
+        let path = match self.origin {
+            Origin::Hub => self.target.split('?').next().unwrap_or_default(),
+            Origin::Cdn => self.target,
+        };
+        self.target.contains(part) || crate::query::decode(path).contains(part)
+    }
 }
 
 /// All rules of one mock.

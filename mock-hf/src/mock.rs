@@ -166,6 +166,13 @@ impl MockHf {
         self.shared.log.clear();
     }
 
+    /// Waits until no request is being answered. A stalled one never ends: limit the time.
+    pub async fn idle(&self) {
+        while self.stats().in_flight > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+
     /// The counters.
     pub fn stats(&self) -> Stats {
         self.shared.log.stats()

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::service::service_fn;
@@ -26,6 +26,9 @@ use crate::reply::Reply;
 use crate::routes::Request;
 use crate::shared::Shared;
 use crate::{cdn, control, routes, shape};
+
+/// Nothing that clients send to the routes of the mock is larger.
+const BODY_LIMIT: usize = 64 << 20;
 
 /// Binds and serves until `cancel`; then the listener and every connection are closed at once.
 pub(crate) async fn listen(
@@ -90,7 +93,7 @@ async fn handle(
     };
     let is_control = origin == Origin::Hub && request.path.starts_with("/_mock");
     let in_flight = (!is_control).then(|| shared.log.begin(line(origin, &request)));
-    request.body = incoming.collect().await.map_err(io::Error::other)?.to_bytes();
+    request.body = Limited::new(incoming, BODY_LIMIT).collect().await.map_err(io::Error::other)?.to_bytes();
     if is_control {
         let reply = control::route(&shared, &request);
         return Ok(head(&reply, reply.end - reply.start).map(|()| whole(&reply)));

@@ -12,6 +12,11 @@ use crate::log::Log;
 use crate::options::Options;
 use crate::store::Store;
 
+/// Name of the limit, and who is limited.
+type Bucket = (&'static str, String);
+/// Begin of the window, requests in it.
+type Window = (Instant, u64);
+
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) store: Store,
@@ -23,7 +28,7 @@ pub(crate) struct Shared {
     /// Signed URLs of earlier generations are refused.
     generation: AtomicU64,
     requests: AtomicU64,
-    windows: Mutex<HashMap<(&'static str, String), (Instant, u64)>>,
+    windows: Mutex<HashMap<Bucket, Window>>,
 }
 
 impl Shared {
