@@ -1,5 +1,6 @@
 //! A client that follows nothing by itself and keeps a body's error instead of failing.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use mock_hf::{Content, MockHf, Repo};
@@ -28,9 +29,14 @@ impl Answer {
     }
 }
 
-fn client() -> reqwest::Client {
-    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
-    builder.timeout(Duration::from_secs(10)).build().unwrap()
+/// One for all tests, because building one loads the system's certificates; without idle connections, because each
+/// test has a runtime of its own.
+fn client() -> &'static reqwest::Client {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        builder.pool_max_idle_per_host(0).timeout(Duration::from_secs(10)).build().unwrap()
+    });
+    &CLIENT
 }
 
 pub(crate) async fn try_call(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> reqwest::Result<Answer> {
