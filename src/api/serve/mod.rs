@@ -1,0 +1,205 @@
+//! The accept loop of the hub listener, and the fast path of file bodies.
+//!
+//! `axum::serve` has no timer for half heads, no limits and no end to draining, and no place for
+//! our own IO; this module is the small server that has them. It speaks HTTP/1 without TLS.
+//!
+//! 1. Accept; shed what is over the limits; back off when descriptors run out.
+//! 2. Per connection, hyper runs on [`sendfile::Connection`]; every request gets [`Peer`] and
+//!    [`FileSlot`] as extensions, with which a handler answers by sendfile.
+//! 3. On stop: no new connections, idle ones closed, busy ones finished until the drain ends, the
+//!    rest aborted. [`serve`] returns when every connection is gone.
+
+mod admission;
+mod region;
+mod sendfile;
+mod stall;
+mod stream;
+mod warm;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioTimer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use self::admission::{Admission, Admitted};
+pub use self::region::{FileBody, FileSlot, MappedFile};
+pub use self::sendfile::counters;
+pub use self::stream::{ReadBody, read_body};
+
+/// Pause after an accept that failed for want of descriptors or memory: time for others to end.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// What one client, and all together, may hold.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// From the first wait for a request head to its last byte. It covers idle keep-alive too:
+    /// hyper knows one timer for both.
+    pub header_timeout: Duration,
+    /// Open connections; one more is closed at once.
+    pub max_connections: usize,
+    /// Open connections of one address (of one /64 for IPv6); one more is closed at once. Behind a
+    /// reverse proxy everybody is one peer: set it to `max_connections` there.
+    pub max_per_peer: usize,
+    /// While bytes wait, a peer must take at least 1 KiB/s on average over this time.
+    pub write_stall: Duration,
+    /// Called with the number of open connections when it changes; for a gauge.
+    pub on_connections: fn(usize),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            max_connections: 4096,
+            max_per_peer: 512,
+            write_stall: Duration::from_secs(60),
+            on_connections: |_| {},
+        }
+    }
+}
+
+/// Who is at the other end of the connection; a request extension. The socket's address: never
+/// taken from a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// Serves `router` on `listener` until `stop`, then lets running requests end for at most `drain`.
+///
+/// Returns after the last connection is gone. Fails only when the listener itself is unusable;
+/// a lack of descriptors or memory is waited out. Dropping the future leaves running connections
+/// to themselves: cancel `stop` instead.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+    drain: Duration,
+) -> io::Result<()> {
+    let admission = Admission::new(&limits);
+    let connections = TaskTracker::new();
+    let abort = CancellationToken::new();
+    let mut http = http1::Builder::new();
+    // Vectored whatever the IO says: flattening would copy files through memory.
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).half_close(false).writev(true);
+    // Turns routes into services once, not per request.
+    let router = router.with_state::<()>(());
+
+    let ended = loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let Some(admitted) = admission.admit(peer.ip()) else {
+                    tracing::debug!(%peer, "connection refused: too many are open");
+                    continue;
+                };
+                let connection = Connection { stream, peer, admitted, write_stall: limits.write_stall };
+                connections.spawn(connection.run(http.clone(), router.clone(), stop.clone(), abort.clone()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => break Err(error),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::select! { () = stop.cancelled() => {}, () = sleep(BACK_OFF) => {} }
+            }
+        }
+    };
+    drop(listener);
+    stop_connections(&connections, drain, &abort, &stop).await;
+    ended
+}
+
+async fn stop_connections(
+    connections: &TaskTracker,
+    drain: Duration,
+    abort: &CancellationToken,
+    stop: &CancellationToken,
+) {
+    // Also when the listener broke: its connections end with it.
+    stop.cancel();
+    connections.close();
+    if timeout(drain, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "the drain is over: aborting what still runs");
+        abort.cancel();
+        connections.wait().await;
+    }
+}
+
+/// Errors that say that the peer gave up between connecting and being accepted, see accept(2).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | ConnectionRefused | Interrupted | HostUnreachable | NetworkUnreachable
+    )
+}
+
+struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    /// Held until the end.
+    admitted: Admitted,
+    write_stall: Duration,
+}
+
+impl Connection {
+    async fn run(self, http: http1::Builder, router: Router, stop: CancellationToken, abort: CancellationToken) {
+        let _admitted = self.admitted;
+        let peer = self.peer;
+        // Heads leave at once; what belongs together is joined by MSG_MORE. Fails only if the peer
+        // is already gone.
+        let _ = self.stream.set_nodelay(true);
+        let slot = FileSlot::default();
+        let io = sendfile::Connection::new(self.stream, slot.clone(), self.write_stall);
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            handle(router.clone(), request, Peer(peer), slot.clone())
+        });
+        let mut connection = std::pin::pin!(http.serve_connection(io, service));
+        let served = tokio::select! {
+            biased;
+            served = &mut connection => served,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    served = &mut connection => served,
+                    () = abort.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = served {
+            // Clients leave all the time: nothing anybody has to look at.
+            tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection ended early");
+        }
+    }
+}
+
+fn handle(
+    mut router: Router,
+    mut request: hyper::Request<Incoming>,
+    peer: Peer,
+    slot: FileSlot,
+) -> impl Future<Output = Result<Response, Infallible>> {
+    request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(slot);
+    let request: Request = request.map(Body::new);
+    router.call(request)
+}
