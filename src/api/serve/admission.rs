@@ -2,9 +2,17 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Limits;
+
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Open connections of all listeners of this process, now; for a gauge.
+pub fn open_connections() -> usize {
+    OPEN.load(Ordering::Relaxed)
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct Admission(Arc<Inner>);
@@ -30,14 +38,14 @@ pub(super) struct Admitted {
 }
 
 impl Admission {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Inner { limits: limits.clone(), open: Mutex::default() }))
+    pub(super) fn new(limits: Limits) -> Self {
+        Self(Arc::new(Inner { limits, open: Mutex::default() }))
     }
 
     /// `None` when the peer, or everybody together, has as many as allowed.
     pub(super) fn admit(&self, address: IpAddr) -> Option<Admitted> {
         let peer = peer_of(address);
-        let limits = &self.0.limits;
+        let limits = self.0.limits;
         let mut open = self.lock();
         let of_peer = open.peers.get(&peer).copied().unwrap_or(0);
         if open.total >= limits.max_connections || of_peer >= limits.max_per_peer {
@@ -45,8 +53,7 @@ impl Admission {
         }
         open.peers.insert(peer, of_peer + 1);
         open.total += 1;
-        (limits.on_connections)(open.total);
-        drop(open);
+        OPEN.fetch_add(1, Ordering::Relaxed);
         Some(Admitted { admission: self.clone(), peer })
     }
 
@@ -65,7 +72,7 @@ impl Drop for Admitted {
                 open.peers.remove(&self.peer);
             }
         }
-        (self.admission.0.limits.on_connections)(open.total);
+        OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+pub use self::admission::open_connections;
 use self::admission::{Admission, Admitted};
 pub use self::region::{FileBody, FileSlot, MappedFile};
 pub use self::sendfile::counters;
@@ -46,7 +47,7 @@ pub use self::stream::{ReadBody, read_body};
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// What one client, and all together, may hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// From the first wait for a request head to its last byte. It covers idle keep-alive too:
     /// hyper knows one timer for both.
@@ -58,8 +59,6 @@ pub struct Limits {
     pub max_per_peer: usize,
     /// While bytes wait, a peer must take at least 1 KiB/s on average over this time.
     pub write_stall: Duration,
-    /// Called with the number of open connections when it changes; for a gauge.
-    pub on_connections: fn(usize),
 }
 
 impl Default for Limits {
@@ -69,7 +68,6 @@ impl Default for Limits {
             max_connections: 4096,
             max_per_peer: 512,
             write_stall: Duration::from_secs(60),
-            on_connections: |_| {},
         }
     }
 }
@@ -91,7 +89,7 @@ pub async fn serve(
     stop: CancellationToken,
     drain: Duration,
 ) -> io::Result<()> {
-    let admission = Admission::new(&limits);
+    let admission = Admission::new(limits);
     let connections = TaskTracker::new();
     let abort = CancellationToken::new();
     let mut http = http1::Builder::new();
