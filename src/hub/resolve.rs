@@ -47,12 +47,15 @@ impl Hub {
         if let Some(artifact) = self.artifacts.get(&key) {
             return Ok((artifact, false));
         }
+        // Asked before the look for the entry: a listing that ends in between must not turn
+        // "not read yet" into "proven absent".
+        let had_tree = self.has_tree(repo, commit).await?;
         if let Some(artifact) = self.kept_artifact(pinned, path).await? {
             self.artifacts.insert(key, Arc::clone(&artifact));
             return Ok((artifact, false));
         }
         let absent = || Error::EntryNotFound { commit: Some(commit.clone()) };
-        if self.has_tree(repo, commit).await? || self.db.is_missing(&repo.row, commit, path).await? {
+        if had_tree || self.db.is_missing(&repo.row, commit, path).await? {
             return Err(absent());
         }
 

@@ -14,7 +14,7 @@ use super::egress::Egress;
 pub const BASE_MARK: &str = "modelhub-base://";
 
 /// Keys that exist for Xet only, wherever they stand.
-const XET_KEYS: [&str; 5] = ["xetHash", "xetEnabled", "casUrl", "accessToken", "xetRefreshRoute"];
+const XET_KEYS: [&str; 4] = ["xetHash", "xetEnabled", "casUrl", "xetRefreshRoute"];
 
 pub struct Sanitiser {
     origin: String,

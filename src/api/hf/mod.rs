@@ -99,7 +99,7 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
             Ok((respond::passed(&passed, &call.base), passed.served))
         }
         Route::AuthCheck(key, write) => metadata::auth_check(hub, call, &key, write).await,
-        Route::XetToken(_) => Err(Error::NotSupported(
+        Route::XetToken => Err(Error::NotSupported(
             "this hub does not speak Xet: set HF_HUB_DISABLE_XET=1 (an old listing in this client's cache names Xet)"
                 .into(),
         )),

@@ -31,8 +31,8 @@ pub(super) enum Route {
     Refs(RepoKey),
     /// `/api/{kind}s/{repo}/auth-check[/write]`
     AuthCheck(RepoKey, bool),
-    /// `/api/{kind}s/{repo}/xet-read-token/{revision}`
-    XetToken(RepoKey),
+    /// `…/xet-read-token/{revision}` and `…/xet-write-token/…` of anything, also of buckets
+    XetToken,
     /// Any other reading route below a repository, e.g. `commits/{revision}`: raw rest.
     BelowRepo(RepoKey, String),
     WhoAmI,
@@ -97,6 +97,9 @@ fn api_route(segments: &[&str]) -> Result<Route> {
         ["telemetry", ..] => return Ok(Route::Telemetry),
         ["agent-harnesses"] => return Ok(Route::AgentHarnesses),
         ["resolve-cache", kind, rest @ ..] => return resolve_cache(kind, rest),
+        rest if rest.iter().any(|segment| matches!(*segment, "xet-read-token" | "xet-write-token")) => {
+            return Ok(Route::XetToken);
+        }
         _ => {}
     }
     let Some((kind, rest)) = segments.split_first().and_then(|(kind, rest)| Some((RepoKind::from_plural(kind)?, rest)))
@@ -128,7 +131,6 @@ fn api_route(segments: &[&str]) -> Result<Route> {
         ["refs"] => Ok(Route::Refs(key)),
         ["auth-check"] => Ok(Route::AuthCheck(key, false)),
         ["auth-check", "write"] => Ok(Route::AuthCheck(key, true)),
-        ["xet-read-token", ..] => Ok(Route::XetToken(key)),
         rest => Ok(Route::BelowRepo(key, rest.join("/"))),
     }
 }
@@ -249,6 +251,8 @@ mod tests {
         is("/api/models/ns/tree/tree/main", Route::Tree(key(RepoKind::Model, "ns/tree"), main(), None));
         is("/api/models/gpt2/refs", Route::Refs(gpt2));
         is("/api/models/ns/m/commits/main", Route::BelowRepo(model, "commits/main".into()));
+        is("/api/models/ns/m/xet-read-token/main", Route::XetToken);
+        is("/api/buckets/ns/b/xet-write-token", Route::XetToken);
         is("/api/daily_papers", Route::OtherApi);
         is("/favicon.ico", Route::Unknown);
     }
