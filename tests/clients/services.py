@@ -6,7 +6,6 @@ import os
 import queue
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -31,12 +30,6 @@ def plain_environment():
     """What programs need of ours, and nothing that would change what they do."""
     keep = ("PATH", "TMPDIR", "LD_LIBRARY_PATH")
     return {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"} | {name: os.environ[name] for name in keep if name in os.environ}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 # Straight to loopback, whatever proxy the environment names; redirects are shown, not followed.
@@ -119,12 +112,25 @@ class Service:
                     found[key] = match.group(1)
         return found
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
     def kill(self):
         """SIGKILL: no chance to clean up."""
         self._end(signal.SIGKILL)
 
     def stop(self):
         self._end(signal.SIGTERM)
+
+    def freeze(self):
+        """Accepts connections, as the kernel does that for it, and never answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def _end(self, number):
         if self.process.poll() is None:
@@ -149,12 +155,13 @@ class Mock(Service):
     BOB = "hf_mockBobTokenForTestsOnly00000000000002"
     REVOKED = "hf_mockRevokedTokenForTestsOnly0000000003"
 
-    def __init__(self, log_dir, repos):
-        argv = [binary("MOCK_HF_BIN", "mock-hf"), "--listen", "127.0.0.1:0", "--cdn-listen", "127.0.0.1:0", "--demo"]
+    def __init__(self, log_dir, repos, listen="127.0.0.1:0"):
+        argv = [binary("MOCK_HF_BIN", "mock-hf"), "--listen", listen, "--cdn-listen", "127.0.0.1:0", "--demo"]
         argv += [argument for folder in repos for argument in ("--repos", str(folder))]
         patterns = {"url": r"hub +(http://\S+)", "cdn": r"cdn +(http://\S+)", "ready": r"(ready): "}
         super().__init__("mock-hf", argv, plain_environment(), log_dir, patterns)
         self.url = self.found["url"]
+        self.address = self.url.removeprefix("http://")
 
     def control(self, method, path, value=None):
         body = None if value is None else json.dumps(value).encode()
@@ -223,4 +230,5 @@ class Hub(Service):
         patterns = {"url": r"hub listening on (http://\S+)", "admin": r"admin listening on (http://\S+)"}
         super().__init__("modelhub", [binary("MODELHUB_BIN", "modelhub"), "serve"], environment, log_dir, patterns)
         self.url = self.found["url"]
+        self.address = self.url.removeprefix("http://")
         self.admin = self.found["admin"]

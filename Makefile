@@ -1,0 +1,44 @@
+# The developer's commands. Each installs what it needs and can run on a machine that has only Rust.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test test-rust test-clients check format bench-quick
+
+help: ## shows this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
+
+run: ## builds the hub and starts it with its built-in settings
+	@scripts/need cc
+	cargo run --locked --release --bin modelhub -- serve
+
+test: test-rust test-clients ## format check, all Rust tests, then the tests with real clients
+
+test-rust: ## format check and all Rust tests
+	@scripts/need cc
+	@scripts/rust-component rustfmt
+	cargo fmt --all --check
+	cargo test --locked --workspace
+
+test-clients: ## the tests with real clients; ARGS go to pytest
+	@scripts/need cc python3 ca-certificates
+	cargo build --locked --workspace --bins
+	scripts/test-clients $(ARGS)
+
+check: ## formats, lints, licences and bans
+	@scripts/need cc python3 ca-certificates
+	@scripts/rust-component rustfmt clippy
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	scripts/deny
+	scripts/lint-python
+
+format: ## formats Rust and Python
+	@scripts/need python3
+	@scripts/rust-component rustfmt
+	cargo fmt --all
+	scripts/lint-python --fix
+
+bench-quick: ## a short benchmark against a mock upstream
+	@scripts/need cc python3
+	bench/quick/run
