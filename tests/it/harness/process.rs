@@ -1,0 +1,111 @@
+//! The real program in a process of its own.
+
+use std::path::Path;
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+/// How long a start or a stop may take. Only a failing test waits this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `modelhub` with these arguments, and an environment of `MODELHUB_*` that holds only `settings`.
+pub(crate) fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_modelhub"));
+    command.args(arguments).kill_on_drop(true).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MODELHUB_")) {
+        command.env_remove(name);
+    }
+    for (key, value) in settings {
+        command.env(format!("MODELHUB_{}", key.replace('.', "_").to_uppercase()), value);
+    }
+    command
+}
+
+/// Runs a command that ends by itself.
+pub(crate) async fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+    tokio::time::timeout(PATIENCE, command(arguments, settings).output()).await.expect("the command ends").unwrap()
+}
+
+/// A process that serves, or is about to.
+pub(crate) struct Server {
+    child: Child,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+/// Where a process listens.
+#[derive(Debug, Clone)]
+pub(crate) struct Addresses {
+    pub(crate) hub: String,
+    pub(crate) admin: String,
+}
+
+impl Server {
+    /// Starts the process; `addresses` waits for it to listen.
+    pub(crate) fn spawn(data_dir: &Path, upstream: &str, settings: &[(&str, &str)]) -> Self {
+        let mut all = vec![
+            ("store.data_dir", data_dir.to_str().unwrap()),
+            ("hub.listen", "127.0.0.1:0"),
+            ("admin.listen", "127.0.0.1:0"),
+            ("upstream.url", upstream),
+            ("log.level", "warn"),
+        ];
+        all.extend(settings);
+        let mut child = command(&["serve"], &all).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, output }
+    }
+
+    /// Reads from standard output where the process listens; `None` if it ended before.
+    pub(crate) async fn addresses(&mut self) -> Option<Addresses> {
+        let (mut hub, mut admin) = (None, None);
+        while let Some(line) =
+            tokio::time::timeout(PATIENCE, self.output.next_line()).await.expect("the process starts").unwrap()
+        {
+            let url = |word: &str| {
+                line.strip_prefix(word).and_then(|rest| rest.strip_prefix(" listening on ")).map(str::to_owned)
+            };
+            hub = hub.or_else(|| url("hub"));
+            admin = admin.or_else(|| url("admin"));
+            if let Some(endpoint) = line.trim().strip_prefix("export HF_ENDPOINT=") {
+                let hub = hub.expect("the address stands before the hint");
+                assert_eq!(endpoint, hub);
+                return Some(Addresses { hub, admin: admin.unwrap() });
+            }
+        }
+        None
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id().expect("it runs")).unwrap()).unwrap()
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        rustix::process::kill_process(self.pid(), Signal::TERM).unwrap();
+    }
+
+    /// SIGKILL, and waits until the process is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the process ends").unwrap()
+    }
+
+    /// The most memory that the process ever had resident, in bytes.
+    #[allow(dead_code, reason = "the binary `load` measures, `it` does not")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    #[allow(dead_code, reason = "the binary `load` measures, `it` does not")]
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id().unwrap())).unwrap().count()
+    }
+}

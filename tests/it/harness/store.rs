@@ -1,0 +1,80 @@
+//! What must hold of a store's directory at any moment, also after kill -9.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+/// Every blob hashes to its name and lies in its shard; nothing else is there.
+pub(crate) fn check(data_dir: &Path) {
+    let blobs = data_dir.join("blobs/sha256");
+    // A process that was killed at its very start has made no directories yet.
+    if !blobs.exists() {
+        return;
+    }
+    for shard in list(&blobs) {
+        for path in list(&shard) {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            assert_eq!(sha256_of(&path), name, "{} does not hash to its name", path.display());
+            assert!(shard.ends_with(&name[..2]), "{} is in the wrong folder", path.display());
+        }
+    }
+}
+
+/// The sha256 of every blob in the store.
+pub(crate) fn blobs(data_dir: &Path) -> BTreeSet<String> {
+    let dir = data_dir.join("blobs/sha256");
+    let shards = if dir.exists() { list(&dir) } else { Vec::new() };
+    let files = shards.iter().flat_map(|shard| list(shard));
+    files.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+pub(crate) fn quarantined(data_dir: &Path) -> usize {
+    list(&data_dir.join("quarantine")).len()
+}
+
+/// Segments that the journal of a partial download names and whose bytes are on the disk as they
+/// were written: what a restart must not fetch again. Reads the file format of `blob::partial`
+/// on its own, so that a change of it does not go unnoticed.
+pub(crate) fn finished_segments(data_dir: &Path, content_hex: &str) -> BTreeSet<u64> {
+    let part = data_dir.join("partial").join(format!("{content_hex}.part"));
+    let Ok(journal) = std::fs::read(part.with_extension("map")) else { return BTreeSet::new() };
+    let Ok(mut file) = File::open(&part) else { return BTreeSet::new() };
+    if journal.len() < 24 {
+        return BTreeSet::new();
+    }
+    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+    let (size, segment_size) = (number(&journal[8..16]), number(&journal[16..24]));
+    let (records, _torn) = journal[24..].as_chunks::<8>();
+    let is_whole = |record: &&[u8; 8]| {
+        let index = u64::from(u32::from_le_bytes(record[..4].try_into().unwrap()));
+        let crc = u32::from_le_bytes(record[4..].try_into().unwrap());
+        let start = index * segment_size;
+        let mut bytes = vec![0; segment_size.min(size - start) as usize];
+        file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut bytes)).is_ok()
+            && crc32fast::hash(&bytes) == crc
+    };
+    let whole = records.iter().filter(is_whole);
+    whole.map(|record| u64::from(u32::from_le_bytes(record[..4].try_into().unwrap()))).collect()
+}
+
+fn list(dir: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(dir)
+        .unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
+        .map(|entry| entry.unwrap().path())
+        .collect()
+}
+
+fn sha256_of(path: &Path) -> String {
+    let mut file = File::open(path).unwrap();
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).unwrap() {
+            0 => return hex::encode(hash.finalize()),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Many clients, large files, long listings: what the real program needs of memory, and that it
+//! gives it back. Run with `cargo test --release --test load`.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
+
+#[expect(dead_code, reason = "the harness of the binary `it`, of which this one needs a part")]
+mod harness;
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use mock_hf::{Content, MockHf, Repo};
+
+use harness::process::{Addresses, Server};
+use harness::repos::MIB;
+use harness::{Client, Outcome, store};
+
+/// One at a time: each wants both cores and measures memory.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+async fn start(repo: Repo) -> (MockHf, tempfile::TempDir, Server, Addresses) {
+    let mock = MockHf::start().await;
+    mock.put(repo);
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::spawn(dir.path(), &mock.url(), &[]);
+    let addresses = server.addresses().await.unwrap();
+    (mock, dir, server, addresses)
+}
+
+async fn stop(server: Server, dir: &tempfile::TempDir) {
+    server.terminate();
+    assert_eq!(server.ended().await.code(), Some(0));
+    store::check(dir.path());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_cold_clients_of_one_large_file_cost_one_download_and_little_memory() {
+    let _alone = ALONE.lock().await;
+    let content = Content::random(64, 1024 * MIB);
+    let (mock, dir, server, addresses) = start(Repo::model("org/big").lfs("big.bin", content.clone())).await;
+    let url = format!("{}/org/big/resolve/main/big.bin", addresses.hub);
+    let files = server.open_files();
+    let clients = (0..64).map(|_| {
+        let (url, content) = (url.clone(), content.clone());
+        // Every client compares every byte while it comes: a wrong one cannot go unnoticed.
+        tokio::spawn(async move { Client::new().compare(&url, &content).await })
+    });
+    let outcomes: Vec<_> = join_all(clients).await.into_iter().map(Result::unwrap).collect();
+    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Right), "{outcomes:?}");
+    let (bytes, memory) = (mock.stats().cdn_body_bytes, server.peak_memory());
+    println!("64 clients of 1 GiB: {bytes} bytes from upstream, {} MiB at most", memory / MIB);
+    assert!(bytes as f64 <= 1.01 * content.size() as f64, "{bytes} bytes from upstream");
+    assert!(memory <= 200 * MIB, "{} MiB", memory / MIB);
+    harness::eventually("its files are closed", || server.open_files() <= files + 16).await;
+    stop(server, &dir).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirty_two_cold_files_of_all_sizes_at_once_stay_within_bounds() {
+    let _alone = ALONE.lock().await;
+    let sizes = [1024, 100_000, 2 * MIB, 7 * MIB, 9 * MIB, 33 * MIB, 64 * MIB, 128 * MIB];
+    let content = |number: usize| Content::random(3200 + number as u64, sizes[number % sizes.len()] + number as u64);
+    let repo = (0..32).fold(Repo::model("org/many"), |repo, number| repo.lfs(format!("{number}.bin"), content(number)));
+    let (mock, dir, server, addresses) = start(repo).await;
+    let clients = (0..32).map(|number| {
+        let (url, content) = (format!("{}/org/many/resolve/main/{number}.bin", addresses.hub), content(number));
+        tokio::spawn(async move { Client::new().compare(&url, &content).await })
+    });
+    let outcomes: Vec<_> = join_all(clients).await.into_iter().map(Result::unwrap).collect();
+    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Right), "{outcomes:?}");
+    let total: u64 = (0..32).map(|number| content(number).size()).sum();
+    let (bytes, memory) = (mock.stats().cdn_body_bytes, server.peak_memory());
+    println!("32 files, {} MiB together: {bytes} bytes from upstream, {} MiB at most", total / MIB, memory / MIB);
+    assert!(bytes as f64 <= 1.01 * total as f64, "{bytes} bytes from upstream for {total}");
+    assert!(memory <= 256 * MIB, "{} MiB", memory / MIB);
+    stop(server, &dir).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tree_of_a_hundred_thousand_files_lists_and_pages_without_a_spike() {
+    let _alone = ALONE.lock().await;
+    let (mock, dir, server, addresses) = start(Repo::model("org/wide").many_small(100_000)).await;
+    let client = Client::new();
+    let tree = format!("{}/api/models/org/wide/tree/main?recursive=true&expand=false", addresses.hub);
+    let names = |value: &serde_json::Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|entry| entry["path"].as_str().unwrap().to_owned()).collect()
+    };
+    let whole = names(&client.call("GET", &tree, &[], "").await.json());
+    // 100 folders, and the folder above them.
+    assert_eq!((whole.len(), whole.iter().collect::<BTreeSet<_>>().len()), (100_101, 100_101));
+    let calls = mock.stats().hub_calls;
+    let mut url = format!("{tree}&limit=1000");
+    let mut paged = Vec::new();
+    loop {
+        let reply = client.call("GET", &url, &[], "").await;
+        paged.extend(names(&reply.json()));
+        let Some((next, _)) = reply.header("link").strip_prefix('<').and_then(|link| link.split_once('>')) else {
+            break;
+        };
+        url = next.to_owned();
+    }
+    assert_eq!(paged, whole);
+    assert_eq!(mock.stats().hub_calls, calls, "pages come from here");
+    let info = client.call("GET", &format!("{}/api/models/org/wide?blobs=true", addresses.hub), &[], "").await.json();
+    assert_eq!(info["siblings"].as_array().unwrap().len(), 100_000);
+    let file = format!("{}/org/wide/resolve/main/many/099/file-099999.txt", addresses.hub);
+    client.call("GET", &file, &[], "").await.assert_is(200, b"small file 99999\n");
+    let memory = server.peak_memory();
+    println!("a tree of 100 000 files: {} MiB at most", memory / MIB);
+    assert!(memory <= 256 * MIB, "{} MiB", memory / MIB);
+    stop(server, &dir).await;
+}

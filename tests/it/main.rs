@@ -1,0 +1,9 @@
+//! Through the front door: a real hub over a real database and a real disk, the mock Hub behind it.
+//!
+//! `harness` starts and checks both; the files are grouped by subject. What is heavy (one file of
+//! 1 GiB for 64 clients, a tree of 100 000 files) is in the binary `load`, which wants `--release`.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
+
+mod harness;
+mod layers;
