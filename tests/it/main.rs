@@ -5,5 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
 
+mod conditional;
 mod harness;
 mod layers;
+mod range;
+mod resolve_get;
+mod resolve_head;
