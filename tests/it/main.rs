@@ -5,9 +5,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
 
+mod api;
 mod conditional;
+mod errors;
 mod harness;
 mod layers;
+mod no_bypass;
 mod range;
 mod resolve_get;
 mod resolve_head;
+mod tree;
