@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
 
+mod access;
 mod api;
 mod conditional;
 mod errors;
