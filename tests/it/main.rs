@@ -14,6 +14,7 @@ mod flights;
 mod harness;
 mod layers;
 mod no_bypass;
+mod offline;
 mod range;
 mod resolve_get;
 mod resolve_head;
