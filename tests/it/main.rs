@@ -15,6 +15,7 @@ mod harness;
 mod layers;
 mod no_bypass;
 mod offline;
+mod process;
 mod range;
 mod resolve_get;
 mod resolve_head;
