@@ -102,10 +102,8 @@ impl App {
             both.cancel();
             outcome
         };
-        let (hub_outcome, admin_outcome) = tokio::join!(
-            run(self.hub_listener, hub_router, limits.clone()),
-            run(self.admin_listener, admin_router, limits),
-        );
+        let (hub_outcome, admin_outcome) =
+            tokio::join!(run(self.hub_listener, hub_router, limits), run(self.admin_listener, admin_router, limits),);
         self.hub.stop().await;
         upkeep.await?;
         hub_outcome.context("the hub listener failed")?;

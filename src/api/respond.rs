@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
 
 use super::serve::{FileSlot, MappedFile, read_body};
 use crate::domain::Digest;
@@ -128,6 +128,9 @@ fn stored_body(files: &MappedFiles, slot: Option<&FileSlot>, stored: &StoredFile
 }
 
 /// A body through user space: of an arriving file, or one whose complete delivery matters.
+///
+/// Delivery is reported with the last piece, not at the end of the stream: with the length
+/// known, hyper does not ask for more.
 fn counted_body(
     hub: &Hub,
     opened: Opened,
@@ -135,41 +138,38 @@ fn counted_body(
     clears: Option<(crate::domain::ContentId, std::net::IpAddr)>,
 ) -> Body {
     let hub = hub.clone();
-    let whole_sent = move |is_verified: bool| {
-        if let Some(clears) = clears
-            && is_verified
-        {
+    let delivered = move || {
+        if let Some(clears) = clears {
             hub.whole_body_sent(clears);
         }
     };
     match opened {
         Opened::Arriving(reader) => {
-            let pieces = futures_util::stream::unfold(Some((reader, whole_sent)), |state| async move {
-                let (mut reader, whole_sent) = state?;
-                match reader.next().await {
-                    Some(Ok(piece)) => Some((Ok(piece), Some((reader, whole_sent)))),
-                    // An error resets the connection: a clean end would look like success.
-                    Some(Err(error)) => Some((Err(error), None)),
-                    None => {
-                        whole_sent(reader.is_verified());
-                        None
+            let pieces = futures_util::stream::unfold(Some((reader, delivered)), |state| async move {
+                let (mut reader, delivered) = state?;
+                match reader.next().await? {
+                    Ok(piece) => {
+                        if reader.is_done() {
+                            delivered();
+                        }
+                        Some((Ok(piece), Some((reader, delivered))))
                     }
+                    // An error resets the connection: a clean end would look like success.
+                    Err(error) => Some((Err(error), None)),
                 }
             });
             Body::from_stream(pieces)
         }
         Opened::Stored(stored) => {
-            let pieces = http_body_util::BodyStream::new(read_body(Arc::clone(&stored.file), range));
-            let mut whole_sent = Some(whole_sent);
-            let pieces =
-                pieces.filter_map(|frame| async move { frame.map(|frame| frame.into_data().ok()).transpose() });
-            let end = futures_util::stream::poll_fn(move |_| {
-                if let Some(whole_sent) = whole_sent.take() {
-                    whole_sent(true);
+            let mut missing = range.end - range.start;
+            let pieces = http_body_util::BodyDataStream::new(read_body(Arc::clone(&stored.file), range));
+            let pieces = pieces.inspect_ok(move |piece| {
+                missing = missing.saturating_sub(piece.len() as u64);
+                if missing == 0 {
+                    delivered();
                 }
-                std::task::Poll::Ready(None)
             });
-            Body::from_stream(pieces.chain(end))
+            Body::from_stream(pieces)
         }
     }
 }

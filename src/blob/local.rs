@@ -13,11 +13,11 @@
 //! partial is removed and never synced again.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Error, Partial, Result};
+use super::{ContentHasher, Error, Partial, Result};
 use crate::domain::{ContentId, Digest};
 
 const FORMAT: &str = "1";
@@ -73,22 +73,41 @@ impl LocalStore {
         }
     }
 
+    /// Whether a file of this name is there and holds what its name says; a wrong one is
+    /// removed. Reads the whole file.
+    pub fn prove_orphan(&self, digest: Digest, size: u64) -> Result<bool> {
+        let Some(mut file) = self.open_blob(digest, size)? else { return Ok(false) };
+        let path = self.blob_path(digest);
+        let mut hasher = ContentHasher::new(ContentId::Sha256(digest), size);
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut buffer).map_err(Error::io("cannot read", &path))? {
+                0 => break,
+                n => hasher.update(&buffer[..n]),
+            }
+        }
+        if hasher.finish().is_ok() {
+            sync_dir(path.parent().unwrap_or(&self.root))?;
+            return Ok(true);
+        }
+        std::fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
+        Ok(false)
+    }
+
     /// The partial of `content`, resumed if an earlier process left one.
     pub fn partial(&self, content: ContentId, size: u64, segment_size: u64) -> Result<Partial> {
         Partial::open(&self.root.join("partial"), content, size, segment_size)
     }
 
     /// Makes a complete and verified partial a blob. After this returns the blob survives a
-    /// power cut. A blob of this digest that is there already is kept.
+    /// power cut. A file of this name that is there already is replaced: this one is proven.
     pub fn publish(&self, partial: &Partial, digest: Digest) -> Result<()> {
         let path = self.blob_path(digest);
         if let Err(error) = partial.file().sync_data() {
             self.discard(partial);
             return Err(Error::io("cannot sync", partial.path())(error));
         }
-        if self.open_blob(digest, partial.size())?.is_none() {
-            std::fs::rename(partial.path(), &path).map_err(Error::io("cannot publish", &path))?;
-        }
+        std::fs::rename(partial.path(), &path).map_err(Error::io("cannot publish", &path))?;
         let shard = path.parent().unwrap_or(&self.root);
         sync_dir(shard)?;
         self.discard(partial);

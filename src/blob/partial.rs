@@ -224,7 +224,10 @@ impl Partial {
             all || wanted.iter().any(|w| w.start < range.end && range.start < w.end)
         };
         let mut end = first + 1;
-        while end < state.segments.len() && end - first < count && missing(&state, end) && is_wanted(end) {
+        // A later segment that an earlier attempt began would not join on: its bytes go on from
+        // where that attempt broke.
+        let joins = |state: &State, index: usize| missing(state, index) && state.segments[index].written == 0;
+        while end < state.segments.len() && end - first < count && joins(&state, end) && is_wanted(end) {
             end += 1;
         }
         for segment in &mut state.segments[first..end] {
@@ -402,6 +405,19 @@ mod tests {
         assert_eq!(third.available(0, 10_000), 1000);
         drop(third);
         assert_eq!(open(dir.path(), 4600).present_bytes(), 0, "another size starts anew");
+    }
+
+    #[test]
+    fn a_run_does_not_reach_into_a_segment_that_was_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let partial = open(dir.path(), 3000);
+        let first = partial.claim(&[], true, 1).unwrap();
+        let mut second = partial.claim(&[], true, 1).unwrap();
+        second.write(&[Bytes::from(vec![2; 300])]).unwrap();
+        drop((first, second));
+        let run = partial.claim(&[], true, 3).unwrap();
+        assert_eq!(run.remaining(), 0..1000);
+        assert_eq!(partial.claim(&[], true, 3).unwrap().remaining(), 1300..3000);
     }
 
     #[test]

@@ -73,7 +73,9 @@ impl Error {
             U::Unavailable { reason } => Self::UpstreamUnavailable { what: what.into(), reason },
             U::RateLimited { retry_after } => Self::RateLimited { retry_after },
             U::RepoNotFound => Self::RepoNotFound,
-            U::RevisionNotFound => Self::RevisionNotFound { revision: what.into() },
+            U::RevisionNotFound { revision } => {
+                Self::RevisionNotFound { revision: revision.unwrap_or_else(|| what.into()) }
+            }
             U::EntryNotFound { commit } => Self::EntryNotFound { commit },
             U::Gated { message } => Self::Gated { message },
             U::Disabled => Self::Disabled,

@@ -55,7 +55,8 @@ impl Hub {
         let is_partial = range.is_some();
 
         if let Some(stored) = self.stored(artifact).await? {
-            let served = resolved.served;
+            // The bytes are from here, also when the revision had to be asked for.
+            let served = if resolved.served == Served::Stale { Served::Stale } else { Served::Hit };
             return Ok(Some(Body { opened: Opened::Stored(stored), range: bytes, is_partial, served, clears }));
         }
         let target = FlightTarget {
@@ -86,7 +87,10 @@ impl Hub {
             Some(row) => row,
             None => match self.db.blob(content, artifact.size).await? {
                 Some(row) => row,
-                None => return Ok(None),
+                None => match self.adopt(artifact).await? {
+                    Some(row) => row,
+                    None => return Ok(None),
+                },
             },
         };
         let Some(stored) = self.open_stored(row).await? else {
@@ -100,6 +104,20 @@ impl Hub {
             used.insert(row.digest);
         }
         Ok(Some(stored))
+    }
+
+    /// A file under its final name without a row: the process died between the two steps of
+    /// publishing. It is proven again, and becomes a blob, or goes.
+    async fn adopt(&self, artifact: &Artifact) -> Result<Option<BlobRow>> {
+        let (ContentId::Sha256(digest), size) = (artifact.content, artifact.size) else { return Ok(None) };
+        let store = Arc::clone(&self.store);
+        let proven = tokio::task::spawn_blocking(move || store.prove_orphan(digest, size)).await??;
+        if !proven {
+            return Ok(None);
+        }
+        tracing::info!(blob.digest = %digest, "a file that was published without its row is proven and kept");
+        self.db.put_blob(digest, None, size, self.clock.now()).await?;
+        Ok(Some(BlobRow { digest, size }))
     }
 
     async fn open_stored(&self, row: BlobRow) -> Result<Option<Arc<StoredFile>>> {

@@ -78,7 +78,7 @@ impl Hub {
     async fn read_tree(&self, caller: &Caller, repo: &Repo, commit: &CommitId) -> Result<bool> {
         let fail = |error: upstream::Error| {
             let what = match &error {
-                upstream::Error::RevisionNotFound => commit.to_string(),
+                upstream::Error::RevisionNotFound { .. } => commit.to_string(),
                 _ => format!("the listing of {} at {commit}", repo.key),
             };
             Error::upstream(error, what)

@@ -134,6 +134,10 @@ impl Hub {
         let answer =
             answer.map_err(|error| Error::upstream(error, format!("the answer to {}", without_query(&key.0))))?;
         let upstream::Answer { content_type, link, total_count, commit, body, .. } = answer;
+        if content_type.contains("html") {
+            // A login page or a proxy's error page with status 200; the Hub's API has none.
+            return Err(Error::BadUpstream("upstream answered with a web page instead of data".into()));
+        }
         let body = if content_type.contains("json") {
             let mut value: Value = serde_json::from_slice(&body)
                 .map_err(|e| Error::BadUpstream(format!("upstream's answer is no JSON: {e}")))?;

@@ -194,7 +194,7 @@ impl Hub {
                     // Gone or hidden now: from here on only those whom upstream accepts.
                     self.note_repo(&repo.key, Visibility::Private).await?;
                 }
-                let what = if matches!(error, upstream::Error::RevisionNotFound) {
+                let what = if matches!(error, upstream::Error::RevisionNotFound { .. }) {
                     revision.to_string()
                 } else {
                     format!("{key} at {revision}")

@@ -22,7 +22,7 @@ pub enum Error {
     #[error("repository not found")]
     RepoNotFound,
     #[error("revision not found")]
-    RevisionNotFound,
+    RevisionNotFound { revision: Option<String> },
     #[error("entry not found")]
     EntryNotFound { commit: Option<CommitId> },
     #[error("access is restricted: {message}")]
@@ -81,7 +81,10 @@ impl Error {
         let message = text("x-error-message").chars().take(500).collect::<String>();
         match text("x-error-code") {
             "RepoNotFound" => return Self::RepoNotFound,
-            "RevisionNotFound" => return Self::RevisionNotFound,
+            "RevisionNotFound" => {
+                let revision = message.strip_prefix("Invalid rev id: ").map(str::to_owned);
+                return Self::RevisionNotFound { revision };
+            }
             "EntryNotFound" => {
                 return Self::EntryNotFound { commit: CommitId::parse(text("x-repo-commit")).ok() };
             }

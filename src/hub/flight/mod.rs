@@ -143,12 +143,15 @@ impl Flight {
         }
     }
 
-    /// What readers wait for, in the order in which they came; whether everything is wanted.
-    fn demand(&self) -> (Vec<Range<u64>>, bool) {
+    /// What readers need, most urgent first, and whether everything is wanted: the next `window`
+    /// bytes of each reader, so that none waits for another's whole file, then the rest of each.
+    fn demand(&self, window: u64) -> (Vec<Range<u64>>, bool) {
         let state = self.lock();
-        let mut wanted: Vec<_> = state.readers.iter().map(|(id, range)| (*id, range.clone())).collect();
-        wanted.sort_unstable_by_key(|(id, _)| *id);
-        (wanted.into_iter().map(|(_, range)| range).collect(), state.whole)
+        let mut readers: Vec<_> = state.readers.iter().collect();
+        readers.sort_unstable_by_key(|(id, _)| **id);
+        let next = readers.iter().map(|(_, range)| range.start..range.end.min(range.start + window));
+        let rest = readers.iter().map(|(_, range)| (*range).clone());
+        (next.chain(rest).collect(), state.whole)
     }
 }
 

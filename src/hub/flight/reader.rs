@@ -65,7 +65,9 @@ impl FlightReader {
                 };
                 tokio::pin!(arrived);
                 // Both are armed before looking, so that no change is lost in between.
-                let _ = futures_util::poll!(arrived.as_mut());
+                if futures_util::poll!(arrived.as_mut()).is_ready() {
+                    continue;
+                }
                 match self.flight.outcome() {
                     Outcome::Failed(error) => return Err(error),
                     Outcome::Stopped => return Err(Error::Stopping),
@@ -162,9 +164,9 @@ impl FlightReader {
         }
     }
 
-    /// Whether this reader's last byte was verified before it was handed out.
-    pub fn is_verified(&self) -> bool {
-        matches!(self.flight.outcome(), Outcome::Verified)
+    /// Whether every byte was handed out, the last of them proven.
+    pub fn is_done(&self) -> bool {
+        self.position >= self.end && matches!(self.flight.outcome(), Outcome::Verified)
     }
 }
 

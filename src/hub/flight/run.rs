@@ -16,6 +16,7 @@ use super::segment::{Fetched, Route};
 use super::verify::Verdict;
 use super::{Flight, Outcome};
 use crate::blob::Partial;
+use crate::domain::Digest;
 use crate::metrics;
 use crate::upstream;
 
@@ -28,18 +29,21 @@ impl Hub {
             // Finished segments are in the journal: the next process goes on from there.
             () = self.stop.cancelled() => Err(Error::Stopping),
         };
-        let target = &flight.target;
-        match outcome {
-            Ok(Landing::Published) => {
-                metrics::flight_ended("published");
-                self.flights.remove(&flight);
-            }
+        // Proven bytes are published also while stopping: it takes a moment, and a client may
+        // have them all already.
+        let outcome = match outcome {
+            Ok(Landing::Proven(partial, digest)) => self.land(&flight, &partial, digest).await.map(|()| "published"),
             // `retire` took it out, when nobody was left to be told.
-            Ok(Landing::Stopped) => metrics::flight_ended("stopped"),
+            Ok(Landing::Stopped) => return metrics::flight_ended("stopped"),
+            Err(error) => Err(error),
+        };
+        // Out of the map before anyone is told of a failure: who comes next starts anew.
+        self.flights.remove(&flight);
+        match outcome {
+            Ok(word) => metrics::flight_ended(word),
             Err(error) => {
                 metrics::flight_ended("failed");
-                // Out of the map before anyone is told: who comes next starts anew.
-                self.flights.remove(&flight);
+                let target = &flight.target;
                 tracing::warn!(repo.id = %target.repo, path = %target.path, blob.content = %target.content, error = %chain(&error), "a download failed");
                 // Who was told "verified" keeps reading from the file; nobody else may.
                 if !matches!(flight.outcome(), Outcome::Verified) {
@@ -48,6 +52,20 @@ impl Hub {
             }
         }
         metrics::flights(self.flights.count());
+    }
+
+    /// Publishes, and lets the readers have the end: of a large file before the disk is done
+    /// with it, of a small one after, so that who has it can rely on its being here.
+    async fn land(&self, flight: &Flight, partial: &Arc<Partial>, digest: Digest) -> Result<()> {
+        let is_large = flight.target.size > self.settings.flight.verify_first.bytes();
+        if is_large {
+            flight.settle(Outcome::Verified);
+        }
+        let published = self.publish(flight, partial, digest).await;
+        if !is_large {
+            flight.settle(Outcome::Verified);
+        }
+        published
     }
 
     async fn fly_to_the_end(&self, flight: &Arc<Flight>) -> Result<Landing> {
@@ -73,19 +91,15 @@ impl Hub {
                 loop {
                     tokio::select! {
                         outcome = &mut fetching, if !fetched => match outcome? {
-                            Landing::Stopped => return Ok(Landing::Stopped),
-                            Landing::Published => fetched = true,
+                            Fetch::NotWanted => return Ok(Landing::Stopped),
+                            Fetch::Complete => fetched = true,
                         },
                         verdict = &mut hashing => break verdict?,
                     }
                 }
             };
             match verdict {
-                Verdict::Right(digest) => {
-                    flight.settle(Outcome::Verified);
-                    self.publish(flight, &partial, digest).await?;
-                    return Ok(Landing::Published);
-                }
+                Verdict::Right(digest) => return Ok(Landing::Proven(partial, digest)),
                 Verdict::Wrong(actual) => {
                     // Decided under the lock that readers send under: no wrong byte slips out.
                     let sent = {
@@ -109,10 +123,12 @@ impl Hub {
     }
 
     /// Fetches what is wanted until everything is present, or nobody wants more.
-    async fn fetch_segments(&self, flight: &Arc<Flight>, partial: &Arc<Partial>) -> Result<Landing> {
+    async fn fetch_segments(&self, flight: &Arc<Flight>, partial: &Arc<Partial>) -> Result<Fetch> {
         let settings = &self.settings.flight;
         let route = Arc::new(Route::new(self.clone(), Arc::clone(flight)));
-        let mut running: JoinSet<Result<Fetched, upstream::Error>> = JoinSet::new();
+        let mut running: JoinSet<(u64, Result<Fetched, upstream::Error>)> = JoinSet::new();
+        // Connections that break together are one failure: each knows in which wave it started.
+        let mut wave = 0;
         let mut limit = settings.connections;
         let mut failures = 0;
         let mut best = partial.present_bytes();
@@ -121,14 +137,14 @@ impl Hub {
 
         loop {
             if partial.is_complete() {
-                return Ok(Landing::Published);
+                return Ok(Fetch::Complete);
             }
             let changed = flight.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let (wanted, whole) = flight.demand();
+            let (wanted, whole) = flight.demand(2 * settings.segment_size.bytes());
             if wanted.is_empty() && !whole && self.flights.retire(flight) {
-                return Ok(Landing::Stopped);
+                return Ok(Fetch::NotWanted);
             }
             if whole && !reserved {
                 let partial = Arc::clone(partial);
@@ -142,27 +158,33 @@ impl Hub {
                 let (route, permits) = (Arc::clone(&route), Arc::clone(&self.flights.connections));
                 running.spawn(async move {
                     let _permit = permits.acquire_owned().await;
-                    route.fetch(claim).await
+                    (wave, route.fetch(claim).await)
                 });
             }
             tokio::select! {
                 Some(joined) = running.join_next() => match joined? {
-                    Ok(Fetched::Segments { fast }) => {
+                    (_, Ok(Fetched::Segments { fast })) => {
                         failures = 0;
                         flight.lock().trouble = None;
                         limit = (limit + 1).min(settings.connections);
                         // A connection that brings a segment in no time gets two at once.
                         run.store(if fast { 2 } else { 1 }, Ordering::Relaxed);
                     }
-                    Ok(Fetched::IgnoresRange) => {
+                    (_, Ok(Fetched::IgnoresRange)) => {
                         tracing::info!(path = %flight.target.path, "upstream ignores ranges: one stream");
                         running.shutdown().await;
                     }
-                    Err(error) => {
+                    (started, Err(error)) if error.is_transient() && started < wave => {
+                        tracing::debug!(path = %flight.target.path, %error, "another connection of the same wave failed");
+                    }
+                    (_, Err(error)) => {
+                        wave += 1;
                         let present = partial.present_bytes();
-                        failures = if present > best { 1 } else { failures + 1 };
+                        let progressed = present > best;
                         best = best.max(present);
-                        limit = (limit / 2).max(1);
+                        // Connections that bring something before they break are worth having;
+                        // those that bring nothing are too many, or upstream is in trouble.
+                        (failures, limit) = if progressed { (0, limit) } else { (failures + 1, (limit / 2).max(1)) };
                         tracing::debug!(path = %flight.target.path, %error, failures, "a segment failed");
                         let what = || format!("{}/{}", flight.target.repo, flight.target.path);
                         flight.lock().trouble = Some(Error::upstream(error.clone(), what()));
@@ -180,19 +202,22 @@ impl Hub {
     }
 }
 
-pub(super) enum Landing {
-    /// Everything is present (of `fetch_segments`), or the blob is in the store.
-    Published,
+enum Landing {
+    Proven(Arc<Partial>, Digest),
     /// Nobody wants more; what was fetched is kept.
     Stopped,
+}
+
+enum Fetch {
+    Complete,
+    NotWanted,
 }
 
 /// How long to wait after a failure: what upstream asks for, else longer each time.
 fn backoff(error: &upstream::Error, failures: u32) -> Duration {
     match error {
-        upstream::Error::Expired => Duration::ZERO,
         upstream::Error::RateLimited { retry_after } => *retry_after,
-        _ => Duration::from_millis(100 << failures.min(6)),
+        _ => Duration::from_millis(25 << failures.min(8)),
     }
 }
 

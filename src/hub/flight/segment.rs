@@ -22,8 +22,8 @@ const FAST: Duration = Duration::from_millis(400);
 pub(super) struct Route {
     hub: Hub,
     flight: Arc<Flight>,
-    /// Where upstream said the bytes are; asked once, and again when the address expires.
-    source: Mutex<Option<Source>>,
+    /// Where upstream said the bytes are, and the how-manieth address it is.
+    source: Mutex<Option<(u64, Source)>>,
     /// Upstream does not do ranges of this file.
     single: AtomicBool,
 }
@@ -62,31 +62,36 @@ impl Route {
         Ok(Fetched::Segments { fast: self.hub.clock.elapsed().saturating_sub(start) < FAST })
     }
 
+    /// Asks for a range. An address that has expired is asked for again, once: connections that
+    /// find it expired together share the new one.
     async fn ask(&self, range: Option<&std::ops::Range<u64>>, size: u64) -> Result<RangeReply> {
         let target = &self.flight.target;
         let caller = target.caller.upstream();
-        let source = {
-            // Held while asking: the other connections wait for this one answer.
-            let mut source = self.source.lock().await;
-            match &*source {
-                Some(source) => source.clone(),
-                None => {
-                    let upstream = &self.hub.upstream;
-                    let (found, reply) =
-                        upstream.locate(&target.repo, &target.commit, &target.path, range, size, caller).await?;
-                    *source = Some(found.clone());
-                    match reply {
-                        Some(reply) => return Ok(reply),
-                        None => found,
+        let mut expired = None;
+        loop {
+            let (number, source) = {
+                // Held while asking: the other connections wait for this one answer.
+                let mut known = self.source.lock().await;
+                match &*known {
+                    Some((number, source)) if expired != Some(*number) => (*number, source.clone()),
+                    _ => {
+                        let upstream = &self.hub.upstream;
+                        let (source, reply) =
+                            upstream.locate(&target.repo, &target.commit, &target.path, range, size, caller).await?;
+                        let number = expired.map_or(0, |number| number + 1);
+                        *known = Some((number, source.clone()));
+                        if let Some(reply) = reply {
+                            return Ok(reply);
+                        }
+                        (number, source)
                     }
                 }
+            };
+            match self.hub.upstream.fetch(&source, range, size, caller).await {
+                Err(Error::Expired) if expired.is_none() => expired = Some(number),
+                outcome => return outcome,
             }
-        };
-        let outcome = self.hub.upstream.fetch(&source, range, size, caller).await;
-        if matches!(outcome, Err(Error::Expired)) {
-            *self.source.lock().await = None;
         }
-        outcome
     }
 
     /// Writes a body into the claim as it comes, in batches, without waiting for a batch to
