@@ -6,7 +6,7 @@ SHELL := bash
 .PHONY: help run test test-rust test-clients check format bench-quick
 
 help: ## shows this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## builds the hub and starts it with its built-in settings
 	@scripts/need cc

@@ -20,7 +20,8 @@ STOP_DEADLINE = 60
 
 
 def binary(variable, name):
-    path = Path(os.environ.get(variable) or ROOT / "target" / "debug" / name)
+    built = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / name
+    path = Path(os.environ.get(variable) or built)
     if not path.is_file():
         raise AssertionError(f"{path} is missing: build it (cargo build --workspace --bins) or set {variable}")
     return str(path)
