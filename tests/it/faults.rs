@@ -25,7 +25,7 @@ fn header(name: &str, value: &str) -> Fault {
 
 /// All kinds, with offsets that lie inside a file of `size`.
 fn all(size: u64) -> Vec<Fault> {
-    let inside = size.min(256 * 1024) / 2;
+    let inside = size.min(512 * 1024) / 2;
     vec![
         Fault::CutAfter(inside),
         Fault::CutAfter(0),
@@ -129,8 +129,8 @@ async fn run(size: u64, seed: u64, segment: &'static str, verify_first: &'static
         let (hub, content) = (&hub, content(number));
         async move {
             let url = hub.at(&format!("/org/faults/resolve/main/{}", file(number)));
-            let outcome = tokio::time::timeout(Duration::from_secs(30), hub.client.compare(&url, &content)).await;
-            outcome.unwrap_or(Outcome::Wrong("the answer did not end within 30 s".into()))
+            let outcome = tokio::time::timeout(Duration::from_secs(90), hub.client.compare(&url, &content)).await;
+            outcome.unwrap_or(Outcome::Wrong("the answer did not end within 90 s".into()))
         }
     };
     for (number, fault) in faults.iter().enumerate() {
