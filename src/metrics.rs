@@ -30,6 +30,11 @@ pub fn upstream_call(bucket: &'static str, outcome: &'static str) {
     counter!("modelhub_upstream_calls_total", "bucket" => bucket, "outcome" => outcome).increment(1);
 }
 
+/// Open connections of both listeners.
+pub fn connections(count: usize) {
+    gauge!("modelhub_connections").set(count as f64);
+}
+
 /// Flights that ended, by how.
 pub fn flight_ended(outcome: &'static str) {
     counter!("modelhub_flights_ended_total", "outcome" => outcome).increment(1);

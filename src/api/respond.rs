@@ -160,6 +160,21 @@ fn counted_body(
             });
             Body::from_stream(pieces)
         }
+        Opened::Passing(passing) => {
+            let pieces = futures_util::stream::unfold(Some((passing, delivered)), |state| async move {
+                let (mut passing, delivered) = state?;
+                match passing.next().await? {
+                    Ok(piece) => {
+                        if passing.is_done() {
+                            delivered();
+                        }
+                        Some((Ok(piece), Some((passing, delivered))))
+                    }
+                    Err(error) => Some((Err(error), None)),
+                }
+            });
+            Body::from_stream(pieces)
+        }
         Opened::Stored(stored) => {
             let mut missing = range.end - range.start;
             let pieces = http_body_util::BodyDataStream::new(read_body(Arc::clone(&stored.file), range));

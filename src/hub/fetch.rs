@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::bypass::Bypass;
 use super::flight::{FlightReader, FlightTarget};
 use super::{Caller, Error, Hub, Resolved, Result, Served};
 use crate::db::BlobRow;
@@ -21,6 +22,8 @@ pub struct StoredFile {
 pub enum Opened {
     Stored(Arc<StoredFile>),
     Arriving(FlightReader),
+    /// Past the store, whose disk is full.
+    Passing(Box<Bypass>),
 }
 
 /// What to send: the bytes, and which of them.
@@ -69,8 +72,19 @@ impl Hub {
         };
         // A client may put a file together from this and check only its size.
         let finishes = range.is_none_or(|range| range.finishes_a_file(size));
-        let (mut reader, joined) = self.join_flight(target, bytes.clone(), finishes);
-        reader.ready().await?;
+        let (mut reader, joined) = self.join_flight(target.clone(), bytes.clone(), finishes);
+        match reader.ready().await {
+            Ok(()) => {}
+            Err(Error::NoSpace) => {
+                drop(reader);
+                // What a client may take for the end of a whole file is sent whole, and proven.
+                let is_partial = is_partial && !finishes;
+                let range = if is_partial { bytes } else { 0..size };
+                let opened = Opened::Passing(Box::new(self.bypass(target, range.clone()).await?));
+                return Ok(Some(Body { opened, range, is_partial, served: Served::Bypass, clears }));
+            }
+            Err(error) => return Err(error),
+        }
         let served = match (resolved.served, joined) {
             (Served::Stale, _) => Served::Stale,
             (_, true) => Served::Join,

@@ -27,6 +27,8 @@ pub struct TreeQuery {
     pub folder: Option<RepoPath>,
     pub recursive: bool,
     pub expand: bool,
+    /// The request goes on from a page that upstream gave: its order is not ours.
+    pub continues_upstreams: bool,
     /// The query as it came, for passing it on.
     pub raw: String,
 }
@@ -129,9 +131,12 @@ impl Hub {
     ) -> Result<Listing> {
         let mut pinned = self.pin(caller, key, revision, Need::Metadata).await?;
         let sees_hashes = self.sees_hashes(caller, &pinned.repo).await?;
-        if sees_hashes && !query.expand {
+        if sees_hashes && !query.expand && !query.continues_upstreams {
             let had = self.has_tree(&pinned.repo, &pinned.commit).await?;
-            if self.keep_tree(caller, &pinned.repo, &pinned.commit).await? {
+            let kept = self.keep_tree(caller, &pinned.repo, &pinned.commit);
+            // Of a very long listing the client gets upstream's pages, while ours is being read.
+            let kept = tokio::time::timeout(self.settings.slow_after.duration(), kept).await.unwrap_or(Ok(false))?;
+            if kept {
                 if !had {
                     pinned.served = Served::Miss;
                 }
@@ -146,7 +151,12 @@ impl Hub {
         let scope = if sees_hashes { Scope::of(repo) } else { Scope::Caller };
         match self.pass(caller, &path, scope).await {
             Ok(passed) => Ok(Listing::Passed(pinned, passed)),
-            Err(error) if is_outage(&error) && sees_hashes && self.has_tree(&pinned.repo, &pinned.commit).await? => {
+            Err(error)
+                if is_outage(&error)
+                    && sees_hashes
+                    && !query.continues_upstreams
+                    && self.has_tree(&pinned.repo, &pinned.commit).await? =>
+            {
                 self.check_folder(&pinned, query).await?;
                 pinned.served = Served::Stale;
                 Ok(Listing::Kept(pinned))

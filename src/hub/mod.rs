@@ -4,6 +4,7 @@
 //! memory what the hit path needs, so that a hit asks neither the database nor upstream.
 
 mod access;
+mod bypass;
 mod coalesce;
 mod error;
 mod fetch;
@@ -29,6 +30,7 @@ use crate::metrics;
 use crate::upstream::{self, Bucket, Upstream};
 
 pub use access::Need;
+pub use bypass::Bypass;
 pub use error::{Error, Result};
 pub use fetch::{Body, Opened, StoredFile};
 pub use flight::{FlightReader, ReadError};

@@ -39,7 +39,13 @@ pub(super) async fn tree(
     revision: &Revision,
     folder: Option<RepoPath>,
 ) -> Result<Answer> {
+    let cursor = match call.query.get("cursor") {
+        None => Cursor::default(),
+        Some(cursor) => decode_cursor(cursor)
+            .ok_or_else(|| Error::Invalid("cursor is none of this hub's: follow the Link of the page before".into()))?,
+    };
     let query = TreeQuery {
+        continues_upstreams: cursor.is_upstreams,
         recursive: call.query.flag("recursive"),
         expand: call.query.flag("expand"),
         folder,
@@ -52,11 +58,6 @@ pub(super) async fn tree(
             _ => return Err(Error::Invalid(format!("limit is `{text}`: use a number from 1 to {PAGE}"))),
         },
     };
-    let after = match call.query.get("cursor") {
-        None => String::new(),
-        Some(cursor) => decode_cursor(cursor)
-            .ok_or_else(|| Error::Invalid("cursor is none of this hub's: follow the Link of the page before".into()))?,
-    };
     let pinned = match hub.tree(&call.caller, key, revision, &query).await? {
         Listing::Passed(pinned, passed) => {
             let mut response = respond::passed(&passed, &call.base);
@@ -67,7 +68,7 @@ pub(super) async fn tree(
     };
     let expand = query.expand;
     let folder = query.folder.map_or_else(String::new, |folder| folder.as_str().to_owned());
-    let page = TreePage { folder, recursive: query.recursive, after, limit: limit.unwrap_or(PAGE) };
+    let page = TreePage { folder, recursive: query.recursive, after: cursor.after, limit: limit.unwrap_or(PAGE) };
 
     let mut response = if limit.is_some() || call.query.get("cursor").is_some() {
         let entries = hub.entries(&pinned, &page).await?;
@@ -139,12 +140,21 @@ fn encode_cursor(path: &RepoPath, limit: u64) -> String {
     base64.encode(format!("{inner}:{limit}"))
 }
 
-fn decode_cursor(cursor: &str) -> Option<String> {
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Cursor {
+    /// The last path of the page before.
+    after: String,
+    /// Upstream's cursors name the tree object too.
+    is_upstreams: bool,
+}
+
+fn decode_cursor(cursor: &str) -> Option<Cursor> {
     let base64 = base64::engine::general_purpose::STANDARD;
     let outer = String::from_utf8(base64.decode(cursor).ok()?).ok()?;
     let inner = base64.decode(outer.split_once(':')?.0).ok()?;
     let value: Value = serde_json::from_slice(&inner).ok()?;
-    Some(value.get("file_name")?.as_str()?.to_owned())
+    let after = value.get("file_name")?.as_str()?.to_owned();
+    Some(Cursor { after, is_upstreams: value.get("tree_oid").is_some() })
 }
 
 /// `Link` to the page after `last`; huggingface.js needs an absolute URL and the blank.
@@ -271,11 +281,15 @@ mod tests {
     #[test]
     fn cursors_of_the_hub_and_of_clients_are_understood() {
         let path = RepoPath::parse("a/b c.bin").unwrap();
-        assert_eq!(decode_cursor(&encode_cursor(&path, 50)).as_deref(), Some("a/b c.bin"));
+        let ours = |after: &str| Some(Cursor { after: after.into(), is_upstreams: false });
+        assert_eq!(decode_cursor(&encode_cursor(&path, 50)), ours("a/b c.bin"));
         // What text-generation-webui builds itself.
         let base64 = base64::engine::general_purpose::STANDARD;
         let own = base64.encode(format!("{}:50", base64.encode(r#"{"file_name":"x.bin"}"#)));
-        assert_eq!(decode_cursor(&own).as_deref(), Some("x.bin"));
+        assert_eq!(decode_cursor(&own), ours("x.bin"));
+        let inner = base64.encode(r#"{"file_name":"x.bin","tree_oid":"f"}"#);
+        let upstreams = decode_cursor(&base64.encode(format!("{inner}:50")));
+        assert!(upstreams.is_some_and(|cursor| cursor.is_upstreams));
         assert_eq!(decode_cursor("nonsense"), None);
     }
 }

@@ -147,8 +147,16 @@ impl Hub {
                 return Ok(Fetch::NotWanted);
             }
             if whole && !reserved {
-                let partial = Arc::clone(partial);
-                tokio::task::spawn_blocking(move || partial.reserve()).await??;
+                let (store, partial) = (Arc::clone(&self.store), Arc::clone(partial));
+                let reserve = move || {
+                    // What was taken before the disk ran full is given back, unless it is in use.
+                    partial.reserve().inspect_err(|_| {
+                        if partial.present_bytes() == 0 {
+                            store.discard(&partial);
+                        }
+                    })
+                };
+                tokio::task::spawn_blocking(reserve).await??;
                 reserved = true;
             }
             let allowed = if route.is_single() { 1 } else { limit };
