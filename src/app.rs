@@ -91,10 +91,7 @@ impl App {
         let hub_router = api::hub_router(shared);
         let admin_router = api::admin_router(self.hub.clone(), self.config.admin.token.clone(), self.metrics);
 
-        let upkeep = tokio::spawn({
-            let hub = self.hub.clone();
-            async move { hub.upkeep().await }
-        });
+        self.hub.start_upkeep();
         // If one listener fails, the other must not go on alone.
         let both = stop.child_token();
         let run = async |listener, router, limits| {
@@ -105,7 +102,6 @@ impl App {
         let (hub_outcome, admin_outcome) =
             tokio::join!(run(self.hub_listener, hub_router, limits), run(self.admin_listener, admin_router, limits),);
         self.hub.stop().await;
-        upkeep.await?;
         hub_outcome.context("the hub listener failed")?;
         admin_outcome.context("the admin listener failed")?;
         tracing::info!("stopped");

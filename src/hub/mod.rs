@@ -165,8 +165,13 @@ impl Hub {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Background upkeep until `stop`: recorded uses, gauges, old answers.
-    pub async fn upkeep(&self) {
+    /// Starts the background upkeep, which `stop` ends: recorded uses, gauges, old answers.
+    pub fn start_upkeep(&self) {
+        let hub = self.clone();
+        self.tasks.spawn(async move { hub.upkeep().await });
+    }
+
+    async fn upkeep(&self) {
         let mut tick = tokio::time::interval(std::time::Duration::from_secs(10));
         let mut round = 0u64;
         loop {

@@ -8,6 +8,7 @@
 mod access;
 mod api;
 mod conditional;
+mod disk_full;
 mod errors;
 mod faults;
 mod flights;

@@ -24,6 +24,18 @@ pub(crate) fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command 
     command
 }
 
+fn serve(data_dir: &Path, upstream: &str, settings: &[(&str, &str)]) -> Command {
+    let mut all = vec![
+        ("store.data_dir", data_dir.to_str().unwrap()),
+        ("hub.listen", "127.0.0.1:0"),
+        ("admin.listen", "127.0.0.1:0"),
+        ("upstream.url", upstream),
+        ("log.level", "warn"),
+    ];
+    all.extend(settings);
+    command(&["serve"], &all)
+}
+
 /// Runs a command that ends by itself.
 pub(crate) async fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     tokio::time::timeout(PATIENCE, command(arguments, settings).output()).await.expect("the command ends").unwrap()
@@ -45,15 +57,28 @@ pub(crate) struct Addresses {
 impl Server {
     /// Starts the process; `addresses` waits for it to listen.
     pub(crate) fn spawn(data_dir: &Path, upstream: &str, settings: &[(&str, &str)]) -> Self {
-        let mut all = vec![
-            ("store.data_dir", data_dir.to_str().unwrap()),
-            ("hub.listen", "127.0.0.1:0"),
-            ("admin.listen", "127.0.0.1:0"),
-            ("upstream.url", upstream),
-            ("log.level", "warn"),
-        ];
-        all.extend(settings);
-        let mut child = command(&["serve"], &all).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        Self::start(serve(data_dir, upstream, settings))
+    }
+
+    /// As `spawn`, with a disk of `size` under the data directory that only this process sees.
+    #[allow(dead_code, reason = "the binary `it` fills disks, `load` does not")]
+    pub(crate) fn spawn_on_small_disk(data_dir: &Path, size: &str, upstream: &str) -> Self {
+        let modelhub = serve(data_dir, upstream, &[]);
+        let mut command = Command::new("unshare");
+        let script = "mount -t tmpfs -o size=$0 tmpfs \"$1\" && exec \"$2\" serve";
+        command.args(["-Urm", "sh", "-c", script, size]).arg(data_dir).arg(modelhub.as_std().get_program());
+        for (name, value) in modelhub.as_std().get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> Self {
+        command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, output }
     }
