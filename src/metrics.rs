@@ -67,5 +67,24 @@ pub fn upstream_down(down: bool) {
 
 /// Installs the recorder of this process, once; the handle renders `/metrics`.
 pub fn install() -> anyhow::Result<PrometheusHandle> {
-    Ok(PrometheusBuilder::new().install_recorder()?)
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    use metrics::{describe_counter, describe_gauge};
+    describe_counter!("modelhub_requests_total", "Answers of the hub listener by result word and status class");
+    describe_counter!("modelhub_client_bytes_total", "Bytes that connections of clients took");
+    describe_counter!("modelhub_upstream_bytes_total", "File bytes received from upstream");
+    describe_counter!("modelhub_upstream_calls_total", "Calls to upstream by bucket and outcome");
+    describe_counter!("modelhub_flights_ended_total", "Downloads that ended, by how");
+    describe_gauge!("modelhub_connections", "Open connections of clients");
+    describe_gauge!("modelhub_flights", "Downloads in the air");
+    describe_gauge!("modelhub_store_blobs", "Blobs in the store");
+    describe_gauge!("modelhub_store_bytes", "Bytes of the blobs in the store");
+    describe_gauge!("modelhub_store_free_bytes", "Free bytes on the disk of the store");
+    describe_gauge!("modelhub_upstream_ratelimit_remaining", "Calls that upstream still allows, by bucket");
+    describe_gauge!("modelhub_upstream_ratelimit_paused_seconds", "Seconds until calls go out again, by bucket");
+    describe_gauge!("modelhub_upstream_down", "1 while calls fail at once because upstream failed again and again");
 }

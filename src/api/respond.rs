@@ -230,7 +230,7 @@ pub(super) fn mark(response: &mut Response<Body>, served: Served) {
     headers.insert(HeaderName::from_static("x-modelhub-cache"), HeaderValue::from_static(served.as_str()));
     if served == Served::Stale {
         // huggingface_hub prints this once per topic.
-        let warning = "modelhub; upstream did not answer, this may not be the newest state";
+        let warning = "modelhub; upstream was not reached, this may not be the newest state";
         headers.insert(HeaderName::from_static("x-hf-warning"), HeaderValue::from_static(warning));
     }
 }

@@ -144,8 +144,10 @@ impl LocalStore {
     /// Whether a file can be written now: what readiness means for a store.
     pub fn check_writable(&self) -> Result<()> {
         let path = self.root.join("partial/.probe");
-        File::create(&path).map_err(Error::io("cannot write", &path))?;
-        std::fs::remove_file(&path).map_err(Error::io("cannot remove", &path))
+        let mut file = File::create(&path).map_err(Error::io("cannot create", &path))?;
+        let written = file.write_all(&[0; 4096]).map_err(Error::io("cannot write", &path));
+        std::fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
+        written
     }
 }
 
@@ -179,7 +181,9 @@ fn check_version(path: &Path) -> Result<()> {
             Err(Error::Format { path: path.to_owned(), found, known: FORMAT })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut file = File::create(path).map_err(Error::io("cannot create", path))?;
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create_new(true).mode(0o600).open(path);
+            let mut file = file.map_err(Error::io("cannot create", path))?;
             file.write_all(format!("{FORMAT}\n").as_bytes()).map_err(Error::io("cannot write", path))?;
             file.sync_all().map_err(Error::io("cannot sync", path))
         }

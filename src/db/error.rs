@@ -18,3 +18,11 @@ pub enum Error {
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Whether the disk is full (SQLITE_FULL; PostgreSQL's `disk_full`).
+    pub fn is_full(&self) -> bool {
+        let Self::Driver(sqlx::Error::Database(error)) = self else { return false };
+        matches!(error.code().as_deref(), Some("13" | "53100"))
+    }
+}

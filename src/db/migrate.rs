@@ -43,7 +43,7 @@ async fn applied(db: &Db) -> Result<Option<i64>> {
     Ok(row.and_then(|(version,)| version))
 }
 
-/// Copies an SQLite database to `<file>.schema-<version>` next to it. PostgreSQL has its own tools.
+/// Copies an SQLite database to `<name>.schema-<version>.db` next to it. PostgreSQL has its own tools.
 async fn backup(db: &Db, found: i64) -> Result<()> {
     let Db::Sqlite { write, .. } = db else { return Ok(()) };
     let file = write.connect_options().get_filename().to_owned();

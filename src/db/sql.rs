@@ -133,6 +133,10 @@ impl Db {
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self> {
+        // Made before SQLite makes it: what it holds is for its owner only.
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut file = std::fs::OpenOptions::new();
+        file.write(true).create(true).truncate(false).mode(0o600).open(path).map_err(sqlx::Error::Io)?;
         // FULL syncs the log at each commit: with NORMAL a power cut loses acknowledged rows.
         let options = SqliteConnectOptions::new()
             .filename(path)

@@ -16,6 +16,7 @@ use crate::upstream::{RangeBody, Result as UpstreamResult};
 
 /// Bytes on their way from upstream to one client.
 pub struct Bypass {
+    hub: Hub,
     body: Pin<Box<dyn Stream<Item = UpstreamResult<Bytes>> + Send>>,
     target: FlightTarget,
     missing: u64,
@@ -48,6 +49,7 @@ impl Hub {
         tracing::warn!(repo.id = %target.repo, path = %target.path, "the disk is full: a file passes through without being stored");
         let hold = self.settings.flight.hold_back.bytes().min(size / 2 + 1);
         Ok(Bypass {
+            hub: self.clone(),
             body: Box::pin(reply.into_stream()),
             hasher: asked.is_none().then(|| ContentHasher::new(target.content, size)),
             missing: range.end - range.start,
@@ -83,7 +85,10 @@ impl Bypass {
             }
         }
         if let Some(Err(actual)) = self.hasher.take().map(ContentHasher::finish) {
-            let Self { target, .. } = self;
+            let Self { hub, target, .. } = self;
+            if let Err(error) = hub.taints.add(&hub.db, target.content, hub.clock.now()).await {
+                tracing::error!(%error, "could not record that a wrong body was sent");
+            }
             let text = format!("upstream sent wrong bytes for {}/{}: they hash to {actual}", target.repo, target.path);
             return Some(Err(Error::BadUpstream(text)));
         }

@@ -91,6 +91,10 @@ impl Error {
 
 impl From<db::Error> for Error {
     fn from(error: db::Error) -> Self {
+        if error.is_full() {
+            tracing::error!("the disk of the database is full");
+            return Self::NoSpace;
+        }
         Self::internal(error)
     }
 }

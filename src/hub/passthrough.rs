@@ -80,10 +80,15 @@ impl Hub {
         self.pass_for(caller, "/api/whoami-v2", Scope::Caller, ttl).await
     }
 
-    /// A route below a repository: whoever may see its metadata.
+    /// A route below a repository: whoever may see its metadata. Routes that are not known to
+    /// say the same to everybody (a space's variables, say) are asked and kept per token.
     pub async fn pass_repo(&self, caller: &Caller, key: &crate::domain::RepoKey, rest: &str) -> Result<Passed> {
+        const SAME_FOR_ALL: [&str; 3] = ["commits", "discussions", "treesize"];
         let repo = self.repo(caller, key).await?;
-        self.pass(caller, &format!("{}/{rest}", repo.key.api_path()), Scope::of(&repo)).await
+        let verb = rest.split(['/', '?']).next().unwrap_or_default();
+        let is_shared = caller.principal.is_anonymous() || SAME_FOR_ALL.contains(&verb);
+        let scope = if is_shared { Scope::of(&repo) } else { Scope::Caller };
+        self.pass(caller, &format!("{}/{rest}", repo.key.api_path()), scope).await
     }
 
     pub(super) async fn pass(&self, caller: &Caller, path: &str, scope: Scope) -> Result<Passed> {
@@ -130,7 +135,12 @@ impl Hub {
     }
 
     async fn ask(&self, caller: &Caller, key: Key, scope: Scope) -> Result<Passed> {
-        let answer = self.upstream.get(&key.0, caller.own_eyes()).await;
+        // What everybody is given is what nobody in particular may see.
+        let eyes = match scope {
+            Scope::Everybody => upstream::Caller { token: None, ..caller.own_eyes() },
+            Scope::Caller => caller.own_eyes(),
+        };
+        let answer = self.upstream.get(&key.0, eyes).await;
         let answer =
             answer.map_err(|error| Error::upstream(error, format!("the answer to {}", without_query(&key.0))))?;
         let upstream::Answer { content_type, link, total_count, commit, body, .. } = answer;

@@ -101,8 +101,14 @@ impl Hub {
                 let commit = if matches!(revision, Revision::Commit(_)) { known } else { commit };
                 Ok(Pinned { repo, commit, served: Served::Miss })
             }
-            Ok(Err(error)) if !is_outage(&error) => Err(error),
-            // Away, or too slow; the call goes on and will be noted.
+            // The repository is there, only without that branch: a commit needs none.
+            Ok(Err(Error::RevisionNotFound { .. })) if matches!(revision, Revision::Commit(_)) => {
+                let repo = self.note_repo(&repo.key, repo.visibility).await?;
+                Ok(Pinned { repo, commit: known, served: Served::Miss })
+            }
+            Ok(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
+            // Away, or too slow (the call goes on and will be noted), or our database cannot
+            // note it: no reason to refuse what is here.
             Ok(Err(_)) | Err(_) => Ok(Pinned { repo, commit: known, served: Served::Stale }),
         }
     }
@@ -254,6 +260,13 @@ pub(super) fn is_outage(error: &Error) -> bool {
         error,
         Error::Offline { .. } | Error::UpstreamUnavailable { .. } | Error::RateLimited { .. } | Error::BadUpstream(_)
     )
+}
+
+fn is_own_trouble(error: &Error) -> bool {
+    if let Error::Internal(cause) = error {
+        tracing::error!(%cause, "what upstream said could not be noted");
+    }
+    matches!(error, Error::Internal(_) | Error::NoSpace)
 }
 
 /// The repository's name in the path that answered; another one than asked after a rename.

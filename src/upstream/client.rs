@@ -21,6 +21,8 @@ use crate::domain::{Clock, CommitId};
 use crate::metrics;
 
 const MAX_REDIRECTS: usize = 5;
+/// A metadata answer is computed upstream while we wait: it may pause for longer than a file.
+const METADATA_IDLE: Duration = Duration::from_secs(15);
 /// Idle connections kept per download host; the limit of flights bounds those in use.
 const MAX_IDLE_DOWNLOADS: usize = 32;
 /// A metadata body, e.g. the info of a repository with very many files, may take this long.
@@ -71,12 +73,14 @@ impl Upstream {
             reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(config.connect_timeout.duration())
-                .read_timeout(config.idle_timeout.duration())
                 .tcp_keepalive(Duration::from_secs(30))
                 .tcp_nodelay(true)
                 .no_proxy()
         };
-        let meta = builder().pool_max_idle_per_host(8).build()?;
+        let meta = builder()
+            .read_timeout(config.idle_timeout.duration().max(METADATA_IDLE))
+            .pool_max_idle_per_host(8)
+            .build()?;
         // One HTTP/2 connection would throttle parallel ranges of one file.
         let blobs = builder().http1_only().pool_max_idle_per_host(MAX_IDLE_DOWNLOADS).build()?;
         Ok(Self {

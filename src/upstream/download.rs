@@ -4,6 +4,7 @@
 //! `Content-Range`, no content coding, and for a whole answer the length.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -18,6 +19,8 @@ use crate::domain::{CommitId, ContentId, RepoKey, RepoPath};
 use crate::metrics;
 
 const MAX_REDIRECTS: usize = 5;
+/// A download host may have to find a file first; once it sends, the idle timeout holds.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a HEAD of `resolve` says.
 #[derive(Debug, Clone)]
@@ -47,18 +50,25 @@ pub enum RangeBody {
 pub struct RangeReply {
     pub body: RangeBody,
     response: Response,
+    idle: Duration,
 }
 
 impl RangeReply {
-    /// The bytes as they arrive; ends early with an error if the connection does.
+    /// The bytes as they arrive; ends early with an error if the connection does, or if it
+    /// brings nothing for `upstream.idle_timeout`.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + Unpin {
-        use futures_util::StreamExt as _;
-        Box::pin(self.response.bytes_stream().map(|chunk| match chunk {
-            Ok(bytes) => {
-                metrics::upstream_bytes(bytes.len() as u64);
-                Ok(bytes)
+        let Self { response, idle, .. } = self;
+        Box::pin(futures_util::stream::unfold(Some(response), move |response| async move {
+            let mut response = response?;
+            match tokio::time::timeout(idle, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => {
+                    metrics::upstream_bytes(bytes.len() as u64);
+                    Some((Ok(bytes), Some(response)))
+                }
+                Ok(Ok(None)) => None,
+                Ok(Err(error)) => Some((Err(Error::network(&error)), None)),
+                Err(_) => Some((Err(Error::Unavailable { reason: "the connection brought nothing".into() }), None)),
             }
-            Err(error) => Err(Error::network(&error)),
         }))
     }
 }
@@ -125,7 +135,7 @@ impl Upstream {
                 }
                 continue;
             }
-            let reply = check_reply(response, range, size)?;
+            let reply = self.check_reply(response, range, size)?;
             return Ok((Source { url, is_origin: true }, Some(reply)));
         }
         Err(Error::Protocol("too many redirects".into()))
@@ -152,15 +162,15 @@ impl Upstream {
         if let Some(range) = range {
             request = request.header(RANGE, range_header(range));
         }
-        let deadline = self.config.idle_timeout.duration();
-        let response = tokio::time::timeout(deadline, request.send())
-            .await
-            .map_err(|_| Error::Unavailable { reason: "no answer in time".into() })?
-            .map_err(|error| Error::network(&error))?;
+        let outcome = match tokio::time::timeout(HEAD_TIMEOUT, request.send()).await {
+            Ok(outcome) => outcome.map_err(|error| Error::network(&error)),
+            Err(_) => Err(Error::Unavailable { reason: "no answer in time".into() }),
+        };
+        let response = outcome.inspect_err(|_| metrics::upstream_call("download", "error"))?;
         let status = response.status();
         metrics::upstream_call("download", super::client::status_class(status));
         match status {
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT => check_reply(response, range, size),
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => self.check_reply(response, range, size),
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::GONE => {
                 Err(Error::Expired)
             }
@@ -190,27 +200,31 @@ fn file_head(headers: &HeaderMap) -> Result<FileHead> {
     Ok(FileHead { commit, content, size })
 }
 
-fn check_reply(response: Response, range: Option<&Range<u64>>, size: u64) -> Result<RangeReply> {
-    let fail = |text: &str| Err(Error::Protocol(text.to_owned()));
-    let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::trim);
-    if text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
-        return fail("a file with a content coding");
-    }
-    match (response.status(), range) {
-        (StatusCode::PARTIAL_CONTENT, Some(range)) => {
-            let expected = format!("bytes {}-{}/{size}", range.start, range.end - 1);
-            if text(CONTENT_RANGE) != Some(expected.as_str()) {
-                return fail("another range than asked");
-            }
-            Ok(RangeReply { body: RangeBody::Partial, response })
+impl Upstream {
+    /// Lets an answer through that is what was asked for.
+    fn check_reply(&self, response: Response, range: Option<&Range<u64>>, size: u64) -> Result<RangeReply> {
+        let idle = self.config.idle_timeout.duration();
+        let fail = |text: &str| Err(Error::Protocol(text.to_owned()));
+        let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+        if text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            return fail("a file with a content coding");
         }
-        (StatusCode::OK, _) => {
-            let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-            if length.is_some_and(|length| length != size) {
-                return fail("another length than the file has");
+        match (response.status(), range) {
+            (StatusCode::PARTIAL_CONTENT, Some(range)) => {
+                let expected = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+                if text(CONTENT_RANGE) != Some(expected.as_str()) {
+                    return fail("another range than asked");
+                }
+                Ok(RangeReply { body: RangeBody::Partial, response, idle })
             }
-            Ok(RangeReply { body: RangeBody::Whole, response })
+            (StatusCode::OK, _) => {
+                let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+                if length.is_some_and(|length| length != size) {
+                    return fail("another length than the file has");
+                }
+                Ok(RangeReply { body: RangeBody::Whole, response, idle })
+            }
+            _ => fail("a status that is no file"),
         }
-        _ => fail("a status that is no file"),
     }
 }

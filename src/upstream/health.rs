@@ -61,6 +61,8 @@ impl Health {
         if state.failures >= THRESHOLD {
             state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             state.open_until = now + state.pause;
+            let (failures, pause_s) = (state.failures, state.pause.as_secs());
+            tracing::warn!(failures, pause_s, "upstream failed again and again: calls fail at once for a while");
         }
     }
 }

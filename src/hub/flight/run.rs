@@ -79,8 +79,7 @@ impl Hub {
         flight.wake();
         tracing::info!(repo.id = %target.repo, path = %target.path, size_bytes = size, resumed_bytes = resumed, "a download starts");
 
-        // A wrong body is fetched once more if no client has seen a byte of it, or if part of it
-        // was left by an earlier process (then upstream may not be to blame).
+        // A wrong body is fetched once more if no client has seen a byte of it.
         let mut may_repeat = true;
         loop {
             let verdict = {

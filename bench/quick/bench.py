@@ -1,0 +1,243 @@
+"""Compares modelhub with nginx: hot, small, cold and slow-upstream downloads.
+
+Each comparison runs both sides in turn, several rounds, and prints the median of the rounds'
+ratios with what each side measured. Absolute figures of a shared machine prove nothing.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+LOAD = TARGET / "examples/load"
+GIB = 1 << 30
+MOCK, CDN, HUB, ADMIN, NGINX = 9600, 9601, 9602, 9603, 9604
+FILE, SMALL = "/bench/big/resolve/main/file.bin", "/bench/big/resolve/main/small.json"
+
+
+class Processes:
+    def __init__(self) -> None:
+        self.running: dict[str, subprocess.Popen] = {}
+
+    def start(self, name: str, command: list, ready: str, **env: str) -> None:
+        self.stop(name)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MODELHUB_")} | env
+        log = open(f"{name}.log", "w")  # noqa: SIM115 - lives as long as the process
+        self.running[name] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(ready, timeout=5).read(1)
+                return
+            except urllib.error.HTTPError:
+                return
+            except OSError:
+                if time.monotonic() > deadline or self.running[name].poll() is not None:
+                    raise SystemExit(f"{name} did not start: {Path(f'{name}.log').read_text()}") from None
+                time.sleep(0.05)
+
+    def stop(self, name: str) -> None:
+        process = self.running.pop(name, None)
+        if process:
+            process.terminate()
+            process.wait()
+
+    def stop_all(self) -> None:
+        for name in list(self.running):
+            self.stop(name)
+
+    def cpu(self, name: str) -> float:
+        """Processor seconds of a process and its children so far."""
+        pid = self.running[name].pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        fields = [Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split() for p in [pid, *children]]
+        return sum(int(f[11]) + int(f[12]) for f in fields) / os.sysconf("SC_CLK_TCK")
+
+
+procs = Processes()
+
+
+def load(*arguments: object) -> list[float]:
+    output = subprocess.run([LOAD, *map(str, arguments)], capture_output=True, text=True)
+    if output.returncode:
+        logs = "".join(path.read_text()[-2000:] for path in Path().glob("*.log"))
+        raise SystemExit(f"load {arguments}: {output.stderr}{logs}")
+    return [float(word) for word in output.stdout.split()]
+
+
+def start_mock(rate: str | None = None) -> None:
+    command = [TARGET / "mock-hf", "--listen", f"127.0.0.1:{MOCK}", "--cdn-listen", f"127.0.0.1:{CDN}"]
+    command += ["--repos", "repos"] + (["--rate", rate] if rate else [])
+    procs.start("mock", command, f"http://127.0.0.1:{MOCK}/api/models/bench/big")
+
+
+def start_hub(fresh: bool) -> None:
+    procs.stop("hub")
+    if fresh:
+        shutil.rmtree("data", ignore_errors=True)
+    procs.start(
+        "hub",
+        [TARGET / "modelhub", "serve"],
+        f"http://127.0.0.1:{HUB}/readyz",
+        MODELHUB_DATA_DIR=str(Path("data").resolve()),
+        MODELHUB_HUB_LISTEN=f"127.0.0.1:{HUB}",
+        MODELHUB_ADMIN_LISTEN=f"127.0.0.1:{ADMIN}",
+        MODELHUB_UPSTREAM_URL=f"http://127.0.0.1:{MOCK}",
+        MODELHUB_LOG="warn",
+        # The benchmark is about the hub, not about asking the mock once a minute.
+        MODELHUB_CACHE_REF_TTL="1h",
+    )
+
+
+def start_nginx(fresh: bool) -> None:
+    procs.stop("nginx")
+    if fresh:
+        shutil.rmtree("cache", ignore_errors=True)
+    here = Path.cwd()
+    Path("nginx.conf").write_text(f"""
+worker_processes 2; pid {here}/nginx.pid; error_log {here}/nginx-error.log; daemon off; user root;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; open_file_cache max=100;
+  keepalive_requests 1000000000; keepalive_timeout 600;
+  client_body_temp_path {here}/tmp; proxy_temp_path {here}/tmp; fastcgi_temp_path {here}/tmp;
+  uwsgi_temp_path {here}/tmp; scgi_temp_path {here}/tmp;
+  proxy_cache_path {here}/cache keys_zone=c:10m max_size=20g inactive=1h use_temp_path=off;
+  upstream hub {{ server 127.0.0.1:{HUB}; keepalive 64; }}
+  upstream cdn {{ server 127.0.0.1:{CDN}; keepalive 64; }}
+  proxy_http_version 1.1; proxy_set_header Connection "";
+  proxy_cache c; proxy_cache_valid 200 1h; proxy_cache_lock on; proxy_max_temp_file_size 0;
+  server {{
+    listen 127.0.0.1:{NGINX};
+    location /static/ {{ alias {here}/repos/models/bench/big/; }}
+    location /hub/ {{ proxy_ignore_headers Vary; proxy_pass http://hub/; }}
+    location / {{ proxy_pass http://cdn; }}
+  }}
+}}
+""")
+    procs.start("nginx", ["nginx", "-c", here / "nginx.conf"], f"http://127.0.0.1:{NGINX}/static/small.json")
+
+
+def signed_path() -> str:
+    """Where the mock's download host has the file now, as path and query."""
+
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_: object) -> None:
+            return None
+
+    try:
+        urllib.request.build_opener(NoRedirect).open(f"http://127.0.0.1:{MOCK}{FILE}")
+    except urllib.error.HTTPError as error:
+        location = error.headers["Location"]
+        return location[location.index("/", len("http://")) :]
+    raise SystemExit("the mock did not redirect the file to its download host")
+
+
+def compare(title: str, goal: str, rounds: int, ours, theirs, better: str) -> dict:
+    """`ours` and `theirs` give one figure a round; the ratio is ours to theirs."""
+    pairs = []
+    for number in range(rounds):
+        first, second = (ours, theirs) if number % 2 == 0 else (theirs, ours)
+        a, b = first(), second()
+        pairs.append((a, b) if first is ours else (b, a))
+    ratios = [a / b for a, b in pairs]
+    row = {
+        "what": title,
+        "ratio": round(statistics.median(ratios), 2),
+        "range": f"{min(ratios):.2f}-{max(ratios):.2f}",
+        "goal": goal,
+        "modelhub": round(statistics.median(a for a, _ in pairs), 3),
+        "other": round(statistics.median(b for _, b in pairs), 3),
+        "figure": better,
+    }
+    print("{what:44} ratio {ratio:5} [{range}]  goal {goal:6}  modelhub {modelhub}, other {other} {figure}".format(**row), flush=True)
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of each comparison (default 7)")
+    parser.add_argument("--only", default="", help="only comparisons whose title contains this")
+    parser.add_argument("--json", type=Path, help="write the rows here too")
+    options = parser.parse_args()
+    rounds, rows = options.rounds, []
+
+    work = Path(tempfile.mkdtemp(prefix="modelhub-bench-"))
+    os.chdir(work)
+    Path("tmp").mkdir()
+    repo = Path("repos/models/bench/big")
+    repo.mkdir(parents=True)
+    with (repo / "file.bin").open("wb") as file:
+        for _ in range(1024):
+            file.write(os.urandom(1 << 20))
+    (repo / "small.json").write_text(json.dumps({"x": "y" * 1000}))
+    control = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    print(f"{os.cpu_count()} processors, congestion control {control}, {rounds} rounds, ratios are medians of rounds")
+
+    def wanted(title: str) -> bool:
+        return options.only in title
+
+    try:
+        start_mock()
+        start_hub(fresh=True)
+        start_nginx(fresh=True)
+        hub, nginx = f"127.0.0.1:{HUB}", f"127.0.0.1:{NGINX}"
+        load("get", hub, FILE, 1, 1), load("get", hub, SMALL, 1, 1), load("get", nginx, "/static/file.bin", 1, 1)
+        for connections, times in [(1, 4), (4, 2), (16, 1)]:
+            title = f"hot 1 GiB, {connections} connections / nginx sendfile"
+            if wanted(title):
+                used = {"hub": 0.0, "nginx": 0.0}
+
+                def speed(name: str, address: str, target: str, c: int = connections, t: int = times) -> float:
+                    before = procs.cpu(name)
+                    figure = load("get", address, target, c, t)[1]
+                    used[name] += procs.cpu(name) - before  # noqa: B023 - used within this round of the loop
+                    return figure
+
+                rows.append(
+                    compare(title, ">=0.9", rounds, lambda: speed("hub", hub, FILE), lambda: speed("nginx", nginx, "/static/file.bin"), "GB/s")
+                )
+                print(f"{'':44} processor time ratio {used['hub'] / max(used['nginx'], 0.01):.2f}")
+        title = "HEAD, 64 connections / nginx proxy_cache"
+        if wanted(title):
+            load("get", nginx, "/hub" + SMALL, 1, 1)
+            rows.append(
+                compare(title, ">=0.8", rounds, lambda: load("head", hub, SMALL, 64, 2)[0], lambda: load("head", nginx, "/hub" + SMALL, 64, 2)[0], "requests/s")
+            )
+
+        def cold_hub() -> float:
+            start_hub(fresh=True)
+            return load("get", hub, FILE, 1, 1)[0]
+
+        def cold_nginx() -> float:
+            start_nginx(fresh=True)
+            return load("get", nginx, signed_path(), 1, 1)[0]
+
+        title = "cold 1 GiB, unlimited upstream / proxy_cache"
+        if wanted(title):
+            rows.append(compare(title, "<=1.5", rounds, cold_hub, cold_nginx, "s"))
+        title = "cold 1 GiB, 50 MB/s a connection: speed-up"
+        if wanted(title):
+            start_mock(rate="50MB")
+            cdn = f"127.0.0.1:{CDN}"
+            rows.append(
+                compare(title, ">=5", max(1, rounds // 3), lambda: 1 / cold_hub(), lambda: 1 / load("get", cdn, signed_path(), 1, 1)[0], "files/s")
+            )
+    finally:
+        procs.stop_all()
+        os.chdir("/")
+        shutil.rmtree(work, ignore_errors=True)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
