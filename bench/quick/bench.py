@@ -37,9 +37,7 @@ class Processes:
             try:
                 urllib.request.urlopen(ready, timeout=5).read(1)
                 return
-            except urllib.error.HTTPError:
-                return
-            except OSError:
+            except OSError:  # refused, or not 200 yet
                 if time.monotonic() > deadline or self.running[name].poll() is not None:
                     raise SystemExit(f"{name} did not start: {Path(f'{name}.log').read_text()}") from None
                 time.sleep(0.05)
@@ -102,8 +100,9 @@ def start_nginx(fresh: bool) -> None:
     if fresh:
         shutil.rmtree("cache", ignore_errors=True)
     here = Path.cwd()
+    user = " user root;" if os.geteuid() == 0 else ""
     Path("nginx.conf").write_text(f"""
-worker_processes 2; pid {here}/nginx.pid; error_log {here}/nginx-error.log; daemon off; user root;
+worker_processes 2; pid {here}/nginx.pid; error_log {here}/nginx-error.log; daemon off;{user}
 events {{ worker_connections 1024; }}
 http {{
   access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; open_file_cache max=100;
