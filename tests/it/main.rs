@@ -16,6 +16,7 @@ mod harness;
 mod layers;
 mod no_bypass;
 mod offline;
+mod on_disk;
 mod process;
 mod range;
 mod resolve_get;

@@ -220,8 +220,14 @@ impl TestHub {
 
     /// The same with settings changed.
     pub(crate) async fn restart_with(mut self, settings: &[(&'static str, &str)]) -> Self {
-        self.running.stop().await;
         self.settings.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        self.restart_after(|_| ()).await
+    }
+
+    /// The same with something done to the data directory while nobody uses it.
+    pub(crate) async fn restart_after(self, change: impl FnOnce(&Path)) -> Self {
+        self.running.stop().await;
+        change(self.dir.path());
         let running = Running::start(self.dir.path(), &self.mock.url(), &self.settings, &self.clock).await;
         Self { running, ..self }
     }
