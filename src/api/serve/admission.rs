@@ -38,14 +38,14 @@ pub(super) struct Admitted {
 }
 
 impl Admission {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Inner { limits: limits.clone(), open: Mutex::default() }))
+    pub(super) fn new(limits: Limits) -> Self {
+        Self(Arc::new(Inner { limits, open: Mutex::default() }))
     }
 
     /// `None` when the peer, or everybody together, has as many as allowed.
     pub(super) fn admit(&self, address: IpAddr) -> Option<Admitted> {
         let peer = peer_of(address);
-        let limits = &self.0.limits;
+        let limits = self.0.limits;
         let mut open = self.lock();
         let of_peer = open.peers.get(&peer).copied().unwrap_or(0);
         if open.total >= limits.max_connections || of_peer >= limits.max_per_peer {

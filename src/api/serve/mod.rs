@@ -49,7 +49,7 @@ pub use self::stream::{ReadBody, read_body};
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// What one client, and all together, may hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// From the first wait for a request head to its last byte. It covers idle keep-alive too:
     /// hyper knows one timer for both.
@@ -91,7 +91,7 @@ pub async fn serve(
     stop: CancellationToken,
     drain: Duration,
 ) -> io::Result<()> {
-    let admission = Admission::new(&limits);
+    let admission = Admission::new(limits);
     let connections = TaskTracker::new();
     let abort = CancellationToken::new();
     let mut http = http1::Builder::new();
