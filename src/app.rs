@@ -87,6 +87,7 @@ impl App {
             hub: self.hub.clone(),
             public_url: self.config.hub.public_url.trim_end_matches('/').into(),
             files: api::MappedFiles::default(),
+            front: api::Front::default(),
         };
         let hub_router = api::hub_router(shared);
         let admin_router = api::admin_router(self.hub.clone(), self.config.admin.token.clone(), self.metrics);

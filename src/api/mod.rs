@@ -19,6 +19,7 @@ use axum::Router;
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use hf::Front;
 pub use respond::MappedFiles;
 
 use crate::config::Secret;
@@ -31,6 +32,7 @@ pub struct Shared {
     /// `hub.public_url` without a trailing slash; empty: the request's own Host.
     pub public_url: std::sync::Arc<str>,
     pub files: MappedFiles,
+    pub front: Front,
 }
 
 /// Everything on the hub listener. One handler: its paths cannot be told apart by a router

@@ -7,10 +7,11 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
+use http_body_util::BodyExt as _;
 
 use super::serve::{FileSlot, MappedFile, read_body};
 use crate::domain::Digest;
-use crate::hub::{self, Hub, Opened, Resolved, Served, StoredFile};
+use crate::hub::{self, FlightReader, Hub, Opened, ReadError, Resolved, Served, StoredFile};
 use crate::upstream::{BASE_MARK, encode};
 
 /// Blobs mapped for the fast path, the most recent ones.
@@ -110,7 +111,7 @@ pub(super) fn file(
     }
     let body = match opened {
         Opened::Stored(stored) if clears.is_none() => stored_body(files, slot, &stored, range),
-        opened => counted_body(hub, opened, range, clears),
+        opened => counted_body(hub, opened, slot, range, clears),
     };
     let mut response = Response::new(body);
     *response.status_mut() = if is_partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
@@ -134,6 +135,7 @@ fn stored_body(files: &MappedFiles, slot: Option<&FileSlot>, stored: &StoredFile
 fn counted_body(
     hub: &Hub,
     opened: Opened,
+    slot: Option<&FileSlot>,
     range: Range<u64>,
     clears: Option<(crate::domain::ContentId, std::net::IpAddr)>,
 ) -> Body {
@@ -145,14 +147,15 @@ fn counted_body(
     };
     match opened {
         Opened::Arriving(reader) => {
-            let pieces = futures_util::stream::unfold(Some((reader, delivered)), |state| async move {
-                let (mut reader, delivered) = state?;
-                match reader.next().await? {
+            let follower = Follower { reader, slot: slot.cloned(), mapped: None };
+            let pieces = futures_util::stream::unfold(Some((follower, delivered)), |state| async move {
+                let (mut follower, delivered) = state?;
+                match follower.next().await? {
                     Ok(piece) => {
-                        if reader.is_done() {
+                        if follower.reader.is_done() {
                             delivered();
                         }
-                        Some((Ok(piece), Some((reader, delivered))))
+                        Some((Ok(piece), Some((follower, delivered))))
                     }
                     // An error resets the connection: a clean end would look like success.
                     Err(error) => Some((Err(error), None)),
@@ -186,6 +189,37 @@ fn counted_body(
             });
             Body::from_stream(pieces)
         }
+    }
+}
+
+/// Bytes that the kernel is asked to send at once behind an arriving file.
+const ARRIVED_PIECE: u64 = 2 << 20;
+
+/// Follows an arriving file: by sendfile on a connection that can, else by reading.
+struct Follower {
+    reader: FlightReader,
+    slot: Option<FileSlot>,
+    mapped: Option<Arc<MappedFile>>,
+}
+
+impl Follower {
+    async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
+        let Some(slot) = &self.slot else { return self.reader.next().await };
+        let arrived = match self.reader.arrived(ARRIVED_PIECE).await? {
+            Ok(arrived) => arrived,
+            Err(error) => return Some(Err(error)),
+        };
+        let mapped = match &self.mapped {
+            Some(mapped) => mapped,
+            // The file has its final size from the start, and bytes that arrived do not change.
+            None => match arrived.file.try_clone().and_then(MappedFile::open) {
+                Ok(mapped) => self.mapped.insert(Arc::new(mapped)),
+                Err(error) => return Some(Err(error.into())),
+            },
+        };
+        // A range is one frame, by name or (a short one) by content.
+        let frame = slot.body(mapped, arrived.range).frame().await?;
+        Some(frame.map(|frame| frame.into_data().unwrap_or_default()).map_err(ReadError::from))
     }
 }
 

@@ -37,7 +37,7 @@ pub use flight::{FlightReader, ReadError};
 pub use info::InfoQuery;
 pub use listing::{Listing, TreeQuery, entry_json};
 pub use passthrough::Passed;
-pub use pin::{Pinned, Repo};
+pub use pin::{Pinned, Repo, Stamp};
 pub use resolve::{Resolved, Target};
 
 /// How an answer was served; the header `X-Modelhub-Cache` and the metric label.

@@ -9,6 +9,7 @@
 //! in the info, the tree and the files.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
@@ -38,7 +39,17 @@ pub struct Pinned {
 
 type CallKey = (RepoKey, String, Option<String>);
 
+/// For how long an answer about a public file may be given again without asking anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp {
+    epoch: u64,
+    made: Millis,
+    until: Millis,
+}
+
 pub(super) struct Pins {
+    /// Goes up whenever something that was known turned out differently.
+    epoch: AtomicU64,
     /// The present name of each name that was asked for.
     names: moka::sync::Cache<RepoKey, RepoKey>,
     repos: moka::sync::Cache<RepoKey, Arc<Repo>>,
@@ -50,6 +61,7 @@ pub(super) struct Pins {
 impl Pins {
     pub(super) fn new(tasks: TaskTracker) -> Self {
         Self {
+            epoch: AtomicU64::new(0),
             names: moka::sync::Cache::new(20_000),
             repos: moka::sync::Cache::new(20_000),
             pins: moka::sync::Cache::new(50_000),
@@ -152,6 +164,34 @@ impl Hub {
         Ok(Some((pin.commit, pin.checked_at)))
     }
 
+    /// A stamp for what `revision` of a public repository was just found to be; `None` if every
+    /// request has to be looked at anew (not public, or already stale).
+    pub fn stamp(&self, pinned: &Pinned, revision: &Revision) -> Option<Stamp> {
+        // Changes are noted first and counted then, so what is seen after the count is read is
+        // at least as new as the count.
+        let epoch = self.pins.epoch.load(Ordering::SeqCst);
+        let repo = self.pins.repos.get(&pinned.repo.key)?;
+        if repo.visibility != Visibility::Public || pinned.served == Served::Stale {
+            return None;
+        }
+        let (checked_at, ttl) = match revision {
+            Revision::Commit(_) => (repo.checked_at, self.settings.cache.visibility_ttl),
+            Revision::Named(name) => {
+                let (commit, checked_at) = self.pins.pins.get(&(Arc::clone(&pinned.repo.row), name.clone()))?;
+                if commit != pinned.commit {
+                    return None;
+                }
+                (checked_at, self.settings.cache.ref_ttl)
+            }
+        };
+        let ttl = i64::try_from(ttl.duration().as_millis()).unwrap_or(i64::MAX);
+        Some(Stamp { epoch, made: checked_at, until: checked_at.saturating_add(ttl) })
+    }
+
+    pub fn is_current(&self, stamp: &Stamp) -> bool {
+        (stamp.made..stamp.until).contains(&self.clock.now()) && stamp.epoch == self.pins.epoch.load(Ordering::SeqCst)
+    }
+
     fn is_fresh(&self, checked_at: Millis, ttl: crate::config::Span) -> bool {
         let ttl = i64::try_from(ttl.duration().as_millis()).unwrap_or(i64::MAX);
         // A time in the future means that the clock was set back: ask again.
@@ -216,6 +256,7 @@ impl Hub {
         let name = name_in_path(key, &answer.path).unwrap_or_else(|| key.clone());
         if name != *key || self.pins.names.get(key).is_some_and(|known| known != name) {
             self.db.put_alias(key, &name.id, self.clock.now()).await?;
+            self.pins.epoch.fetch_add(1, Ordering::SeqCst);
         }
         self.pins.names.insert(key.clone(), name.clone());
         let repo = self.note_repo(&name, info.visibility).await?;
@@ -228,7 +269,12 @@ impl Hub {
         self.db.put_pin(&repo.row, named, &info.commit, Some(&text), now).await?;
         self.pins.infos.insert((Arc::clone(&repo.row), info.commit.clone()), text.into());
         if let Some(name) = named {
-            self.pins.pins.insert((Arc::clone(&repo.row), name.to_owned()), (info.commit.clone(), now));
+            let key = (Arc::clone(&repo.row), name.to_owned());
+            let known = self.pins.pins.get(&key);
+            self.pins.pins.insert(key, (info.commit.clone(), now));
+            if known.is_some_and(|(known, _)| known != info.commit) {
+                self.pins.epoch.fetch_add(1, Ordering::SeqCst);
+            }
         }
         Ok((repo, info.commit))
     }
@@ -237,7 +283,11 @@ impl Hub {
         let new_id = uuid::Uuid::now_v7().to_string();
         let row = self.db.put_repo(key, visibility, &new_id, self.clock.now()).await?;
         let repo = Arc::new(Repo { row: row.id.into(), key: key.clone(), visibility, checked_at: row.checked_at });
+        let known = self.pins.repos.get(key);
         self.pins.repos.insert(key.clone(), Arc::clone(&repo));
+        if known.is_none_or(|known| known.visibility != visibility) {
+            self.pins.epoch.fetch_add(1, Ordering::SeqCst);
+        }
         Ok(repo)
     }
 

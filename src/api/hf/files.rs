@@ -6,15 +6,29 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
+use super::front::Known;
 use super::{Answer, Call};
 use crate::api::serve::FileSlot;
 use crate::api::{Shared, respond};
 use crate::domain::ByteRange;
-use crate::hub::{Resolved, Result, Target};
+use crate::hub::{Resolved, Result, Served, Target};
 
 pub(super) async fn resolve(shared: &Shared, call: Call, target: &Target) -> Result<Answer> {
     let resolved = shared.hub.resolve(&call.caller, target).await?;
     let headers = respond::file_headers(&resolved);
+    if let Some(stamp) = shared.hub.stamp(&resolved.pinned, &target.revision) {
+        let again = Resolved { served: Served::Hit, ..resolved.clone() };
+        shared.front.put(call.parts.uri.path(), again, headers.clone(), stamp);
+    }
+    answer(shared, call, resolved, headers).await
+}
+
+/// A file that was answered a moment ago.
+pub(super) async fn known(shared: &Shared, call: Call, known: &Known) -> Result<Answer> {
+    answer(shared, call, known.resolved.clone(), known.headers.clone()).await
+}
+
+async fn answer(shared: &Shared, call: Call, resolved: Resolved, headers: HeaderMap) -> Result<Answer> {
     if is_not_modified(&call.parts.headers, &resolved) {
         return Ok((bare(StatusCode::NOT_MODIFIED, headers), resolved.served));
     }

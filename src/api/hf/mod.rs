@@ -2,6 +2,7 @@
 //! and count it.
 
 mod files;
+mod front;
 mod landing;
 mod metadata;
 mod route;
@@ -11,6 +12,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tracing::Instrument as _;
 
+pub use self::front::Front;
 use self::route::Route;
 use super::error::{self, Shape};
 use super::extract::{self, Query};
@@ -34,7 +36,7 @@ type Answer = (Response<Body>, Served);
 pub(super) async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     // Clients show this id in their errors.
-    let id = format!("{:016x}", uuid::Uuid::now_v7().as_u128() >> 8 & u128::from(u64::MAX));
+    let id = front::request_id();
     let span = tracing::info_span!("request", id = %id, method = %parts.method, path = %parts.uri.path());
     let mut response = answer(&shared, parts, body).instrument(span).await;
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -52,9 +54,12 @@ async fn answer(shared: &Shared, parts: axum::http::request::Parts, body: Body) 
     let base = extract::base_url(&parts.headers, &shared.public_url);
     let call = Call { caller, parts, body, query, base };
 
-    let outcome = match route::route(&path) {
-        Ok(route) => dispatch(shared, route, call).await,
-        Err(error) => Err(error),
+    let outcome = match shared.front.get(&shared.hub, &call.parts.method, &path) {
+        Some(known) => files::known(shared, call, &known).await,
+        None => match route::route(&path) {
+            Ok(route) => dispatch(shared, route, call).await,
+            Err(error) => Err(error),
+        },
     };
     let (mut response, served) = outcome.unwrap_or_else(|error| {
         let shape = if path.starts_with("/api/") { Shape::Json } else { Shape::Text };

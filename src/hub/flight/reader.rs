@@ -1,5 +1,6 @@
 //! A reader of a flight: follows the arriving file from its own position.
 
+use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,12 @@ pub enum ReadError {
     Flight(#[from] Error),
     #[error("reading the arriving file: {0}")]
     Io(#[from] std::io::Error),
+}
+
+/// Bytes of an arriving file that are there.
+pub struct Arrived {
+    pub file: Arc<File>,
+    pub range: Range<u64>,
 }
 
 /// See the module's text. Dropping it tells the flight that nobody waits for its part.
@@ -74,7 +81,7 @@ impl FlightReader {
                     Outcome::Verified => return Ok(()),
                     Outcome::Repeating => {}
                     Outcome::Flying => {
-                        if !self.verify_first && partial.is_some_and(|partial| self.readable(partial) > 0) {
+                        if !self.verify_first && partial.is_some_and(|partial| self.readable(partial, 1) > 0) {
                             return Ok(());
                         }
                     }
@@ -106,19 +113,34 @@ impl FlightReader {
     }
 
     /// Bytes that may be handed out now.
-    fn readable(&self, partial: &Partial) -> u64 {
+    fn readable(&self, partial: &Partial, most: u64) -> u64 {
         let mut end = self.end;
         if let Some(hold) = self.hold
             && !matches!(self.flight.outcome(), Outcome::Verified)
         {
             end = end.min(self.flight.target.size.saturating_sub(hold));
         }
-        let wanted = end.saturating_sub(self.position).min(PIECE as u64);
+        let wanted = end.saturating_sub(self.position).min(most);
         partial.available(self.position, wanted)
     }
 
     /// The next piece; `None` at the end of the range.
     pub async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
+        let arrived = match self.arrived(PIECE as u64).await? {
+            Ok(arrived) => arrived,
+            Err(error) => return Some(Err(error)),
+        };
+        let len = (arrived.range.end - arrived.range.start) as usize;
+        Some(match blob::read_at(&arrived.file, arrived.range.start, len).await {
+            Ok(piece) if piece.len() == len => Ok(piece),
+            Ok(_) => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Waits for the next bytes and hands them out by name, at most `most` of them: they are in
+    /// the file and stay as they are. `None` at the end of the range.
+    pub async fn arrived(&mut self, most: u64) -> Option<Result<Arrived, ReadError>> {
         if self.position >= self.end {
             return None;
         }
@@ -139,22 +161,15 @@ impl FlightReader {
             tokio::pin!(changed);
             changed.as_mut().enable();
             let outcome = self.flight.outcome();
-            let readable = self.readable(partial);
+            let readable = self.readable(partial, most);
             if readable > 0 && self.flight.may_send() {
+                let range = self.position..self.position + readable;
                 let file = Arc::clone(partial.file());
-                let piece = match blob::read_at(&file, self.position, readable as usize).await {
-                    Ok(piece) if piece.is_empty() => {
-                        let error = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-                        return Some(Err(error.into()));
-                    }
-                    Ok(piece) => piece,
-                    Err(error) => return Some(Err(error.into())),
-                };
-                self.position += piece.len() as u64;
+                self.position = range.end;
                 if let Some(wanted) = self.flight.lock().readers.get_mut(&self.id) {
-                    wanted.start = self.position;
+                    wanted.start = range.end;
                 }
-                return Some(Ok(piece));
+                return Some(Ok(Arrived { file, range }));
             }
             match outcome {
                 Outcome::Failed(error) => return Some(Err(error.into())),
