@@ -68,7 +68,9 @@ impl LocalStore {
                 let metadata = file.metadata().map_err(Error::io("cannot read", &path))?;
                 Ok((metadata.is_file() && metadata.len() == size).then_some(file))
             }
+            // A link is none of ours; publishing renames over it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Ok(None),
             Err(error) => Err(Error::io("cannot open", &path)(error)),
         }
     }
@@ -88,6 +90,8 @@ impl LocalStore {
         }
         if hasher.finish().is_ok() {
             sync_dir(path.parent().unwrap_or(&self.root))?;
+            let part = self.root.join("partial").join(format!("{}.part", digest.to_hex()));
+            remove_partial(&part);
             return Ok(true);
         }
         std::fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
@@ -116,13 +120,7 @@ impl LocalStore {
 
     /// Removes a partial and its journal; readers that have it open go on.
     pub fn discard(&self, partial: &Partial) {
-        for path in [partial.path().to_owned(), partial.path().with_extension("map")] {
-            if let Err(error) = std::fs::remove_file(&path)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                tracing::warn!(path = %path.display(), %error, "could not remove a partial file");
-            }
-        }
+        remove_partial(partial.path());
     }
 
     /// Sets a wrong body aside for people to look at; its journal is removed, so that no
@@ -148,6 +146,16 @@ impl LocalStore {
         let written = file.write_all(&[0; 4096]).map_err(Error::io("cannot write", &path));
         std::fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
         written
+    }
+}
+
+fn remove_partial(part: &Path) {
+    for path in [part.to_owned(), part.with_extension("map")] {
+        if let Err(error) = std::fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "could not remove a partial file");
+        }
     }
 }
 
