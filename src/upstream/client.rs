@@ -15,7 +15,7 @@ use super::budget::{Budget, BudgetState};
 use super::egress::{Egress, Target};
 use super::error::retry_after;
 use super::health::Health;
-use super::{Bucket, Error, Result, Sanitiser};
+use super::{BASE_MARK, Bucket, Error, Result, Sanitiser};
 use crate::config;
 use crate::domain::{Clock, CommitId};
 use crate::metrics;
@@ -211,7 +211,11 @@ impl Upstream {
             self.budget.pause(bucket, retry_after(response.headers()).unwrap_or(Duration::from_secs(60)));
         }
         if status.is_client_error() || status.is_server_error() {
-            return Err(Error::from_answer(status, response.headers()));
+            // Messages go to clients: they name upstream's pages by path only.
+            let clean = |text: &str| {
+                self.sanitiser.text(text).map_or_else(|| text.to_owned(), |text| text.replace(BASE_MARK, ""))
+            };
+            return Err(Error::from_answer(status, response.headers()).map_message(clean));
         }
         Ok(response)
     }

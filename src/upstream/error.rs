@@ -61,6 +61,18 @@ impl Error {
         matches!(self, Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Protocol(_) | Self::Expired)
     }
 
+    /// Rewrites the text that upstream sent along.
+    pub(super) fn map_message(mut self, clean: impl FnOnce(&str) -> String) -> Self {
+        if let Self::Gated { message }
+        | Self::Unauthenticated { message }
+        | Self::Forbidden { message }
+        | Self::Rejected { message, .. } = &mut self
+        {
+            *message = clean(message);
+        }
+        self
+    }
+
     pub(super) fn network(error: &reqwest::Error) -> Self {
         // reqwest's text may hold the URL with its signature: say only what kind it was.
         let reason = if error.is_timeout() {
