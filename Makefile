@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-clients check format bench-quick
+.PHONY: help run test test-rust test-load test-clients check format bench-quick
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,13 +12,17 @@ run: ## builds the hub and starts it with its built-in settings
 	@scripts/need cc
 	cargo run --locked --release --bin modelhub -- serve
 
-test: test-rust test-clients ## format check, all Rust tests, then the tests with real clients
+test: test-rust test-load test-clients ## format check, all Rust tests, then the tests with real clients
 
 test-rust: ## format check and all Rust tests
 	@scripts/need cc
 	@scripts/rust-component rustfmt
 	cargo fmt --all --check
 	cargo test --locked --workspace
+
+test-load: ## what the optimised hub needs of memory under load
+	@scripts/need cc
+	cargo test --locked --release --test load
 
 test-clients: ## the tests with real clients; ARGS go to pytest
 	@scripts/need cc python3 ca-certificates

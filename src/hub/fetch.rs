@@ -73,6 +73,9 @@ impl Hub {
         // A client may put a file together from this and check only its size.
         let finishes = range.is_none_or(|range| range.finishes_a_file(size));
         let (mut reader, joined) = self.join_flight(target.clone(), bytes.clone(), finishes);
+        if self.taints.is_hopeless(content) {
+            reader.prove_first();
+        }
         match reader.ready().await {
             Ok(()) => {}
             Err(Error::NoSpace) => {

@@ -18,6 +18,8 @@ pub(super) struct Taints(Mutex<HashMap<ContentId, Taint>>);
 
 struct Taint {
     until: Millis,
+    /// Wrong bodies in a row.
+    strikes: u32,
     /// Peers that received a whole right body since.
     cleared: HashSet<IpAddr>,
 }
@@ -25,13 +27,18 @@ struct Taint {
 impl Taints {
     pub(super) async fn load(db: &Db, clock: &Clock) -> crate::db::Result<Self> {
         let taints = db.taints(clock.now()).await?;
-        let map = taints.into_iter().map(|(content, until)| (content, Taint { until, cleared: HashSet::new() }));
+        let map =
+            taints.into_iter().map(|(content, until)| (content, Taint { until, strikes: 1, cleared: HashSet::new() }));
         Ok(Self(Mutex::new(map.collect())))
     }
 
     pub(super) async fn add(&self, db: &Db, content: ContentId, now: Millis) -> crate::db::Result<()> {
         let until = now + WEEK_MS;
-        self.lock().insert(content, Taint { until, cleared: HashSet::new() });
+        {
+            let mut taints = self.lock();
+            let strikes = taints.get(&content).map_or(0, |taint| taint.strikes) + 1;
+            taints.insert(content, Taint { until, strikes, cleared: HashSet::new() });
+        }
         db.put_taint(content, until).await
     }
 
@@ -50,6 +57,12 @@ impl Taints {
             }
             None => false,
         }
+    }
+
+    /// Whether upstream sent wrong bytes more than once: then nothing is sent before it is
+    /// proven. A client that sees progress, though wrong, would try again for ever.
+    pub(super) fn is_hopeless(&self, content: ContentId) -> bool {
+        self.lock().get(&content).is_some_and(|taint| taint.strikes > 1)
     }
 
     /// This peer received the whole right body.

@@ -85,21 +85,33 @@ async fn a_tree_of_a_hundred_thousand_files_lists_and_pages_without_a_spike() {
     let names = |value: &serde_json::Value| -> Vec<String> {
         value.as_array().unwrap().iter().map(|entry| entry["path"].as_str().unwrap().to_owned()).collect()
     };
-    let whole = names(&client.call("GET", &tree, &[], "").await.json());
-    // 100 folders, and the folder above them.
-    assert_eq!((whole.len(), whole.iter().collect::<BTreeSet<_>>().len()), (100_101, 100_101));
+    let next = |reply: &harness::Reply| {
+        reply.header("link").strip_prefix('<').and_then(|link| link.split_once('>')).map(|(url, _)| url.to_owned())
+    };
+    let pages = async |first: String| {
+        let (mut url, mut paged) = (Some(first), Vec::new());
+        while let Some(page) = url {
+            let reply = client.call("GET", &page, &[], "").await;
+            paged.extend(names(&reply.json()));
+            url = next(&reply);
+        }
+        paged
+    };
+    // 100 folders, and the folder above them; while the hub still reads them, upstream's pages.
+    let cold = pages(tree.clone()).await;
+    assert_eq!((cold.len(), cold.iter().collect::<BTreeSet<_>>().len()), (100_101, 100_101));
+    // In the end everything comes as one, from here.
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let whole = loop {
+        let reply = client.call("GET", &tree, &[], "").await;
+        if next(&reply).is_none() {
+            break names(&reply.json());
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the listing is never complete");
+    };
+    assert_eq!(whole.len(), 100_101);
     let calls = mock.stats().hub_calls;
-    let mut url = format!("{tree}&limit=1000");
-    let mut paged = Vec::new();
-    loop {
-        let reply = client.call("GET", &url, &[], "").await;
-        paged.extend(names(&reply.json()));
-        let Some((next, _)) = reply.header("link").strip_prefix('<').and_then(|link| link.split_once('>')) else {
-            break;
-        };
-        url = next.to_owned();
-    }
-    assert_eq!(paged, whole);
+    assert_eq!(pages(format!("{tree}&limit=1000")).await, whole);
     assert_eq!(mock.stats().hub_calls, calls, "pages come from here");
     let info = client.call("GET", &format!("{}/api/models/org/wide?blobs=true", addresses.hub), &[], "").await.json();
     assert_eq!(info["siblings"].as_array().unwrap().len(), 100_000);
@@ -108,5 +120,43 @@ async fn a_tree_of_a_hundred_thousand_files_lists_and_pages_without_a_spike() {
     let memory = server.peak_memory();
     println!("a tree of 100 000 files: {} MiB at most", memory / MIB);
     assert!(memory <= 256 * MIB, "{} MiB", memory / MIB);
+    stop(server, &dir).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_and_files_return_to_where_they_were() {
+    let _alone = ALONE.lock().await;
+    let content = |number: usize| Content::random(6400 + number as u64, 24 * MIB + number as u64);
+    let repo = (0..48).fold(Repo::model("org/many"), |repo, number| repo.lfs(format!("{number}.bin"), content(number)));
+    let (_mock, dir, server, addresses) = start(repo).await;
+    let url = |number: usize| format!("{}/org/many/resolve/main/{number}.bin", addresses.hub);
+    let (mut memory, mut files) = (Vec::new(), Vec::new());
+    for round in 0..3 {
+        // Sixteen new files, each for a client that stays, one that joins and one that leaves.
+        let numbers = round * 16..(round + 1) * 16;
+        let clients = numbers.flat_map(|number| {
+            let (first, second, gone) = (url(number), url(number), url(number));
+            let (one, other) = (content(number), content(number));
+            [
+                tokio::spawn(async move { Client::new().compare(&first, &one).await == Outcome::Right }),
+                tokio::spawn(async move { Client::new().compare(&second, &other).await == Outcome::Right }),
+                tokio::spawn(async move { Client::new().send("GET", &gone, &[], "").await.is_ok() }),
+            ]
+        });
+        let outcomes = join_all(clients).await;
+        assert!(outcomes.into_iter().all(Result::unwrap));
+        let metrics = format!("{}/metrics", addresses.admin);
+        let client = Client::new();
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !client.call("GET", &metrics, &[], "").await.text().contains("modelhub_flights 0") {
+            assert!(tokio::time::Instant::now() < deadline, "flights do not land");
+        }
+        memory.push(server.anonymous_memory() / MIB);
+        files.push(server.open_files());
+    }
+    println!("after each round: {memory:?} MiB of its own, {files:?} open files");
+    assert!(memory[2] <= memory[0] + 24, "memory grows: {memory:?} MiB");
+    // Sixteen blobs a round stay open for the next reader (twice: read and mapped), and nothing else.
+    assert!(files[2] <= files[0] + 2 * 32 + 16, "files stay open: {files:?}");
     stop(server, &dir).await;
 }

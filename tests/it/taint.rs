@@ -23,7 +23,8 @@ async fn tainted() -> TestHub {
     hub.mock.fault(Rule::on_cdn("").fault(Fault::FlipByte(SIZE / 2)));
     let reply = hub.get(PATH).await;
     assert!(reply.status == 200 && reply.broken.is_some(), "a wrong body must break");
-    assert!((reply.body.len() as u64) > SIZE / 2 && (reply.body.len() as u64) < SIZE, "{}", reply.body.len());
+    // How much of it the reset leaves readable is up to the network.
+    assert!(!reply.body.is_empty() && (reply.body.len() as u64) < SIZE, "{}", reply.body.len());
     hub.landed().await;
     assert!(store::blobs(hub.data_dir()).is_empty());
     assert_eq!(store::quarantined(hub.data_dir()), 1, "the wrong body is kept for people to look at");
@@ -118,5 +119,21 @@ async fn small_wrong_files_are_refused_before_their_first_byte() {
     hub.mock.clear_faults();
     hub.get("/org/big/resolve/main/small.bin").await.assert_is(200, &content.read_all());
     hub.get("/org/big/resolve/main/config.json").await.assert_is(200, b"{\"a\": 1}");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn while_upstream_stays_wrong_nothing_unproven_is_sent() {
+    // A client that sees progress tries again for ever; one that sees none gives up.
+    let hub = tainted().await;
+    hub.mock.fault(Rule::on_cdn("").fault(Fault::FlipByte(SIZE / 2)));
+    let second = hub.get(PATH).await;
+    assert!(second.broken.is_some() || second.status == 502);
+    hub.landed().await;
+    let third = hub.get(PATH).await;
+    assert_eq!((third.status, third.broken.is_none()), (502, true), "a clean refusal");
+    hub.landed().await;
+    hub.mock.clear_faults();
+    hub.get(PATH).await.assert_is(200, &big().read_all());
     hub.finish().await;
 }

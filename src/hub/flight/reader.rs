@@ -41,6 +41,8 @@ pub struct FlightReader {
     /// How much of the file's end is kept from this reader until the digest is right.
     hold: Option<u64>,
     verify_first: bool,
+    /// Nothing is sent unproven, however long it takes.
+    prove_first: bool,
 }
 
 impl FlightReader {
@@ -52,7 +54,22 @@ impl FlightReader {
         hold: Option<u64>,
         verify_first: bool,
     ) -> Self {
-        Self { hub: hub.clone(), flight, id, position: range.start, end: range.end, hold, verify_first }
+        Self {
+            hub: hub.clone(),
+            flight,
+            id,
+            position: range.start,
+            end: range.end,
+            hold,
+            verify_first,
+            prove_first: false,
+        }
+    }
+
+    /// Makes `ready` fail rather than let unproven bytes go.
+    pub(in crate::hub) fn prove_first(&mut self) {
+        self.verify_first = true;
+        self.prove_first = true;
     }
 
     /// Waits until the answer's head may be sent: the first byte is here (for small files: all
@@ -101,6 +118,9 @@ impl FlightReader {
                     // Nothing came and we know why: an honest status instead of a silent body.
                     Some(error) if arrived == 0 || !sendable => return Err(error),
                     _ => {}
+                }
+                if self.prove_first {
+                    return Err(Error::Tainted);
                 }
                 // Slow: from here on bytes go out as they come, the end held back.
                 self.verify_first = false;
