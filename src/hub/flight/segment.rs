@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{Stream, StreamExt};
 use tokio::sync::Mutex;
 
 use super::super::Hub;
@@ -15,6 +15,8 @@ use crate::upstream::{Error, RangeBody, RangeReply, Result, Source};
 
 /// Bytes collected before they are written: few system calls, bounded memory.
 const BATCH: usize = 1 << 20;
+/// What has come waits this long for more before it is written, and readers get it.
+const GATHER: Duration = Duration::from_millis(4);
 /// A segment that arrives within this is fast.
 const FAST: Duration = Duration::from_millis(400);
 
@@ -109,7 +111,7 @@ impl Route {
             let next = if batch.is_empty() {
                 body.next().await
             } else {
-                body.next().now_or_never().unwrap_or(Some(Ok(Bytes::new())))
+                tokio::time::timeout(GATHER, body.next()).await.unwrap_or(Some(Ok(Bytes::new())))
             };
             let paused = matches!(&next, Some(Ok(chunk)) if chunk.is_empty());
             let mut ended = None;
