@@ -83,12 +83,12 @@ impl App {
             max_per_peer: self.config.hub.max_connections_per_peer,
         };
         let drain = self.config.hub.drain_timeout.duration();
-        let shared = api::Shared {
+        let shared = Arc::new(api::Shared {
             hub: self.hub.clone(),
             public_url: self.config.hub.public_url.trim_end_matches('/').into(),
             files: api::MappedFiles::default(),
             front: api::Front::default(),
-        };
+        });
         let hub_router = api::hub_router(shared);
         let admin_router = api::admin_router(self.hub.clone(), self.config.admin.token.clone(), self.metrics);
 

@@ -15,6 +15,8 @@ mod ops;
 mod respond;
 pub mod serve;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -26,18 +28,17 @@ use crate::config::Secret;
 use crate::hub::Hub;
 
 /// What handlers share.
-#[derive(Clone)]
 pub struct Shared {
     pub hub: Hub,
     /// `hub.public_url` without a trailing slash; empty: the request's own Host.
-    pub public_url: std::sync::Arc<str>,
+    pub public_url: Arc<str>,
     pub files: MappedFiles,
     pub front: Front,
 }
 
 /// Everything on the hub listener. One handler: its paths cannot be told apart by a router
 /// that decodes `%2F` or takes one parameter a segment.
-pub fn hub_router(shared: Shared) -> Router {
+pub fn hub_router(shared: Arc<Shared>) -> Router {
     Router::new().fallback(hf::handle).with_state(shared).layer(CatchPanicLayer::new())
 }
 

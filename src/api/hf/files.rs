@@ -23,6 +23,16 @@ pub(super) async fn resolve(shared: &Shared, call: Call, target: &Target) -> Res
     answer(shared, call, resolved, headers).await
 }
 
+/// HEAD of a file that was answered a moment ago.
+pub(super) fn known_head(asked: &HeaderMap, known: &Known) -> Response<Body> {
+    let mut headers = known.headers.clone();
+    if is_not_modified(asked, &known.resolved) {
+        return bare(StatusCode::NOT_MODIFIED, headers);
+    }
+    headers.insert(header::CONTENT_LENGTH, known.resolved.artifact.size.into());
+    bare(StatusCode::OK, headers)
+}
+
 /// A file that was answered a moment ago.
 pub(super) async fn known(shared: &Shared, call: Call, known: &Known) -> Result<Answer> {
     answer(shared, call, known.resolved.clone(), known.headers.clone()).await
@@ -73,6 +83,9 @@ pub(super) async fn raw(shared: &Shared, call: Call, target: &Target) -> Result<
 
 /// `If-None-Match` compares weakly (RFC 9110, 13.1.2).
 fn is_not_modified(headers: &HeaderMap, resolved: &Resolved) -> bool {
+    if !headers.contains_key(header::IF_NONE_MATCH) {
+        return false;
+    }
     let etag = resolved.artifact.content.etag();
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|tag| {

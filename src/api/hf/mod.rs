@@ -7,6 +7,8 @@ mod landing;
 mod metadata;
 mod route;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -33,7 +35,7 @@ pub(super) struct Call {
 /// An answer and how it was served.
 type Answer = (Response<Body>, Served);
 
-pub(super) async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Response<Body> {
+pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     // Clients show this id in their errors.
     let id = front::request_id();
@@ -46,6 +48,23 @@ pub(super) async fn handle(State(shared): State<Shared>, request: Request<Body>)
 }
 
 async fn answer(shared: &Shared, parts: axum::http::request::Parts, body: Body) -> Response<Body> {
+    let known = shared.front.get(&shared.hub, &parts.method, parts.uri.path());
+    if parts.method == Method::HEAD
+        && let Some(known) = &known
+    {
+        // The most frequent request by far: answered without any of what follows.
+        return finish(files::known_head(&parts.headers, known), Served::Hit);
+    }
+    // Boxed: the future of a rare route must not make that of every request large.
+    Box::pin(answer_any(shared, parts, body, known)).await
+}
+
+async fn answer_any(
+    shared: &Shared,
+    parts: axum::http::request::Parts,
+    body: Body,
+    known: Option<Arc<front::Known>>,
+) -> Response<Body> {
     let path = parts.uri.path().to_owned();
     let caller = extract::caller(&parts);
     let anonymous = caller.principal.is_anonymous();
@@ -54,7 +73,7 @@ async fn answer(shared: &Shared, parts: axum::http::request::Parts, body: Body) 
     let base = extract::base_url(&parts.headers, &shared.public_url);
     let call = Call { caller, parts, body, query, base };
 
-    let outcome = match shared.front.get(&shared.hub, &call.parts.method, &path) {
+    let outcome = match known {
         Some(known) => files::known(shared, call, &known).await,
         None => match route::route(&path) {
             Ok(route) => dispatch(shared, route, call).await,
@@ -65,10 +84,15 @@ async fn answer(shared: &Shared, parts: axum::http::request::Parts, body: Body) 
         let shape = if path.starts_with("/api/") { Shape::Json } else { Shape::Text };
         (error::answer(&error, anonymous, shape), Served::Bypass)
     });
-    respond::mark(&mut response, served);
     if is_head {
         *response.body_mut() = Body::empty();
     }
+    finish(response, served)
+}
+
+/// Marks and counts an answer.
+fn finish(mut response: Response<Body>, served: Served) -> Response<Body> {
+    respond::mark(&mut response, served);
     metrics::request(served.as_str(), response.status().as_u16());
     tracing::debug!(status = response.status().as_u16(), result = served.as_str(), "answered");
     response
