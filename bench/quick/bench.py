@@ -12,13 +12,15 @@ import statistics
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 LOAD = TARGET / "examples/load"
-GIB = 1 << 30
 MOCK, CDN, HUB, ADMIN, NGINX = 9600, 9601, 9602, 9603, 9604
 FILE, SMALL = "/bench/big/resolve/main/file.bin", "/bench/big/resolve/main/small.json"
 
@@ -30,7 +32,7 @@ class Processes:
     def start(self, name: str, command: list, ready: str, **env: str) -> None:
         self.stop(name)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MODELHUB_")} | env
-        log = open(f"{name}.log", "w")  # noqa: SIM115 - lives as long as the process
+        log = open(f"{name}.log", "w")
         self.running[name] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while True:
@@ -52,19 +54,12 @@ class Processes:
         for name in list(self.running):
             self.stop(name)
 
-    def cpu(self, name: str) -> float:
-        """Processor seconds of a process and its children so far."""
-        pid = self.running[name].pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        fields = [Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split() for p in [pid, *children]]
-        return sum(int(f[11]) + int(f[12]) for f in fields) / os.sysconf("SC_CLK_TCK")
-
 
 procs = Processes()
 
 
 def load(*arguments: object) -> list[float]:
-    output = subprocess.run([LOAD, *map(str, arguments)], capture_output=True, text=True)
+    output = subprocess.run([LOAD, *map(str, arguments)], check=False, capture_output=True, text=True)
     if output.returncode:
         logs = "".join(path.read_text()[-2000:] for path in Path().glob("*.log"))
         raise SystemExit(f"load {arguments}: {output.stderr}{logs}")
@@ -140,25 +135,91 @@ def signed_path() -> str:
     raise SystemExit("the mock did not redirect the file to its download host")
 
 
-def compare(title: str, goal: str, rounds: int, ours, theirs, better: str) -> dict:
-    """`ours` and `theirs` give one figure a round; the ratio is ours to theirs."""
-    pairs = []
-    for number in range(rounds):
-        first, second = (ours, theirs) if number % 2 == 0 else (theirs, ours)
-        a, b = first(), second()
-        pairs.append((a, b) if first is ours else (b, a))
-    ratios = [a / b for a, b in pairs]
-    row = {
-        "what": title,
-        "ratio": round(statistics.median(ratios), 2),
-        "range": f"{min(ratios):.2f}-{max(ratios):.2f}",
-        "goal": goal,
-        "modelhub": round(statistics.median(a for a, _ in pairs), 3),
-        "other": round(statistics.median(b for _, b in pairs), 3),
-        "figure": better,
-    }
-    print("{what:44} ratio {ratio:5} [{range}]  goal {goal:6}  modelhub {modelhub}, other {other} {figure}".format(**row), flush=True)
-    return row
+@dataclass
+class Comparison:
+    title: str
+    goal: str
+    figure: str
+    ours: Callable[[], float]
+    theirs: Callable[[], float]
+
+    def run(self, rounds: int) -> dict:
+        """Both sides in turn, each first in every other round; the ratio is ours to theirs."""
+        pairs = []
+        for number in range(rounds):
+            if number % 2 == 0:
+                ours = self.ours()
+                pairs.append((ours, self.theirs()))
+            else:
+                theirs = self.theirs()
+                pairs.append((self.ours(), theirs))
+        ratios = [ours / theirs for ours, theirs in pairs]
+        ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+        span = f"{min(ratios):.2f}-{max(ratios):.2f}"
+        ratio = statistics.median(ratios)
+        print(f"{self.title:46} ratio {ratio:.2f} [{span}] goal {self.goal}", end="  ")
+        print(f"modelhub {ours:.2f}, other {theirs:.2f} {self.figure}", flush=True)
+        return {"what": self.title, "ratio": ratio, "range": span, "goal": self.goal}
+
+
+HUB_ADDRESS, NGINX_ADDRESS, CDN_ADDRESS = (f"127.0.0.1:{port}" for port in (HUB, NGINX, CDN))
+
+
+def cold_hub() -> float:
+    start_hub(fresh=True)
+    return load("get", HUB_ADDRESS, FILE, 1, 1)[0]
+
+
+def cold_nginx() -> float:
+    start_nginx(fresh=True)
+    return load("get", NGINX_ADDRESS, signed_path(), 1, 1)[0]
+
+
+def hot(connections: int, times: int) -> Comparison:
+    return Comparison(
+        f"hot 1 GiB, {connections} connections / nginx sendfile",
+        ">=0.9",
+        "GB/s",
+        lambda: load("get", HUB_ADDRESS, FILE, connections, times)[1],
+        lambda: load("get", NGINX_ADDRESS, "/static/file.bin", connections, times)[1],
+    )
+
+
+def comparisons() -> list[Comparison]:
+    return [
+        hot(1, 4),
+        hot(4, 2),
+        hot(16, 1),
+        Comparison(
+            "HEAD, 64 connections / nginx proxy_cache",
+            ">=0.8",
+            "requests/s",
+            lambda: load("head", HUB_ADDRESS, SMALL, 64, 2)[0],
+            lambda: load("head", NGINX_ADDRESS, "/hub" + SMALL, 64, 2)[0],
+        ),
+        Comparison("cold 1 GiB, unlimited upstream / proxy_cache", "<=1.5", "s", cold_hub, cold_nginx),
+    ]
+
+
+def limited() -> Comparison:
+    """Against one connection to the download host, which is what a client without the hub has."""
+    return Comparison(
+        "cold 1 GiB, 50 MB/s a connection: speed-up",
+        ">=5",
+        "files/s",
+        lambda: 1 / cold_hub(),
+        lambda: 1 / load("get", CDN_ADDRESS, signed_path(), 1, 1)[0],
+    )
+
+
+def make_files() -> None:
+    Path("tmp").mkdir()
+    repo = Path("repos/models/bench/big")
+    repo.mkdir(parents=True)
+    with (repo / "file.bin").open("wb") as file:
+        for _ in range(1024):
+            file.write(os.urandom(1 << 20))
+    (repo / "small.json").write_text(json.dumps({"x": "y" * 1000}))
 
 
 def main() -> None:
@@ -167,69 +228,29 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only comparisons whose title contains this")
     parser.add_argument("--json", type=Path, help="write the rows here too")
     options = parser.parse_args()
-    rounds, rows = options.rounds, []
 
     work = Path(tempfile.mkdtemp(prefix="modelhub-bench-"))
     os.chdir(work)
-    Path("tmp").mkdir()
-    repo = Path("repos/models/bench/big")
-    repo.mkdir(parents=True)
-    with (repo / "file.bin").open("wb") as file:
-        for _ in range(1024):
-            file.write(os.urandom(1 << 20))
-    (repo / "small.json").write_text(json.dumps({"x": "y" * 1000}))
+    make_files()
     control = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
-    print(f"{os.cpu_count()} processors, congestion control {control}, {rounds} rounds, ratios are medians of rounds")
-
-    def wanted(title: str) -> bool:
-        return options.only in title
-
+    print(f"{os.cpu_count()} processors, congestion control {control}, medians of {options.rounds} rounds")
+    rows = []
     try:
         start_mock()
         start_hub(fresh=True)
         start_nginx(fresh=True)
-        hub, nginx = f"127.0.0.1:{HUB}", f"127.0.0.1:{NGINX}"
-        load("get", hub, FILE, 1, 1), load("get", hub, SMALL, 1, 1), load("get", nginx, "/static/file.bin", 1, 1)
-        for connections, times in [(1, 4), (4, 2), (16, 1)]:
-            title = f"hot 1 GiB, {connections} connections / nginx sendfile"
-            if wanted(title):
-                used = {"hub": 0.0, "nginx": 0.0}
-
-                def speed(name: str, address: str, target: str, c: int = connections, t: int = times) -> float:
-                    before = procs.cpu(name)
-                    figure = load("get", address, target, c, t)[1]
-                    used[name] += procs.cpu(name) - before  # noqa: B023 - used within this round of the loop
-                    return figure
-
-                rows.append(
-                    compare(title, ">=0.9", rounds, lambda: speed("hub", hub, FILE), lambda: speed("nginx", nginx, "/static/file.bin"), "GB/s")
-                )
-                print(f"{'':44} processor time ratio {used['hub'] / max(used['nginx'], 0.01):.2f}")
-        title = "HEAD, 64 connections / nginx proxy_cache"
-        if wanted(title):
-            load("get", nginx, "/hub" + SMALL, 1, 1)
-            rows.append(
-                compare(title, ">=0.8", rounds, lambda: load("head", hub, SMALL, 64, 2)[0], lambda: load("head", nginx, "/hub" + SMALL, 64, 2)[0], "requests/s")
-            )
-
-        def cold_hub() -> float:
-            start_hub(fresh=True)
-            return load("get", hub, FILE, 1, 1)[0]
-
-        def cold_nginx() -> float:
-            start_nginx(fresh=True)
-            return load("get", nginx, signed_path(), 1, 1)[0]
-
-        title = "cold 1 GiB, unlimited upstream / proxy_cache"
-        if wanted(title):
-            rows.append(compare(title, "<=1.5", rounds, cold_hub, cold_nginx, "s"))
-        title = "cold 1 GiB, 50 MB/s a connection: speed-up"
-        if wanted(title):
+        # What is to be hot is fetched once before.
+        for address, target in [
+            (HUB_ADDRESS, FILE),
+            (HUB_ADDRESS, SMALL),
+            (NGINX_ADDRESS, "/static/file.bin"),
+            (NGINX_ADDRESS, "/hub" + SMALL),
+        ]:
+            load("get", address, target, 1, 1)
+        rows = [row.run(options.rounds) for row in comparisons() if options.only in row.title]
+        if options.only in limited().title:
             start_mock(rate="50MB")
-            cdn = f"127.0.0.1:{CDN}"
-            rows.append(
-                compare(title, ">=5", max(1, rounds // 3), lambda: 1 / cold_hub(), lambda: 1 / load("get", cdn, signed_path(), 1, 1)[0], "files/s")
-            )
+            rows.append(limited().run(max(1, options.rounds // 3)))
     finally:
         procs.stop_all()
         os.chdir("/")
