@@ -164,7 +164,11 @@ impl Partial {
     }
 
     pub fn is_complete(&self) -> bool {
-        self.lock().missing == 0
+        self.missing_segments() == 0
+    }
+
+    pub fn missing_segments(&self) -> usize {
+        self.lock().missing
     }
 
     /// Bytes that are present or were written by an attempt that goes on.

@@ -3,9 +3,10 @@
 //! A flight is keyed by what the bytes are, so that requests for the same content, whatever
 //! repository or revision names it, share it. A detached task owns it (`run.rs`): it fetches
 //! segments into a `Partial` (`segment.rs`), those that readers wait for first; hashes behind
-//! the contiguous beginning; and publishes (`verify.rs`). Readers (`reader.rs`) follow the
+//! the contiguous beginning (`hash.rs`); and publishes (`verify.rs`). Readers (`reader.rs`) follow the
 //! file behind the writer at their own speed.
 
+mod hash;
 mod reader;
 mod run;
 mod segment;
@@ -83,6 +84,7 @@ pub(super) struct Flight {
     /// readers come and go.
     changed: Notify,
     next_reader: AtomicU64,
+    hash: hash::Progress,
 }
 
 #[derive(Default)]
@@ -186,6 +188,7 @@ impl Hub {
             state: Mutex::new(State { readers: HashMap::from([(0, range.clone())]), whole, ..State::default() }),
             changed: Notify::new(),
             next_reader: AtomicU64::new(1),
+            hash: hash::Progress::default(),
         });
         flights.insert(flight.target.content, Arc::clone(&flight));
         drop(flights);

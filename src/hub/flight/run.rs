@@ -6,19 +6,25 @@
 //! set the body aside and taint the content.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::super::{Error, Hub, Result};
+use super::hash::Verdict;
 use super::segment::{Fetched, Route};
-use super::verify::Verdict;
 use super::{Flight, Outcome};
 use crate::blob::Partial;
 use crate::domain::Digest;
 use crate::metrics;
 use crate::upstream;
+
+/// How often a flight that begins looks whether more connections would help.
+const TICK: Duration = Duration::from_millis(25);
+/// What a connection brings in a tick when others beside it would bring nothing: 200 MB/s.
+const FAST_ENOUGH: u64 = 5_000_000;
+/// Most segments that are asked for in one request.
+const LONGEST_RUN: usize = 8;
 
 impl Hub {
     /// Owns a flight until it has landed, failed or stopped.
@@ -128,11 +134,17 @@ impl Hub {
         let mut running: JoinSet<(u64, Result<Fetched, upstream::Error>)> = JoinSet::new();
         // Connections that break together are one failure: each knows in which wave it started.
         let mut wave = 0;
-        let mut limit = settings.connections;
+        // From one connection to all within three ticks, unless a few do as well: on a fast network
+        // each more costs the processor that the hash needs.
+        let mut limit = 1;
+        let mut ramping = settings.connections > 1;
+        let mut ramped = partial.present_bytes();
+        let mut tick = tokio::time::interval(TICK);
+        tick.reset();
         let mut failures = 0;
         let mut best = partial.present_bytes();
         let mut reserved = false;
-        let run = AtomicUsize::new(1);
+        let mut run = 1;
 
         loop {
             if partial.is_complete() {
@@ -160,7 +172,8 @@ impl Hub {
             }
             let allowed = if route.is_single() { 1 } else { limit };
             while running.len() < allowed {
-                let count = if route.is_single() { usize::MAX } else { run.load(Ordering::Relaxed) };
+                let fair = (partial.missing_segments() / (2 * allowed)).max(1);
+                let count = if route.is_single() { usize::MAX } else { fair.min(run) };
                 let Some(claim) = partial.claim(&wanted, whole, count) else { break };
                 let (route, permits) = (Arc::clone(&route), Arc::clone(&self.flights.connections));
                 running.spawn(async move {
@@ -173,9 +186,11 @@ impl Hub {
                     (_, Ok(Fetched::Segments { fast })) => {
                         failures = 0;
                         flight.lock().trouble = None;
-                        limit = (limit + 1).min(settings.connections);
-                        // A connection that brings a segment in no time gets two at once.
-                        run.store(if fast { 2 } else { 1 }, Ordering::Relaxed);
+                        if !ramping {
+                            limit = (limit + 1).min(settings.connections);
+                        }
+                        // A connection that brings a run in no time gets twice as much at once.
+                        run = if fast { (run * 2).min(LONGEST_RUN) } else { (run / 2).max(1) };
                     }
                     (_, Ok(Fetched::IgnoresRange)) => {
                         tracing::info!(path = %flight.target.path, "upstream ignores ranges: one stream");
@@ -186,6 +201,7 @@ impl Hub {
                     }
                     (_, Err(error)) => {
                         wave += 1;
+                        ramping = false;
                         let present = partial.present_bytes();
                         let progressed = present > best;
                         best = best.max(present);
@@ -201,6 +217,14 @@ impl Hub {
                         tokio::time::sleep(backoff(&error, failures)).await;
                     }
                 },
+                _ = tick.tick(), if ramping => {
+                    let present = partial.present_bytes();
+                    if present - ramped < limit as u64 * FAST_ENOUGH {
+                        limit = (limit * 2).min(settings.connections);
+                        ramping = limit < settings.connections;
+                    }
+                    ramped = present;
+                }
                 // With work in hand a change of demand is looked at when a segment ends; the
                 // wait is for when there is none, or somebody new needs another place first.
                 () = &mut changed => {}

@@ -7,10 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use super::super::Hub;
 use super::Flight;
-use crate::blob::Claim;
+use crate::blob::{self, Claim};
 use crate::upstream::{Error, RangeBody, RangeReply, Result, Source};
 
 /// Bytes collected before they are written: few system calls, bounded memory.
@@ -101,10 +102,11 @@ impl Route {
     async fn drain(
         &self,
         mut body: impl Stream<Item = Result<Bytes>> + Unpin,
-        mut claim: Claim,
+        claim: Claim,
         mut skip: u64,
     ) -> Result<()> {
         let mut missing = claim.remaining().end - claim.remaining().start;
+        let mut writer = Writer { flight: Arc::clone(&self.flight), claim: Some(claim), writing: None };
         let mut batch: Vec<Bytes> = Vec::new();
         let mut batched = 0;
         while missing > 0 {
@@ -131,28 +133,57 @@ impl Route {
                 None => ended = Some(Error::Unavailable { reason: "the body ended early".into() }),
             }
             if !batch.is_empty() && (paused || batched >= BATCH || missing == 0 || ended.is_some()) {
-                let chunks = std::mem::take(&mut batch);
                 batched = 0;
-                let written = tokio::task::spawn_blocking(move || claim.write(&chunks).map(|()| claim)).await;
-                claim = match written {
-                    Ok(Ok(claim)) => claim,
-                    Ok(Err(error)) => return Err(self.local_failure(error)),
-                    Err(error) => {
-                        return Err(Error::Unavailable { reason: format!("writing was interrupted: {error}") });
-                    }
-                };
+                writer.write(std::mem::take(&mut batch)).await?;
             }
             if let Some(error) = ended {
+                writer.finish().await?;
                 return Err(error);
             }
+        }
+        writer.finish().await
+    }
+}
+
+/// Writes batches into a claim, one while the next one arrives.
+struct Writer {
+    flight: Arc<Flight>,
+    claim: Option<Claim>,
+    writing: Option<JoinHandle<Result<Claim, blob::Error>>>,
+}
+
+impl Writer {
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<()> {
+        self.finish().await?;
+        let Some(mut claim) = self.claim.take() else { return Ok(()) };
+        if let Some(partial) = self.flight.partial.get() {
+            self.flight.hash.follow(partial).await;
+        }
+        let flight = Arc::clone(&self.flight);
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            let offset = claim.remaining().start;
+            claim.write(&chunks)?;
+            flight.hash.keep(offset, chunks);
+            Ok(claim)
+        }));
+        Ok(())
+    }
+
+    /// Waits for what is being written.
+    async fn finish(&mut self) -> Result<()> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        match writing.await {
+            Ok(Ok(claim)) => self.claim = Some(claim),
+            Ok(Err(error)) => return Err(self.local_failure(error)),
+            Err(error) => return Err(Error::Unavailable { reason: format!("writing was interrupted: {error}") }),
         }
         Ok(())
     }
 
     /// A failure of our own disk is not upstream's, and trying again does not help.
-    fn local_failure(&self, error: crate::blob::Error) -> Error {
+    fn local_failure(&self, error: blob::Error) -> Error {
         tracing::error!(path = %self.flight.target.path, %error, "could not write an arriving file");
-        let status = if matches!(error, crate::blob::Error::NoSpace { .. }) { 507 } else { 500 };
+        let status = if matches!(error, blob::Error::NoSpace { .. }) { 507 } else { 500 };
         Error::Rejected { status, message: "this hub could not write the file to its disk".into() }
     }
 }
