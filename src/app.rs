@@ -37,6 +37,7 @@ impl App {
         let settings = Settings {
             cache: config.cache.clone(),
             flight: config.flight.clone(),
+            xet: config.xet.clone(),
             slow_after: config.upstream.slow_after,
             forward_telemetry: config.telemetry.forward,
         };

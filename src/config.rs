@@ -41,6 +41,7 @@ pub struct Config {
     pub upstream: Upstream,
     pub cache: Cache,
     pub flight: Flight,
+    pub xet: Xet,
     pub telemetry: Telemetry,
     pub log: Log,
 }
@@ -113,6 +114,12 @@ pub struct Flight {
     pub hold_back: Size,
     pub finish_abandoned: bool,
     pub attempts: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Xet {
+    pub serve: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -25,13 +25,13 @@ impl Default for MappedFiles {
 }
 
 impl MappedFiles {
-    fn get(&self, stored: &StoredFile) -> Option<Arc<MappedFile>> {
+    pub(super) fn get(&self, stored: &StoredFile) -> Option<Arc<MappedFile>> {
         let open = || -> std::io::Result<Arc<MappedFile>> { Ok(Arc::new(MappedFile::open(stored.file.try_clone()?)?)) };
         self.0.try_get_with(stored.digest, open).ok()
     }
 }
 
-fn text(value: &str) -> Option<HeaderValue> {
+pub(super) fn text(value: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(value).ok()
 }
 
@@ -58,6 +58,19 @@ pub(super) fn file_headers(resolved: &Resolved) -> HeaderMap {
     set(header::VARY, Some(HeaderValue::from_static("Authorization")));
     set(HeaderName::from_static("x-content-type-options"), Some(HeaderValue::from_static("nosniff")));
     headers
+}
+
+/// What tells clients that speak Xet to ask this hub for it (huggingface_hub `_xet.py`, hf-hub
+/// `files.rs`, huggingface.js `file-download-info.ts`).
+pub(super) fn set_xet(headers: &mut HeaderMap, base: &str, resolved: &Resolved, hash: &str) {
+    let token = format!("{base}{}/xet-read-token/{}", resolved.pinned.repo.key.api_path(), resolved.pinned.commit);
+    let link =
+        format!("<{token}>; rel=\"xet-auth\", <{base}/xet/v1/reconstructions/{hash}>; rel=\"xet-reconstruction-info\"");
+    for (name, value) in [("x-xet-hash", hash), ("x-xet-refresh-route", token.as_str()), ("link", link.as_str())] {
+        if let Some(value) = text(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
 }
 
 /// Never `text/html`: a file of a repository must not run as a page of this origin.
@@ -147,10 +160,10 @@ fn counted_body(
     };
     match opened {
         Opened::Arriving(reader) => {
-            let follower = Follower { reader, slot: slot.cloned(), mapped: None };
+            let follower = Follower::new(reader, slot);
             let pieces = futures_util::stream::unfold(Some((follower, delivered)), |state| async move {
                 let (mut follower, delivered) = state?;
-                match follower.next().await? {
+                match follower.next(ARRIVED_PIECE).await? {
                     Ok(piece) => {
                         if follower.reader.is_done() {
                             delivered();
@@ -196,16 +209,21 @@ fn counted_body(
 const ARRIVED_PIECE: u64 = 2 << 20;
 
 /// Follows an arriving file: by sendfile on a connection that can, else by reading.
-struct Follower {
+pub(super) struct Follower {
     reader: FlightReader,
     slot: Option<FileSlot>,
     mapped: Option<Arc<MappedFile>>,
 }
 
 impl Follower {
-    async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
-        let Some(slot) = &self.slot else { return self.reader.next().await };
-        let arrived = match self.reader.arrived(ARRIVED_PIECE).await? {
+    pub(super) fn new(reader: FlightReader, slot: Option<&FileSlot>) -> Self {
+        Self { reader, slot: slot.cloned(), mapped: None }
+    }
+
+    /// The next bytes, at most `most`; `None` at the end.
+    pub(super) async fn next(&mut self, most: u64) -> Option<Result<Bytes, ReadError>> {
+        let Some(slot) = &self.slot else { return self.reader.next(most).await };
+        let arrived = match self.reader.arrived(most).await? {
             Ok(arrived) => arrived,
             Err(error) => return Some(Err(error)),
         };

@@ -1,8 +1,9 @@
-//! Both names of a content in one pass.
+//! All names of a content in one pass.
 
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use super::XetHasher;
 use crate::domain::{ContentId, Digest, GitOid};
 
 /// Hashes a file of known size. The sha256 names the blob in the store; the git blob id is
@@ -11,6 +12,15 @@ pub struct ContentHasher {
     expected: ContentId,
     sha256: Sha256,
     sha1: Option<Sha1>,
+    xet: Option<XetHasher>,
+}
+
+/// What a content was proven to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    pub digest: Digest,
+    /// If it was wanted.
+    pub xet_hash: Option<String>,
 }
 
 impl ContentHasher {
@@ -21,7 +31,13 @@ impl ContentHasher {
             sha1.update(format!("blob {size}\0"));
             sha1
         });
-        Self { expected, sha256: Sha256::new(), sha1 }
+        Self { expected, sha256: Sha256::new(), sha1, xet: None }
+    }
+
+    /// Computes the Xet hash too: about as much work again.
+    pub fn with_xet(mut self) -> Self {
+        self.xet = Some(XetHasher::new());
+        self
     }
 
     pub fn update(&mut self, bytes: &[u8]) {
@@ -29,16 +45,22 @@ impl ContentHasher {
         if let Some(sha1) = &mut self.sha1 {
             sha1.update(bytes);
         }
+        if let Some(xet) = &mut self.xet {
+            xet.update(bytes);
+        }
     }
 
-    /// The sha256 if the content is what was expected; `Err` holds what it is instead.
-    pub fn finish(self) -> Result<Digest, ContentId> {
+    /// `Err` holds what the content is instead of what was expected.
+    pub fn finish(self) -> Result<Proven, ContentId> {
         let digest = Digest::from_bytes(self.sha256.finalize().into());
         let actual = match self.sha1 {
             Some(sha1) => ContentId::Git(GitOid::from_bytes(sha1.finalize().into())),
             None => ContentId::Sha256(digest),
         };
-        if actual == self.expected { Ok(digest) } else { Err(actual) }
+        if actual != self.expected {
+            return Err(actual);
+        }
+        Ok(Proven { digest, xet_hash: self.xet.map(XetHasher::finish) })
     }
 }
 
@@ -54,7 +76,7 @@ mod tests {
         hasher.update(b"hello\n");
         // printf 'hello\n' | sha256sum
         let sha256 = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
-        assert_eq!(hasher.finish().map(Digest::to_hex), Ok(sha256.to_owned()));
+        assert_eq!(hasher.finish().map(|proven| proven.digest.to_hex()), Ok(sha256.to_owned()));
 
         let mut wrong = ContentHasher::new(ContentId::Git(oid), 6);
         wrong.update(b"hellO\n");

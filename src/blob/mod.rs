@@ -8,9 +8,11 @@ mod hasher;
 mod local;
 mod partial;
 mod read;
+mod xet_hasher;
 
 pub use error::{Error, Result};
-pub use hasher::ContentHasher;
+pub use hasher::{ContentHasher, Proven};
 pub use local::LocalStore;
 pub use partial::{Claim, Partial};
 pub use read::read_at;
+pub use xet_hasher::XetHasher;

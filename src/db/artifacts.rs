@@ -39,12 +39,14 @@ impl Db {
     pub async fn put_entries(&self, repo: &str, commit: &CommitId, entries: &[Entry]) -> Result<()> {
         let sql = Pick {
             sqlite: "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash)
-                select $1, $2, value->>'path', value->>'parent', value->>'entry', value->>'size', value->>'oid', value->>'sha256', value->>'xet'
+                select $1, $2, value->>'path', value->>'parent', value->>'entry', value->>'size', value->>'oid', value->>'sha256',
+                    coalesce(value->>'xet', (select xet_hash from blob where sha256 = value->>'sha256'))
                 from json_each($3) where true
                 on conflict (repo, commit_id, file_path) do update set entry = excluded.entry, size_bytes = excluded.size_bytes,
                     oid = coalesce(excluded.oid, oid), sha256 = excluded.sha256, xet_hash = coalesce(excluded.xet_hash, xet_hash)",
             postgres: "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash)
-                select $1, $2, value->>'path', value->>'parent', value->>'entry', (value->>'size')::bigint, value->>'oid', value->>'sha256', value->>'xet'
+                select $1, $2, value->>'path', value->>'parent', value->>'entry', (value->>'size')::bigint, value->>'oid', value->>'sha256',
+                    coalesce(value->>'xet', (select xet_hash from blob where sha256 = value->>'sha256'))
                 from jsonb_array_elements($3::text::jsonb)
                 on conflict (repo, commit_id, file_path) do update set entry = excluded.entry, size_bytes = excluded.size_bytes,
                     oid = coalesce(excluded.oid, model_artifact.oid), sha256 = excluded.sha256,
@@ -76,6 +78,20 @@ impl Db {
             where repo = $1 and commit_id = $2 and file_path = $3";
         let row: Option<EntryRow> = self.optional(SQL, args![repo, commit.as_str(), path.as_str()]).await?;
         row.map(entry_of).transpose()
+    }
+
+    /// A file of a repository by its Xet hash, and a commit that has it.
+    pub async fn artifact_by_xet(&self, repo: &str, xet_hash: &str) -> Result<Option<(CommitId, Artifact)>> {
+        const SQL: &str = "select commit_id, file_path, entry, size_bytes, oid, sha256, xet_hash from model_artifact
+            where repo = $1 and xet_hash = $2 and sha256 is not null order by commit_id, file_path limit 1";
+        type Row = (String, String, String, i64, Option<String>, Option<String>, Option<String>);
+        let row: Option<Row> = self.optional(SQL, args![repo, xet_hash]).await?;
+        let Some((commit, path, entry, size, oid, sha256, xet_hash)) = row else { return Ok(None) };
+        let commit = CommitId::parse(&commit).map_err(|source| Error::Corrupt { what: "commit", source })?;
+        Ok(match entry_of((path, entry, size, oid, sha256, xet_hash))? {
+            Entry::File(artifact) => Some((commit, artifact)),
+            Entry::Directory { .. } => None,
+        })
     }
 
     /// One page of a commit's entries, ordered by path.

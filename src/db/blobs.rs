@@ -45,6 +45,15 @@ impl Db {
         Ok(())
     }
 
+    /// Notes the Xet hash of a blob, and with it that of every artifact of this content.
+    pub async fn put_xet_hash(&self, digest: Digest, xet_hash: &str) -> Result<()> {
+        let mut tx = self.begin().await?;
+        tx.execute("update blob set xet_hash = $2 where sha256 = $1", args![digest.to_hex(), xet_hash]).await?;
+        let sql = "update model_artifact set xet_hash = $2 where sha256 = $1 and xet_hash is null";
+        tx.execute(sql, args![digest.to_hex(), xet_hash]).await?;
+        tx.commit().await
+    }
+
     /// Forgets a blob whose file is gone or wrong; it is fetched again on demand.
     pub async fn delete_blob(&self, digest: Digest) -> Result<()> {
         self.execute("delete from blob where sha256 = $1", args![digest.to_hex()]).await?;

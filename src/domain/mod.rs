@@ -11,6 +11,7 @@ pub mod principal;
 pub mod range;
 pub mod repo;
 pub mod revision;
+pub mod xet;
 
 pub use artifact::{Artifact, Entry, Visibility};
 pub use clock::{Clock, Millis};

@@ -69,6 +69,7 @@ impl Hub {
             commit: resolved.pinned.commit.clone(),
             path: artifact.path.clone(),
             caller: caller.clone(),
+            xet_hash: artifact.xet_hash.clone(),
         };
         // A client may put a file together from this and check only its size.
         let finishes = range.is_none_or(|range| range.finishes_a_file(size));
@@ -98,7 +99,7 @@ impl Hub {
 
     /// The blob of an artifact, if the store has it. A row whose file is gone or has another
     /// size is forgotten: the content is fetched again.
-    async fn stored(&self, artifact: &Artifact) -> Result<Option<Arc<StoredFile>>> {
+    pub(super) async fn stored(&self, artifact: &Artifact) -> Result<Option<Arc<StoredFile>>> {
         let content = artifact.content;
         let row = match self.blobs.get(&content).filter(|row| row.size == artifact.size) {
             Some(row) => row,

@@ -225,35 +225,40 @@ impl Hub {
         for path in paths {
             let Ok(path) = RepoPath::parse(path.trim_end_matches('/')) else { continue };
             if let Some(entry) = self.db.entry(&pinned.repo.row, &pinned.commit, &path).await? {
-                items.push(entry_json(&entry, expand.then_some(&pinned.commit)));
+                items.push(self.entry_json(&entry, expand.then_some(&pinned.commit)));
             }
         }
         Ok((pinned, items))
     }
 }
 
-/// An entry as the Hub writes it. `last_commit` stands in for the commit dates of `expand`,
-/// which are not kept.
-pub fn entry_json(entry: &Entry, last_commit: Option<&CommitId>) -> Value {
-    let mut value = match entry {
-        Entry::Directory { path, oid } => {
-            json!({"type": "directory", "oid": oid.to_hex(), "size": 0, "path": path.as_str()})
-        }
-        Entry::File(artifact) => {
-            let oid = object_id(artifact);
-            let mut value = json!({"type": "file", "oid": oid, "size": artifact.size});
-            if let Some(pointer) = artifact.pointer() {
-                value["lfs"] =
-                    json!({"oid": artifact.content.to_hex(), "size": artifact.size, "pointerSize": pointer.len()});
+impl Hub {
+    /// An entry as the Hub writes it. `last_commit` stands in for the commit dates of `expand`,
+    /// which are not kept.
+    pub fn entry_json(&self, entry: &Entry, last_commit: Option<&CommitId>) -> Value {
+        let mut value = match entry {
+            Entry::Directory { path, oid } => {
+                json!({"type": "directory", "oid": oid.to_hex(), "size": 0, "path": path.as_str()})
             }
-            value["path"] = artifact.path.as_str().into();
-            value
+            Entry::File(artifact) => {
+                let oid = object_id(artifact);
+                let mut value = json!({"type": "file", "oid": oid, "size": artifact.size});
+                if let Some(pointer) = artifact.pointer() {
+                    value["lfs"] =
+                        json!({"oid": artifact.content.to_hex(), "size": artifact.size, "pointerSize": pointer.len()});
+                    if let Some(hash) = artifact.xet_hash.as_ref().filter(|_| self.lists_xet()) {
+                        value["xetHash"] = hash.as_str().into();
+                    }
+                }
+                value["path"] = artifact.path.as_str().into();
+                value
+            }
+        };
+        if let Some(commit) = last_commit {
+            value["lastCommit"] = json!({"id": commit.as_str(), "title": "", "date": "1970-01-01T00:00:00.000Z"});
         }
-    };
-    if let Some(commit) = last_commit {
-        value["lastCommit"] = json!({"id": commit.as_str(), "title": "", "date": "1970-01-01T00:00:00.000Z"});
+        value
     }
-    value
 }
 
 /// The git blob id of an entry: for an LFS file that of its pointer, which is computed where a

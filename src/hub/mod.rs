@@ -15,6 +15,7 @@ mod passthrough;
 mod pin;
 mod resolve;
 mod taint;
+mod xet;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -35,10 +36,11 @@ pub use error::{Error, Result};
 pub use fetch::{Body, Opened, StoredFile};
 pub use flight::{FlightReader, ReadError};
 pub use info::InfoQuery;
-pub use listing::{Listing, TreeQuery, entry_json};
+pub use listing::{Listing, TreeQuery};
 pub use passthrough::Passed;
 pub use pin::{Pinned, Repo, Stamp};
 pub use resolve::{Resolved, Target};
+pub use xet::{Recipe, XetToken, XorbPart};
 
 /// How an answer was served; the header `X-Modelhub-Cache` and the metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +95,7 @@ impl Caller {
 pub struct Settings {
     pub cache: config::Cache,
     pub flight: config::Flight,
+    pub xet: config::Xet,
     pub slow_after: config::Span,
     pub forward_telemetry: bool,
 }
@@ -115,6 +118,7 @@ pub struct Inner {
     listings: listing::Listings,
     flights: flight::Flights,
     taints: taint::Taints,
+    xet: xet::Xet,
     answers: passthrough::Answers,
     /// Artifacts that were looked up; a commit never changes, so neither do they.
     artifacts: moka::sync::Cache<(Arc<str>, CommitId, RepoPath), Arc<Artifact>>,
@@ -149,6 +153,7 @@ impl Hub {
             listings: listing::Listings::new(tasks.clone()),
             flights: flight::Flights::new(&settings.flight),
             taints: taint::Taints::load(&db, &clock).await?,
+            xet: xet::Xet::new(&db.setting_or("xet_key", access::new_key).await?)?,
             answers: passthrough::Answers::new(tasks.clone()),
             artifacts: moka::sync::Cache::new(200_000),
             blobs: moka::sync::Cache::new(200_000),

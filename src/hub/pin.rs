@@ -279,6 +279,11 @@ impl Hub {
         Ok((repo, info.commit))
     }
 
+    /// Answers that may be given again without a look are looked at again.
+    pub(super) fn forget_stamps(&self) {
+        self.pins.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
     async fn note_repo(&self, key: &RepoKey, visibility: Visibility) -> Result<Arc<Repo>> {
         let new_id = uuid::Uuid::now_v7().to_string();
         let row = self.db.put_repo(key, visibility, &new_id, self.clock.now()).await?;

@@ -107,7 +107,8 @@ impl Hub {
             ContentId::Git(oid) => Some(oid),
             ContentId::Sha256(_) => None,
         };
-        let artifact = Artifact { path: path.clone(), size: head.size, content: head.content, oid, xet_hash: None };
+        let artifact =
+            Artifact { path: path.clone(), size: head.size, content: head.content, oid, xet_hash: head.xet_hash };
         self.db.put_pin(&repo.row, None, commit, None, self.clock.now()).await?;
         self.db.put_entries(&repo.row, commit, &[Entry::File(artifact.clone())]).await?;
         Ok(Arc::new(artifact))

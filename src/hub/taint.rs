@@ -22,13 +22,16 @@ struct Taint {
     strikes: u32,
     /// Peers that received a whole right body since.
     cleared: HashSet<IpAddr>,
+    /// Peers that began a download by Xet since.
+    begun: HashSet<IpAddr>,
 }
 
 impl Taints {
     pub(super) async fn load(db: &Db, clock: &Clock) -> crate::db::Result<Self> {
         let taints = db.taints(clock.now()).await?;
-        let map =
-            taints.into_iter().map(|(content, until)| (content, Taint { until, strikes: 1, cleared: HashSet::new() }));
+        let map = taints.into_iter().map(|(content, until)| {
+            (content, Taint { until, strikes: 1, cleared: HashSet::new(), begun: HashSet::new() })
+        });
         Ok(Self(Mutex::new(map.collect())))
     }
 
@@ -37,7 +40,7 @@ impl Taints {
         {
             let mut taints = self.lock();
             let strikes = taints.get(&content).map_or(0, |taint| taint.strikes) + 1;
-            taints.insert(content, Taint { until, strikes, cleared: HashSet::new() });
+            taints.insert(content, Taint { until, strikes, cleared: HashSet::new(), begun: HashSet::new() });
         }
         db.put_taint(content, until).await
     }
@@ -56,6 +59,24 @@ impl Taints {
                 false
             }
             None => false,
+        }
+    }
+
+    /// Whether a wrong body of this content went out at or after `time`.
+    pub(super) fn since(&self, content: ContentId, time: Millis) -> bool {
+        self.lock().get(&content).is_some_and(|taint| taint.until - WEEK_MS >= time)
+    }
+
+    /// Whether a peer may have what follows `start` of a content by Xet: not, after a wrong body,
+    /// before it has begun again.
+    pub(super) fn may_continue(&self, content: ContentId, peer: IpAddr, start: u64, now: Millis) -> bool {
+        match self.lock().get_mut(&content) {
+            Some(taint) if taint.until > now && start == 0 => {
+                taint.begun.insert(peer);
+                true
+            }
+            Some(taint) if taint.until > now => taint.begun.contains(&peer),
+            _ => true,
         }
     }
 

@@ -108,6 +108,11 @@ impl Upstream {
         self.health.is_open()
     }
 
+    /// Down, or deliberately never asked.
+    pub fn is_away(&self) -> bool {
+        self.config.offline || self.is_down()
+    }
+
     pub fn budget(&self, bucket: Bucket) -> BudgetState {
         self.budget.state(bucket)
     }

@@ -15,7 +15,7 @@ use url::Url;
 use super::egress::Target;
 use super::error::retry_after;
 use super::{Bucket, Caller, Error, Result, Upstream};
-use crate::domain::{CommitId, ContentId, RepoKey, RepoPath};
+use crate::domain::{CommitId, ContentId, Digest, RepoKey, RepoPath};
 use crate::metrics;
 
 const MAX_REDIRECTS: usize = 5;
@@ -28,6 +28,8 @@ pub struct FileHead {
     pub commit: CommitId,
     pub content: ContentId,
     pub size: u64,
+    /// If upstream serves the file by Xet, too.
+    pub xet_hash: Option<String>,
 }
 
 /// Where the bytes of a file are. A download host's URL is signed and expires: it is never
@@ -88,7 +90,7 @@ impl Upstream {
             let request = self.meta.request(Method::HEAD, url.clone()).headers(self.headers(caller));
             let response = self.send(request, Bucket::Resolvers).await?;
             let is_redirect = response.status().is_redirection();
-            for name in ["x-repo-commit", "x-linked-etag", "x-linked-size"] {
+            for name in ["x-repo-commit", "x-linked-etag", "x-linked-size", "x-xet-hash"] {
                 if let Some(value) = response.headers().get(name) {
                     seen.entry(name).or_insert_with(|| value.clone());
                 }
@@ -197,7 +199,8 @@ fn file_head(headers: &HeaderMap) -> Result<FileHead> {
     let content = ContentId::parse(etag).map_err(|_| Error::Protocol("HEAD without a usable ETag".into()))?;
     let size = text("x-linked-size").or(text("content-length")).and_then(|size| size.parse().ok());
     let size = size.ok_or_else(|| Error::Protocol("HEAD without a size".into()))?;
-    Ok(FileHead { commit, content, size })
+    let xet_hash = text("x-xet-hash").filter(|hash| Digest::parse(hash).is_ok()).map(str::to_owned);
+    Ok(FileHead { commit, content, size, xet_hash })
 }
 
 impl Upstream {

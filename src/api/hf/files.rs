@@ -5,27 +5,32 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use serde_json::json;
 
 use super::front::Known;
 use super::{Answer, Call};
 use crate::api::serve::FileSlot;
-use crate::api::{Shared, respond};
+use crate::api::{Shared, extract, respond};
 use crate::domain::ByteRange;
 use crate::hub::{Resolved, Result, Served, Target};
 
 pub(super) async fn resolve(shared: &Shared, call: Call, target: &Target) -> Result<Answer> {
     let resolved = shared.hub.resolve(&call.caller, target).await?;
     let headers = respond::file_headers(&resolved);
+    let xet = shared.hub.xet_hash(&resolved.artifact).await?;
     if let Some(stamp) = shared.hub.stamp(&resolved.pinned, &target.revision) {
         let again = Resolved { served: Served::Hit, ..resolved.clone() };
-        shared.front.put(call.parts.uri.path(), again, headers.clone(), stamp);
+        shared.front.put(call.parts.uri.path(), again, headers.clone(), xet.clone(), stamp);
     }
-    answer(shared, call, resolved, headers).await
+    answer(shared, call, resolved, headers, xet.as_deref()).await
 }
 
 /// HEAD of a file that was answered a moment ago.
-pub(super) fn known_head(asked: &HeaderMap, known: &Known) -> Response<Body> {
+pub(super) fn known_head(shared: &Shared, asked: &HeaderMap, known: &Known) -> Response<Body> {
     let mut headers = known.headers.clone();
+    if let Some(hash) = &known.xet {
+        offer_xet(&mut headers, &extract::base_url(asked, &shared.public_url), &known.resolved, hash);
+    }
     if is_not_modified(asked, &known.resolved) {
         return bare(StatusCode::NOT_MODIFIED, headers);
     }
@@ -35,10 +40,22 @@ pub(super) fn known_head(asked: &HeaderMap, known: &Known) -> Response<Body> {
 
 /// A file that was answered a moment ago.
 pub(super) async fn known(shared: &Shared, call: Call, known: &Known) -> Result<Answer> {
-    answer(shared, call, known.resolved.clone(), known.headers.clone()).await
+    answer(shared, call, known.resolved.clone(), known.headers.clone(), known.xet.as_deref()).await
 }
 
-async fn answer(shared: &Shared, call: Call, resolved: Resolved, headers: HeaderMap) -> Result<Answer> {
+async fn answer(
+    shared: &Shared,
+    call: Call,
+    resolved: Resolved,
+    mut headers: HeaderMap,
+    xet: Option<&str>,
+) -> Result<Answer> {
+    if let Some(hash) = xet {
+        offer_xet(&mut headers, &call.base, &resolved, hash);
+        if wants_xet_info(&call.parts.headers) {
+            return Ok((xet_info(headers, &resolved, hash), resolved.served));
+        }
+    }
     if is_not_modified(&call.parts.headers, &resolved) {
         return Ok((bare(StatusCode::NOT_MODIFIED, headers), resolved.served));
     }
@@ -62,6 +79,35 @@ async fn send(shared: &Shared, call: Call, resolved: Resolved, mut headers: Head
     let served = body.served;
     let slot = call.parts.extensions.get::<FileSlot>();
     Ok((respond::file(&shared.hub, &shared.files, slot, headers, size, body), served))
+}
+
+/// Relative addresses mean nothing to Xet clients: without a Host there is no offer.
+fn offer_xet(headers: &mut HeaderMap, base: &str, resolved: &Resolved, hash: &str) {
+    if !base.is_empty() {
+        respond::set_xet(headers, base, resolved, hash);
+    }
+}
+
+/// huggingface.js asks so, with `Range: bytes=0-0`, and goes by the answer's type.
+fn wants_xet_info(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains(XET_INFO))
+}
+
+const XET_INFO: &str = "application/vnd.xet-fileinfo+json";
+
+fn xet_info(mut headers: HeaderMap, resolved: &Resolved, hash: &str) -> Response<Body> {
+    let info = json!({ "hash": hash, "size": resolved.artifact.size, "etag": resolved.artifact.content.etag() });
+    let info = info.to_string();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(XET_INFO));
+    headers.insert(header::CONTENT_LENGTH, info.len().into());
+    headers.insert(header::VARY, HeaderValue::from_static("Authorization, Accept"));
+    for name in [header::ACCEPT_RANGES, header::CONTENT_DISPOSITION] {
+        headers.remove(name);
+    }
+    let mut response = bare(StatusCode::OK, headers);
+    *response.body_mut() = Body::from(info);
+    response
 }
 
 /// What git stores: the pointer text of an LFS file, else the file.

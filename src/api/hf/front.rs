@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub(super) resolved: Resolved,
     /// All headers of the file but those of one answer.
     pub(super) headers: HeaderMap,
+    /// The Xet hash under which it is offered.
+    pub(super) xet: Option<String>,
     stamp: Stamp,
 }
 
@@ -43,8 +45,8 @@ impl Front {
         None
     }
 
-    pub(super) fn put(&self, path: &str, resolved: Resolved, headers: HeaderMap, stamp: Stamp) {
-        self.0.insert(path.to_owned(), Arc::new(Known { resolved, headers, stamp }));
+    pub(super) fn put(&self, path: &str, resolved: Resolved, headers: HeaderMap, xet: Option<String>, stamp: Stamp) {
+        self.0.insert(path.to_owned(), Arc::new(Known { resolved, headers, xet, stamp }));
     }
 }
 

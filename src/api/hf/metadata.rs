@@ -11,7 +11,7 @@ use super::{Answer, Call};
 use crate::api::{extract, respond};
 use crate::db::TreePage;
 use crate::domain::{RepoKey, RepoKind, RepoPath, Revision};
-use crate::hub::{Error, Hub, InfoQuery, Listing, Pinned, Result, Served, TreeQuery, entry_json};
+use crate::hub::{Error, Hub, InfoQuery, Listing, Pinned, Result, Served, TreeQuery};
 
 /// Entries read from the database at a time.
 const PAGE: u64 = 1000;
@@ -73,7 +73,7 @@ pub(super) async fn tree(
     let mut response = if limit.is_some() || call.query.get("cursor").is_some() {
         let entries = hub.entries(&pinned, &page).await?;
         let last_commit = expand.then_some(&pinned.commit);
-        let items: Vec<Value> = entries.iter().map(|entry| entry_json(entry, last_commit)).collect();
+        let items: Vec<Value> = entries.iter().map(|entry| hub.entry_json(entry, last_commit)).collect();
         let mut response = respond::json(&Value::Array(items).to_string(), &call.base);
         // A full page may be the last one; the next is then empty, as clients expect.
         if entries.len() as u64 == page.limit
@@ -112,7 +112,7 @@ fn whole_tree(hub: Hub, pinned: Pinned, page: TreePage, expand: bool) -> Respons
             let mut piece = String::new();
             for entry in &entries {
                 piece.push(if std::mem::take(&mut progress.first) { '[' } else { ',' });
-                piece.push_str(&entry_json(entry, last_commit).to_string());
+                piece.push_str(&hub.entry_json(entry, last_commit).to_string());
             }
             match entries.last() {
                 Some(last) if entries.len() as u64 == progress.page.limit => {

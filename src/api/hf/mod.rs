@@ -6,6 +6,7 @@ mod front;
 mod landing;
 mod metadata;
 mod route;
+mod xet;
 
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ async fn answer(shared: &Shared, parts: axum::http::request::Parts, body: Body) 
         && let Some(known) = &known
     {
         // The most frequent request by far: answered without any of what follows.
-        return finish(files::known_head(&parts.headers, known), Served::Hit);
+        return finish(files::known_head(shared, &parts.headers, known), Served::Hit);
     }
     // Boxed: the future of a rare route must not make that of every request large.
     Box::pin(answer_any(shared, parts, body, known)).await
@@ -106,6 +107,8 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
     match route {
         Route::PathsInfo(key, revision) if is_post => metadata::paths_info(hub, call, &key, &revision).await,
         Route::Telemetry => metadata::telemetry(hub, call).await,
+        // Their reports; a client at its end waits for the answer.
+        Route::XetTelemetry if is_post => own(respond::own(StatusCode::NO_CONTENT, "text/plain", "")),
         _ if call.parts.method == Method::OPTIONS => own(respond::own(StatusCode::NO_CONTENT, "text/plain", "")),
         _ if !is_read => Err(Error::NotSupported(format!(
             "this hub is for reading: {} {} is not supported; send it to the upstream hub itself",
@@ -128,10 +131,21 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
             Ok((respond::passed(&passed, &call.base), passed.served))
         }
         Route::AuthCheck(key, write) => metadata::auth_check(hub, call, &key, write).await,
-        Route::XetToken => Err(Error::NotSupported(
+        Route::XetToken(key, revision) if hub.serves_xet() => xet::token(hub, call, &key, &revision).await,
+        Route::XetToken(..) => Err(Error::NotSupported(
             "this hub does not speak Xet: set HF_HUB_DISABLE_XET=1 (an old listing in this client's cache names Xet)"
                 .into(),
         )),
+        Route::XetNotHere => Err(Error::NotSupported(
+            "this hub gives Xet tokens for reading models, datasets and spaces only: send this to the upstream hub itself"
+                .into(),
+        )),
+        Route::XetRecipe(version, file) if hub.serves_xet() => xet::recipe(hub, call, version, &file).await,
+        Route::XetFile(file) if hub.serves_xet() => xet::file_size(hub, call, &file).await,
+        Route::Xorb(xorb) if hub.serves_xet() => xet::xorb(shared, call, &xorb).await,
+        Route::XetRecipe(..) | Route::XetFile(_) | Route::Xorb(_) | Route::XetTelemetry => {
+            Err(Error::EntryNotFound { commit: None })
+        }
         Route::BelowRepo(key, rest) => {
             let rest = if call.query.raw.is_empty() { rest } else { format!("{rest}?{}", call.query.raw) };
             let passed = hub.pass_repo(&call.caller, &key, &rest).await?;

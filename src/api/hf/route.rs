@@ -31,8 +31,18 @@ pub(super) enum Route {
     Refs(RepoKey),
     /// `/api/{kind}s/{repo}/auth-check[/write]`
     AuthCheck(RepoKey, bool),
-    /// `…/xet-read-token/{revision}` and `…/xet-write-token/…` of anything, also of buckets
-    XetToken,
+    /// `/api/{kind}s/{repo}/xet-read-token/{revision}`
+    XetToken(RepoKey, Revision),
+    /// `…/xet-write-token/…` of anything, and any token route of buckets
+    XetNotHere,
+    /// `/xet/v{n}/reconstructions/{file}`
+    XetRecipe(u8, String),
+    /// `/xet/v1/files/{file}`
+    XetFile(String),
+    /// `/xet/v1/xorbs/default/{xorb}`
+    Xorb(String),
+    /// `/v1/telemetry` (at the root: clients drop the prefix)
+    XetTelemetry,
     /// Any other reading route below a repository, e.g. `commits/{revision}`: raw rest.
     BelowRepo(RepoKey, String),
     WhoAmI,
@@ -67,6 +77,12 @@ pub(super) fn route(path: &str) -> Result<Route> {
         ["healthz"] => Ok(Route::Healthz),
         ["readyz"] => Ok(Route::Readyz),
         ["api", rest @ ..] => api_route(rest),
+        ["v1", "telemetry"] => Ok(Route::XetTelemetry),
+        // The rest has the shape of a hash: `xet/v1` may also be a repository.
+        ["xet", "v1", "reconstructions", file] if is_hash(file) => Ok(Route::XetRecipe(1, (*file).to_owned())),
+        ["xet", "v2", "reconstructions", file] if is_hash(file) => Ok(Route::XetRecipe(2, (*file).to_owned())),
+        ["xet", "v1", "files", file] if is_hash(file) => Ok(Route::XetFile((*file).to_owned())),
+        ["xet", "v1", "xorbs", "default", xorb] if is_hash(xorb) => Ok(Route::Xorb((*xorb).to_owned())),
         ["datasets", rest @ ..] => file_route(RepoKind::Dataset, rest),
         ["spaces", rest @ ..] => file_route(RepoKind::Space, rest),
         rest => file_route(RepoKind::Model, rest),
@@ -98,7 +114,7 @@ fn api_route(segments: &[&str]) -> Result<Route> {
         ["agent-harnesses"] => return Ok(Route::AgentHarnesses),
         ["resolve-cache", kind, rest @ ..] => return resolve_cache(kind, rest),
         rest if rest.iter().any(|segment| matches!(*segment, "xet-read-token" | "xet-write-token")) => {
-            return Ok(Route::XetToken);
+            return xet_token(rest);
         }
         _ => {}
     }
@@ -132,6 +148,24 @@ fn api_route(segments: &[&str]) -> Result<Route> {
         ["auth-check"] => Ok(Route::AuthCheck(key, false)),
         ["auth-check", "write"] => Ok(Route::AuthCheck(key, true)),
         rest => Ok(Route::BelowRepo(key, rest.join("/"))),
+    }
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn xet_token(segments: &[&str]) -> Result<Route> {
+    let Some((kind, rest)) = segments.split_first().and_then(|(kind, rest)| Some((RepoKind::from_plural(kind)?, rest)))
+    else {
+        return Ok(Route::XetNotHere);
+    };
+    let id_len = repo_segments(rest);
+    match &rest[id_len..] {
+        ["xet-read-token", revision @ ..] if !revision.is_empty() => {
+            Ok(Route::XetToken(repo_key(kind, &rest[..id_len])?, parse_revision(&revision.join("/"))?))
+        }
+        _ => Ok(Route::XetNotHere),
     }
 }
 
@@ -251,8 +285,15 @@ mod tests {
         is("/api/models/ns/tree/tree/main", Route::Tree(key(RepoKind::Model, "ns/tree"), main(), None));
         is("/api/models/gpt2/refs", Route::Refs(gpt2));
         is("/api/models/ns/m/commits/main", Route::BelowRepo(model, "commits/main".into()));
-        is("/api/models/ns/m/xet-read-token/main", Route::XetToken);
-        is("/api/buckets/ns/b/xet-write-token", Route::XetToken);
+        is("/api/models/ns/m/xet-read-token/main", Route::XetToken(key(RepoKind::Model, "ns/m"), main()));
+        is("/api/models/gpt2/xet-read-token/main", Route::XetToken(key(RepoKind::Model, "gpt2"), main()));
+        is("/api/models/ns/m/xet-write-token/main", Route::XetNotHere);
+        is("/api/buckets/ns/b/xet-read-token", Route::XetNotHere);
+        let hash = "0f".repeat(32);
+        is(&format!("/xet/v2/reconstructions/{hash}"), Route::XetRecipe(2, hash.clone()));
+        is(&format!("/xet/v1/xorbs/default/{hash}"), Route::Xorb(hash));
+        is("/v1/telemetry", Route::XetTelemetry);
+        assert!(matches!(route("/xet/v1/resolve/main/files"), Ok(Route::Resolve(..))));
         is("/api/daily_papers", Route::OtherApi);
         is("/favicon.ico", Route::Unknown);
     }

@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 
 use super::super::{Error, Hub, Result};
 use super::Flight;
-use crate::blob::{ContentHasher, Partial};
-use crate::domain::{ContentId, Digest};
+use crate::blob::{ContentHasher, Partial, Proven};
+use crate::domain::ContentId;
 
 /// How far the contiguous beginning may be ahead of the hash, and how far ahead of it what was
 /// written is kept for it.
@@ -30,7 +30,7 @@ const KEPT: usize = 32 << 20;
 static KEPT_NOW: AtomicUsize = AtomicUsize::new(0);
 
 pub(super) enum Verdict {
-    Right(Digest),
+    Right(Proven),
     /// What the bytes are instead.
     Wrong(ContentId),
 }
@@ -125,6 +125,10 @@ impl Hub {
     pub(super) async fn hash_behind(&self, flight: &Arc<Flight>, partial: &Arc<Partial>) -> Result<Verdict> {
         let size = partial.size();
         let mut hasher = ContentHasher::new(flight.target.content, size);
+        // Upstream's own hash, if it gave one, is what its clients know the content by.
+        if self.settings.xet.serve && flight.target.content.is_lfs() && flight.target.xet_hash.is_none() {
+            hasher = hasher.with_xet();
+        }
         let mut position = 0;
         flight.hash.clear();
         flight.hash.set(0);
@@ -142,7 +146,7 @@ impl Hub {
             (hasher, position) = caught_up.await?.map_err(Error::internal)?;
         }
         Ok(match hasher.finish() {
-            Ok(digest) => Verdict::Right(digest),
+            Ok(proven) => Verdict::Right(proven),
             Err(actual) => Verdict::Wrong(actual),
         })
     }

@@ -35,6 +35,8 @@ pub(super) struct FlightTarget {
     pub(super) commit: CommitId,
     pub(super) path: RepoPath,
     pub(super) caller: Caller,
+    /// Upstream's, if it gave one.
+    pub(super) xet_hash: Option<String>,
 }
 
 /// The flights in the air.

@@ -144,9 +144,9 @@ impl FlightReader {
         partial.available(self.position, wanted)
     }
 
-    /// The next piece; `None` at the end of the range.
-    pub async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
-        let arrived = match self.arrived(PIECE as u64).await? {
+    /// The next piece, at most `most` bytes; `None` at the end of the range.
+    pub async fn next(&mut self, most: u64) -> Option<Result<Bytes, ReadError>> {
+        let arrived = match self.arrived(most.min(PIECE as u64)).await? {
             Ok(arrived) => arrived,
             Err(error) => return Some(Err(error)),
         };

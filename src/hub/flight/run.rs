@@ -14,8 +14,7 @@ use super::super::{Error, Hub, Result};
 use super::hash::Verdict;
 use super::segment::{Fetched, Route};
 use super::{Flight, Outcome};
-use crate::blob::Partial;
-use crate::domain::Digest;
+use crate::blob::{Partial, Proven};
 use crate::metrics;
 use crate::upstream;
 
@@ -38,7 +37,7 @@ impl Hub {
         // Proven bytes are published also while stopping: it takes a moment, and a client may
         // have them all already.
         let outcome = match outcome {
-            Ok(Landing::Proven(partial, digest)) => self.land(&flight, &partial, digest).await.map(|()| "published"),
+            Ok(Landing::Proven(partial, proven)) => self.land(&flight, &partial, proven).await.map(|()| "published"),
             // `retire` took it out, when nobody was left to be told.
             Ok(Landing::Stopped) => return metrics::flight_ended("stopped"),
             Err(error) => Err(error),
@@ -62,12 +61,12 @@ impl Hub {
 
     /// Publishes, and lets the readers have the end: of a large file before the disk is done
     /// with it, of a small one after, so that who has it can rely on its being here.
-    async fn land(&self, flight: &Flight, partial: &Arc<Partial>, digest: Digest) -> Result<()> {
+    async fn land(&self, flight: &Flight, partial: &Arc<Partial>, proven: Proven) -> Result<()> {
         let is_large = flight.target.size > self.settings.flight.verify_first.bytes();
         if is_large {
             flight.settle(Outcome::Verified);
         }
-        let published = self.publish(flight, partial, digest).await;
+        let published = self.publish(flight, partial, proven).await;
         if !is_large {
             flight.settle(Outcome::Verified);
         }
@@ -104,7 +103,7 @@ impl Hub {
                 }
             };
             match verdict {
-                Verdict::Right(digest) => return Ok(Landing::Proven(partial, digest)),
+                Verdict::Right(proven) => return Ok(Landing::Proven(partial, proven)),
                 Verdict::Wrong(actual) => {
                     // Decided under the lock that readers send under: no wrong byte slips out.
                     let sent = {
@@ -234,7 +233,7 @@ impl Hub {
 }
 
 enum Landing {
-    Proven(Arc<Partial>, Digest),
+    Proven(Arc<Partial>, Proven),
     /// Nobody wants more; what was fetched is kept.
     Stopped,
 }

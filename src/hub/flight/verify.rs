@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::super::{Error, Hub, Result};
 use super::Flight;
-use crate::blob::Partial;
+use crate::blob::{Partial, Proven};
 use crate::db::BlobRow;
-use crate::domain::{ContentId, Digest};
+use crate::domain::ContentId;
 
 impl Hub {
     /// Makes the proven file a blob: synced and renamed, then its row, then the index.
-    pub(super) async fn publish(&self, flight: &Flight, partial: &Arc<Partial>, digest: Digest) -> Result<()> {
+    pub(super) async fn publish(&self, flight: &Flight, partial: &Arc<Partial>, proven: Proven) -> Result<()> {
         let target = &flight.target;
+        let Proven { digest, xet_hash } = proven;
         let (store, file) = (Arc::clone(&self.store), Arc::clone(partial));
         tokio::task::spawn_blocking(move || store.publish(&file, digest)).await??;
         let git = match target.content {
@@ -19,6 +20,10 @@ impl Hub {
             ContentId::Sha256(_) => None,
         };
         self.db.put_blob(digest, git, target.size, self.clock.now()).await?;
+        if let Some(xet_hash) = xet_hash {
+            self.db.put_xet_hash(digest, &xet_hash).await?;
+            self.learned_xet_hash();
+        }
         self.blobs.insert(target.content, BlobRow { digest, size: target.size });
         tracing::info!(repo.id = %target.repo, path = %target.path, blob.digest = %digest, size_bytes = target.size, "a file is complete and verified");
         Ok(())

@@ -1,0 +1,408 @@
+//! Xet: this hub as the content-addressed store of its clients, over its ordinary blobs.
+//!
+//! Steps of a client's download, each one use case here:
+//!
+//! 1. A listing or a HEAD names the file's Xet hash ([`Hub::xet_hash`]).
+//! 2. **Token**: the right to one repository's content, sealed, for a quarter of an hour
+//!    ([`Hub::xet_token`]). The caller's own token is in it, because a download from upstream
+//!    may have to be made with it.
+//! 3. **Recipe**: the terms of a range of the file ([`Hub::recipe`]). Access is asked again. A
+//!    client that begins at the beginning wants it all: the flight starts here.
+//! 4. **Xorb**: cut from the blob, or from the flight as it arrives ([`Hub::xorb`]). These URLs
+//!    are asked without authorisation; the ticket in them is the right to these bytes.
+//!
+//! Clients of Xet check lengths and no content. So the end of a file that is not proven is held
+//! back as everywhere; and once a wrong body went out, every token and ticket that was made
+//! before is refused for that content: its holder would complete a wrong beginning. Nor does a
+//! peer get the rest of it that has not begun again since.
+
+mod seal;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::seal::Seal;
+use super::fetch::Opened;
+use super::flight::FlightTarget;
+use super::{Caller, Error, Hub, Need, Pinned, Repo, Resolved, Result, Served};
+use crate::domain::xet::{Layout, Term};
+use crate::domain::{Artifact, ByteRange, CommitId, Millis, Principal, RepoId, RepoKey, RepoKind, Revision};
+
+/// hf_xet asks for a new token half a minute before the old one ends, and never after a 401.
+const TOKEN_MS: Millis = 15 * 60 * 1000;
+/// As long as a download URL of the Hub; after it clients ask for the recipe again.
+const TICKET_MS: Millis = 60 * 60 * 1000;
+/// Recipes that are made at once; more wait.
+const RECIPES: usize = 64;
+
+pub(super) struct Xet {
+    seal: Seal,
+    /// What a hash means in a repository; commits do not change, so neither does this.
+    files: moka::sync::Cache<(Arc<str>, String), (CommitId, Arc<Artifact>)>,
+    /// Callers whose tickets are about, by the digest of their token: a flight for a file that
+    /// is not public must be made in their name.
+    callers: moka::sync::Cache<String, Principal>,
+    recipes: Arc<Semaphore>,
+}
+
+impl Xet {
+    pub(super) fn new(key: &str) -> Result<Self> {
+        Ok(Self {
+            seal: Seal::new(key)?,
+            files: moka::sync::Cache::new(20_000),
+            callers: moka::sync::Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(std::time::Duration::from_millis(TICKET_MS as u64))
+                .build(),
+            recipes: Arc::new(Semaphore::new(RECIPES)),
+        })
+    }
+}
+
+/// The right to the content of one repository, for one caller.
+pub struct XetToken {
+    pub text: String,
+    pub expires_at: Millis,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TokenClaims {
+    kind: String,
+    repo: String,
+    /// The caller's own token.
+    hf: Option<String>,
+    made: Millis,
+    expires: Millis,
+}
+
+/// The right to some chunks of one xorb.
+#[derive(Serialize, Deserialize)]
+struct Ticket {
+    kind: String,
+    repo: String,
+    file: String,
+    xorb: u64,
+    chunks: Range<u64>,
+    /// The digest of the caller's token; empty for nobody.
+    by: String,
+    made: Millis,
+    expires: Millis,
+}
+
+/// How to put a range of a file together. Its terms are made as they are read.
+pub struct Recipe {
+    hub: Hub,
+    repo: RepoKey,
+    file: String,
+    artifact: Arc<Artifact>,
+    range: Range<u64>,
+    by: String,
+    made: Millis,
+    pub served: Served,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A part of a xorb, ready to be sent.
+pub struct XorbPart {
+    /// `None` if only the head was asked for.
+    pub opened: Option<Opened>,
+    /// The bytes of the file that `opened` gives.
+    pub file: Range<u64>,
+    pub layout: Layout,
+    pub xorb: u64,
+    /// Parts of the serialised xorb, in the order they were asked for; each within the ticket.
+    pub bytes: Vec<Range<u64>>,
+    pub served: Served,
+}
+
+impl Hub {
+    pub fn serves_xet(&self) -> bool {
+        self.settings.xet.serve
+    }
+
+    /// Whether listings may name Xet hashes now: while upstream is away, clients ask for each
+    /// file, as a file that is not here is refused over plain HTTP at once and by Xet late.
+    pub fn lists_xet(&self) -> bool {
+        self.serves_xet() && !self.upstream.is_away()
+    }
+
+    /// The Xet hash under which this file is offered; `None` if it is not. Files outside LFS are
+    /// not, as at the Hub: they are small.
+    pub async fn xet_hash(&self, artifact: &Artifact) -> Result<Option<String>> {
+        let Some(hash) = artifact.xet_hash.as_ref().filter(|_| self.serves_xet() && artifact.content.is_lfs()) else {
+            return Ok(None);
+        };
+        let may_come = !self.upstream.is_away();
+        Ok((may_come || self.stored(artifact).await?.is_some()).then(|| hash.clone()))
+    }
+
+    /// A published blob got a Xet hash: what was kept without it is looked up again.
+    pub(super) fn learned_xet_hash(&self) {
+        self.artifacts.invalidate_all();
+        self.forget_stamps();
+    }
+
+    /// The token route: for callers who may have the bytes.
+    pub async fn xet_token(&self, caller: &Caller, key: &RepoKey, revision: &Revision) -> Result<XetToken> {
+        let pinned = self.pin(caller, key, revision, Need::Bytes).await?;
+        let made = self.clock.now();
+        let key = &pinned.repo.key;
+        let claims = TokenClaims {
+            kind: key.kind.as_str().to_owned(),
+            repo: key.id.to_string(),
+            hf: caller.principal.token().map(str::to_owned),
+            made,
+            expires: made + TOKEN_MS,
+        };
+        Ok(XetToken { text: self.xet.seal.seal("token", &claims)?, expires_at: claims.expires })
+    }
+
+    /// How to put `range` (or all) of a file together. `None` is 416. `caller` is who connects;
+    /// who asks is in the token.
+    pub async fn recipe(
+        &self,
+        caller: &Caller,
+        token: Option<&str>,
+        file: &str,
+        range: Option<ByteRange>,
+    ) -> Result<Option<Recipe>> {
+        let (caller, resolved, made) = self.xet_file(caller, token, file).await?;
+        let artifact = Arc::clone(&resolved.artifact);
+        let size = artifact.size;
+        let Some(range) = range.map_or(Some(0..size), |range| range.resolve(size)) else { return Ok(None) };
+
+        if !self.taints.may_continue(artifact.content, caller.peer, range.start, self.clock.now()) {
+            return Err(begin_again());
+        }
+        let stored = self.stored(&artifact).await?.is_some();
+        if !stored {
+            if self.upstream.is_away() {
+                let what = format!(
+                    "{}/{} is not here, and upstream is not available",
+                    resolved.pinned.repo.key, artifact.path
+                );
+                // Not 504: Xet clients would try that again for minutes.
+                return Err(Error::NotSupported(what));
+            }
+            if range.start == 0 {
+                // Nobody reads from this one: it only says that everything is wanted.
+                drop(self.join_flight(self.xet_flight(&caller, &resolved), 0..0, true));
+            }
+        }
+        let by = self.access.digest(&caller.principal);
+        self.xet.callers.insert(by.clone(), caller.principal);
+        let permit = Arc::clone(&self.xet.recipes).acquire_owned().await.map_err(Error::internal)?;
+        Ok(Some(Recipe {
+            hub: self.clone(),
+            repo: resolved.pinned.repo.key.clone(),
+            file: file.to_owned(),
+            artifact,
+            range,
+            by,
+            made,
+            served: if stored { Served::Hit } else { Served::Miss },
+            _permit: permit,
+        }))
+    }
+
+    /// The size of a file, for who holds a token of its repository.
+    pub async fn xet_file_size(&self, caller: &Caller, token: Option<&str>, file: &str) -> Result<u64> {
+        Ok(self.xet_file(caller, token, file).await?.1.artifact.size)
+    }
+
+    /// Who asks for which file, and since when they may.
+    async fn xet_file(&self, caller: &Caller, token: Option<&str>, file: &str) -> Result<(Caller, Resolved, Millis)> {
+        let refused = |message: &str| Error::Unauthenticated { message: message.to_owned() };
+        let claims: TokenClaims = token.and_then(|token| self.xet.seal.open("token", token)).ok_or_else(|| {
+            refused("this is no Xet token of this hub: ask for one at the repository's xet-read-token")
+        })?;
+        if !(claims.made..claims.expires).contains(&self.clock.now()) {
+            return Err(refused("this Xet token has expired: ask for a new one at the repository's xet-read-token"));
+        }
+        let principal = claims.hf.map_or(Principal::Anonymous, Principal::Token);
+        let caller = Caller { principal, ..caller.clone() };
+        let repo = self.xet_repo(&claims.kind, &claims.repo).await?;
+        self.authorise(&caller, &repo, Need::Bytes).await?;
+        let resolved = self.xet_lookup(repo, file).await?;
+        if self.taints.since(resolved.artifact.content, claims.made) {
+            return Err(begin_again());
+        }
+        Ok((caller, resolved, claims.made))
+    }
+
+    async fn xet_repo(&self, kind: &str, id: &str) -> Result<Arc<Repo>> {
+        let kind = RepoKind::parse(kind).ok_or(Error::RepoNotFound)?;
+        let key = RepoKey::new(kind, RepoId::parse(id)?);
+        self.known_repo(&key).await?.ok_or(Error::RepoNotFound)
+    }
+
+    async fn xet_lookup(&self, repo: Arc<Repo>, file: &str) -> Result<Resolved> {
+        let key = (Arc::clone(&repo.row), file.to_owned());
+        let (commit, artifact) = match self.xet.files.get(&key) {
+            Some(found) => found,
+            None => {
+                let found = self.db.artifact_by_xet(&repo.row, file).await?;
+                let (commit, artifact) = found.ok_or(Error::EntryNotFound { commit: None })?;
+                let found = (commit, Arc::new(artifact));
+                self.xet.files.insert(key, found.clone());
+                found
+            }
+        };
+        Ok(Resolved { pinned: Pinned { repo, commit, served: Served::Hit }, artifact, served: Served::Hit })
+    }
+
+    fn xet_flight(&self, caller: &Caller, resolved: &Resolved) -> FlightTarget {
+        FlightTarget {
+            content: resolved.artifact.content,
+            size: resolved.artifact.size,
+            repo: resolved.pinned.repo.key.clone(),
+            commit: resolved.pinned.commit.clone(),
+            path: resolved.artifact.path.clone(),
+            caller: caller.clone(),
+            xet_hash: resolved.artifact.xet_hash.clone(),
+        }
+    }
+
+    /// Opens parts of a xorb. Without `ranges` it is all that the ticket is for.
+    ///
+    /// A ticket that is not good (any more) is 403, on which clients ask for the recipe again.
+    pub async fn xorb(
+        &self,
+        caller: &Caller,
+        name: &str,
+        ticket: &str,
+        ranges: &[Range<u64>],
+        with_body: bool,
+    ) -> Result<XorbPart> {
+        let refused = |message: &str| Error::Forbidden { message: message.to_owned() };
+        let ticket: Ticket =
+            self.xet.seal.open("xorb", ticket).ok_or_else(|| refused("this is no download address of this hub"))?;
+        if !(ticket.made..ticket.expires).contains(&self.clock.now()) {
+            return Err(refused("this download address has expired: ask for the reconstruction again"));
+        }
+        let repo = self.xet_repo(&ticket.kind, &ticket.repo).await?;
+        let resolved = self.xet_lookup(repo, &ticket.file).await?;
+        let artifact = &resolved.artifact;
+        let absent = || Error::EntryNotFound { commit: None };
+        if self.xorb_name(artifact, ticket.xorb) != name || self.taints.since(artifact.content, ticket.made) {
+            return Err(absent());
+        }
+        let layout = Layout { size: artifact.size };
+        let term = layout.checked_term(ticket.xorb, ticket.chunks).ok_or_else(absent)?;
+        if ranges.iter().any(|range| range.start < term.bytes.start || range.end > term.bytes.end) {
+            return Err(refused(&format!(
+                "this download address is for bytes {}-{} of the xorb",
+                term.bytes.start,
+                term.bytes.end - 1
+            )));
+        }
+        let bytes = if ranges.is_empty() { vec![term.bytes] } else { ranges.to_vec() };
+        let file = file_range(layout, ticket.xorb, &bytes);
+
+        if let Some(stored) = self.stored(artifact).await? {
+            let opened = Some(Opened::Stored(stored));
+            return Ok(XorbPart { opened, file, layout, xorb: ticket.xorb, bytes, served: Served::Hit });
+        }
+        let caller = match self.xet.callers.get(&ticket.by) {
+            Some(principal) => Caller { principal, ..caller.clone() },
+            // After a restart. The recipe, which is asked with a token, tells who it is.
+            None => return Err(refused("ask for the reconstruction again")),
+        };
+        self.authorise(&caller, &resolved.pinned.repo, Need::Bytes).await?;
+        if !with_body {
+            return Ok(XorbPart { opened: None, file, layout, xorb: ticket.xorb, bytes, served: Served::Miss });
+        }
+        let (opened, file, served) = self.open_arriving(&caller, &resolved, file).await?;
+        Ok(XorbPart { opened: Some(opened), file, layout, xorb: ticket.xorb, bytes, served })
+    }
+
+    /// Follows the flight, or starts it. The client may be done when it has the file's end, so
+    /// that comes only when all is proven.
+    async fn open_arriving(
+        &self,
+        caller: &Caller,
+        resolved: &Resolved,
+        file: Range<u64>,
+    ) -> Result<(Opened, Range<u64>, Served)> {
+        let target = self.xet_flight(caller, resolved);
+        let size = target.size;
+        let finishes = file.end == size;
+        let (mut reader, joined) = self.join_flight(target.clone(), file.clone(), finishes);
+        if self.taints.is_hopeless(target.content) {
+            reader.prove_first();
+        }
+        match reader.ready().await {
+            Ok(()) => Ok((Opened::Arriving(reader), file, if joined { Served::Join } else { Served::Miss })),
+            Err(Error::NoSpace) => {
+                drop(reader);
+                // Only a whole pass through proves the end.
+                let range = if finishes { 0..size } else { file };
+                let passing = self.bypass(target, range.clone()).await?;
+                Ok((Opened::Passing(Box::new(passing)), range, Served::Bypass))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The identifier of one of our xorbs: of this content, the same for ever, and by its key
+    /// never one of upstream's.
+    fn xorb_name(&self, artifact: &Artifact, xorb: u64) -> String {
+        self.xet.seal.name(&format!("{}/{xorb}", artifact.content))
+    }
+}
+
+fn begin_again() -> Error {
+    let message = "upstream sent wrong bytes of this file: begin the download again with a new Xet token";
+    Error::Unauthenticated { message: message.to_owned() }
+}
+
+/// The bytes of the file from the first to the last that parts of a xorb show.
+fn file_range(layout: Layout, xorb: u64, bytes: &[Range<u64>]) -> Range<u64> {
+    use crate::domain::xet::Piece;
+    let pieces = bytes.iter().flat_map(|bytes| layout.pieces(xorb, bytes.clone()));
+    let shown = pieces.filter_map(|piece| match piece {
+        Piece::File(range) => Some(range),
+        Piece::Header(_) => None,
+    });
+    shown.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0)
+}
+
+impl Recipe {
+    pub fn offset_into_first(&self) -> u64 {
+        self.layout().offset_into_first(&self.range)
+    }
+
+    pub fn terms(&self) -> impl Iterator<Item = Term> + Send + use<> {
+        // Nothing of an empty file: clients do not even ask.
+        let empty = self.range.is_empty();
+        self.layout().terms(self.range.clone()).filter(move |_| !empty)
+    }
+
+    pub fn xorb_name(&self, term: &Term) -> String {
+        self.hub.xorb_name(&self.artifact, term.xorb)
+    }
+
+    /// The right to a term's chunks, for its URL.
+    pub fn ticket(&self, term: &Term) -> Result<String> {
+        let now = self.hub.clock.now();
+        let ticket = Ticket {
+            kind: self.repo.kind.as_str().to_owned(),
+            repo: self.repo.id.to_string(),
+            file: self.file.clone(),
+            xorb: term.xorb,
+            chunks: term.chunks.clone(),
+            by: self.by.clone(),
+            // As old as the token: what a wrong body makes void, it makes void with it.
+            made: self.made,
+            expires: now + TICKET_MS,
+        };
+        self.hub.xet.seal.seal("xorb", &ticket)
+    }
+
+    fn layout(&self) -> Layout {
+        Layout { size: self.artifact.size }
+    }
+}
