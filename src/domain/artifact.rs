@@ -13,7 +13,7 @@ pub struct Artifact {
     /// The git blob id in the tree: of the content, or of the pointer text of an LFS file.
     /// Unknown when the file was learned from a HEAD instead of a listing.
     pub oid: Option<GitOid>,
-    /// Upstream's Xet hash. Kept for fetching, never shown to clients.
+    /// The name of the content for Xet: upstream's, or computed here when the file was published.
     pub xet_hash: Option<String>,
 }
 
