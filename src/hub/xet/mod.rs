@@ -29,7 +29,9 @@ use super::fetch::Opened;
 use super::flight::FlightTarget;
 use super::{Caller, Error, Hub, Need, Pinned, Repo, Resolved, Result, Served};
 use crate::domain::xet::{Layout, Term};
-use crate::domain::{Artifact, ByteRange, CommitId, Millis, Principal, RepoId, RepoKey, RepoKind, Revision};
+use crate::domain::{
+    Artifact, ByteRange, CommitId, Millis, Principal, RepoId, RepoKey, RepoKind, Revision, Visibility,
+};
 
 /// hf_xet asks for a new token half a minute before the old one ends, and never after a 401.
 const TOKEN_MS: Millis = 15 * 60 * 1000;
@@ -284,6 +286,14 @@ impl Hub {
             return Err(refused("this download address has expired: ask for the reconstruction again"));
         }
         let repo = self.xet_repo(&ticket.kind, &ticket.repo).await?;
+        let principal = match self.xet.callers.get(&ticket.by) {
+            Some(principal) => principal,
+            None if repo.visibility == Visibility::Public => Principal::Anonymous,
+            // After a restart. The recipe, which is asked with a token, tells who it is.
+            None => return Err(refused("ask for the reconstruction again")),
+        };
+        let caller = Caller { principal, ..caller.clone() };
+        self.authorise(&caller, &repo, Need::Bytes).await?;
         let resolved = self.xet_lookup(repo, &ticket.file).await?;
         let artifact = &resolved.artifact;
         let absent = || Error::EntryNotFound { commit: None };
@@ -306,12 +316,6 @@ impl Hub {
             let opened = Some(Opened::Stored(stored));
             return Ok(XorbPart { opened, file, layout, xorb: ticket.xorb, bytes, served: Served::Hit });
         }
-        let caller = match self.xet.callers.get(&ticket.by) {
-            Some(principal) => Caller { principal, ..caller.clone() },
-            // After a restart. The recipe, which is asked with a token, tells who it is.
-            None => return Err(refused("ask for the reconstruction again")),
-        };
-        self.authorise(&caller, &resolved.pinned.repo, Need::Bytes).await?;
         if !with_body {
             return Ok(XorbPart { opened: None, file, layout, xorb: ticket.xorb, bytes, served: Served::Miss });
         }
