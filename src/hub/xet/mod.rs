@@ -150,6 +150,12 @@ impl Hub {
     /// The token route: for callers who may have the bytes.
     pub async fn xet_token(&self, caller: &Caller, key: &RepoKey, revision: &Revision) -> Result<XetToken> {
         let pinned = self.pin(caller, key, revision, Need::Bytes).await?;
+        // A client may know hashes from a listing that it once got elsewhere.
+        if !self.has_tree(&pinned.repo, &pinned.commit).await? {
+            let listing = self.keep_tree(caller, &pinned.repo, &pinned.commit);
+            // Without it the hashes that HEAD gave are still known.
+            let _ = tokio::time::timeout(self.settings.slow_after.duration(), listing).await;
+        }
         let made = self.clock.now();
         let key = &pinned.repo.key;
         let claims = TokenClaims {
