@@ -33,15 +33,18 @@ fn token(header: &str) -> Option<String> {
     (!token.is_empty()).then_some(token)
 }
 
-/// Our own address as this client knows it: the configured one, else the request's Host.
+/// Our own address as this client knows it: the configured one, else the request's Host, with the
+/// scheme that a reverse proxy says the client used. Whoever lies about it gets the answer itself.
 pub(super) fn base_url(headers: &HeaderMap, public_url: &str) -> String {
     if !public_url.is_empty() {
         return public_url.to_owned();
     }
     let host = headers.get(header::HOST).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let is_authority = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b));
+    let forwarded = headers.get("x-forwarded-proto").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let scheme = if forwarded.trim().eq_ignore_ascii_case("https") { "https" } else { "http" };
     // Without a usable Host a relative reference is the best that can be given.
-    if is_authority { format!("http://{host}") } else { String::new() }
+    if is_authority { format!("{scheme}://{host}") } else { String::new() }
 }
 
 /// The query of a request, as its clients write it: `expand` and `expand[]`, `True` and `true`.
@@ -79,4 +82,24 @@ impl Query {
 
 pub(super) fn is_true(text: &str) -> bool {
     matches!(text, "1" | "true" | "True" | "TRUE")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_address_is_the_one_that_the_client_used() {
+        let of = |headers: &[(&'static str, &str)], public: &str| {
+            let pairs = headers.iter().map(|(name, value)| {
+                (header::HeaderName::from_static(name), axum::http::HeaderValue::from_str(value).unwrap())
+            });
+            base_url(&pairs.collect(), public)
+        };
+        assert_eq!(of(&[("host", "hub:8484")], ""), "http://hub:8484");
+        assert_eq!(of(&[("host", "hub"), ("x-forwarded-proto", "https")], ""), "https://hub");
+        assert_eq!(of(&[("host", "hub"), ("x-forwarded-proto", "javascript")], ""), "http://hub");
+        assert_eq!(of(&[("host", "hub")], "https://models.example/hub"), "https://models.example/hub");
+        assert_eq!(of(&[("host", "hub/\"><x")], ""), "");
+    }
 }
