@@ -97,6 +97,26 @@ impl Hub {
         Ok(Some(Body { opened: Opened::Arriving(reader), range: bytes, is_partial, served, clears }))
     }
 
+    /// For HEAD: refuses a file whose bytes are neither here nor to be had now, as GET would. A
+    /// client that learns it from HEAD uses the older copy that it has.
+    pub async fn check_within_reach(&self, resolved: &Resolved) -> Result<()> {
+        let artifact = &resolved.artifact;
+        let is_away = self.upstream.is_away() || resolved.served == Served::Stale;
+        if !is_away || self.flights.has(artifact.content) || self.stored(artifact).await?.is_some() {
+            return Ok(());
+        }
+        let what = format!("{}/{}", resolved.pinned.repo.key, artifact.path);
+        Err(match self.upstream.is_offline() {
+            true => Error::Offline { what },
+            false => Error::UpstreamUnavailable { what, reason: "it did not answer lately".into() },
+        })
+    }
+
+    /// Whether upstream is down, or is deliberately never asked.
+    pub fn is_upstream_away(&self) -> bool {
+        self.upstream.is_away()
+    }
+
     /// The blob of an artifact, if the store has it. A row whose file is gone or has another
     /// size is forgotten: the content is fetched again.
     pub(super) async fn stored(&self, artifact: &Artifact) -> Result<Option<Arc<StoredFile>>> {

@@ -99,6 +99,7 @@ impl Upstream {
         &self.sanitiser
     }
 
+    /// Deliberately never asked.
     pub fn is_offline(&self) -> bool {
         self.config.offline
     }
@@ -110,7 +111,7 @@ impl Upstream {
 
     /// Down, or deliberately never asked.
     pub fn is_away(&self) -> bool {
-        self.config.offline || self.is_down()
+        self.is_offline() || self.is_down()
     }
 
     pub fn budget(&self, bucket: Bucket) -> BudgetState {

@@ -227,3 +227,24 @@ async fn a_commit_never_needs_upstream_again() {
     assert_eq!((info.status, &info.json()["sha"]), (200, &serde_json::json!(commit)));
     hub.finish().await;
 }
+
+/// huggingface_hub uses an older copy of its own when HEAD says that the newer one cannot be had.
+#[tokio::test]
+async fn head_of_a_listed_file_that_is_not_here_says_so_while_upstream_is_away() {
+    let hub = warm().await;
+    let path = "/org/model/resolve/main/sub/deep/data.csv";
+    assert_eq!(hub.head(path).await.status, 200, "while upstream is there it is as good as here");
+    hub.mock.stop().await;
+    hub.clock.advance(Duration::from_secs(61));
+    for _ in 0..2 {
+        let reply = hub.head(path).await;
+        assert_eq!(reply.status, 504, "{}", reply.everything());
+        assert!(reply.header("x-error-message").contains("data.csv is not here"), "{}", reply.everything());
+    }
+    assert_eq!(hub.head(WEIGHTS).await.status, 200);
+    let hub = hub.restart_with(&[("upstream.offline", "true")]).await;
+    let reply = hub.head(path).await;
+    assert_eq!(reply.status, 501, "{}", reply.everything());
+    assert_eq!(hub.head(WEIGHTS).await.status, 200);
+    hub.finish().await;
+}

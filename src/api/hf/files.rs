@@ -65,6 +65,7 @@ async fn answer(
 async fn send(shared: &Shared, call: Call, resolved: Resolved, mut headers: HeaderMap) -> Result<Answer> {
     let size = resolved.artifact.size;
     if call.parts.method == Method::HEAD {
+        shared.hub.check_within_reach(&resolved).await?;
         headers.insert(header::CONTENT_LENGTH, size.into());
         return Ok((bare(StatusCode::OK, headers), resolved.served));
     }

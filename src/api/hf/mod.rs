@@ -52,6 +52,7 @@ async fn answer(shared: &Shared, parts: axum::http::request::Parts, body: Body) 
     let known = shared.front.get(&shared.hub, &parts.method, parts.uri.path());
     if parts.method == Method::HEAD
         && let Some(known) = &known
+        && !shared.hub.is_upstream_away()
     {
         // The most frequent request by far: answered without any of what follows.
         return finish(files::known_head(shared, &parts.headers, known), Served::Hit);

@@ -55,6 +55,10 @@ impl Flights {
         self.lock().len()
     }
 
+    pub(super) fn has(&self, content: ContentId) -> bool {
+        self.lock().contains_key(&content)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ContentId, Arc<Flight>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
