@@ -246,8 +246,8 @@ impl Hub {
                 if let Some(pointer) = artifact.pointer() {
                     value["lfs"] =
                         json!({"oid": artifact.content.to_hex(), "size": artifact.size, "pointerSize": pointer.len()});
-                    if let Some(hash) = artifact.xet_hash.as_ref().filter(|_| self.lists_xet()) {
-                        value["xetHash"] = hash.as_str().into();
+                    if let Some(hash) = self.listed_xet_hash(artifact) {
+                        value["xetHash"] = hash.into();
                     }
                 }
                 value["path"] = artifact.path.as_str().into();

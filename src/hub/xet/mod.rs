@@ -125,20 +125,24 @@ impl Hub {
         self.settings.xet.serve
     }
 
-    /// Whether listings may name Xet hashes now: while upstream is away, clients ask for each
-    /// file, as a file that is not here is refused over plain HTTP at once and by Xet late.
-    pub fn lists_xet(&self) -> bool {
-        self.serves_xet() && !self.upstream.is_away()
+    /// The Xet hash that a listing names; `None` if the file is not offered. While upstream is
+    /// away none is: clients then ask for each file, and plain HTTP refuses one that is not here
+    /// at once, Xet late.
+    pub(super) fn listed_xet_hash<'a>(&self, artifact: &'a Artifact) -> Option<&'a str> {
+        (!self.upstream.is_away()).then(|| self.offered(artifact)).flatten()
     }
 
-    /// The Xet hash under which this file is offered; `None` if it is not. Files outside LFS are
-    /// not, as at the Hub: they are small.
+    /// The Xet hash that HEAD and GET name; `None` if the file is not offered.
     pub async fn xet_hash(&self, artifact: &Artifact) -> Result<Option<String>> {
-        let Some(hash) = artifact.xet_hash.as_ref().filter(|_| self.serves_xet() && artifact.content.is_lfs()) else {
-            return Ok(None);
-        };
-        let may_come = !self.upstream.is_away();
-        Ok((may_come || self.stored(artifact).await?.is_some()).then(|| hash.clone()))
+        let Some(hash) = self.offered(artifact) else { return Ok(None) };
+        let is_to_be_had = !self.upstream.is_away() || self.stored(artifact).await?.is_some();
+        Ok(is_to_be_had.then(|| hash.to_owned()))
+    }
+
+    /// Files outside LFS are not offered, as at the Hub: they are small.
+    fn offered<'a>(&self, artifact: &'a Artifact) -> Option<&'a str> {
+        let is_worth_it = artifact.content.is_lfs() && artifact.size > 0;
+        artifact.xet_hash.as_deref().filter(|_| self.serves_xet() && is_worth_it)
     }
 
     /// A published blob got a Xet hash: what was kept without it is looked up again.
