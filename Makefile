@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-load test-clients check format bench-quick
+.PHONY: help run test test-rust test-load test-clients check format bench-quick bench-xet
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ test-load: ## what the optimised hub needs of memory under load
 	cargo test --locked --release --test load
 
 test-clients: ## the tests with real clients; ARGS go to pytest
-	@scripts/need cc python3 ca-certificates
+	@scripts/need cc python3 ca-certificates node npm strace
 	cargo build --locked --workspace --bins
 	scripts/test-clients $(ARGS)
 
@@ -46,3 +46,7 @@ format: ## formats Rust and Python
 bench-quick: ## a short benchmark against a mock upstream
 	@scripts/need cc python3
 	bench/quick/run
+
+bench-xet: ## downloads by Xet beside plain HTTP, with one client
+	@scripts/need cc python3 ca-certificates
+	bench/xet/run

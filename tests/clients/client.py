@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from services import ROOT, plain_environment
 
 HERE = Path(__file__).resolve().parent
 VERSIONS = ("2.4.0", "0.36.0", "0.28.1")
+"""As users install them: all but the last have hf_xet, and download LFS files with it."""
+WITHOUT_XET = ("2.4.0-http", "0.36.0-http")
+"""The same with HF_HUB_DISABLE_XET."""
+WAYS = VERSIONS + WITHOUT_XET
 CALL_DEADLINE = 240
 
 
@@ -20,6 +25,20 @@ def environment_of(name):
     done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == 0, f"scripts/venv {name} failed:\n{done.stdout}{done.stderr}"
     return Path(done.stdout.strip())
+
+
+SOCKET_ADDRESS = re.compile(r'sin6?_port=htons\((\d+)\), .*?(?:inet_addr\(|inet_pton\(AF_INET6, )"(.+?)"')
+STRACE = ["strace", "--follow-forks", "--seccomp-bpf", "--quiet=all", "--trace=connect,sendto,sendmsg,sendmmsg"]
+
+
+@functools.cache
+def can_watch():
+    """Whether strace is here and may follow processes."""
+    try:
+        done = subprocess.run([*STRACE, "--output", "/dev/null", "true"], check=False, capture_output=True)
+    except FileNotFoundError:
+        return False
+    return done.returncode == 0
 
 
 class Answer:
@@ -59,6 +78,8 @@ class Running:
         self.client = client
         self.calls = calls
         client.home.mkdir(parents=True, exist_ok=True)
+        if client.watched:
+            argv = [*STRACE, "--output", client.trace, *argv]
         self.process = subprocess.Popen(
             argv,
             env=client.environment(token),
@@ -98,10 +119,31 @@ class Client:
     endpoint: str
     home: Path
     """Holds HF_HOME; a new one is a client that has seen nothing yet."""
+    settings: dict = dataclasses.field(default_factory=dict)
+    """More environment variables."""
+    watched: bool = False
+    """Under strace, which sees the sockets of native code too."""
+
+    @classmethod
+    def of(cls, way, endpoint, home):
+        """One of `WAYS`."""
+        version = way.removesuffix("-http")
+        return cls(f"hub-{version}", endpoint, home, {} if version == way else {"HF_HUB_DISABLE_XET": "1"})
 
     @property
     def version(self):
         return self.name.removeprefix("hub-")
+
+    @property
+    def speaks_xet(self):
+        return self.version != "0.28.1" and "HF_HUB_DISABLE_XET" not in self.settings
+
+    @property
+    def trace(self):
+        return self.home / "strace.log"
+
+    def with_settings(self, **variables):
+        return dataclasses.replace(self, settings=self.settings | variables)
 
     @property
     def connect_log(self):
@@ -118,7 +160,7 @@ class Client:
             "PYTHONDONTWRITEBYTECODE": "1",
             "CLIENT_CONNECT_LOG": str(self.connect_log),
         }
-        return variables | ({"HF_TOKEN": token} if token else {})
+        return variables | self.settings | ({"HF_TOKEN": token} if token else {})
 
     def fresh(self, name="fresh"):
         """The same client with an empty cache."""
@@ -148,9 +190,13 @@ class Client:
         return stdout
 
     def connections(self):
-        if not self.connect_log.exists():
-            return set()
-        return {json.loads(line)["address"] for line in self.connect_log.read_text().splitlines()}
+        """Where the client connected to, and what names it looked up."""
+        found = set()
+        if self.connect_log.exists():
+            found |= {json.loads(line)["address"] for line in self.connect_log.read_text().splitlines()}
+        if self.watched:
+            found |= {f"{address}:{port}" for port, address in SOCKET_ADDRESS.findall(self.trace.read_text())}
+        return found
 
     def talked_only_to_its_endpoint(self):
         others = self.connections() - {self.endpoint.removeprefix("http://")}

@@ -29,7 +29,7 @@ def mock(tmp_path, repos):
         log = mock.log()
         xet = [line["path"] for line in log if "xet-read-token" in line["path"]]
         leaks = mock.stats()["cdn_calls_with_authorization"]
-        assert not xet, f"Xet was offered to somebody: {xet}"
+        assert not xet, f"the upstream was asked for Xet: {xet}"
         assert leaks == 0, "a token went to the CDN"
     mock.kill()
 
@@ -55,16 +55,17 @@ def hub(start_hub):
     return start_hub()
 
 
-@pytest.fixture(params=VERSIONS, ids=lambda version: f"hub-{version}")
+@pytest.fixture(params=VERSIONS, ids=lambda way: f"hub-{way}")
 def client(request, tmp_path, hub):
-    client = Client(f"hub-{request.param}", hub.url, tmp_path / "homes" / "first")
+    client = Client.of(request.param, hub.url, tmp_path / "homes" / "first")
     client.home.mkdir(parents=True)
     return client
 
 
-def only(*versions):
-    """For tests of what some versions do not have: `@only("2.4.0")`."""
-    return pytest.mark.parametrize("client", versions, indirect=True, ids=lambda version: f"hub-{version}")
+def only(*ways):
+    """For tests of what some versions do not have, `@only("2.4.0")`, or what depends on how they download,
+    `@only(*WAYS)`."""
+    return pytest.mark.parametrize("client", ways, indirect=True, ids=lambda way: f"hub-{way}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -78,10 +78,19 @@ def version():
 
 
 @call
+def limit_http(size):
+    """Lowers the size above which the library refuses plain HTTP; what it was."""
+    before = huggingface_hub.constants.MAX_HTTP_DOWNLOAD_SIZE
+    huggingface_hub.constants.MAX_HTTP_DOWNLOAD_SIZE = size
+    return before
+
+
+@call
 def hf_hub_download(**arguments):
     path = huggingface_hub.hf_hub_download(**arguments)
-    real = os.path.realpath(path)
-    return {"path": path, "blob": os.path.basename(real), "sha256": digest(path), "size": os.path.getsize(path)}
+    # One step only: from 2.x on, a blob that came by Xet may be a link to one that repositories share.
+    blob = os.path.basename(os.readlink(path))
+    return {"path": path, "blob": blob, "sha256": digest(path), "size": os.path.getsize(path)}
 
 
 @call
@@ -191,6 +200,12 @@ def fs_read(path, ranges, block_size=65536):
             file.seek(start)
             digests.append(hashlib.sha256(file.read(length)).hexdigest())
     return digests
+
+
+@call
+def fs_get(path, local_path):
+    HfFileSystem().get_file(path, local_path)
+    return digest(local_path)
 
 
 @call

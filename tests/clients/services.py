@@ -226,10 +226,30 @@ class Hub(Service):
             "MODELHUB_HUB_LISTEN": listen,
             "MODELHUB_ADMIN_LISTEN": "127.0.0.1:0",
             "MODELHUB_UPSTREAM_URL": upstream,
+            "MODELHUB_LOG": "info,modelhub::api=debug",
             **{f"MODELHUB_{name.upper()}": str(value) for name, value in settings.items()},
         }
+        self.data_dir = data_dir
+        log = log_dir / "modelhub.stderr.log"
+        # Of a hub that was started again, the log goes on.
+        self._seen = log.stat().st_size if log.exists() else 0
         patterns = {"url": r"hub listening on (http://\S+)", "admin": r"admin listening on (http://\S+)"}
         super().__init__("modelhub", [binary("MODELHUB_BIN", "modelhub"), "serve"], environment, log_dir, patterns)
         self.url = self.found["url"]
         self.address = self.url.removeprefix("http://")
         self.admin = self.found["admin"]
+
+    def requests(self):
+        """What this hub answered since the last call: (method, path, status)."""
+        with open(self._stderr.name, "rb") as log:
+            log.seek(self._seen)
+            text = log.read()
+        text = text[: text.rfind(b"\n") + 1]
+        self._seen += len(text)
+        lines = [json.loads(line) for line in text.splitlines() if b'"answered"' in line]
+        return [(line["span"]["method"], line["span"]["path"], line["status"]) for line in lines]
+
+    def metric(self, name):
+        """The sum of a metric over its labels."""
+        text = http("GET", f"{self.admin}/metrics").body.decode()
+        return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE))

@@ -1,5 +1,7 @@
 """kill -9 in the middle of a download."""
 
+from client import WAYS
+from conftest import only
 from library import ODD, sha256
 from services import wait_until
 
@@ -19,6 +21,7 @@ def ranges(log):
     return found
 
 
+@only(*WAYS)
 def test_a_killed_hub_goes_on_where_it_was(client, mock, hub, start_hub):
     # One connection, so that a later request shows that the earlier ones are dealt with.
     hub.stop()
@@ -26,22 +29,20 @@ def test_a_killed_hub_goes_on_where_it_was(client, mock, hub, start_hub):
     mock.add_random(ODD, NAME, SIZE, seed=4)
     digest = sha256(mock.source(f"{ODD}/resolve/main/{NAME}"))
     mock.clear()
-    mock.fault({"stall_after": MIB // 2}, origin="cdn", method="GET", range_start_at_least=12 * MIB)
+    mock.fault({"slow": {"bytes_per_second": 8 * MIB}}, origin="cdn", method="GET")
 
     running = client.start(WISH)
-    wait_until(
-        lambda: any(start >= 12 * MIB for start, _, _ in ranges(mock.log())), "the download is under way and stalls"
-    )
+    wait_until(lambda: len(ranges(mock.log())) > 12, "the download is under way")
     hub.kill()
-    finished = [(start, length) for start, length, done in ranges(mock.log()) if done and start < 12 * MIB]
-    assert sum(length for _, length in finished) >= 12 * MIB
+    finished = [(start, length) for start, length, done in ranges(mock.log())[:-1] if done]
+    assert sum(length for _, length in finished) >= 10 * MIB
 
     mock.clear_faults()
     mock.clear()
     again = start_hub(listen=hub.address, flight_connections=1, flight_segment_size="1MiB")
     assert again.url == hub.url
     [interrupted] = running.answers()
-    if not interrupted.failed:  # newer versions go on by themselves
+    if not interrupted.failed or client.speaks_xet:  # newer versions and hf_xet go on by themselves
         assert interrupted.value["sha256"] == digest
     assert client.call("hf_hub_download", repo_id=ODD, filename=NAME).value["sha256"] == digest
     assert client.fresh().call("hf_hub_download", repo_id=ODD, filename=NAME).value["sha256"] == digest

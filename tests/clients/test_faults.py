@@ -2,7 +2,7 @@
 
 import pytest
 
-from client import VERSIONS, Client
+from client import VERSIONS, WAYS, Client
 from conftest import only
 from library import ODD, ODD_FILES, sha256
 from services import wait_until
@@ -52,6 +52,7 @@ def check_recovers(client, name, digest):
     assert client.call("hf_hub_download", repo_id=ODD, filename=name, **force).value["sha256"] == digest
 
 
+@only(*WAYS)
 def test_wrong_bytes_are_never_a_successful_download(client, mock, heavy):
     """The wrong byte comes early: it has left the hub long before anybody can know that it is wrong. A client that
     resumes after the cut must not be given the rest of a good copy."""
@@ -62,6 +63,7 @@ def test_wrong_bytes_are_never_a_successful_download(client, mock, heavy):
     check_recovers(client, name, digest)
 
 
+@only(*WAYS)
 def test_bytes_that_stay_wrong_are_never_a_successful_download(client, mock, heavy):
     """Newer clients go on as long as something comes. So the upstream is mended after a while."""
     name, digest = heavy
@@ -77,6 +79,7 @@ def test_bytes_that_stay_wrong_are_never_a_successful_download(client, mock, hea
     check_recovers(client, name, digest)
 
 
+@only(*VERSIONS, "2.4.0-http")
 @pytest.mark.parametrize("fault", HARMLESS)
 def test_a_fault_that_passes_is_not_noticed(client, mock, heavy, fault):
     name, digest = heavy

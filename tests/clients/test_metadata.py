@@ -17,7 +17,8 @@ def check_entries(entries, names):
         assert entry["sha256"] == (sha256(data) if name in LFS else None)
         if name not in LFS:
             assert entry["blob_id"] == git_blob(data)
-        assert entry.get("xet_hash") is None
+        if entry.get("xet_hash"):  # newer versions only; test_xet.py compares them with upstream's
+            assert name in LFS
     return files
 
 
