@@ -247,16 +247,6 @@ async fn a_page_in_place_of_json_is_no_answer() {
 }
 
 #[tokio::test]
-async fn xet_tokens_are_not_to_be_had() {
-    let mut hub = hub().await;
-    hub.allow_upstream_calls(0);
-    let reply = hub.get(&format!("{API}/xet-read-token/main")).await;
-    assert_eq!(reply.status, 501);
-    assert!(reply.json()["error"].as_str().unwrap().contains("HF_HUB_DISABLE_XET"));
-    hub.finish().await;
-}
-
-#[tokio::test]
 async fn health_readiness_metrics_and_the_page_for_people() {
     let hub = hub().await;
     hub.get("/org/model/resolve/main/config.json").await.assert_is(200, CONFIG.as_bytes());

@@ -23,3 +23,4 @@ mod resolve_get;
 mod resolve_head;
 mod taint;
 mod tree;
+mod xet;

@@ -77,7 +77,17 @@ pub(crate) struct Client(reqwest::Client);
 
 impl Client {
     pub(crate) fn new() -> Self {
-        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        Self::build(reqwest::Client::builder())
+    }
+
+    /// A client that connects from this address, all of 127.0.0.0/8 being ours: another peer to the hub.
+    #[allow(dead_code, reason = "the binary `it` has several peers, `load` has one")]
+    pub(crate) fn from_address(address: std::net::IpAddr) -> Self {
+        Self::build(reqwest::Client::builder().local_address(address))
+    }
+
+    fn build(builder: reqwest::ClientBuilder) -> Self {
+        let builder = builder.redirect(reqwest::redirect::Policy::none()).no_proxy();
         Self(builder.read_timeout(Duration::from_secs(60)).build().unwrap())
     }
 
