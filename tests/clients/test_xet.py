@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+import huge
 from client import HERE, Client, can_watch, environment_of
 from conftest import only
 from library import ODD, ODD_FILES, sha256
-from services import ROOT, http, plain_environment, wait_until
+from services import ROOT, Hub, http, plain_environment, wait_until
 
 MIB = 1024 * 1024
 SIZE = 40_000_000
@@ -272,6 +273,35 @@ def test_a_hot_file_above_the_limit_of_http_comes_without_an_upstream(client, mo
     _, snapshot = client.fresh().calls(limit, ["snapshot_download", {"repo_id": ODD, "allow_patterns": HEAVY}])
     assert snapshot.value["files"] == {HEAVY: heavy}
     came_by_xet(hub)
+
+
+def begins_right(cache):
+    """Whether the partial file in a cache begins with what upstream sends."""
+    for path in cache.glob("models--*/blobs/*.incomplete"):
+        with path.open("rb") as file:
+            if all(file.read(huge.BLOCK) == huge.content(block) for block in range(64)):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("version", ["2.4.0", "0.36.0"])
+def test_51_gigabytes_begin_to_arrive_at_a_client_as_it_is(version, tmp_path):
+    wish = ["hf_hub_download", {"repo_id": huge.REPO, "filename": huge.FILE}]
+    with huge.upstream() as upstream:
+        hub = Hub(tmp_path, upstream, tmp_path / "data")
+        try:
+            client = Client.of(version, hub.url, tmp_path / "homes" / "xet")
+            http_client = Client.of(f"{version}-http", hub.url, tmp_path / "homes" / "http")
+            assert "too large" in http_client.calls(wish)[0].fails_as("ValueError")["message"]
+            hub.requests()
+            running = client.start(wish)
+            try:
+                wait_until(lambda: begins_right(client.home / "hf" / "hub"), "the first 64 MiB are there")
+            finally:
+                running.kill()
+            came_by_xet(hub)
+        finally:
+            hub.kill()
 
 
 # Without Xet
