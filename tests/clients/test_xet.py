@@ -538,6 +538,15 @@ def test_javascript_reads_slices_by_xet(node, mock, hub, heavy, hot):
     assert [answer["sha256"] for answer in answers] == [sha256(data[start:end]) for start, end in slices]
 
 
+def test_javascript_never_takes_a_wrong_file_for_the_right_one(node, mock, heavy):
+    fault = mock.fault({"flip_byte": MIB}, origin="cdn", method="GET", path_contains=HEAVY, times=1)
+    wish = ["download", {"repo": ODD, "path": HEAVY}]
+    [first] = node.calls(wish)
+    assert mock.applied(fault) == 1
+    assert "error" in first or first["sha256"] == heavy
+    assert node.calls(wish)[0]["sha256"] == heavy
+
+
 def test_javascript_downloads_without_xet(node, hub, heavy):
     http("GET", f"{hub.url}/{ODD}/resolve/main/{HEAVY}")
     hub.requests()

@@ -44,6 +44,10 @@ const CALLS = {
 
 const answers = [];
 for (const [name, wish] of JSON.parse(calls)) {
-	answers.push(await CALLS[name](wish));
+	try {
+		answers.push(await CALLS[name](wish));
+	} catch (error) {
+		answers.push({ error: `${error.stack}` });
+	}
 }
 console.log(JSON.stringify([...answers, [...origins]]));
