@@ -132,6 +132,7 @@ async fn what_is_not_here_is_not_offered_while_upstream_is_away() {
     let hub = TestHub::builder().manual_clock().repo(repo()).start().await;
     let (xet, file) = (Xet::from(&hub), offered(&hub, PATH).await);
     let grant = xet.token(REPO, None).await;
+    let recipe = xet.recipe(&grant, 2, &file, Some("bytes=1-")).await;
     assert!(hub.get(TREE).await.text().contains(&file));
     hub.mock.stop().await;
     // The hub has to notice.
@@ -139,6 +140,8 @@ async fn what_is_not_here_is_not_offered_while_upstream_is_away() {
         assert_eq!(hub.get(&format!("/api/models/org/unknown-{n}")).await.status, 504);
     }
     assert_not_to_be_had(&hub, &grant, &file).await;
+    let reply = xet.ask_xorb(&recipe.terms[0].url, None).await;
+    assert!(matches!(reply.status, 501 | 504) && reply.broken.is_none(), "{:?}", reply.error());
     // And is, when upstream is back.
     hub.mock.restart().await.unwrap();
     hub.clock.advance(std::time::Duration::from_secs(61));

@@ -3,6 +3,7 @@
 mod access;
 mod client;
 mod flow;
+mod names;
 mod offer;
 mod ranges;
 mod spec;

@@ -85,6 +85,26 @@ async fn the_public_address_is_used_if_there_is_one() {
 }
 
 #[tokio::test]
+async fn behind_a_proxy_with_tls_addresses_begin_with_https() {
+    let hub = TestHub::builder().repo(repo()).start().await;
+    let here = hub.url().replace("http://", "https://");
+    let headers = [("x-forwarded-proto", "https")];
+    for _ in 0..2 {
+        let head = hub.head_with(PATH, &headers).await;
+        assert!(link(&head, "xet-auth").starts_with(&here) && head.header("x-xet-refresh-route").starts_with(&here));
+    }
+    let token = hub.get_with(&format!("/api/{REPO}/xet-read-token/main"), &headers).await;
+    assert_eq!(token.header("x-xet-cas-url"), format!("{here}/xet"));
+    let bearer = format!("Bearer {}", token.header("x-xet-access-token"));
+    let path = format!("/xet/v2/reconstructions/{}", offered(&hub, PATH).await);
+    let asked = [headers[0], ("authorization", bearer.as_str()), ("range", "bytes=1-")];
+    super::client::Recipe::read(&hub.get_with(&path, &asked).await.json(), 2, &here);
+    // Another client of the same hub is not led there.
+    assert!(hub.head(PATH).await.header("x-xet-refresh-route").starts_with(hub.url()));
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn huggingface_js_asks_for_information_and_gets_it() {
     let hub = TestHub::builder().repo(repo().file("config.json", "{}")).start().await;
     let accept = format!("{XET_INFO}, */*");
