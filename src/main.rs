@@ -9,11 +9,26 @@ fn main() -> ExitCode {
         eprintln!("modelhub: another TLS provider is installed already");
         return ExitCode::FAILURE;
     }
+    give_large_buffers_back();
     match modelhub::cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("modelhub: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Makes the allocator give every buffer of 128 KiB and more back to the system when it is freed.
+///
+/// Buffers of downloads are allocated by one thread and freed by another. By default glibc takes the
+/// first that is freed as a reason to keep such buffers in its arenas, which then only grow: three rounds
+/// of 16 downloads left 129 MiB behind; with a fixed limit it is 8 MiB, and downloads are as fast.
+#[expect(unsafe_code, reason = "std has no way to set up the allocator")]
+fn give_large_buffers_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt(3) may be called at any time; here no other thread runs yet.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
     }
 }

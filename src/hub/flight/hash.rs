@@ -25,7 +25,7 @@ const STEP: u64 = 1 << 20;
 /// Bytes read back at once.
 const PIECE: u64 = 256 << 10;
 /// Most bytes kept for the hashes of all flights.
-const KEPT: usize = 32 << 20;
+const KEPT: usize = 16 << 20;
 
 static KEPT_NOW: AtomicUsize = AtomicUsize::new(0);
 
