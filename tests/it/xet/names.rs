@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mock_hf::{Change, Content, Fault, Kind, MockHf, Repo, Rule};
 
-use super::client::{Xet, assert_part};
+use super::client::{Xet, assert_part, is_hash};
 use super::{PATH, REPO, SIZE, big, get_all, offered, repo};
 use crate::harness::process::Server;
 use crate::harness::repos::MIB;
@@ -89,6 +89,23 @@ async fn a_client_may_know_a_hash_that_no_listing_of_ours_has_named() {
     let xet = Xet::from(&hub);
     let grant = xet.token(REPO, None).await;
     assert!(xet.get(&grant, 2, tree[0]["xetHash"].as_str().unwrap(), 0..SIZE).await == big().read_all());
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_hash_that_head_gave_is_enough_without_a_listing() {
+    let hub = TestHub::builder().manual_clock().repo(repo()).start().await;
+    let status =
+        Fault::Status { code: 500, error_code: None, message: String::new(), retry_after: None, ratelimit: None };
+    hub.mock.fault(Rule::on_hub("/tree/").fault(status));
+    let file = offered(&hub, PATH).await;
+    assert!(is_hash(&file), "{file}");
+    let xet = Xet::from(&hub);
+    let grant = xet.token(REPO, None).await;
+    assert!(xet.get(&grant, 2, &file, 0..SIZE).await == big().read_all());
+    hub.landed().await;
+    let hub = hub.restart().await;
+    assert!(get_all(&hub).await == big().read_all());
     hub.finish().await;
 }
 
