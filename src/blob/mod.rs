@@ -13,6 +13,6 @@ mod xet_hasher;
 pub use error::{Error, Result};
 pub use hasher::{ContentHasher, Proven};
 pub use local::LocalStore;
-pub use partial::{Claim, Partial};
+pub use partial::{Claim, Partial, Room};
 pub use read::read_at;
 pub use xet_hasher::XetHasher;

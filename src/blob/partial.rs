@@ -139,10 +139,11 @@ impl Partial {
         &self.path
     }
 
-    /// Takes the disk space of the whole file now, so that a full disk shows at the start.
-    pub fn reserve(&self) -> Result<()> {
+    /// Takes the disk space of a range now, so that a full disk shows at the start.
+    pub fn reserve(&self, range: Range<u64>) -> Result<()> {
         use rustix::fs::FallocateFlags;
-        match rustix::fs::fallocate(&*self.file, FallocateFlags::empty(), 0, self.size.max(1)) {
+        match rustix::fs::fallocate(&*self.file, FallocateFlags::empty(), range.start, (range.end - range.start).max(1))
+        {
             Ok(()) => {}
             // Filesystems without fallocate find out while writing.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => return Ok(()),
@@ -295,6 +296,11 @@ impl Claim {
         self.partial.segment(self.segments.start).start + first.written..end
     }
 
+    /// The room on the disk that the claim needs.
+    pub fn room(&self) -> Room {
+        Room { partial: Arc::clone(&self.partial), range: self.remaining() }
+    }
+
     /// Writes the next bytes of `remaining`; what reaches past its end is left out. Blocks.
     pub fn write(&mut self, chunks: &[Bytes]) -> Result<()> {
         for chunk in chunks {
@@ -339,6 +345,19 @@ impl Claim {
             tracing::warn!(path = %partial.path.display(), %error, "could not journal a segment");
         }
         Ok(taken)
+    }
+}
+
+/// See [`Claim::room`].
+pub struct Room {
+    partial: Arc<Partial>,
+    range: Range<u64>,
+}
+
+impl Room {
+    /// Takes it. Blocks.
+    pub fn reserve(self) -> Result<()> {
+        self.partial.reserve(self.range)
     }
 }
 

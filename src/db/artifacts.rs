@@ -80,12 +80,17 @@ impl Db {
         row.map(entry_of).transpose()
     }
 
-    /// A file of a repository by its Xet hash, and a commit that has it.
-    pub async fn artifact_by_xet(&self, repo: &str, xet_hash: &str) -> Result<Option<(CommitId, Artifact)>> {
+    /// A file of a repository by its Xet hash, and a commit that has it: `prefer` if it does.
+    pub async fn artifact_by_xet(
+        &self,
+        repo: &str,
+        xet_hash: &str,
+        prefer: &str,
+    ) -> Result<Option<(CommitId, Artifact)>> {
         const SQL: &str = "select commit_id, file_path, entry, size_bytes, oid, sha256, xet_hash from model_artifact
-            where repo = $1 and xet_hash = $2 and sha256 is not null order by commit_id, file_path limit 1";
+            where repo = $1 and xet_hash = $2 and sha256 is not null order by case when commit_id = $3 then 0 else 1 end, commit_id, file_path limit 1";
         type Row = (String, String, String, i64, Option<String>, Option<String>, Option<String>);
-        let row: Option<Row> = self.optional(SQL, args![repo, xet_hash]).await?;
+        let row: Option<Row> = self.optional(SQL, args![repo, xet_hash, prefer]).await?;
         let Some((commit, path, entry, size, oid, sha256, xet_hash)) = row else { return Ok(None) };
         let commit = CommitId::parse(&commit).map_err(|source| Error::Corrupt { what: "commit", source })?;
         Ok(match entry_of((path, entry, size, oid, sha256, xet_hash))? {

@@ -139,7 +139,7 @@ async fn while_upstream_stays_wrong_nothing_unproven_is_sent() {
 }
 
 #[tokio::test]
-#[ignore = "known: a flight that goes on from a partial does not know that clients have seen it"]
+
 async fn a_wrong_beginning_of_before_a_restart_gets_no_right_end() {
     let hub = TestHub::builder()
         .set("flight.segment_size", "256KiB")

@@ -49,10 +49,11 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request<B
 }
 
 async fn answer(shared: &Shared, parts: axum::http::request::Parts, body: Body) -> Response<Body> {
-    let known = shared.front.get(&shared.hub, &parts.method, parts.uri.path());
+    // While upstream is away each request is looked at: what was offered may not be had.
+    let is_away = shared.hub.is_upstream_away();
+    let known = if is_away { None } else { shared.front.get(&shared.hub, &parts.method, parts.uri.path()) };
     if parts.method == Method::HEAD
         && let Some(known) = &known
-        && !shared.hub.is_upstream_away()
     {
         // The most frequent request by far: answered without any of what follows.
         return finish(files::known_head(shared, &parts.headers, known), Served::Hit);

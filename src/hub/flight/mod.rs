@@ -14,7 +14,7 @@ mod verify;
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, Semaphore};
@@ -91,6 +91,8 @@ pub(super) struct Flight {
     changed: Notify,
     next_reader: AtomicU64,
     hash: hash::Progress,
+    /// A write failed for want of space.
+    disk_full: AtomicBool,
 }
 
 #[derive(Default)]
@@ -195,6 +197,7 @@ impl Hub {
             changed: Notify::new(),
             next_reader: AtomicU64::new(1),
             hash: hash::Progress::default(),
+            disk_full: AtomicBool::new(false),
         });
         flights.insert(flight.target.content, Arc::clone(&flight));
         drop(flights);

@@ -6,6 +6,7 @@
 //! set the body aside and taint the content.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -47,6 +48,9 @@ impl Hub {
         match outcome {
             Ok(word) => metrics::flight_ended(word),
             Err(error) => {
+                if matches!(error, Error::NoSpace) {
+                    self.give_back(&flight).await;
+                }
                 metrics::flight_ended("failed");
                 let target = &flight.target;
                 tracing::warn!(repo.id = %target.repo, path = %target.path, blob.content = %target.content, error = %chain(&error), "a download failed");
@@ -73,6 +77,18 @@ impl Hub {
         published
     }
 
+    /// What was taken before the disk ran full is given back, unless there is something in it.
+    async fn give_back(&self, flight: &Flight) {
+        let Some(partial) = flight.partial.get() else { return };
+        if partial.present_bytes() > 0 {
+            return;
+        }
+        let (store, partial) = (Arc::clone(&self.store), Arc::clone(partial));
+        if let Err(error) = tokio::task::spawn_blocking(move || store.discard(&partial)).await {
+            tracing::error!(%error, "could not give back what a failed download took");
+        }
+    }
+
     async fn fly_to_the_end(&self, flight: &Arc<Flight>) -> Result<Landing> {
         let target = &flight.target;
         let (store, content, size) = (Arc::clone(&self.store), target.content, target.size);
@@ -80,6 +96,8 @@ impl Hub {
         let partial = tokio::task::spawn_blocking(move || store.partial(content, size, segment_size)).await??;
         let partial = Arc::new(partial);
         let resumed = partial.present_bytes();
+        // Of what an earlier flight fetched clients may have seen some.
+        flight.lock().sent = resumed > 0;
         let _ = flight.partial.set(Arc::clone(&partial));
         flight.wake();
         tracing::info!(repo.id = %target.repo, path = %target.path, size_bytes = size, resumed_bytes = resumed, "a download starts");
@@ -157,16 +175,8 @@ impl Hub {
                 return Ok(Fetch::NotWanted);
             }
             if whole && !reserved {
-                let (store, partial) = (Arc::clone(&self.store), Arc::clone(partial));
-                let reserve = move || {
-                    // What was taken before the disk ran full is given back, unless it is in use.
-                    partial.reserve().inspect_err(|_| {
-                        if partial.present_bytes() == 0 {
-                            store.discard(&partial);
-                        }
-                    })
-                };
-                tokio::task::spawn_blocking(reserve).await??;
+                let partial = Arc::clone(partial);
+                tokio::task::spawn_blocking(move || partial.reserve(0..partial.size())).await??;
                 reserved = true;
             }
             let allowed = if route.is_single() { 1 } else { limit };
@@ -207,6 +217,9 @@ impl Hub {
                         // Connections that bring something before they break are worth having;
                         // those that bring nothing are too many, or upstream is in trouble.
                         (failures, limit) = if progressed { (0, limit) } else { (failures + 1, (limit / 2).max(1)) };
+                        if flight.disk_full.load(Ordering::Relaxed) {
+                            return Err(Error::NoSpace);
+                        }
                         tracing::debug!(path = %flight.target.path, %error, failures, "a segment failed");
                         let what = || format!("{}/{}", flight.target.repo, flight.target.path);
                         flight.lock().trouble = Some(Error::upstream(error.clone(), what()));

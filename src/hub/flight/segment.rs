@@ -51,6 +51,11 @@ impl Route {
         let size = self.flight.target.size;
         // A whole file is asked for without a range: nothing can be ignored then.
         let asked = (!self.is_single() && range != (0..size)).then_some(&range);
+        // Before anything is asked for: a full disk shows while files can still pass it by.
+        let room = claim.room();
+        if let Err(error) = tokio::task::spawn_blocking(move || room.reserve()).await.unwrap_or(Ok(())) {
+            return Err(local_failure(&self.flight, &error));
+        }
         let start = self.hub.clock.elapsed();
         let reply = self.ask(asked, size).await?;
         match reply.body {
@@ -174,16 +179,18 @@ impl Writer {
         let Some(writing) = self.writing.take() else { return Ok(()) };
         match writing.await {
             Ok(Ok(claim)) => self.claim = Some(claim),
-            Ok(Err(error)) => return Err(self.local_failure(error)),
+            Ok(Err(error)) => return Err(local_failure(&self.flight, &error)),
             Err(error) => return Err(Error::Unavailable { reason: format!("writing was interrupted: {error}") }),
         }
         Ok(())
     }
+}
 
-    /// A failure of our own disk is not upstream's, and trying again does not help.
-    fn local_failure(&self, error: blob::Error) -> Error {
-        tracing::error!(path = %self.flight.target.path, %error, "could not write an arriving file");
-        let status = if matches!(error, blob::Error::NoSpace { .. }) { 507 } else { 500 };
-        Error::Rejected { status, message: "this hub could not write the file to its disk".into() }
+/// A failure of our own disk is not upstream's, and trying again does not help.
+fn local_failure(flight: &Flight, error: &blob::Error) -> Error {
+    tracing::error!(path = %flight.target.path, %error, "could not write an arriving file");
+    if matches!(error, blob::Error::NoSpace { .. }) {
+        flight.disk_full.store(true, Ordering::Relaxed);
     }
+    Error::Rejected { status: 500, message: "this hub could not write the file to its disk".into() }
 }

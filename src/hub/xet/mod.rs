@@ -42,8 +42,9 @@ const RECIPES: usize = 64;
 
 pub(super) struct Xet {
     seal: Seal,
-    /// What a hash means in a repository; commits do not change, so neither does this.
-    files: moka::sync::Cache<(Arc<str>, String), (CommitId, Arc<Artifact>)>,
+    /// What a hash means in a repository, seen from a commit; commits do not change, so neither
+    /// does this.
+    files: moka::sync::Cache<(Arc<str>, String, String), (CommitId, Arc<Artifact>)>,
     /// Callers whose tickets are about, by the digest of their token: a flight for a file that
     /// is not public must be made in their name.
     callers: moka::sync::Cache<String, Principal>,
@@ -74,6 +75,8 @@ pub struct XetToken {
 struct TokenClaims {
     kind: String,
     repo: String,
+    /// Where the file is looked for first: others may be gone upstream.
+    commit: String,
     /// The caller's own token.
     hf: Option<String>,
     made: Millis,
@@ -85,6 +88,7 @@ struct TokenClaims {
 struct Ticket {
     kind: String,
     repo: String,
+    commit: String,
     file: String,
     xorb: u64,
     chunks: Range<u64>,
@@ -98,6 +102,7 @@ struct Ticket {
 pub struct Recipe {
     hub: Hub,
     repo: RepoKey,
+    commit: CommitId,
     file: String,
     artifact: Arc<Artifact>,
     range: Range<u64>,
@@ -165,6 +170,7 @@ impl Hub {
         let claims = TokenClaims {
             kind: key.kind.as_str().to_owned(),
             repo: key.id.to_string(),
+            commit: pinned.commit.to_string(),
             hf: caller.principal.token().map(str::to_owned),
             made,
             expires: made + TOKEN_MS,
@@ -210,6 +216,7 @@ impl Hub {
         Ok(Some(Recipe {
             hub: self.clone(),
             repo: resolved.pinned.repo.key.clone(),
+            commit: resolved.pinned.commit.clone(),
             file: file.to_owned(),
             artifact,
             range,
@@ -238,7 +245,7 @@ impl Hub {
         let caller = Caller { principal, ..caller.clone() };
         let repo = self.xet_repo(&claims.kind, &claims.repo).await?;
         self.authorise(&caller, &repo, Need::Bytes).await?;
-        let resolved = self.xet_lookup(repo, file).await?;
+        let resolved = self.xet_lookup(repo, &claims.commit, file).await?;
         if self.taints.since(resolved.artifact.content, claims.made) {
             return Err(begin_again());
         }
@@ -251,12 +258,12 @@ impl Hub {
         self.known_repo(&key).await?.ok_or(Error::RepoNotFound)
     }
 
-    async fn xet_lookup(&self, repo: Arc<Repo>, file: &str) -> Result<Resolved> {
-        let key = (Arc::clone(&repo.row), file.to_owned());
+    async fn xet_lookup(&self, repo: Arc<Repo>, commit: &str, file: &str) -> Result<Resolved> {
+        let key = (Arc::clone(&repo.row), commit.to_owned(), file.to_owned());
         let (commit, artifact) = match self.xet.files.get(&key) {
             Some(found) => found,
             None => {
-                let found = self.db.artifact_by_xet(&repo.row, file).await?;
+                let found = self.db.artifact_by_xet(&repo.row, file, commit).await?;
                 let (commit, artifact) = found.ok_or(Error::EntryNotFound { commit: None })?;
                 let found = (commit, Arc::new(artifact));
                 self.xet.files.insert(key, found.clone());
@@ -304,7 +311,7 @@ impl Hub {
         };
         let caller = Caller { principal, ..caller.clone() };
         self.authorise(&caller, &repo, Need::Bytes).await?;
-        let resolved = self.xet_lookup(repo, &ticket.file).await?;
+        let resolved = self.xet_lookup(repo, &ticket.commit, &ticket.file).await?;
         let artifact = &resolved.artifact;
         let absent = || Error::EntryNotFound { commit: None };
         if self.xorb_name(artifact, ticket.xorb) != name || self.taints.since(artifact.content, ticket.made) {
@@ -405,6 +412,7 @@ impl Recipe {
         let ticket = Ticket {
             kind: self.repo.kind.as_str().to_owned(),
             repo: self.repo.id.to_string(),
+            commit: self.commit.to_string(),
             file: self.file.clone(),
             xorb: term.xorb,
             chunks: term.chunks.clone(),

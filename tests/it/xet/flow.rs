@@ -164,7 +164,7 @@ async fn what_is_not_here_is_not_offered_offline() {
 }
 
 #[tokio::test]
-#[ignore = "known: an answer that is given again without a look offers it still"]
+
 async fn what_is_not_here_is_no_information_for_huggingface_js_while_upstream_is_away() {
     let hub = TestHub::builder().manual_clock().repo(repo()).start().await;
     let headers = [("accept", "application/vnd.xet-fileinfo+json, */*"), ("range", "bytes=0-0")];

@@ -117,7 +117,7 @@ async fn rewritten(hub: &TestHub, text: String) -> String {
 }
 
 #[tokio::test]
-#[ignore = "known: a hash is looked up in any commit of the repository"]
+
 async fn a_file_comes_from_a_commit_that_is_still_there() {
     let hub = TestHub::builder().manual_clock().repo(repo()).start().await;
     let first = hub.head(PATH).await.header("x-repo-commit").to_owned();
@@ -143,7 +143,7 @@ async fn a_file_comes_from_a_commit_that_is_still_there() {
 }
 
 #[tokio::test]
-#[ignore = "known: what a xorb needs is not reserved, and what fills the disk is kept"]
+
 async fn when_the_disk_is_full_xorbs_pass_through() {
     let content = Content::random(73, 40 * MIB + 5);
     let size = content.size();
