@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-load test-clients check format bench-quick bench-xet
+.PHONY: help run test test-rust test-xet test-load test-clients check format bench-quick bench-xet
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,13 +12,17 @@ run: ## builds the hub and starts it with its built-in settings
 	@scripts/need cc
 	cargo run --locked --release --bin modelhub -- serve
 
-test: test-rust test-load test-clients ## format check, all Rust tests, then the tests with real clients
+test: test-rust test-xet test-load test-clients ## format check, all Rust tests, then the tests with real clients
 
 test-rust: ## format check and all Rust tests
 	@scripts/need cc
 	@scripts/rust-component rustfmt
 	cargo fmt --all --check
-	cargo test --locked --workspace
+	cargo test --locked
+
+test-xet: ## downloads by Xet, with the Xet crates as the judge; builds them
+	@scripts/need cc
+	cargo test --locked -p xet-tests -p modelhub --features modelhub/xet-upstream --lib --test xet
 
 test-load: ## what the optimised hub needs of memory under load
 	@scripts/need cc
@@ -26,14 +30,15 @@ test-load: ## what the optimised hub needs of memory under load
 
 test-clients: ## the tests with real clients; ARGS go to pytest
 	@scripts/need cc python3 ca-certificates node npm strace
-	cargo build --locked --workspace --bins
+	cargo build --locked --bins
 	scripts/test-clients $(ARGS)
 
 check: ## formats, lints, licences and bans
 	@scripts/need cc python3 ca-certificates
 	@scripts/rust-component rustfmt clippy
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	scripts/deny
 	scripts/lint-python
 

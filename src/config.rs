@@ -120,6 +120,8 @@ pub struct Flight {
 #[serde(deny_unknown_fields)]
 pub struct Xet {
     pub serve: bool,
+    /// Without effect in a program that was built without the feature `xet-upstream`.
+    pub fetch: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -45,6 +45,9 @@ pub(crate) fn route(shared: &Shared, request: &Request) -> Reply {
     }
     let hash = request.path.rsplit('/').next().unwrap_or_default();
     let Some(content) = shared.store.object(hash) else { return Reply::text(404, "Not found") };
+    if shared.options.bridge_limit.is_some_and(|limit| content.size() > limit) {
+        return Reply::text(400, "The file is too large");
+    }
     let etag = format!("\"{hash}\"");
     let mut head = Reply::new(200)
         .header("content-type", "application/octet-stream")

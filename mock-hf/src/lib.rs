@@ -30,6 +30,7 @@
 //! | `routes` and the modules that it names | the hub |
 //! | `cdn` | the CDN |
 //! | `control` | `/_mock`, the same things over HTTP |
+//! | `xet` | a real Xet store, with the feature `xet` |
 //! | `demo`, `folder`, `weights` | repositories to play with, for the binary |
 
 mod access;
@@ -61,6 +62,8 @@ mod store;
 mod time;
 mod tree;
 mod weights;
+#[cfg(feature = "xet")]
+mod xet;
 
 pub use content::Content;
 pub use fault::{Fault, FaultId, Installed, Origin, Rule};

@@ -56,7 +56,7 @@ impl MockHf {
 
     /// Starts with options; an address that cannot be bound is an error.
     pub async fn start_with(options: Options) -> anyhow::Result<MockHf> {
-        let mock = MockHf { shared: Arc::new(Shared::new(options)), running: Arc::default() };
+        let mock = MockHf { shared: Arc::new(Shared::new(options)?), running: Arc::default() };
         mock.listen().await?;
         Ok(mock)
     }
@@ -97,8 +97,36 @@ impl MockHf {
     }
 
     /// Adds or replaces a repo. Returns the commit of main.
+    ///
+    /// # Panics
+    /// When the Xet store does not take its LFS files.
     pub fn put(&self, repo: Repo) -> String {
+        #[cfg(feature = "xet")]
+        self.upload(repo.files.values().filter(|(_, lfs)| *lfs).map(|(content, _)| content));
         self.shared.store.put(&repo)
+    }
+
+    #[cfg(feature = "xet")]
+    fn upload<'a>(&self, contents: impl Iterator<Item = &'a crate::Content>) {
+        if let Some(xet) = &self.shared.xet {
+            xet.upload(contents.cloned().collect()).expect("the Xet store must take the files");
+        }
+    }
+
+    /// The Xet store goes down; the hub goes on naming it.
+    #[cfg(feature = "xet")]
+    pub fn stop_xet_store(&self) {
+        if let Some(xet) = &self.shared.xet {
+            xet.stop();
+        }
+    }
+
+    /// The Xet store knows only the older form of recipes, `/v1/reconstructions`.
+    #[cfg(feature = "xet")]
+    pub fn age_xet_store(&self) {
+        if let Some(xet) = &self.shared.xet {
+            xet.age();
+        }
     }
 
     /// Removes a repo, as if its owner had deleted it.
@@ -111,6 +139,11 @@ impl MockHf {
     /// # Panics
     /// When there is no such repo.
     pub fn commit(&self, kind: &str, id: &str, branch: &str, changes: Vec<Change>) -> String {
+        #[cfg(feature = "xet")]
+        self.upload(changes.iter().filter_map(|change| match change {
+            Change::Put { content, lfs: true, .. } => Some(content),
+            Change::Put { .. } | Change::Delete { .. } => None,
+        }));
         let commit = self.shared.store.commit(known(kind), id, branch, &changes, "Update files");
         commit.unwrap_or_else(|| panic!("there is no {kind} `{id}` to commit to"))
     }

@@ -33,6 +33,13 @@ pub struct Options {
     pub url_lifetime: Duration,
     /// Xet headers and `xetHash` fields are present.
     pub xet: bool,
+    /// A real Xet store holds the LFS files, and the mock names it; needs the feature `xet`. Without it there are
+    /// stand-ins, and a store that does not exist.
+    pub xet_store: bool,
+    /// What the hub calls the Xet store; by default its own address.
+    pub xet_base: Option<String>,
+    /// The CDN refuses files of more bytes than this with status 400, as the real one does above 50 GB.
+    pub bridge_limit: Option<u64>,
     /// Gated listings mask `lfs.oid` too, not only `xetHash`.
     pub mask_lfs_oid: bool,
     /// A real limit; without one the RateLimit headers are decoration.
@@ -67,6 +74,9 @@ impl Default for Options {
             redirect_renamed_resolve: false,
             url_lifetime: Duration::from_secs(3600),
             xet: true,
+            xet_store: false,
+            xet_base: None,
+            bridge_limit: None,
             mask_lfs_oid: false,
             rate_limit: None,
             tokens: Vec::new(),

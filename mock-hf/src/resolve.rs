@@ -77,7 +77,7 @@ fn redirect_to_cdn(
         encode_path(&repo.id),
         commit.id
     );
-    let reconstruction = format!("{CAS_CANARY}/v1/reconstructions/{}", lfs.xet);
+    let reconstruction = format!("{}/v1/reconstructions/{}", shared.xet_url(), lfs.xet);
     let wants_info =
         request.header("accept").is_some_and(|accept| accept.contains("application/vnd.xet-fileinfo+json"));
     let mut reply = if wants_info && shared.options.xet {

@@ -10,6 +10,7 @@ use crate::content::sha256_hex;
 use crate::fault::Faults;
 use crate::log::Log;
 use crate::options::Options;
+use crate::resolve::CAS_CANARY;
 use crate::store::Store;
 
 /// Name of the limit, and who is limited.
@@ -29,11 +30,17 @@ pub(crate) struct Shared {
     generation: AtomicU64,
     requests: AtomicU64,
     windows: Mutex<HashMap<Bucket, Window>>,
+    #[cfg(feature = "xet")]
+    pub(crate) xet: Option<crate::xet::XetStore>,
 }
 
 impl Shared {
-    pub(crate) fn new(options: Options) -> Shared {
-        Shared {
+    pub(crate) fn new(options: Options) -> anyhow::Result<Shared> {
+        #[cfg(not(feature = "xet"))]
+        anyhow::ensure!(!options.xet_store, "a Xet store needs the feature `xet` of mock-hf");
+        Ok(Shared {
+            #[cfg(feature = "xet")]
+            xet: options.xet_store.then(crate::xet::XetStore::start).transpose()?,
             store: Store::new(&options.tokens),
             options,
             faults: Faults::default(),
@@ -43,7 +50,7 @@ impl Shared {
             generation: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             windows: Mutex::default(),
-        }
+        })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -52,6 +59,18 @@ impl Shared {
 
     pub(crate) fn cdn_url(&self) -> String {
         self.options.cdn_base.clone().unwrap_or_else(|| base(self.cdn_addr.get()))
+    }
+
+    /// The Xet store, or one that does not exist.
+    pub(crate) fn xet_url(&self) -> &str {
+        if let Some(base) = &self.options.xet_base {
+            return base;
+        }
+        #[cfg(feature = "xet")]
+        if let Some(store) = &self.xet {
+            return store.url();
+        }
+        CAS_CANARY
     }
 
     pub(crate) fn expire_urls(&self) {

@@ -9,7 +9,6 @@ use crate::lists::visible;
 use crate::options::{TOKEN_ALICE, TOKEN_BOB};
 use crate::reply::{Refusal, Reply};
 use crate::repo::Kind;
-use crate::resolve::CAS_CANARY;
 use crate::routes::{Request, not_a_route};
 use crate::shared::Shared;
 use crate::store::RepoState;
@@ -77,7 +76,7 @@ fn quicksearch(shared: &Shared, request: &Request, caller: &Caller) -> Reply {
     Reply::json(&value)
 }
 
-/// `xet-read-token/{rev}`: well-formed, for a host that does not exist.
+/// `xet-read-token/{rev}`: for the Xet store, or well-formed for a host that does not exist.
 pub(crate) fn xet_token(
     shared: &Shared,
     repo: &std::sync::Arc<RepoState>,
@@ -91,9 +90,9 @@ pub(crate) fn xet_token(
     let commit = repo.resolve(revision).ok_or_else(|| Refusal::RevisionNotFound(revision.to_owned()))?;
     let exp = crate::time::now() + 900;
     let token = format!("mock-xet-token-{}", &commit.id[..12]);
-    let reply = Reply::json(&json!({"casUrl": CAS_CANARY, "exp": exp, "accessToken": token}));
+    let reply = Reply::json(&json!({"casUrl": shared.xet_url(), "exp": exp, "accessToken": token}));
     Ok(reply
-        .header("x-xet-cas-url", CAS_CANARY)
+        .header("x-xet-cas-url", shared.xet_url())
         .header("x-xet-access-token", token)
         .header("x-xet-token-expiration", exp.to_string()))
 }

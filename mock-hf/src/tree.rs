@@ -22,9 +22,17 @@ pub(crate) struct FileEntry {
 #[derive(Debug)]
 pub(crate) struct Lfs {
     pub(crate) sha256: String,
-    /// A stand-in with the shape of a Xet hash; it is not a real Merkle root.
+    /// The Xet hash, if the content is in a real Xet store; else a stand-in of the same shape.
     pub(crate) xet: String,
     pub(crate) pointer: String,
+}
+
+#[cfg(feature = "xet")]
+use crate::xet::hash_of as real_xet_hash;
+
+#[cfg(not(feature = "xet"))]
+fn real_xet_hash(_sha256: &str) -> Option<String> {
+    None
 }
 
 impl FileEntry {
@@ -35,7 +43,7 @@ impl FileEntry {
         }
         let sha256 = content.sha256();
         let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n");
-        let xet = sha256_hex(&format!("xet:{sha256}"));
+        let xet = real_xet_hash(&sha256).unwrap_or_else(|| sha256_hex(&format!("xet:{sha256}")));
         let oid = Content::from(pointer.as_str()).git_oid();
         FileEntry { content, size, oid, lfs: Some(Lfs { sha256, xet, pointer }), changed_by }
     }

@@ -36,7 +36,7 @@ impl ContentHasher {
 
     /// Computes the Xet hash too: about as much work again.
     pub fn with_xet(mut self) -> Self {
-        self.xet = Some(XetHasher::new());
+        self.xet = Some(XetHasher::default());
         self
     }
 

@@ -48,8 +48,8 @@ pub struct XetHasher {
     levels: Vec<Level>,
 }
 
-impl XetHasher {
-    pub fn new() -> Self {
+impl Default for XetHasher {
+    fn default() -> Self {
         Self {
             rolling: gearhash::Hasher::default(),
             chunk: blake3::Hasher::new_keyed(&CHUNK_KEY),
@@ -57,7 +57,9 @@ impl XetHasher {
             levels: Vec::new(),
         }
     }
+}
 
+impl XetHasher {
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (taken, is_cut) = if self.chunk_len < SKIP {
@@ -146,7 +148,7 @@ mod tests {
     fn a_hash_does_not_depend_on_how_the_bytes_come() {
         let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
         let of = |step: usize| {
-            let mut hasher = XetHasher::new();
+            let mut hasher = XetHasher::default();
             bytes.chunks(step).for_each(|piece| hasher.update(piece));
             hasher.finish()
         };
@@ -162,6 +164,6 @@ mod tests {
         let mut bytes = [0; 32];
         (0..).zip(&mut bytes).for_each(|(i, byte)| *byte = i);
         assert_eq!(text(&bytes), "07060504030201000f0e0d0c0b0a090817161514131211101f1e1d1c1b1a1918");
-        assert_eq!(XetHasher::new().finish(), "0".repeat(64));
+        assert_eq!(XetHasher::default().finish(), "0".repeat(64));
     }
 }

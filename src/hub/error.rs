@@ -84,6 +84,7 @@ impl Error {
             U::Rejected { status, message } => Self::Rejected { status, message },
             U::Moved { path } => Self::Moved { path },
             U::Expired => Self::UpstreamUnavailable { what: what.into(), reason: "its address expired".into() },
+            U::Refused => Self::BadUpstream(U::Refused.to_string()),
             U::Protocol(text) => Self::BadUpstream(format!("upstream's answer is not usable: {text}")),
         }
     }

@@ -86,6 +86,12 @@ impl Taints {
         self.lock().get(&content).is_some_and(|taint| taint.strikes > 1)
     }
 
+    /// Whether a wrong body of this content went out in the last days.
+    #[cfg(feature = "xet-upstream")]
+    pub(super) fn knows(&self, content: ContentId) -> bool {
+        self.lock().contains_key(&content)
+    }
+
     /// This peer received the whole right body.
     pub(super) fn clear(&self, content: ContentId, peer: IpAddr) {
         if let Some(taint) = self.lock().get_mut(&content) {

@@ -226,7 +226,7 @@ impl Upstream {
         Ok(response)
     }
 
-    async fn read(&self, mut response: Response, path: String) -> Result<Answer> {
+    pub(super) async fn read(&self, mut response: Response, path: String) -> Result<Answer> {
         let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let link = text("link").and_then(|link| self.sanitiser.next_link(&link));
         let total_count = text("x-total-count");

@@ -20,7 +20,7 @@ use crate::metrics;
 
 const MAX_REDIRECTS: usize = 5;
 /// A download host may have to find a file first; once it sends, the idle timeout holds.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a HEAD of `resolve` says.
 #[derive(Debug, Clone)]
@@ -62,16 +62,24 @@ impl RangeReply {
         let Self { response, idle, .. } = self;
         Box::pin(futures_util::stream::unfold(Some(response), move |response| async move {
             let mut response = response?;
-            match tokio::time::timeout(idle, response.chunk()).await {
-                Ok(Ok(Some(bytes))) => {
-                    metrics::upstream_bytes(bytes.len() as u64);
-                    Some((Ok(bytes), Some(response)))
-                }
-                Ok(Ok(None)) => None,
-                Ok(Err(error)) => Some((Err(Error::network(&error)), None)),
-                Err(_) => Some((Err(Error::Unavailable { reason: "the connection brought nothing".into() }), None)),
+            match next_bytes(&mut response, idle).await {
+                Ok(Some(bytes)) => Some((Ok(bytes), Some(response))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
             }
         }))
+    }
+}
+
+/// What a body brings next; an error if it brings nothing for `idle`.
+pub(super) async fn next_bytes(response: &mut Response, idle: Duration) -> Result<Option<Bytes>> {
+    match tokio::time::timeout(idle, response.chunk()).await {
+        Ok(Ok(bytes)) => {
+            metrics::upstream_bytes(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64));
+            Ok(bytes)
+        }
+        Ok(Err(error)) => Err(Error::network(&error)),
+        Err(_) => Err(Error::Unavailable { reason: "the connection brought nothing".into() }),
     }
 }
 
@@ -181,12 +189,13 @@ impl Upstream {
                 None => Err(Error::Unavailable { reason: format!("download host answered {}", status.as_u16()) }),
             },
             status if status.is_redirection() => Err(Error::Expired),
+            StatusCode::BAD_REQUEST => Err(Error::Refused),
             status => Err(Error::Unavailable { reason: format!("download host answered {}", status.as_u16()) }),
         }
     }
 }
 
-fn range_header(range: &Range<u64>) -> String {
+pub(super) fn range_header(range: &Range<u64>) -> String {
     format!("bytes={}-{}", range.start, range.end.saturating_sub(1))
 }
 

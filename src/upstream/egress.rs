@@ -28,31 +28,37 @@ impl Egress {
         url.origin() == self.base.origin()
     }
 
-    /// Reads the `Location` of an answer to `from`. Relative ones are followed; other schemes,
-    /// credentials, a step from https to http and hosts that are not listed are refused.
+    /// Reads the `Location` of an answer to `from`. Relative ones are followed; what `lead` does
+    /// not let through is refused.
     pub(super) fn redirect(&self, from: &Url, headers: &HeaderMap) -> Result<Target> {
-        let refuse = |why: &str| Err(Error::Protocol(format!("its redirect is refused: {why}")));
+        let refuse = |why: &str| Error::Protocol(format!("its redirect is refused: {why}"));
         let Some(location) = headers.get("location").and_then(|v| v.to_str().ok()) else {
-            return refuse("no usable Location");
+            return Err(refuse("no usable Location"));
         };
-        let Ok(url) = from.join(location) else { return refuse("Location is no URL") };
+        let Ok(url) = from.join(location) else { return Err(refuse("Location is no URL")) };
+        self.lead(from, url).map_err(|why| refuse(&why))
+    }
+
+    /// Whether an answer to `from` may lead to `url`. Other schemes, credentials, a step from https
+    /// to http and hosts that are not listed are refused; the error says why.
+    pub(super) fn lead(&self, from: &Url, url: Url) -> Result<Target, String> {
         if !matches!(url.scheme(), "http" | "https") {
-            return refuse("not http or https");
+            return Err("not http or https".into());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return refuse("Location holds credentials");
+            return Err("the address holds credentials".into());
         }
         if from.scheme() == "https" && url.scheme() == "http" {
-            return refuse("from https to http");
+            return Err("from https to http".into());
         }
         if self.is_origin(&url) {
             return Ok(Target::Origin(url));
         }
         let host = url.host_str().unwrap_or_default();
-        if self.base.host_str() == Some(host) || self.cdn_hosts.iter().any(|pattern| matches_host(pattern, host)) {
+        if self.is_listed(host) {
             return Ok(Target::Cdn(url));
         }
-        Err(Error::Protocol(format!("its redirect is refused: upstream.cdn_hosts does not list {host}")))
+        Err(format!("upstream.cdn_hosts does not list {host}"))
     }
 
     /// Whether a URL's host is one that clients must not be sent to.

@@ -43,6 +43,11 @@ pub enum Error {
     /// A signed URL that no longer works: resolve again.
     #[error("the download address has expired")]
     Expired,
+    /// What the Hub's download host answers for files above 50 GB: it cannot put them together.
+    #[error(
+        "upstream's download host refuses this file (status 400), as it does above 50 GB; such a file comes by Xet only"
+    )]
+    Refused,
     /// An answer that breaks the protocol; never stored.
     #[error("upstream's answer is not usable: {0}")]
     Protocol(String),
@@ -58,7 +63,10 @@ impl Error {
 
     /// Whether trying again may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Protocol(_) | Self::Expired)
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Protocol(_) | Self::Expired | Self::Refused
+        )
     }
 
     /// Rewrites the text that upstream sent along.

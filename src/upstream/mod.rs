@@ -14,6 +14,8 @@ mod error;
 mod health;
 mod sanitise;
 mod wire;
+#[cfg(feature = "xet-upstream")]
+mod xet;
 
 pub use budget::{Bucket, BudgetState};
 pub use client::{Answer, Caller, Upstream};
@@ -21,6 +23,8 @@ pub use download::{FileHead, RangeBody, RangeReply, Source};
 pub use error::{Error, Result};
 pub use sanitise::{BASE_MARK, Sanitiser};
 pub use wire::{ApiInfo, TreeItem, parse_info};
+#[cfg(feature = "xet-upstream")]
+pub use xet::{XetRange, XetSource};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

@@ -23,7 +23,7 @@ def binary(variable, name):
     built = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / name
     path = Path(os.environ.get(variable) or built)
     if not path.is_file():
-        raise AssertionError(f"{path} is missing: build it (cargo build --workspace --bins) or set {variable}")
+        raise AssertionError(f"{path} is missing: build it (cargo build --bins) or set {variable}")
     return str(path)
 
 

@@ -11,6 +11,8 @@ mod reader;
 mod run;
 mod segment;
 mod verify;
+#[cfg(feature = "xet-upstream")]
+mod xet;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -44,11 +46,18 @@ pub(super) struct Flights {
     flights: Mutex<HashMap<ContentId, Arc<Flight>>>,
     /// Connections of all flights together: what bounds their memory.
     connections: Arc<Semaphore>,
+    #[cfg(feature = "xet-upstream")]
+    xet_sources: xet::Sources,
 }
 
 impl Flights {
     pub(super) fn new(settings: &config::Flight) -> Self {
-        Self { flights: Mutex::default(), connections: Arc::new(Semaphore::new(settings.total_connections)) }
+        Self {
+            flights: Mutex::default(),
+            connections: Arc::new(Semaphore::new(settings.total_connections)),
+            #[cfg(feature = "xet-upstream")]
+            xet_sources: xet::sources(),
+        }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -93,6 +102,9 @@ pub(super) struct Flight {
     hash: hash::Progress,
     /// A write failed for want of space.
     disk_full: AtomicBool,
+    /// Its bytes were wrong once: they are fetched again by plain HTTP.
+    #[cfg(feature = "xet-upstream")]
+    distrusts_xet: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Default)]
@@ -198,6 +210,8 @@ impl Hub {
             next_reader: AtomicU64::new(1),
             hash: hash::Progress::default(),
             disk_full: AtomicBool::new(false),
+            #[cfg(feature = "xet-upstream")]
+            distrusts_xet: std::sync::atomic::AtomicBool::default(),
         });
         flights.insert(flight.target.content, Arc::clone(&flight));
         drop(flights);

@@ -1,7 +1,9 @@
 //! Fetching one run of segments over one connection.
 
+#[cfg(feature = "xet-upstream")]
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,16 +21,23 @@ const BATCH: usize = 1 << 20;
 /// What has come waits this long for more before it is written, and readers get it.
 const GATHER: Duration = Duration::from_millis(4);
 /// A segment that arrives within this is fast.
-const FAST: Duration = Duration::from_millis(400);
+pub(super) const FAST: Duration = Duration::from_millis(400);
+
+/// This many refusals in a row of the download host are its last word; one alone may be a mishap.
+const LAST_REFUSAL: u32 = 4;
 
 /// The way to a flight's bytes, shared by its connections.
 pub(super) struct Route {
-    hub: Hub,
-    flight: Arc<Flight>,
+    pub(super) hub: Hub,
+    pub(super) flight: Arc<Flight>,
     /// Where upstream said the bytes are, and the how-manieth address it is.
     source: Mutex<Option<(u64, Source)>>,
     /// Upstream does not do ranges of this file.
     single: AtomicBool,
+    /// How often in a row the download host refused this file.
+    refusals: AtomicU32,
+    #[cfg(feature = "xet-upstream")]
+    pub(super) xet: super::xet::Xet,
 }
 
 pub(super) enum Fetched {
@@ -38,7 +47,15 @@ pub(super) enum Fetched {
 
 impl Route {
     pub(super) fn new(hub: Hub, flight: Arc<Flight>) -> Self {
-        Self { hub, flight, source: Mutex::new(None), single: AtomicBool::new(false) }
+        Self {
+            #[cfg(feature = "xet-upstream")]
+            xet: super::xet::Xet::new(&hub, &flight),
+            hub,
+            flight,
+            source: Mutex::new(None),
+            single: AtomicBool::new(false),
+            refusals: AtomicU32::new(0),
+        }
     }
 
     pub(super) fn is_single(&self) -> bool {
@@ -47,15 +64,20 @@ impl Route {
 
     /// Fetches what a claim still lacks. What arrived before a failure is kept.
     pub(super) async fn fetch(&self, claim: Claim) -> Result<Fetched> {
-        let range = claim.remaining();
-        let size = self.flight.target.size;
-        // A whole file is asked for without a range: nothing can be ignored then.
-        let asked = (!self.is_single() && range != (0..size)).then_some(&range);
         // Before anything is asked for: a full disk shows while files can still pass it by.
         let room = claim.room();
         if let Err(error) = tokio::task::spawn_blocking(move || room.reserve()).await.unwrap_or(Ok(())) {
             return Err(local_failure(&self.flight, &error));
         }
+        #[cfg(feature = "xet-upstream")]
+        let claim = match self.fetch_by_xet(claim).await {
+            ControlFlow::Break(outcome) => return outcome,
+            ControlFlow::Continue(claim) => claim,
+        };
+        let range = claim.remaining();
+        let size = self.flight.target.size;
+        // A whole file is asked for without a range: nothing can be ignored then.
+        let asked = (!self.is_single() && range != (0..size)).then_some(&range);
         let start = self.hub.clock.elapsed();
         let reply = self.ask(asked, size).await?;
         match reply.body {
@@ -97,14 +119,30 @@ impl Route {
             };
             match self.hub.upstream.fetch(&source, range, size, caller).await {
                 Err(Error::Expired) if expired.is_none() => expired = Some(number),
-                outcome => return outcome,
+                Err(Error::Refused) => return Err(self.refused()),
+                outcome => {
+                    self.refusals.store(0, Ordering::Relaxed);
+                    return outcome;
+                }
             }
         }
     }
 
+    /// What it means that the download host refuses this file.
+    fn refused(&self) -> Error {
+        #[cfg(feature = "xet-upstream")]
+        if self.xet.resume() {
+            return Error::Unavailable { reason: format!("{}, which is tried again", Error::Refused) };
+        }
+        if self.refusals.fetch_add(1, Ordering::Relaxed) + 1 < LAST_REFUSAL {
+            return Error::Refused;
+        }
+        Error::Rejected { status: 502, message: Error::Refused.to_string() }
+    }
+
     /// Writes a body into the claim as it comes, in batches, without waiting for a batch to
     /// fill while upstream pauses. Bytes past the claim are not read.
-    async fn drain(
+    pub(super) async fn drain(
         &self,
         mut body: impl Stream<Item = Result<Bytes>> + Unpin,
         claim: Claim,
