@@ -67,6 +67,11 @@ impl Taints {
         self.lock().get(&content).is_some_and(|taint| taint.until - WEEK_MS >= time)
     }
 
+    /// Tells the bytes after a wrong body from those before it.
+    pub(super) fn mark(&self, content: ContentId) -> Option<Millis> {
+        self.lock().get(&content).map(|taint| taint.until)
+    }
+
     /// Whether a peer may have what follows `start` of a content by Xet: not, after a wrong body,
     /// before it has begun again.
     pub(super) fn may_continue(&self, content: ContentId, peer: IpAddr, start: u64, now: Millis) -> bool {

@@ -7,4 +7,5 @@ mod fetch;
 #[path = "../it/harness/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "tests/it uses the rest")]
 mod harness;
+mod hash;
 mod hf_hub;

@@ -30,6 +30,9 @@ pub(super) fn known_head(shared: &Shared, asked: &HeaderMap, known: &Known) -> R
     let mut headers = known.headers.clone();
     if let Some(hash) = &known.xet {
         offer_xet(&mut headers, &extract::base_url(asked, &shared.public_url), &known.resolved, hash);
+        if wants_xet_info(asked) {
+            return xet_info(headers, &known.resolved, hash);
+        }
     }
     if is_not_modified(asked, &known.resolved) {
         return bare(StatusCode::NOT_MODIFIED, headers);

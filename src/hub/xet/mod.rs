@@ -40,11 +40,14 @@ const TICKET_MS: Millis = 60 * 60 * 1000;
 /// Recipes that are made at once; more wait.
 const RECIPES: usize = 64;
 
+/// Row of the repository, commit, Xet hash.
+type FileKey = (Arc<str>, String, String);
+
 pub(super) struct Xet {
     seal: Seal,
     /// What a hash means in a repository, seen from a commit; commits do not change, so neither
     /// does this.
-    files: moka::sync::Cache<(Arc<str>, String, String), (CommitId, Arc<Artifact>)>,
+    files: moka::sync::Cache<FileKey, (CommitId, Arc<Artifact>)>,
     /// Callers whose tickets are about, by the digest of their token: a flight for a file that
     /// is not public must be made in their name.
     callers: moka::sync::Cache<String, Principal>,
@@ -369,9 +372,13 @@ impl Hub {
     }
 
     /// The identifier of one of our xorbs: of this content, the same for ever, and by its key
-    /// never one of upstream's.
+    /// never one of upstream's. Only a wrong body changes it: clients may have kept its chunks.
     fn xorb_name(&self, artifact: &Artifact, xorb: u64) -> String {
-        self.xet.seal.name(&format!("{}/{xorb}", artifact.content))
+        let name = match self.taints.mark(artifact.content) {
+            Some(mark) => format!("{}/{xorb}/{mark}", artifact.content),
+            None => format!("{}/{xorb}", artifact.content),
+        };
+        self.xet.seal.name(&name)
     }
 }
 
