@@ -33,6 +33,21 @@ pub(super) enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
+/// What a transaction may lock that is not a row, by a number that is ours alone within a database.
+#[derive(Clone, Copy)]
+pub(super) struct Lock(i64);
+
+impl Lock {
+    /// Which contents have a Xet hash.
+    pub(super) const XET_HASHES: Self = Self(0x6d6f_6465_6c68_7562);
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Sharing {
+    Shared,
+    Alone,
+}
+
 /// An argument of a statement. Typed also when it is null, as PostgreSQL wants.
 pub(super) enum Value {
     Text(Option<String>),
@@ -196,6 +211,18 @@ impl Db {
 }
 
 impl Tx {
+    /// Until this transaction ends no other has this lock, except that several may have it `Shared`.
+    /// Taken before any row is touched. SQLite has one writer anyway.
+    pub(super) async fn lock(&mut self, what: Lock, how: Sharing) -> Result<()> {
+        let Self::Postgres(tx) = self else { return Ok(()) };
+        let sql = match how {
+            Sharing::Shared => "select pg_advisory_xact_lock_shared($1)",
+            Sharing::Alone => "select pg_advisory_xact_lock($1)",
+        };
+        sqlx::query(sql).bind(what.0).execute(&mut **tx).await?;
+        Ok(())
+    }
+
     pub(super) async fn execute(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<u64> {
         let sql = sql.into();
         Ok(match self {
