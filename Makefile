@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-xet test-load test-clients check format bench-quick bench-xet
+.PHONY: help run test test-rust test-xet test-db test-load test-clients check format bench-quick bench-xet
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,7 @@ check: ## formats, lints, licences and bans
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	cargo clippy --locked --test db --test load -- -D warnings # not part of all, as `cargo test` leaves them out
 	scripts/deny
 	scripts/lint-python
 
