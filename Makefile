@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-xet test-load test-clients check format bench-quick bench-xet
+.PHONY: help run test test-rust test-xet test-db test-load test-clients check format bench-quick bench-xet
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,7 +12,7 @@ run: ## builds the hub and starts it with its built-in settings
 	@scripts/need cc
 	cargo run --locked --release --bin modelhub -- serve
 
-test: test-rust test-xet test-load test-clients ## format check, all Rust tests, then the tests with real clients
+test: test-rust test-xet test-db test-load test-clients ## format check, all Rust tests, then the tests with real clients
 
 test-rust: ## format check and all Rust tests
 	@scripts/need cc
@@ -23,6 +23,15 @@ test-rust: ## format check and all Rust tests
 test-xet: ## downloads by Xet, with the Xet crates as the judge; builds them
 	@scripts/need cc
 	cargo test --locked -p xet-tests -p modelhub --features modelhub/xet-upstream --lib --test xet
+
+test-db: ## the database on SQLite and PostgreSQL, then what depends on it most, on PostgreSQL
+	@scripts/need cc postgresql openssl
+	cargo test --locked --test db
+	IT_DATABASE=postgres cargo test --locked --test it -- $(ON_POSTGRES)
+	cargo test --locked --test it -- --ignored postgres::
+
+# Files of tests/it: what is found, listed, allowed, kept for later and said when it fails.
+ON_POSTGRES := access:: errors:: offline:: resolve_get:: tree::
 
 test-load: ## what the optimised hub needs of memory under load
 	@scripts/need cc
@@ -39,6 +48,7 @@ check: ## formats, lints, licences and bans
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	cargo clippy --locked --test db --test load -- -D warnings # not part of all, as `cargo test` leaves them out
 	scripts/deny
 	scripts/lint-python
 

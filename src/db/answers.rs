@@ -7,6 +7,9 @@ use crate::domain::Millis;
 /// More are never kept; the oldest go first.
 const MAX_ANSWERS: u64 = 10_000;
 
+/// What PostgreSQL can find by an index is under 2700 bytes.
+const MAX_NAME: usize = 2560;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RememberedAnswer {
     pub content_type: String,
@@ -23,7 +26,11 @@ impl Db {
         Ok(row.map(|(content_type, link, body, stored_at)| RememberedAnswer { content_type, link, body, stored_at }))
     }
 
+    /// Keeps an answer, unless its name is so long that only one client can want it.
     pub async fn put_answer(&self, name: &str, answer: RememberedAnswer) -> Result<()> {
+        if name.len() > MAX_NAME {
+            return Ok(());
+        }
         let RememberedAnswer { content_type, link, body, stored_at } = answer;
         let sql =
             "insert into remembered_answer (name, content_type, link, body, stored_at) values ($1, $2, $3, $4, $5)
@@ -35,7 +42,7 @@ impl Db {
 
     /// Keeps the newest answers only.
     pub async fn prune_answers(&self) -> Result<()> {
-        let sql = "delete from remembered_answer where stored_at < coalesce(
+        let sql = "delete from remembered_answer where stored_at <= coalesce(
             (select stored_at from remembered_answer order by stored_at desc limit 1 offset $1), 0)";
         self.execute(sql, args![MAX_ANSWERS]).await?;
         Ok(())

@@ -3,9 +3,11 @@
 //! A tree of 100 000 files is as easy as one of ten: it is written page by page, each in one
 //! statement, and read page by page, each continued from the last path.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::sql::{Pick, args};
+use super::sql::{Lock, Pick, Sharing, args};
 use super::{Db, Error, Result};
 use crate::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, Millis, ParseError, RepoPath};
 
@@ -26,7 +28,7 @@ struct NewEntry<'a> {
     path: &'a str,
     parent: &'a str,
     entry: &'a str,
-    size: u64,
+    size: i64,
     oid: Option<String>,
     sha256: Option<String>,
     xet: Option<&'a str>,
@@ -52,10 +54,17 @@ impl Db {
                     oid = coalesce(excluded.oid, model_artifact.oid), sha256 = excluded.sha256,
                     xet_hash = coalesce(excluded.xet_hash, model_artifact.xet_hash)",
         };
-        let rows: Vec<NewEntry<'_>> = entries.iter().map(new_entry).collect();
+        // In one order, so that two writers of the same rows never wait for each other, and each path once, as
+        // it came last: PostgreSQL changes no row twice in one statement.
+        let rows: BTreeMap<&str, NewEntry<'_>> =
+            entries.iter().map(new_entry).map(|entry| (entry.path, entry)).collect();
+        let rows: Vec<NewEntry<'_>> = rows.into_values().collect();
         let json = serde_json::to_string(&rows).unwrap_or_else(|_| "[]".into());
-        self.execute(sql, args![repo, commit.as_str(), json]).await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        // A hash that `put_xet_hash` writes meanwhile would be missed by both.
+        tx.lock(Lock::XET_HASHES, Sharing::Shared).await?;
+        tx.execute(sql, args![repo, commit.as_str(), json]).await?;
+        tx.commit().await
     }
 
     /// From now on a path that has no entry is proven to be absent from this commit.
@@ -147,7 +156,8 @@ fn new_entry(entry: &Entry) -> NewEntry<'_> {
                 ContentId::Git(oid) => (Some(oid.to_hex()), None),
             };
             let xet = artifact.xet_hash.as_deref();
-            NewEntry { path, parent, entry: "file", size: artifact.size, oid, sha256, xet }
+            let size = i64::try_from(artifact.size).unwrap_or(i64::MAX);
+            NewEntry { path, parent, entry: "file", size, oid, sha256, xet }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Blobs in the store. A row is written after the file is synced; without it there is no blob.
 
-use super::sql::args;
+use super::sql::{Lock, Sharing, args};
 use super::{Db, Error, Result};
 use crate::domain::{ContentId, Digest, GitOid, Millis};
 
@@ -48,6 +48,8 @@ impl Db {
     /// Notes the Xet hash of a blob, and with it that of every artifact of this content.
     pub async fn put_xet_hash(&self, digest: Digest, xet_hash: &str) -> Result<()> {
         let mut tx = self.begin().await?;
+        // See `put_entries`.
+        tx.lock(Lock::XET_HASHES, Sharing::Alone).await?;
         tx.execute("update blob set xet_hash = $2 where sha256 = $1", args![digest.to_hex(), xet_hash]).await?;
         let sql = "update model_artifact set xet_hash = $2 where sha256 = $1 and xet_hash is null";
         tx.execute(sql, args![digest.to_hex(), xet_hash]).await?;
@@ -62,6 +64,9 @@ impl Db {
 
     /// Records uses in one transaction; called in batches, never per request.
     pub async fn touch_blobs(&self, digests: &[Digest], now: Millis) -> Result<()> {
+        // In one order, so that two batches never wait for each other.
+        let mut digests = digests.to_vec();
+        digests.sort_unstable();
         let mut tx = self.begin().await?;
         for digest in digests {
             let sql = "update blob set last_used_at = $2 where sha256 = $1 and last_used_at < $2";

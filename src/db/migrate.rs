@@ -3,6 +3,10 @@
 //! A newer schema is refused before anything is changed, by name of both versions. An SQLite
 //! file that already holds data is copied aside before it is migrated.
 
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
 use sqlx::migrate::Migrator;
 
 use super::{Db, Error, Result};
@@ -15,6 +19,7 @@ pub(super) async fn run(db: &Db) -> Result<()> {
         Db::Sqlite { .. } => &SQLITE,
         Db::Postgres(_) => &POSTGRES,
     };
+    let _one_at_a_time = lock(db).await;
     let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
     let found = applied(db).await?;
     match found {
@@ -28,6 +33,19 @@ pub(super) async fn run(db: &Db) -> Result<()> {
         Db::Postgres(pool) => migrator.run(pool).await?,
     }
     Ok(())
+}
+
+/// Of several processes that open one SQLite database at once, one migrates it and the others wait: here,
+/// for a lock on its directory, which needs no file and ends with its holder. (The migrator has a lock in
+/// PostgreSQL.) Where a filesystem has no such locks, they start one by one or not.
+async fn lock(db: &Db) -> Option<File> {
+    let Db::Sqlite { write, .. } = db else { return None };
+    let directory = write.connect_options().get_filename().parent()?.to_owned();
+    let locked = tokio::task::spawn_blocking(move || {
+        let directory = File::open(if directory.as_os_str().is_empty() { Path::new(".") } else { &directory })?;
+        directory.lock().map(|()| directory)
+    });
+    locked.await.ok()?.ok()
 }
 
 /// The newest migration that this database has seen; `None` for a new database.
@@ -48,10 +66,12 @@ async fn backup(db: &Db, found: i64) -> Result<()> {
     let Db::Sqlite { write, .. } = db else { return Ok(()) };
     let file = write.connect_options().get_filename().to_owned();
     let copy = file.with_extension(format!("schema-{found}.db"));
-    if copy.exists() {
-        std::fs::remove_file(&copy).map_err(Error::Backup)?;
-    }
     tracing::info!(copy = %copy.display(), "copying the database before its schema is changed");
-    db.execute("vacuum into $1", super::sql::args![copy.display().to_string()]).await?;
-    Ok(())
+    // Its name is a promise that it is whole. Made before SQLite fills it: it is for its owner only.
+    let arriving = file.with_extension(format!("schema-{found}.part"));
+    let empty = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&arriving);
+    empty.map_err(Error::Backup)?;
+    db.execute("vacuum into $1", super::sql::args![arriving.display().to_string()]).await?;
+    File::open(&arriving).and_then(|copied| copied.sync_all()).map_err(Error::Backup)?;
+    std::fs::rename(&arriving, &copy).map_err(Error::Backup)
 }

@@ -66,6 +66,10 @@ impl Db {
             left join repo_commit c on c.repo = r.id and c.commit_id = v.commit_id
             where r.kind = $1 and r.visibility <> 'private' and lower(r.repo_id) like $2 escape '\\'
             order by r.repo_id limit $3";
+        // No id holds it; PostgreSQL refuses it, and SQLite would stop reading there.
+        if search.contains('\0') {
+            return Ok(Vec::new());
+        }
         let mut pattern = String::from("%");
         for c in search.to_lowercase().chars() {
             if matches!(c, '%' | '_' | '\\') {

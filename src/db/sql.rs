@@ -8,13 +8,17 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{FromRow, Postgres, Sqlite, Transaction};
+use sqlx::{ConnectOptions as _, FromRow, Postgres, Sqlite, Transaction};
 
+use super::error::words;
 use super::{Error, Result, migrate};
+
+/// How long a statement waits for a connection to PostgreSQL, and a start for a server that starts as well.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +35,21 @@ pub enum Db {
 pub(super) enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
+}
+
+/// What a transaction may lock that is not a row, by a number that is ours alone within a database.
+#[derive(Clone, Copy)]
+pub(super) struct Lock(i64);
+
+impl Lock {
+    /// Which contents have a Xet hash.
+    pub(super) const XET_HASHES: Self = Self(0x6d6f_6465_6c68_7562);
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Sharing {
+    Shared,
+    Alone,
 }
 
 /// An argument of a statement. Typed also when it is null, as PostgreSQL wants.
@@ -120,12 +139,9 @@ impl Db {
             Some(url) => match url.strip_prefix("sqlite:") {
                 Some(path) => Self::open_sqlite(Path::new(path.trim_start_matches("//"))).await?,
                 None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                    let options = sqlx::postgres::PgConnectOptions::from_str(url)?;
-                    let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(5));
-                    Self::Postgres(pool.connect_with(options).await?)
+                    Self::open_postgres(url).await?
                 }
-                // The URL may hold a password: do not repeat it.
-                None => return Err(Error::Url("database.url: use sqlite:/path or postgres://user@host/name".into())),
+                None => return Err(Error::Url("use sqlite:/path or postgres://user@host/name".into())),
             },
         };
         migrate::run(&db).await?;
@@ -149,6 +165,37 @@ impl Db {
         let write = pool().max_connections(1).connect_with(options.clone()).await?;
         let read = pool().max_connections(4).connect_with(options.read_only(true)).await?;
         Ok(Self::Sqlite { read, write })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url).map_err(|error| {
+            let encode = "in postgres://user:password@host/name special characters are percent-encoded";
+            Error::Url(format!("{}; {encode}", words(&error)))
+        })?;
+        let options = options.application_name("modelhub");
+        let name = options.get_database().unwrap_or_else(|| options.get_username());
+        let at = match options.get_socket() {
+            Some(socket) => format!("`{name}` at {}", socket.display()),
+            None => format!("`{name}` at {}:{}", options.get_host(), options.get_port()),
+        };
+        let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);
+        let pool = match pool.connect_with(options.clone()).await {
+            Ok(pool) => pool,
+            Err(sqlx::Error::PoolTimedOut) => {
+                // The pool has tried again and again and does not say why it was in vain.
+                let attempt = tokio::time::timeout(Duration::from_secs(1), options.connect()).await;
+                let cause = attempt.ok().and_then(|outcome| outcome.err()).unwrap_or(sqlx::Error::PoolTimedOut);
+                return Err(Error::Connect { at, cause });
+            }
+            Err(cause) => return Err(Error::Connect { at, cause }),
+        };
+        // A database made under LANG=C has SQL_ASCII, one of a regional locale perhaps LATIN1.
+        let sql = "select current_setting('server_encoding')";
+        let (found,): (String,) = sqlx::query_as(sql).fetch_one(&pool).await?;
+        if found != "UTF8" {
+            return Err(Error::Encoding { at, found });
+        }
+        Ok(Self::Postgres(pool))
     }
 
     pub async fn close(&self) {
@@ -196,6 +243,18 @@ impl Db {
 }
 
 impl Tx {
+    /// Until this transaction ends no other has this lock, except that several may have it `Shared`.
+    /// Taken before any row is touched. SQLite has one writer anyway.
+    pub(super) async fn lock(&mut self, what: Lock, how: Sharing) -> Result<()> {
+        let Self::Postgres(tx) = self else { return Ok(()) };
+        let sql = match how {
+            Sharing::Shared => "select pg_advisory_xact_lock_shared($1)",
+            Sharing::Alone => "select pg_advisory_xact_lock($1)",
+        };
+        sqlx::query(sql).bind(what.0).execute(&mut **tx).await?;
+        Ok(())
+    }
+
     pub(super) async fn execute(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<u64> {
         let sql = sql.into();
         Ok(match self {

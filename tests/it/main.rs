@@ -17,6 +17,7 @@ mod layers;
 mod no_bypass;
 mod offline;
 mod on_disk;
+mod postgres;
 mod process;
 mod range;
 mod resolve_get;

@@ -4,6 +4,9 @@
 //! no download is left in the air, every blob hashes to its name, the CDN never saw a token,
 //! and upstream was not asked more often than the test allowed.
 
+#[path = "../../db/server.rs"]
+#[allow(dead_code, reason = "the binary `db` stops and starts servers, these tests need only a database")]
+pub(crate) mod database_server;
 pub(crate) mod http;
 pub(crate) mod listing;
 pub(crate) mod process;
@@ -70,16 +73,10 @@ impl Builder {
             mock.put(repo);
         }
         let dir = tempfile::tempdir().unwrap();
-        let running = Running::start(dir.path(), &mock.url(), &self.settings, &self.clock).await;
-        TestHub {
-            mock,
-            clock: self.clock,
-            client: Client::new(),
-            settings: self.settings,
-            allowed_calls: None,
-            running,
-            dir,
-        }
+        let mut settings = database().await;
+        settings.extend(self.settings);
+        let running = Running::start(dir.path(), &mock.url(), &settings, &self.clock).await;
+        TestHub { mock, clock: self.clock, client: Client::new(), settings, allowed_calls: None, running, dir }
     }
 }
 
@@ -146,6 +143,17 @@ impl TestHub {
 
     pub(crate) fn data_dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// What the database holds: its files, or all rows.
+    pub(crate) async fn database(&self) -> Vec<u8> {
+        match self.settings.iter().find(|(key, _)| *key == "database.url") {
+            Some((_, url)) => database_server::contents(url).await.into_bytes(),
+            None => {
+                let files = ["modelhub.db", "modelhub.db-wal"].map(|name| std::fs::read(self.dir.path().join(name)));
+                files.into_iter().flatten().flatten().collect()
+            }
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
@@ -249,6 +257,15 @@ impl TestHub {
         self.running.stop().await;
         store::check(self.dir.path());
         assert_eq!(self.mock.stats().cdn_calls_with_authorization, 0, "the CDN saw a token");
+    }
+}
+
+/// With IT_DATABASE=postgres each hub has a database of its own on a PostgreSQL server of this process.
+async fn database() -> Vec<(&'static str, String)> {
+    match std::env::var("IT_DATABASE").as_deref() {
+        Err(_) | Ok("sqlite") => Vec::new(),
+        Ok("postgres") => vec![("database.url", database_server::Server::shared().new_database().await)],
+        Ok(other) => panic!("IT_DATABASE={other}: use sqlite or postgres"),
     }
 }
 

@@ -1,0 +1,15 @@
+//! What the database promises, the same on SQLite and on PostgreSQL.
+//!
+//! Every method of `Db`, the schema's way up, many writers, and a server that goes away. The server is
+//! started here; `cargo test --test db sqlite` needs none.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
+
+mod artifacts;
+mod blobs;
+mod connection;
+mod database;
+mod migrations;
+mod rows;
+mod server;
+mod writers;

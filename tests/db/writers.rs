@@ -1,0 +1,128 @@
+//! Many who write the same rows at once, over several connections, as several requests do.
+
+use std::sync::Arc;
+
+use modelhub::db::{Grant, RememberedAnswer};
+use modelhub::domain::{Entry, Visibility};
+use tokio::task::JoinSet;
+
+use crate::database::{
+    TestDatabase, commit, digest, file, key, lfs, oid, on_both, path, repo_with_commit, xet_hash_of,
+};
+
+on_both!(
+    a_repository_seen_by_many_at_once_is_one,
+    pages_of_one_tree_in_any_order_do_not_block_each_other,
+    a_file_listed_while_its_content_is_published_has_the_xet_hash,
+    uses_recorded_in_any_order_do_not_block_each_other,
+    everything_at_once,
+);
+
+async fn a_repository_seen_by_many_at_once_is_one(base: &TestDatabase) {
+    let db = base.open().await;
+    let mut seeing = JoinSet::new();
+    for n in 0..32 {
+        let db = db.clone();
+        seeing.spawn(async move {
+            let row = db.put_repo(&key("org/model"), Visibility::Public, &format!("id-{n}"), n).await.unwrap();
+            db.put_pin(&row.id, Some("main"), &commit('1'), None, n).await.unwrap();
+            row.id
+        });
+    }
+    let ids = seeing.join_all().await;
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(db.pins(&ids[0]).await.unwrap().len(), 1);
+}
+
+async fn pages_of_one_tree_in_any_order_do_not_block_each_other(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, commit) = repo_with_commit(&db).await;
+    let forwards: Arc<Vec<Entry>> = Arc::new((0..2000).map(|n| file(&format!("{n:04}"))).collect());
+    let backwards: Arc<Vec<Entry>> = Arc::new(forwards.iter().rev().cloned().collect());
+    let mut writing = JoinSet::new();
+    for n in 0..12 {
+        let (db, row, commit) = (db.clone(), row.clone(), commit.clone());
+        let page = Arc::clone(if n % 2 == 0 { &forwards } else { &backwards });
+        writing.spawn(async move { db.put_entries(&row, &commit, &page).await });
+    }
+    for outcome in writing.join_all().await {
+        outcome.unwrap();
+    }
+}
+
+async fn a_file_listed_while_its_content_is_published_has_the_xet_hash(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, commit) = repo_with_commit(&db).await;
+    // Enough other entries that the listing takes as long as the publishing.
+    let others: Vec<Entry> = (0..300).map(|n| file(&format!("other {n}"))).collect();
+    for content in 0..100 {
+        let name = format!("model-{content}.bin");
+        let mut entries = others.clone();
+        entries.push(lfs(&name, content));
+        let publish = async {
+            db.put_blob(digest(content), None, 1 << 40, 1).await.unwrap();
+            db.put_xet_hash(digest(content), "xet").await.unwrap();
+        };
+        let (listed, ()) = tokio::join!(db.put_entries(&row, &commit, &entries), publish);
+        listed.unwrap();
+        let entry = db.entry(&row, &commit, &path(&name)).await.unwrap().unwrap();
+        assert_eq!(xet_hash_of(&entry), Some("xet"), "{name}");
+    }
+}
+
+async fn uses_recorded_in_any_order_do_not_block_each_other(base: &TestDatabase) {
+    let db = base.open().await;
+    for byte in 0..100 {
+        db.put_blob(digest(byte), None, 1, 1).await.unwrap();
+    }
+    let mut recording = JoinSet::new();
+    for n in 0..12 {
+        let db = db.clone();
+        recording.spawn(async move {
+            let mut digests: Vec<_> = (0..100).map(digest).collect();
+            if n % 2 == 0 {
+                digests.reverse();
+            }
+            db.touch_blobs(&digests, 10 + n).await
+        });
+    }
+    for outcome in recording.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(base.texts("select distinct cast(last_used_at as text) from blob").await, ["21"]);
+}
+
+async fn everything_at_once(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, commit) = repo_with_commit(&db).await;
+    let mut working = JoinSet::new();
+    for n in 0..24_u8 {
+        let (db, row, commit) = (db.clone(), row.clone(), commit.clone());
+        working.spawn(async move {
+            for round in 0..10 {
+                let content = digest((n + round) % 6);
+                let entries: Vec<Entry> = (0..6).map(|c| lfs(&format!("{}", (c + n) % 6), (c + n) % 6)).collect();
+                db.put_repo(&key("org/model"), Visibility::Public, "another", 1).await?;
+                db.put_pin(&row, Some(&format!("branch {}", n % 3)), &commit, Some("{}"), 1).await?;
+                db.put_entries(&row, &commit, &entries).await?;
+                db.put_blob(content, Some(oid(1)), 1 << 40, 1).await?;
+                db.put_xet_hash(content, "xet").await?;
+                db.touch_blobs(&[digest(round % 6), digest(n % 6)], i64::from(n)).await?;
+                db.put_missing(&row, &commit, &path("gone"), 1).await?;
+                db.complete_tree(&row, &commit).await?;
+                db.put_grant(&row, "token", Grant { allowed: n % 2 == 0, checked_at: 1 }).await?;
+                let (content_type, body) = ("text/plain".to_owned(), vec![n; 1000]);
+                db.put_answer("/api", RememberedAnswer { content_type, link: None, body, stored_at: 1 }).await?;
+                if round == 5 {
+                    db.delete_blob(content).await?;
+                    db.prune_answers().await?;
+                }
+                db.store_totals().await?;
+            }
+            Ok::<_, modelhub::db::Error>(())
+        });
+    }
+    for outcome in working.join_all().await {
+        outcome.unwrap();
+    }
+}
