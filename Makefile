@@ -27,8 +27,8 @@ test-xet: ## downloads by Xet, with the Xet crates as the judge; builds them
 test-db: ## the database on SQLite and PostgreSQL, then what depends on it most, on PostgreSQL
 	@scripts/need cc postgresql openssl
 	cargo test --locked --test db
-	IT_DATABASE=postgres cargo test --locked --test it -- $(ON_POSTGRES)
-	cargo test --locked --test it -- --ignored postgres::
+	IT_DATABASE=postgres cargo test --locked -p modelhub --test it -- $(ON_POSTGRES)
+	cargo test --locked -p modelhub --test it -- --ignored postgres::
 
 # Files of tests/it: what is found, listed, allowed, kept for later and said when it fails.
 ON_POSTGRES := access:: errors:: offline:: resolve_get:: tree::
