@@ -35,6 +35,15 @@ pub(super) enum Verdict {
     Wrong(ContentId),
 }
 
+/// Takes room for so many bytes among those kept, if there is.
+fn has_room(len: usize) -> bool {
+    let is_free = KEPT_NOW.fetch_add(len, Ordering::Relaxed) + len <= KEPT;
+    if !is_free {
+        KEPT_NOW.fetch_sub(len, Ordering::Relaxed);
+    }
+    is_free
+}
+
 /// How far the hash has come, and what is kept for it.
 #[derive(Default)]
 pub(super) struct Progress {
@@ -53,15 +62,11 @@ impl Progress {
         for chunk in chunks {
             let len = chunk.len();
             let position = self.position.load(Ordering::Relaxed);
-            if offset >= position
-                && offset < position + LEAD
-                && KEPT_NOW.fetch_add(len, Ordering::Relaxed) + len <= KEPT
+            if (position..position + LEAD).contains(&offset)
+                && has_room(len)
+                && let Some(old) = kept.insert(offset, chunk)
             {
-                if let Some(old) = kept.insert(offset, chunk) {
-                    KEPT_NOW.fetch_sub(old.len(), Ordering::Relaxed);
-                }
-            } else if offset >= position && offset < position + LEAD {
-                KEPT_NOW.fetch_sub(len, Ordering::Relaxed);
+                KEPT_NOW.fetch_sub(old.len(), Ordering::Relaxed);
             }
             offset += len as u64;
         }
@@ -109,6 +114,38 @@ impl Progress {
         }
     }
 
+    /// Hashes until it has caught up with what has arrived. One long run on one thread: a hash
+    /// that is handed from thread to thread loses its processor each time.
+    fn catch_up(
+        &self,
+        partial: &Partial,
+        mut hasher: ContentHasher,
+        mut position: u64,
+    ) -> std::io::Result<(ContentHasher, u64)> {
+        let mut buffer = Vec::new();
+        loop {
+            match self.take(position) {
+                Ok(bytes) => {
+                    hasher.update(&bytes);
+                    position += bytes.len() as u64;
+                }
+                Err(next_kept) => {
+                    let ready = partial.available(position, PIECE).min(next_kept - position) as usize;
+                    if ready == 0 {
+                        return Ok((hasher, position));
+                    }
+                    if buffer.len() < ready {
+                        buffer.resize(PIECE as usize, 0);
+                    }
+                    partial.file().read_exact_at(&mut buffer[..ready], position)?;
+                    hasher.update(&buffer[..ready]);
+                    position += ready as u64;
+                }
+            }
+            self.set(position);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Bytes>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -149,39 +186,5 @@ impl Hub {
             Ok(proven) => Verdict::Right(proven),
             Err(actual) => Verdict::Wrong(actual),
         })
-    }
-}
-
-impl Progress {
-    /// Hashes until it has caught up with what has arrived. One long run on one thread: a hash
-    /// that is handed from thread to thread loses its processor each time.
-    fn catch_up(
-        &self,
-        partial: &Partial,
-        mut hasher: ContentHasher,
-        mut position: u64,
-    ) -> std::io::Result<(ContentHasher, u64)> {
-        let mut buffer = Vec::new();
-        loop {
-            match self.take(position) {
-                Ok(bytes) => {
-                    hasher.update(&bytes);
-                    position += bytes.len() as u64;
-                }
-                Err(next_kept) => {
-                    let ready = partial.available(position, PIECE).min(next_kept - position) as usize;
-                    if ready == 0 {
-                        return Ok((hasher, position));
-                    }
-                    if buffer.len() < ready {
-                        buffer.resize(PIECE as usize, 0);
-                    }
-                    partial.file().read_exact_at(&mut buffer[..ready], position)?;
-                    hasher.update(&buffer[..ready]);
-                    position += ready as u64;
-                }
-            }
-            self.set(position);
-        }
     }
 }
