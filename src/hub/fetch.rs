@@ -102,7 +102,12 @@ impl Hub {
     pub async fn check_within_reach(&self, resolved: &Resolved) -> Result<()> {
         let artifact = &resolved.artifact;
         let is_away = self.upstream.is_away() || resolved.served == Served::Stale;
-        if !is_away || self.flights.has(artifact.content) || self.stored(artifact).await?.is_some() {
+        // Of an empty file nothing has to be here.
+        if !is_away
+            || artifact.size == 0
+            || self.flights.has(artifact.content)
+            || self.stored(artifact).await?.is_some()
+        {
             return Ok(());
         }
         let what = format!("{}/{}", resolved.pinned.repo.key, artifact.path);

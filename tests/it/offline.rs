@@ -241,7 +241,9 @@ async fn head_of_a_listed_file_that_is_not_here_says_so_while_upstream_is_away()
         assert_eq!(reply.status, 504, "{}", reply.everything());
         assert!(reply.header("x-error-message").contains("data.csv is not here"), "{}", reply.everything());
     }
-    assert_eq!(hub.head(WEIGHTS).await.status, 200);
+    for here in [WEIGHTS, "/org/model/resolve/main/empty.txt", "/org/model/resolve/main/empty.bin"] {
+        assert_eq!(hub.head(here).await.status, 200, "{here}");
+    }
     let hub = hub.restart_with(&[("upstream.offline", "true")]).await;
     let reply = hub.head(path).await;
     assert_eq!(reply.status, 501, "{}", reply.everything());

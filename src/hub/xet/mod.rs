@@ -367,6 +367,10 @@ impl Hub {
                 let passing = self.bypass(target, range.clone()).await?;
                 Ok((Opened::Passing(Box::new(passing)), range, Served::Bypass))
             }
+            // Nothing has begun yet: Xet clients would try 504 again for minutes.
+            Err(error @ Error::UpstreamUnavailable { .. }) if file.start == 0 && self.upstream.is_away() => {
+                Err(Error::NotSupported(error.to_string()))
+            }
             Err(error) => Err(error),
         }
     }
