@@ -142,7 +142,7 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
             "this hub gives Xet tokens for reading models, datasets and spaces only: send this to the upstream hub itself"
                 .into(),
         )),
-        Route::XetRecipe(..) if call.parts.method == Method::HEAD => {
+        Route::XetRecipe(..) if hub.serves_xet() && call.parts.method == Method::HEAD => {
             Err(Error::Invalid("a reconstruction is asked with GET; HEAD /xet/v1/files/{hash} tells the size".into()))
         }
         Route::XetRecipe(version, file) if hub.serves_xet() => xet::recipe(hub, call, version, &file).await,
