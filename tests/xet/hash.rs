@@ -31,10 +31,10 @@ async fn computed_hashes_are_those_of_xet_core() {
     let judged =
         TestHub::builder().options(Options { xet_store: true, ..Options::default() }).repo(repo()).start().await;
     let alone = TestHub::builder().options(Options { xet: false, ..Options::default() }).repo(repo()).start().await;
-    for number in 0..contents.len() {
+    for (number, content) in contents.iter().enumerate() {
         let path = format!("/org/model/resolve/main/{number}.bin");
         assert_eq!(alone.head(&path).await.header("x-xet-hash"), "", "known before the content is here");
-        alone.get(&path).await.assert_is(200, &contents[number].read_all());
+        alone.get(&path).await.assert_is(200, &content.read_all());
         alone.landed().await;
         let (expected, computed) = (judged.head(&path).await, alone.head(&path).await);
         assert_eq!(expected.header("x-xet-hash").len(), 64, "{number}");
