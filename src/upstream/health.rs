@@ -3,6 +3,7 @@
 //! After three failures in a row calls fail without asking, for 2 s at first and up to 30 s;
 //! then one call may try. Any answer of upstream, also a refusal, closes the circuit.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 pub(super) struct Health {
     clock: Clock,
+    /// Whether there is anything to look at in `state`: every request asks, and nearly always there is not.
+    in_trouble: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -26,7 +29,7 @@ struct State {
 
 impl Health {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self { clock, in_trouble: AtomicBool::new(false), state: Mutex::default() }
     }
 
     /// Whether a call may go out. In an open circuit whose pause is over, the first to ask
@@ -45,19 +48,25 @@ impl Health {
     }
 
     pub(super) fn is_open(&self) -> bool {
+        if !self.in_trouble.load(Ordering::Relaxed) {
+            return false;
+        }
         let now = self.clock.elapsed();
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures >= THRESHOLD && now < state.open_until
     }
 
     pub(super) fn succeeded(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = State::default();
+        self.in_trouble.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn failed(&self) {
         let now = self.clock.elapsed();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures += 1;
+        self.in_trouble.store(true, Ordering::Relaxed);
         if state.failures >= THRESHOLD {
             state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             state.open_until = now + state.pause;

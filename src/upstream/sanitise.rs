@@ -1,9 +1,9 @@
 //! Taking out of upstream's JSON what would lead clients past this hub.
 //!
 //! `xetHash` and its relatives go: huggingface_hub downloads from the Xet store on the strength
-//! of a listing alone. What this hub itself offers of Xet is added when an answer is sent. URLs that name upstream or one of its download hosts become URLs of
-//! this hub: `BASE_MARK` stands for our own address, which is only known when a request is
-//! answered.
+//! of a listing alone. What this hub itself offers of Xet is added when an answer is sent. URLs
+//! that name upstream or one of its download hosts become URLs of this hub: `BASE_MARK` stands
+//! for our own address, which is only known when a request is answered.
 
 use serde_json::Value;
 use url::Url;

@@ -1,7 +1,9 @@
 //! The routes of Xet's content-addressed store (public Xet specification; field names as in
 //! xet-client `cas_types`). `hub::xet` says what they mean.
 
+use std::fs::File;
 use std::ops::Range;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -11,10 +13,10 @@ use serde_json::json;
 use super::{Answer, Call};
 use crate::api::Shared;
 use crate::api::respond::{self, Follower, MappedFiles};
-use crate::api::serve::{FileSlot, read_body};
+use crate::api::serve::{FileSlot, MappedFile, read_body};
 use crate::domain::xet::{Piece, Term};
 use crate::domain::{ByteRange, RepoKey, Revision};
-use crate::hub::{Error, Hub, Opened, Recipe, Result, Served, XorbPart};
+use crate::hub::{Bypass, Error, Hub, Opened, Recipe, Result, Served, XorbPart};
 
 /// Ranges of one request for a xorb.
 const MAX_RANGES: usize = 32;
@@ -51,24 +53,24 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 }
 
 pub(super) async fn file_size(hub: &Hub, call: Call, file: &str) -> Result<Answer> {
-    let size = hub.xet_file_size(&call.caller, bearer(&call.parts.headers).as_deref(), file).await?;
-    let mut response = respond::own(StatusCode::OK, "application/octet-stream", "");
-    response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
     if call.parts.method != Method::HEAD {
         return Err(Error::NotSupported("the size of a file is asked with HEAD".into()));
     }
+    let size = hub.xet_file_size(&call.caller, bearer(&call.parts.headers).as_deref(), file).await?;
+    let mut response = respond::own(StatusCode::OK, "application/octet-stream", "");
+    response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
     Ok((response, Served::Hit))
 }
 
 pub(super) async fn recipe(hub: &Hub, call: Call, version: u8, file: &str) -> Result<Answer> {
+    if call.base.is_empty() {
+        return Err(Error::Invalid("a reconstruction names this hub's address: send a Host header".into()));
+    }
     let headers = &call.parts.headers;
     let range = headers.get(header::RANGE).and_then(|value| ByteRange::parse(value.to_str().ok()?));
     let Some(recipe) = hub.recipe(&call.caller, bearer(headers).as_deref(), file, range).await? else {
         return Ok((respond::own(StatusCode::RANGE_NOT_SATISFIABLE, "text/plain", ""), Served::Hit));
     };
-    if call.base.is_empty() {
-        return Err(Error::Invalid("a reconstruction names this hub's address: send a Host header".into()));
-    }
     let served = recipe.served;
     let mut response = Response::new(Body::from_stream(write(recipe, call.base, version)));
     let json = HeaderValue::from_static("application/json; charset=utf-8");
@@ -252,10 +254,10 @@ fn frames(part: &XorbPart, boundary: &str) -> (Vec<Frame>, u64) {
 
 /// Where the bytes of the file come from. All but a stored one go forward only.
 enum Source {
-    Mapped(std::sync::Arc<crate::api::serve::MappedFile>, FileSlot),
-    Stored(std::sync::Arc<std::fs::File>),
+    Mapped(Arc<MappedFile>, FileSlot),
+    Stored(Arc<File>),
     Arriving { follower: Box<Follower>, at: u64 },
-    Passing { passing: Box<crate::hub::Bypass>, at: u64, held: Bytes },
+    Passing { passing: Box<Bypass>, at: u64, held: Bytes },
 }
 
 type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -265,7 +267,7 @@ impl Source {
         match opened {
             Opened::Stored(stored) => match slot.and_then(|slot| Some((files.get(&stored)?, slot.clone()))) {
                 Some((mapped, slot)) => Self::Mapped(mapped, slot),
-                None => Self::Stored(std::sync::Arc::clone(&stored.file)),
+                None => Self::Stored(Arc::clone(&stored.file)),
             },
             Opened::Arriving(reader) => Self::Arriving { follower: Box::new(Follower::new(reader, slot)), at },
             Opened::Passing(passing) => Self::Passing { passing, at, held: Bytes::new() },
@@ -277,7 +279,7 @@ impl Source {
         let early = || BodyError::from("the file ended early");
         match self {
             Self::Mapped(mapped, slot) => whole_frame(slot.body(mapped, range)).await,
-            Self::Stored(file) => whole_frame(read_body(std::sync::Arc::clone(file), range)).await,
+            Self::Stored(file) => whole_frame(read_body(Arc::clone(file), range)).await,
             Self::Arriving { follower, at } => loop {
                 let before = range.start.saturating_sub(*at);
                 let most = if before > 0 { before } else { range.end - range.start };

@@ -16,19 +16,21 @@
 //! before is refused for that content: its holder would complete a wrong beginning. Nor does a
 //! peer get the rest of it that has not begun again since.
 
+mod recipe;
 mod seal;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+pub use self::recipe::Recipe;
 use self::seal::Seal;
 use super::fetch::Opened;
 use super::flight::FlightTarget;
 use super::{Caller, Error, Hub, Need, Pinned, Repo, Resolved, Result, Served};
-use crate::domain::xet::{Layout, Term};
+use crate::domain::xet::{Layout, Piece};
 use crate::domain::{
     Artifact, ByteRange, CommitId, Millis, Principal, RepoId, RepoKey, RepoKind, Revision, Visibility,
 };
@@ -99,20 +101,6 @@ struct Ticket {
     by: String,
     made: Millis,
     expires: Millis,
-}
-
-/// How to put a range of a file together. Its terms are made as they are read.
-pub struct Recipe {
-    hub: Hub,
-    repo: RepoKey,
-    commit: CommitId,
-    file: String,
-    artifact: Arc<Artifact>,
-    range: Range<u64>,
-    by: String,
-    made: Millis,
-    pub served: Served,
-    _permit: OwnedSemaphorePermit,
 }
 
 /// A part of a xorb, ready to be sent.
@@ -393,49 +381,10 @@ fn begin_again() -> Error {
 
 /// The bytes of the file from the first to the last that parts of a xorb show.
 fn file_range(layout: Layout, xorb: u64, bytes: &[Range<u64>]) -> Range<u64> {
-    use crate::domain::xet::Piece;
     let pieces = bytes.iter().flat_map(|bytes| layout.pieces(xorb, bytes.clone()));
     let shown = pieces.filter_map(|piece| match piece {
         Piece::File(range) => Some(range),
         Piece::Header(_) => None,
     });
     shown.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0)
-}
-
-impl Recipe {
-    pub fn offset_into_first(&self) -> u64 {
-        self.layout().offset_into_first(&self.range)
-    }
-
-    pub fn terms(&self) -> impl Iterator<Item = Term> + Send + use<> {
-        // Nothing of an empty file: clients do not even ask.
-        let empty = self.range.is_empty();
-        self.layout().terms(self.range.clone()).filter(move |_| !empty)
-    }
-
-    pub fn xorb_name(&self, term: &Term) -> String {
-        self.hub.xorb_name(&self.artifact, term.xorb)
-    }
-
-    /// The right to a term's chunks, for its URL.
-    pub fn ticket(&self, term: &Term) -> Result<String> {
-        let now = self.hub.clock.now();
-        let ticket = Ticket {
-            kind: self.repo.kind.as_str().to_owned(),
-            repo: self.repo.id.to_string(),
-            commit: self.commit.to_string(),
-            file: self.file.clone(),
-            xorb: term.xorb,
-            chunks: term.chunks.clone(),
-            by: self.by.clone(),
-            // As old as the token: what a wrong body makes void, it makes void with it.
-            made: self.made,
-            expires: now + TICKET_MS,
-        };
-        self.hub.xet.seal.seal("xorb", &ticket)
-    }
-
-    fn layout(&self) -> Layout {
-        Layout { size: self.artifact.size }
-    }
 }
