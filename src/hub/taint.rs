@@ -4,6 +4,8 @@
 //! `If-Range`. A client that received a wrong beginning would put a right end to it. So for a
 //! week, ranges that continue a file are answered with 200 and the whole body, and bounded
 //! ranges with 503, until that peer has received one whole right body.
+//!
+//! By Xet, what was given out before is void, and a peer gets later parts when it has begun again.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
