@@ -58,6 +58,10 @@ async fn what_was_handed_out_before_a_wrong_body_is_void_and_a_new_token_gets_th
     let grant = xet.token(REPO, None).await;
     assert!(xet.get(&grant, 2, &before.file, 0..SIZE).await == big().read_all());
     hub.landed().await;
+    // Whoever keeps chunks by the name of their xorb finds no wrong ones under the new names.
+    let again = xet.recipe(&grant, 2, &before.file, None).await;
+    assert_eq!(again.terms.len(), before.recipe.terms.len());
+    assert!(again.terms.iter().zip(&before.recipe.terms).all(|(new, old)| new.xorb != old.xorb));
     // Also when the right bytes are here.
     assert_void(&xet, &before).await;
     assert!(xet.get(&grant, 1, &before.file, XORB..XORB + 99).await == big().read_range(XORB, 99));
