@@ -2,6 +2,16 @@
 
 use std::process::ExitCode;
 
+/// Buffers of downloads are allocated by one thread and freed by another, and the C library's allocator then keeps
+/// them: 100 MiB and more after some rounds of downloads. This one gives back what was not used for a second.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// jemalloc's own options; it reads this symbol when it starts.
+#[expect(unsafe_code, reason = "the name is an agreement with jemalloc")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static OPTIONS: &[u8; 60] = b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
+
 #[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
 fn main() -> ExitCode {
     // One TLS provider for the whole process, before anything may use it.
@@ -9,27 +19,11 @@ fn main() -> ExitCode {
         eprintln!("modelhub: another TLS provider is installed already");
         return ExitCode::FAILURE;
     }
-    share_one_arena();
     match modelhub::cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("modelhub: {error:#}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Makes all threads share one arena of the allocator.
-///
-/// Buffers of downloads are allocated by one thread and freed by another. With more arenas glibc keeps them in
-/// whichever they came from, and memory creeps up with each round of downloads: to 129 MiB with one for
-/// each thread, to 90 with four, to 72 with this. Giving each buffer back to the system at once keeps 8, and
-/// costs a fifth of the speed of downloads from a fast upstream.
-#[expect(unsafe_code, reason = "std has no way to set up the allocator")]
-fn share_one_arena() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt(3) may be called at any time; here no other thread runs yet.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
