@@ -8,7 +8,7 @@
 //! L2  hub                           use cases: resolve, fetch, list, access
 //! L1  db · blob · upstream          adapters: SQL, bytes, the other hub
 //! L0  domain                        types and rules; no I/O, no async
-//!     config · metrics · telemetry · shutdown   leaves
+//!     config · metrics · pb · telemetry · shutdown   leaves
 //! ```
 //!
 //! Where to look first: `api` (every route) → `hub::resolve` (what a request means) →
@@ -23,6 +23,7 @@ pub mod db;
 pub mod domain;
 pub mod hub;
 pub mod metrics;
+pub mod pb;
 pub mod shutdown;
 pub mod telemetry;
 pub mod upstream;

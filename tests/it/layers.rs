@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 /// Floor by module. Config, metrics, telemetry and shutdown are leaves: everybody may use them,
 /// and they use nothing above the domain.
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("domain", 0),
     ("config", 0),
     ("metrics", 0),
+    ("pb", 0),
     ("telemetry", 0),
     ("shutdown", 0),
     ("db", 1),
