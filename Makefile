@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-xet test-db test-load test-clients check format bench-quick bench-xet
+.PHONY: help run test test-rust test-xet test-db test-load test-clients check format proto bench-quick bench-xet
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,14 +42,15 @@ test-clients: ## the tests with real clients; ARGS go to pytest
 	cargo build --locked --bins
 	scripts/test-clients $(ARGS)
 
-check: ## formats, lints, licences and bans
-	@scripts/need cc python3 ca-certificates
+check: ## formats, lints, licences, bans, and what is generated from proto/
+	@scripts/need cc python3 ca-certificates node npm
 	@scripts/rust-component rustfmt clippy
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --locked --test db --test load -- -D warnings # not part of all, as `cargo test` leaves them out
 	scripts/deny
+	scripts/proto --check
 	scripts/lint-python
 
 format: ## formats Rust and Python
@@ -57,6 +58,10 @@ format: ## formats Rust and Python
 	@scripts/rust-component rustfmt
 	cargo fmt --all
 	scripts/lint-python --fix
+
+proto: ## checks and formats proto/, and generates the clients' code from it
+	@scripts/need python3 ca-certificates node npm
+	scripts/proto
 
 bench-quick: ## a short benchmark against a mock upstream
 	@scripts/need cc python3
