@@ -6,21 +6,25 @@
 pub mod artifact;
 pub mod clock;
 pub mod digest;
+pub mod file_type;
 pub mod path;
 pub mod principal;
 pub mod range;
 pub mod repo;
 pub mod revision;
+pub mod weight_format;
 pub mod xet;
 
 pub use artifact::{Artifact, Entry, Visibility};
 pub use clock::{Clock, Millis};
 pub use digest::{ContentId, Digest, GitOid};
+pub use file_type::FileType;
 pub use path::RepoPath;
 pub use principal::Principal;
 pub use range::ByteRange;
 pub use repo::{RepoId, RepoKey, RepoKind};
 pub use revision::{CommitId, Revision};
+pub use weight_format::{Shard, WeightFormat};
 
 /// Why a text from outside is not one of our types. The text names the rule that it broke.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
