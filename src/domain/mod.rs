@@ -6,6 +6,7 @@
 pub mod artifact;
 pub mod clock;
 pub mod digest;
+pub mod facts;
 pub mod file_type;
 pub mod path;
 pub mod principal;
@@ -18,6 +19,7 @@ pub mod xet;
 pub use artifact::{Artifact, Entry, Visibility};
 pub use clock::{Clock, Millis};
 pub use digest::{ContentId, Digest, GitOid};
+pub use facts::{FactsError, ModelFacts};
 pub use file_type::FileType;
 pub use path::RepoPath;
 pub use principal::Principal;
