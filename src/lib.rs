@@ -8,7 +8,7 @@
 //! L2  hub                           use cases: resolve, fetch, list, access
 //! L1  db · blob · upstream          adapters: SQL, bytes, the other hub
 //! L0  domain                        types and rules; no I/O, no async
-//!     config · metrics · pb · telemetry · shutdown   leaves
+//!     config · machine · metrics · pb · telemetry · shutdown   leaves
 //! ```
 //!
 //! Where to look first: `api` (every route) → `hub::resolve` (what a request means) →
@@ -22,6 +22,7 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod hub;
+pub mod machine;
 pub mod metrics;
 pub mod pb;
 pub mod shutdown;
