@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-xet test-db test-load test-clients check format proto bench-quick bench-xet
+.PHONY: help run test test-rust test-xet test-db test-load test-clients test-python check format proto bench-quick bench-xet
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,7 +12,7 @@ run: ## builds the hub and starts it with its built-in settings
 	@scripts/need cc
 	cargo run --locked --release --bin modelhub -- serve
 
-test: test-rust test-xet test-db test-load test-clients ## format check, all Rust tests, then the tests with real clients
+test: test-rust test-xet test-db test-load test-clients test-python ## format check, all Rust tests, then the tests with real clients
 
 test-rust: ## format check and all Rust tests
 	@scripts/need cc
@@ -41,6 +41,10 @@ test-clients: ## the tests with real clients; ARGS go to pytest
 	@scripts/need cc python3 ca-certificates node npm strace
 	cargo build --locked --bins
 	scripts/test-clients $(ARGS)
+
+test-python: ## the tests of the Python client; ARGS go to pytest
+	@scripts/need python3 ca-certificates
+	scripts/test-python $(ARGS)
 
 check: ## formats, lints, licences, bans, and what is generated from proto/
 	@scripts/need cc python3 ca-certificates node npm

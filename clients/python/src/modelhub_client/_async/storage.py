@@ -1,0 +1,71 @@
+"""The store as a whole, and folders of this machine."""
+
+from __future__ import annotations
+
+from ..gen.modelhub.v1 import (
+    EvictStoreRequest,
+    GetStorageResponse,
+    Job,
+    PlanEvictionResponse,
+    PreviewScanResponse,
+    ScanStorageRequest,
+    VerifyStoreRequest,
+)
+from .transport import AsyncTransport
+
+
+class AsyncStorage(AsyncTransport):
+    async def scan(
+        self,
+        path: str = "",
+        *,
+        placement: str = "",
+        repo_id: str = "",
+        kind: str = "",
+        bytes_per_second: int = 0,
+    ) -> Job:
+        """Imports models from a folder of the server's machine.
+
+        `placement` is `auto`, `reflink`, `hard_link` or `copy`. `repo_id` and `kind`
+        are for folders that do not say which repository they are.
+        """
+        request = ScanStorageRequest(
+            path=path,
+            placement=placement,
+            repo_id=repo_id,
+            kind=kind,
+            bytes_per_second=bytes_per_second,
+        )
+        return await self._post(Job, "/v1/scans", request)
+
+    async def preview_scan(
+        self, path: str = "", *, repo_id: str = "", kind: str = ""
+    ) -> PreviewScanResponse:
+        """What a scan would find, without reading contents."""
+        request = ScanStorageRequest(path=path, repo_id=repo_id, kind=kind)
+        return await self._post(PreviewScanResponse, "/v1/scans/preview", request)
+
+    async def verify_store(self, *, bytes_per_second: int = 0) -> Job:
+        """Reads the whole store again and compares hashes."""
+        request = VerifyStoreRequest(bytes_per_second=bytes_per_second)
+        return await self._post(Job, "/v1/storage/verify", request)
+
+    async def evict_store(self, *, free_bytes: int = 0, unused_seconds: int = 0) -> Job:
+        """Frees space: the least recently used first, pinned models never."""
+        request = EvictStoreRequest(
+            free_bytes=free_bytes, unused_seconds=unused_seconds
+        )
+        return await self._post(Job, "/v1/storage/evict", request)
+
+    async def plan_eviction(
+        self, *, free_bytes: int = 0, unused_seconds: int = 0
+    ) -> PlanEvictionResponse:
+        """What `evict_store` with the same arguments would remove."""
+        request = EvictStoreRequest(
+            free_bytes=free_bytes, unused_seconds=unused_seconds
+        )
+        return await self._post(PlanEvictionResponse, "/v1/storage/evict/plan", request)
+
+    async def storage(self) -> GetStorageResponse:
+        """What takes the space."""
+        return await self._get(GetStorageResponse, "/v1/storage")

@@ -1,0 +1,1 @@
+"""The client. Made by make_sync.py."""

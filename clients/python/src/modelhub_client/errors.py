@@ -1,0 +1,193 @@
+"""What can go wrong, as classes. All are ModelhubError."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from .gen.modelhub.v1 import Job
+
+
+class ModelhubError(Exception):
+    """Something that this client did not get done."""
+
+
+class ConnectionFailed(ModelhubError):
+    """The server did not answer, or not to the end."""
+
+
+class UnexpectedAnswer(ModelhubError):
+    """What answered is not a modelhub, or a version that this client cannot read."""
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """A field of the request that is wrong."""
+
+    field: str
+    message: str
+
+
+class APIError(ModelhubError):
+    """The server answered that it was not done, and why."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str = "",
+        *,
+        type: str = "",
+        errors: tuple[FieldError, ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.type = type
+        # Fields that are wrong, mostly of InvalidRequest.
+        self.errors = errors
+        # Seconds after which it may work, where the server says so.
+        self.retry_after = retry_after
+        super().__init__(status, title, detail)
+
+    def __str__(self) -> str:
+        text = f"{self.detail or self.title} (status {self.status})"
+        for error in self.errors:
+            text += f"; {error.field}: {error.message}"
+        return text
+
+
+class InvalidRequest(APIError):
+    """A field is wrong; `errors` says which, and what would be right."""
+
+
+class Unauthorized(APIError):
+    """A token is needed, or this one is wrong."""
+
+
+class Forbidden(APIError):
+    """Not allowed: by this server, or by upstream."""
+
+
+class NotFound(APIError):
+    """There is no such thing."""
+
+
+class Conflict(APIError):
+    """Not possible as things are now, e.g. cancelling a job that has ended."""
+
+
+class Misdirected(APIError):
+    """The server does not answer to the name in `base_url`."""
+
+
+class RateLimited(APIError):
+    """Too many requests; `retry_after` says when to come again."""
+
+
+class ServerError(APIError):
+    """The server, or its upstream, failed."""
+
+
+class UpstreamFailed(ServerError):
+    """The Hub that the server reads from answered wrongly or not in time."""
+
+
+class Unavailable(ServerError):
+    """Not now."""
+
+
+class JobFailed(ModelhubError):
+    """A job that was waited for has failed; `job.error` says why."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        super().__init__(job)
+
+    def __str__(self) -> str:
+        subject = f" of {self.job.repo_id}" if self.job.repo_id else ""
+        reason = self.job.error or "no reason given"
+        return f"{self.job.kind.name} job {self.job.id}{subject} failed: {reason}"
+
+
+class JobCancelled(JobFailed):
+    """A job that was waited for was cancelled."""
+
+    def __str__(self) -> str:
+        return f"{self.job.kind.name} job {self.job.id} was cancelled"
+
+
+class WaitTimeout(ModelhubError, TimeoutError):
+    """A job did not end in time. It goes on; `job` is how it was."""
+
+    def __init__(self, job: Job, timeout: float) -> None:
+        self.job = job
+        self.timeout = timeout
+        super().__init__(job, timeout)
+
+    def __str__(self) -> str:
+        why = f", it waits for {self.job.waiting_for}" if self.job.waiting_for else ""
+        state = f"{self.job.status.name}{why}"
+        return f"job {self.job.id} is {state} after {self.timeout:g} s"
+
+
+_BY_STATUS: dict[int, type[APIError]] = {
+    400: InvalidRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    421: Misdirected,
+    422: InvalidRequest,
+    429: RateLimited,
+    502: UpstreamFailed,
+    503: Unavailable,
+    504: UpstreamFailed,
+}
+
+
+def of_response(response: httpx2.Response) -> ModelhubError:
+    """The error that an answer says (RFC 9457); its body has been read."""
+    status = response.status_code
+    if not 400 <= status <= 599:
+        request = response.request
+        return UnexpectedAnswer(f"{request.method} {request.url}: status {status}")
+    kind = _BY_STATUS.get(status, ServerError if status >= 500 else APIError)
+    problem = _problem(response)
+    title = problem.get("title") or response.reason_phrase or f"status {status}"
+    return kind(
+        status,
+        str(title),
+        str(problem.get("detail") or ""),
+        type=str(problem.get("type") or ""),
+        errors=tuple(
+            FieldError(str(error.get("field") or ""), str(error.get("message") or ""))
+            for error in problem.get("errors") or ()
+            if isinstance(error, dict)
+        ),
+        retry_after=_seconds(response.headers.get("retry-after")),
+    )
+
+
+def _problem(response: httpx2.Response) -> dict[str, Any]:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip()
+    if kind in ("application/problem+json", "application/json"):
+        try:
+            problem = json.loads(response.content)
+        except ValueError:
+            problem = None
+        if isinstance(problem, dict):
+            return problem
+    # A proxy in between says it in its own way.
+    return {"detail": response.text.strip()[:500]}
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return max(0.0, float(value)) if value else None
+    except ValueError:
+        return None
