@@ -12,8 +12,8 @@ use crate::api::{self, serve};
 use crate::blob::LocalStore;
 use crate::config::Config;
 use crate::db::Db;
-use crate::domain::Clock;
-use crate::hub::{Hub, Settings};
+use crate::domain::{Clock, Hours};
+use crate::hub::{Hub, Live, Settings};
 use crate::upstream::Upstream;
 
 /// A hub whose listeners are bound; `run` serves them.
@@ -40,6 +40,9 @@ impl App {
             xet: config.xet.clone(),
             slow_after: config.upstream.slow_after,
             forward_telemetry: config.telemetry.forward,
+            live: live_settings(&config)?,
+            token: config.upstream.token.clone(),
+            keep_jobs: config.jobs.keep,
         };
         let hub = Hub::new(db, Arc::new(store), upstream, clock, settings).await?;
         let bind = async |addr: SocketAddr, key: &str| {
@@ -109,4 +112,17 @@ impl App {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// What may be changed while running, as configured.
+fn live_settings(config: &Config) -> anyhow::Result<Live> {
+    let hours = config.jobs.hours.as_str();
+    Ok(Live {
+        offline: config.upstream.offline,
+        max_downloads: config.jobs.max_downloads,
+        download_bytes_per_second: config.jobs.bytes_per_second.bytes(),
+        download_hours: (!hours.is_empty()).then(|| Hours::parse(hours)).transpose()?,
+        store_limit_bytes: config.store.limit.bytes(),
+        ref_ttl: config.cache.ref_ttl.duration(),
+    })
 }

@@ -29,7 +29,7 @@ const SHORT_NAMES: [(&str, &str); 6] = [
 ];
 
 /// Names that select the configuration and are no settings themselves.
-const OTHER_NAMES: [&str; 1] = ["MODELHUB_CONFIG"];
+const OTHER_NAMES: [&str; 2] = ["MODELHUB_CONFIG", "MODELHUB_ADMIN_URL"];
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +42,8 @@ pub struct Config {
     pub cache: Cache,
     pub flight: Flight,
     pub xet: Xet,
+    pub jobs: Jobs,
+    pub worker: Worker,
     pub telemetry: Telemetry,
     pub log: Log,
 }
@@ -70,6 +72,7 @@ pub struct AdminListener {
 #[serde(deny_unknown_fields)]
 pub struct Store {
     pub data_dir: PathBuf,
+    pub limit: Size,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -122,6 +125,27 @@ pub struct Xet {
     pub serve: bool,
     /// Without effect in a program that was built without the feature `xet-upstream`.
     pub fetch: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    /// Run jobs in the server's own process.
+    pub run: bool,
+    pub max_downloads: u32,
+    pub bytes_per_second: Size,
+    pub hours: String,
+    pub lease: Span,
+    pub keep: Span,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Worker {
+    pub listen: SocketAddr,
+    pub address: String,
+    pub token: Secret,
+    pub token_file: PathBuf,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -190,7 +214,7 @@ pub fn merge(
 
 /// The table with secrets shown as `***`, for people.
 pub fn redact(mut table: Table) -> Table {
-    for (section, key) in [("upstream", "token"), ("admin", "token"), ("database", "url")] {
+    for (section, key) in [("upstream", "token"), ("admin", "token"), ("worker", "token"), ("database", "url")] {
         if let Some(Value::String(text)) = table.get_mut(section).and_then(|s| s.get_mut(key))
             && !text.is_empty()
         {
@@ -216,6 +240,7 @@ impl Config {
         let mut config: Self = toml::from_str(&text).map_err(|e| ConfigError(e.to_string()))?;
         config.upstream.token.or_read(&config.upstream.token_file, "upstream.token_file")?;
         config.admin.token.or_read(&config.admin.token_file, "admin.token_file")?;
+        config.worker.token.or_read(&config.worker.token_file, "worker.token_file")?;
         if config.store.data_dir.as_os_str().is_empty() {
             config.store.data_dir = default_data_dir()?;
         }
@@ -246,6 +271,18 @@ impl Config {
                 "admin.listen is {}, which others can reach: set admin.token (MODELHUB_ADMIN_TOKEN), or listen on 127.0.0.1",
                 self.admin.listen
             ));
+        }
+        if self.worker.token.get().is_some_and(|token| token.len() < 32) {
+            return fail("worker.token is too short: use at least 32 characters, e.g. from `openssl rand -hex 32`");
+        }
+        if !self.jobs.hours.is_empty() {
+            crate::domain::Hours::parse(&self.jobs.hours).map_err(|e| ConfigError(format!("jobs.hours: {e}")))?;
+        }
+        if !(1..=64).contains(&self.jobs.max_downloads) {
+            return fail(format!("jobs.max_downloads is {}: use 1 to 64", self.jobs.max_downloads));
+        }
+        if self.jobs.lease.duration() < std::time::Duration::from_secs(3) {
+            return fail("jobs.lease: use at least 3s, it is renewed every second");
         }
         let segment = self.flight.segment_size.bytes();
         if !(64 * 1024..=1 << 30).contains(&segment) {

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! L4  app · cli                     wiring: open adapters, build the hub, run roles, stop
-//! L3  api                           edges: HTTP in
+//! L3  api · worker                  edges: HTTP and gRPC in; time and the queue in
 //! L2  hub                           use cases: resolve, fetch, list, access
 //! L1  db · blob · upstream          adapters: SQL, bytes, the other hub
 //! L0  domain                        types and rules; no I/O, no async
@@ -28,3 +28,4 @@ pub mod pb;
 pub mod shutdown;
 pub mod telemetry;
 pub mod upstream;
+pub mod worker;

@@ -2,12 +2,37 @@
 //! Repository ids and tokens are never labels.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{Counter, counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
+/// What people see as sums; the counters above cannot be read back.
+#[derive(Default)]
+pub struct Totals {
+    pub client_bytes: AtomicU64,
+    pub upstream_bytes: AtomicU64,
+    pub answers: AtomicU64,
+    pub hits: AtomicU64,
+}
+
+/// The sums of this process so far.
+pub fn totals() -> &'static Totals {
+    static TOTALS: Totals = Totals {
+        client_bytes: AtomicU64::new(0),
+        upstream_bytes: AtomicU64::new(0),
+        answers: AtomicU64::new(0),
+        hits: AtomicU64::new(0),
+    };
+    &TOTALS
+}
+
 /// Answers of the hub listener, by how they were served (`X-Modelhub-Cache`) and status class.
 pub fn request(result: &'static str, status: u16) {
+    totals().answers.fetch_add(1, Ordering::Relaxed);
+    if result == "hit" {
+        totals().hits.fetch_add(1, Ordering::Relaxed);
+    }
     const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
     // Looked up once each: this is on the path of every request.
     type Made = OnceLock<(&'static str, [Counter; 4])>;
@@ -23,11 +48,13 @@ pub fn request(result: &'static str, status: u16) {
 
 /// All bytes that clients' connections took so far.
 pub fn client_bytes(total: u64) {
+    totals().client_bytes.store(total, Ordering::Relaxed);
     counter!("modelhub_client_bytes_total").absolute(total);
 }
 
 /// File bytes received from upstream.
 pub fn upstream_bytes(bytes: u64) {
+    totals().upstream_bytes.fetch_add(bytes, Ordering::Relaxed);
     counter!("modelhub_upstream_bytes_total").increment(bytes);
 }
 

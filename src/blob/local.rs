@@ -53,7 +53,8 @@ impl LocalStore {
         &self.root
     }
 
-    fn blob_path(&self, digest: Digest) -> PathBuf {
+    /// Where the file of a blob is, whether it is there or not.
+    pub fn blob_path(&self, digest: Digest) -> PathBuf {
         let hex = digest.to_hex();
         self.root.join("blobs/sha256").join(&hex[..2]).join(hex)
     }
@@ -135,8 +136,13 @@ impl LocalStore {
 
     /// Free bytes on the store's filesystem, for this user.
     pub fn free_bytes(&self) -> io::Result<u64> {
+        Ok(self.disk_bytes()?.0)
+    }
+
+    /// Free (for this user) and all bytes of the store's filesystem.
+    pub fn disk_bytes(&self) -> io::Result<(u64, u64)> {
         let stat = rustix::fs::statvfs(&self.root)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        Ok((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
     }
 
     /// Whether a file can be written now: what readiness means for a store.
@@ -166,7 +172,7 @@ fn make_dir(path: &Path) -> Result<()> {
     }
 }
 
-fn sync_dir(path: &Path) -> Result<()> {
+pub(super) fn sync_dir(path: &Path) -> Result<()> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(Error::io("cannot sync", path))
 }
 

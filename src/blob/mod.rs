@@ -3,6 +3,7 @@
 //! A name in the store is a promise about its content: a file appears under
 //! `blobs/sha256/` only complete, hashed and synced (`LocalStore::publish`).
 
+mod care;
 mod error;
 mod hasher;
 mod local;
@@ -10,6 +11,7 @@ mod partial;
 mod read;
 mod xet_hasher;
 
+pub use care::Check;
 pub use error::{Error, Result};
 pub use hasher::{ContentHasher, Proven};
 pub use local::LocalStore;

@@ -34,7 +34,7 @@ struct NewEntry<'a> {
     xet: Option<&'a str>,
 }
 
-type EntryRow = (String, String, i64, Option<String>, Option<String>, Option<String>);
+pub(super) type EntryRow = (String, String, i64, Option<String>, Option<String>, Option<String>);
 
 impl Db {
     /// Adds entries to a commit that `put_pin` has recorded. Known entries are updated.
@@ -72,6 +72,7 @@ impl Db {
         let mut tx = self.begin().await?;
         let sql = "update repo_commit set tree_complete = $3 where repo = $1 and commit_id = $2";
         tx.execute(sql, args![repo, commit.as_str(), true]).await?;
+        tx.execute("update model_repo set stale = $2 where id = $1", args![repo, true]).await?;
         tx.execute("delete from missing_path where repo = $1 and commit_id = $2", args![repo, commit.as_str()]).await?;
         tx.commit().await
     }
@@ -162,7 +163,7 @@ fn new_entry(entry: &Entry) -> NewEntry<'_> {
     }
 }
 
-fn entry_of((path, entry, size, oid, sha256, xet_hash): EntryRow) -> Result<Entry> {
+pub(super) fn entry_of((path, entry, size, oid, sha256, xet_hash): EntryRow) -> Result<Entry> {
     let corrupt = |what| move |source: ParseError| Error::Corrupt { what, source };
     let path = RepoPath::parse(&path).map_err(corrupt("path"))?;
     let oid = oid.map(|oid| GitOid::parse(&oid)).transpose().map_err(corrupt("object id"))?;

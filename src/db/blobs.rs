@@ -42,7 +42,7 @@ impl Db {
             values ($1, $2, $3, $4, $4, $4)
             on conflict (sha256) do update set git_oid = coalesce(excluded.git_oid, blob.git_oid), verified_at = excluded.verified_at";
         self.execute(sql, args![digest.to_hex(), git.map(GitOid::to_hex), size, now]).await?;
-        Ok(())
+        self.mark_stale(digest, git).await
     }
 
     /// Notes the Xet hash of a blob, and with it that of every artifact of this content.
@@ -58,8 +58,11 @@ impl Db {
 
     /// Forgets a blob whose file is gone or wrong; it is fetched again on demand.
     pub async fn delete_blob(&self, digest: Digest) -> Result<()> {
+        let row: Option<(Option<String>,)> =
+            self.optional("select git_oid from blob where sha256 = $1", args![digest.to_hex()]).await?;
         self.execute("delete from blob where sha256 = $1", args![digest.to_hex()]).await?;
-        Ok(())
+        let git = row.and_then(|(oid,)| oid).and_then(|oid| GitOid::parse(&oid).ok());
+        self.mark_stale(digest, git).await
     }
 
     /// Records uses in one transaction; called in batches, never per request.

@@ -9,17 +9,44 @@ mod answers;
 mod artifacts;
 mod blobs;
 mod error;
+mod files;
+mod jobs;
 mod migrate;
+mod models;
+mod records;
 mod repos;
 mod revisions;
 mod settings;
 mod sql;
+mod storage;
 
 pub use access::Grant;
 pub use answers::RememberedAnswer;
 pub use artifacts::TreePage;
 pub use blobs::{BlobRow, StoreTotals};
 pub use error::{Error, Result};
+pub use files::{FilePage, FileRow, FileTotals};
+pub use jobs::{Claimant, Obeyed, Settled};
+pub use models::{Held, ModelFilter, ModelOrder, ModelRow, Registration};
+pub use records::WorkerRow;
 pub use repos::{RepoListing, RepoRow};
 pub use revisions::Pin;
 pub use sql::Db;
+pub use storage::UsageRow;
+
+/// The pattern of `lower(column) like … escape '\'` that finds `part` anywhere; empty for an empty part. `None` if
+/// nothing can hold it: PostgreSQL refuses NUL, and SQLite would stop reading there.
+fn like(part: &str) -> Option<String> {
+    if part.is_empty() || part.contains('\0') {
+        return part.is_empty().then(String::new);
+    }
+    let mut pattern = String::from("%");
+    for c in part.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    Some(pattern)
+}

@@ -1,7 +1,7 @@
 //! Repositories and the other names that upstream knows them by.
 
 use super::sql::args;
-use super::{Db, Error, Result};
+use super::{Db, Error, Result, like};
 use crate::domain::{Millis, RepoId, RepoKey, RepoKind, Visibility};
 
 /// A repository that upstream has shown to somebody.
@@ -64,20 +64,9 @@ impl Db {
         let sql = "select r.repo_id, v.commit_id, c.info from model_repo r
             left join repo_revision v on v.repo = r.id and v.name = 'main'
             left join repo_commit c on c.repo = r.id and c.commit_id = v.commit_id
-            where r.kind = $1 and r.visibility <> 'private' and lower(r.repo_id) like $2 escape '\\'
+            where r.kind = $1 and r.visibility <> 'private' and ($2 = '' or lower(r.repo_id) like $2 escape '\\')
             order by r.repo_id limit $3";
-        // No id holds it; PostgreSQL refuses it, and SQLite would stop reading there.
-        if search.contains('\0') {
-            return Ok(Vec::new());
-        }
-        let mut pattern = String::from("%");
-        for c in search.to_lowercase().chars() {
-            if matches!(c, '%' | '_' | '\\') {
-                pattern.push('\\');
-            }
-            pattern.push(c);
-        }
-        pattern.push('%');
+        let Some(pattern) = like(search) else { return Ok(Vec::new()) };
         let rows: Vec<(String, Option<String>, Option<String>)> =
             self.all(sql, args![kind.as_str(), pattern, limit]).await?;
         Ok(rows.into_iter().map(|(repo_id, commit, info)| RepoListing { repo_id, commit, info }).collect())

@@ -43,6 +43,8 @@ impl Db {
             let sql = "insert into repo_revision (repo, name, commit_id, checked_at) values ($1, $2, $3, $4)
                 on conflict (repo, name) do update set commit_id = excluded.commit_id, checked_at = excluded.checked_at";
             tx.execute(sql, args![repo, name, commit.as_str(), now]).await?;
+            let sql = "update model_repo set stale = $3 where id = $1 and revision = $2 and tip <> $4";
+            tx.execute(sql, args![repo, name, true, commit.as_str()]).await?;
         }
         tx.commit().await
     }

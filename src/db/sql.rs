@@ -44,6 +44,8 @@ pub(super) struct Lock(i64);
 impl Lock {
     /// Which contents have a Xet hash.
     pub(super) const XET_HASHES: Self = Self(0x6d6f_6465_6c68_7562);
+    /// Which jobs run: limits count them.
+    pub(super) const JOB_CLAIMS: Self = Self(0x6d6f_6465_6c68_7563);
 }
 
 #[derive(Clone, Copy)]
@@ -55,7 +57,7 @@ pub(super) enum Sharing {
 /// An argument of a statement. Typed also when it is null, as PostgreSQL wants.
 pub(super) enum Value {
     Text(Option<String>),
-    Int(i64),
+    Int(Option<i64>),
     Bool(bool),
     Bytes(Vec<u8>),
 }
@@ -77,12 +79,17 @@ impl From<Option<String>> for Value {
 }
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
+        Self::Int(Some(number))
+    }
+}
+impl From<Option<i64>> for Value {
+    fn from(number: Option<i64>) -> Self {
         Self::Int(number)
     }
 }
 impl From<u64> for Value {
     fn from(number: u64) -> Self {
-        Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+        Self::Int(Some(i64::try_from(number).unwrap_or(i64::MAX)))
     }
 }
 impl From<bool> for Value {
@@ -260,6 +267,22 @@ impl Tx {
         Ok(match self {
             Self::Sqlite(tx) => bound!(sqlx::query(sql.sqlite), values).execute(&mut **tx).await?.rows_affected(),
             Self::Postgres(tx) => bound!(sqlx::query(sql.postgres), values).execute(&mut **tx).await?.rows_affected(),
+        })
+    }
+
+    pub(super) async fn all<T: Row>(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Vec<T>> {
+        let sql = sql.into();
+        Ok(match self {
+            Self::Sqlite(tx) => bound!(sqlx::query_as(sql.sqlite), values).fetch_all(&mut **tx).await?,
+            Self::Postgres(tx) => bound!(sqlx::query_as(sql.postgres), values).fetch_all(&mut **tx).await?,
+        })
+    }
+
+    pub(super) async fn optional<T: Row>(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Option<T>> {
+        let sql = sql.into();
+        Ok(match self {
+            Self::Sqlite(tx) => bound!(sqlx::query_as(sql.sqlite), values).fetch_optional(&mut **tx).await?,
+            Self::Postgres(tx) => bound!(sqlx::query_as(sql.postgres), values).fetch_optional(&mut **tx).await?,
         })
     }
 

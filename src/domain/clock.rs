@@ -43,6 +43,13 @@ impl Clock {
         }
     }
 
+    /// Minutes since midnight, local time.
+    pub fn minute_of_day(&self) -> u16 {
+        use chrono::{Local, TimeZone as _, Timelike as _};
+        let local = Local.timestamp_millis_opt(self.now()).single();
+        local.map_or(0, |at| (at.hour() * 60 + at.minute()) as u16)
+    }
+
     /// Monotonic time since this clock was made.
     pub fn elapsed(&self) -> Duration {
         match self {

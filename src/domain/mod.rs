@@ -3,29 +3,36 @@
 //! Text from the wire is parsed here, once, into types that cannot be wrong; everything
 //! above passes those types on. A parse error says what was wrong and what would be right.
 
+pub mod activity;
 pub mod artifact;
 pub mod clock;
 pub mod digest;
 pub mod facts;
 pub mod file_type;
+pub mod hours;
+pub mod job;
 pub mod path;
 pub mod principal;
 pub mod range;
 pub mod repo;
 pub mod revision;
+pub mod selection;
 pub mod weight_format;
 pub mod xet;
 
+pub use activity::Activity;
 pub use artifact::{Artifact, Entry, Visibility};
 pub use clock::{Clock, Millis};
 pub use digest::{ContentId, Digest, GitOid};
 pub use facts::{FactsError, ModelFacts};
 pub use file_type::FileType;
+pub use hours::Hours;
 pub use path::RepoPath;
 pub use principal::Principal;
 pub use range::ByteRange;
 pub use repo::{RepoId, RepoKey, RepoKind};
 pub use revision::{CommitId, Revision};
+pub use selection::{Preset, Selection};
 pub use weight_format::{Shard, WeightFormat};
 
 /// Why a text from outside is not one of our types. The text names the rule that it broke.
@@ -34,13 +41,13 @@ pub use weight_format::{Shard, WeightFormat};
 pub struct ParseError {
     what: &'static str,
     shown: String,
-    rule: &'static str,
+    rule: std::borrow::Cow<'static, str>,
 }
 
 impl ParseError {
-    pub(crate) fn new(what: &'static str, input: &str, rule: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str, input: &str, rule: impl Into<std::borrow::Cow<'static, str>>) -> Self {
         // Shown text is cut and made printable: it ends up in headers and logs.
         let shown = input.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        Self { what, shown, rule }
+        Self { what, shown, rule: rule.into() }
     }
 }

@@ -122,6 +122,19 @@ impl RepoKey {
         Self { kind, id }
     }
 
+    /// `name`, `namespace/name`, or either behind a kind: `dataset/namespace/name`, `datasets/namespace/name`.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let kind_of = |word: &str| RepoKind::parse(word).or(RepoKind::from_plural(word));
+        // `model/x` may be a name of two parts; three parts are none.
+        if let Some((first, rest)) = text.split_once('/')
+            && let Some(kind) = kind_of(first)
+            && (rest.contains('/') || kind != RepoKind::Model)
+        {
+            return Ok(Self::new(kind, RepoId::parse(rest)?));
+        }
+        Ok(Self::new(RepoKind::Model, RepoId::parse(text)?))
+    }
+
     /// `/api/{plural}/{id}`, the root of this repository's metadata routes.
     pub fn api_path(&self) -> String {
         format!("/api/{}/{}", self.kind.plural(), self.id)

@@ -51,6 +51,21 @@ pub enum Error {
     Moved { path: String },
     #[error("the disk of this hub is full")]
     NoSpace,
+    #[error("it needs {needed} bytes of disk space, and {free} are free")]
+    NoRoom { needed: u64, free: u64 },
+    /// Another process put the content into the store meanwhile: look again.
+    #[error("another process has fetched it")]
+    CameElsewhere,
+    /// For the admin API: what it names is not known here.
+    #[error("there is no {what}")]
+    NoSuch { what: String },
+    #[error("{0}")]
+    Conflict(String),
+    #[error("too much at once: {what}")]
+    Busy { what: String },
+    /// A look at the store found files that are missing or wrong.
+    #[error("{files} stored files were damaged; they are fetched again when they are asked for")]
+    Damaged { files: u64 },
     #[error("this hub is stopping")]
     Stopping,
     /// A cause that only the log sees.

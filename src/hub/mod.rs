@@ -5,19 +5,30 @@
 
 mod access;
 mod bypass;
+mod care;
 mod coalesce;
 mod error;
+mod events;
 mod fetch;
 mod flight;
 mod info;
+mod jobs;
 mod listing;
+mod live;
+mod models;
+mod overview;
+mod pace;
 mod passthrough;
 mod pin;
+mod prefetch;
 mod resolve;
+mod scan;
+mod sync;
 mod taint;
 mod xet;
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
@@ -32,13 +43,19 @@ use crate::upstream::{self, Bucket, Upstream};
 
 pub use access::Need;
 pub use bypass::Bypass;
+pub use care::Room;
 pub use error::{Error, Result};
+pub use events::{Event, Happening, Traffic, Watch};
 pub use fetch::{Body, Opened, StoredFile};
 pub use flight::{FlightReader, ReadError};
 pub use info::InfoQuery;
+pub use jobs::{Done, JobRun};
 pub use listing::{Listing, TreeQuery};
+pub use live::{Change, Live, TokenSource};
+pub use overview::{Overview, Sums, UpstreamState};
 pub use passthrough::Passed;
 pub use pin::{Pinned, Repo, Stamp};
+pub use prefetch::{Plan, Wish, can_run_code};
 pub use resolve::{Resolved, Target};
 pub use xet::{Recipe, XetToken, XorbPart};
 
@@ -79,6 +96,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// This hub itself, for its owner: upstream decides by this hub's own token.
+    pub fn owner() -> Self {
+        let peer = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+        Self { principal: Principal::Owner, user_agent: None, peer }
+    }
+
     /// Asks upstream for this caller; this hub's own token may stand in for none.
     fn upstream(&self) -> upstream::Caller<'_> {
         upstream::Caller { token: self.principal.token(), user_agent: self.user_agent.as_deref(), own_eyes: false }
@@ -98,6 +121,12 @@ pub struct Settings {
     pub xet: config::Xet,
     pub slow_after: config::Span,
     pub forward_telemetry: bool,
+    /// What may be changed while running, as configured.
+    pub live: Live,
+    /// This hub's own token, as configured.
+    pub token: config::Secret,
+    /// How long jobs are remembered after they ended.
+    pub keep_jobs: config::Span,
 }
 
 #[derive(Clone)]
@@ -125,6 +154,15 @@ pub struct Inner {
     /// Blobs known to be in the store.
     blobs: moka::sync::Cache<ContentId, BlobRow>,
     open_files: moka::sync::Cache<Digest, Arc<StoredFile>>,
+    jobs: jobs::Jobs,
+    events: events::Events,
+    lives: live::Lives,
+    /// The limit of all downloads by jobs together.
+    pace: pace::Pace,
+    /// Bytes of all blobs, as last counted.
+    stored_bytes: AtomicU64,
+    last_traffic: Mutex<Sums>,
+    last_flush: Mutex<Sums>,
     /// Uses since the last flush to the database.
     used: Mutex<std::collections::HashSet<Digest>>,
 }
@@ -159,6 +197,13 @@ impl Hub {
             blobs: moka::sync::Cache::new(200_000),
             open_files: moka::sync::Cache::new(512),
             used: Mutex::default(),
+            jobs: jobs::Jobs::default(),
+            events: events::Events::new(clock.clone()),
+            lives: live::Lives::new(settings.live.clone(), settings.token.clone()),
+            pace: pace::Pace::new(clock.clone(), settings.live.download_bytes_per_second),
+            stored_bytes: AtomicU64::new(0),
+            last_traffic: Mutex::default(),
+            last_flush: Mutex::default(),
             db,
             store,
             upstream,
@@ -167,7 +212,9 @@ impl Hub {
             tasks,
             stop,
         };
-        Ok(Self(Arc::new(inner)))
+        let hub = Self(Arc::new(inner));
+        hub.reload_settings().await?;
+        Ok(hub)
     }
 
     /// Starts the background upkeep, which `stop` ends: recorded uses, gauges, old answers.
@@ -186,14 +233,32 @@ impl Hub {
             }
             self.flush_uses().await;
             self.record_gauges().await;
+            if let Err(error) = self.reload_settings().await {
+                tracing::warn!(%error, "could not read the settings again");
+            }
+            if let Err(error) = self.flush_sums().await {
+                tracing::warn!(%error, "could not write down the sums");
+            }
             round += 1;
             if round.is_multiple_of(60)
-                && let Err(error) = self.db.prune_answers().await
+                && let Err(error) = self.prune().await
             {
-                tracing::warn!(%error, "could not prune remembered answers");
+                tracing::warn!(%error, "could not forget what is old");
             }
         }
         self.flush_uses().await;
+        if let Err(error) = self.flush_sums().await {
+            tracing::warn!(%error, "could not write down the sums");
+        }
+    }
+
+    /// Forgets answers, jobs and activities that nobody looks for any more.
+    async fn prune(&self) -> Result<()> {
+        self.db.prune_answers().await?;
+        let before = self.clock.now() - jobs::millis(self.settings.keep_jobs.duration());
+        self.db.prune_jobs(before).await?;
+        self.db.prune_activities(before).await?;
+        Ok(())
     }
 
     async fn flush_uses(&self) {
@@ -217,6 +282,7 @@ impl Hub {
         }
         metrics::upstream_down(self.upstream.is_down());
         if let Ok(totals) = self.totals().await {
+            self.stored_bytes.store(totals.bytes, Ordering::Relaxed);
             metrics::store(totals.blobs, totals.bytes, self.store.free_bytes().unwrap_or(0));
         }
     }

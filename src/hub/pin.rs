@@ -88,13 +88,13 @@ impl Hub {
         // repository is learned again with the tip of its default branch.
         let (asked, known) = match revision {
             Revision::Commit(commit) => {
-                if self.is_fresh(repo.checked_at, self.settings.cache.visibility_ttl) {
+                if self.is_fresh(repo.checked_at, self.settings.cache.visibility_ttl.duration()) {
                     return Ok(Pinned { repo, commit: commit.clone(), served: Served::Hit });
                 }
                 (Revision::main(), Some(commit.clone()))
             }
             Revision::Named(name) => match self.known_pin(&repo, name).await? {
-                Some((commit, checked_at)) if self.is_fresh(checked_at, self.settings.cache.ref_ttl) => {
+                Some((commit, checked_at)) if self.is_fresh(checked_at, self.ref_ttl()) => {
                     return Ok(Pinned { repo, commit, served: Served::Hit });
                 }
                 pin => (revision.clone(), pin.map(|(commit, _)| commit)),
@@ -143,6 +143,10 @@ impl Hub {
             return Ok(Some(repo));
         }
         let Some(row) = self.db.repo(&name).await? else { return Ok(None) };
+        // Registered, and upstream was not asked yet: as good as unknown.
+        if row.checked_at == 0 {
+            return Ok(None);
+        }
         let repo = Arc::new(Repo {
             row: row.id.into(),
             key: name.clone(),
@@ -175,16 +179,16 @@ impl Hub {
             return None;
         }
         let (checked_at, ttl) = match revision {
-            Revision::Commit(_) => (repo.checked_at, self.settings.cache.visibility_ttl),
+            Revision::Commit(_) => (repo.checked_at, self.settings.cache.visibility_ttl.duration()),
             Revision::Named(name) => {
                 let (commit, checked_at) = self.pins.pins.get(&(Arc::clone(&pinned.repo.row), name.clone()))?;
                 if commit != pinned.commit {
                     return None;
                 }
-                (checked_at, self.settings.cache.ref_ttl)
+                (checked_at, self.ref_ttl())
             }
         };
-        let ttl = i64::try_from(ttl.duration().as_millis()).unwrap_or(i64::MAX);
+        let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         Some(Stamp { epoch, made: checked_at, until: checked_at.saturating_add(ttl) })
     }
 
@@ -192,8 +196,12 @@ impl Hub {
         (stamp.made..stamp.until).contains(&self.clock.now()) && stamp.epoch == self.pins.epoch.load(Ordering::SeqCst)
     }
 
-    fn is_fresh(&self, checked_at: Millis, ttl: crate::config::Span) -> bool {
-        let ttl = i64::try_from(ttl.duration().as_millis()).unwrap_or(i64::MAX);
+    fn ref_ttl(&self) -> std::time::Duration {
+        self.live().ref_ttl
+    }
+
+    fn is_fresh(&self, checked_at: Millis, ttl: std::time::Duration) -> bool {
+        let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         // A time in the future means that the clock was set back: ask again.
         (0..ttl).contains(&(self.clock.now() - checked_at))
     }
@@ -277,6 +285,25 @@ impl Hub {
             }
         }
         Ok((repo, info.commit))
+    }
+
+    /// Notes what a name means, as a listing of refs said.
+    pub(super) fn note_pin(&self, repo: &Repo, name: &str, commit: &CommitId) {
+        let key = (Arc::clone(&repo.row), name.to_owned());
+        let known = self.pins.pins.get(&key);
+        self.pins.pins.insert(key, (commit.clone(), self.clock.now()));
+        if known.is_some_and(|(known, _)| known != *commit) {
+            self.forget_stamps();
+        }
+    }
+
+    /// Forgets a repository that was removed.
+    pub(super) fn forget_repo(&self, key: &RepoKey, row: &str) {
+        self.pins.repos.invalidate(key);
+        self.pins.names.invalidate(key);
+        // Keys hold the row's id, which never comes again; what is left of them goes with time.
+        let _ = row;
+        self.forget_stamps();
     }
 
     /// Answers that may be given again without a look are looked at again.

@@ -4,6 +4,8 @@
 //! hub's own) → follow redirects within the origin → read the answer, bounded → take note of
 //! rate limits and of failures.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -60,6 +62,9 @@ pub struct Upstream {
     pub(super) blobs: reqwest::Client,
     pub(super) egress: Egress,
     pub(super) config: config::Upstream,
+    offline: AtomicBool,
+    /// This hub's own; it may be changed while running.
+    token: RwLock<config::Secret>,
     sanitiser: Sanitiser,
     budget: Budget,
     health: Health,
@@ -88,6 +93,8 @@ impl Upstream {
             sanitiser: Sanitiser::new(&base, config.cdn_hosts.clone()),
             budget: Budget::new(clock.clone()),
             health: Health::new(clock.clone()),
+            offline: AtomicBool::new(config.offline),
+            token: RwLock::new(config.token.clone()),
             base,
             meta,
             blobs,
@@ -101,7 +108,23 @@ impl Upstream {
 
     /// Deliberately never asked.
     pub fn is_offline(&self) -> bool {
-        self.config.offline
+        self.offline.load(Ordering::Relaxed)
+    }
+
+    pub fn set_offline(&self, offline: bool) {
+        self.offline.store(offline, Ordering::Relaxed);
+    }
+
+    /// Takes another token for this hub's own; `false` if it is the same.
+    pub fn set_token(&self, token: config::Secret) -> bool {
+        let mut own = self.token.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = own.get() != token.get();
+        *own = token;
+        changed
+    }
+
+    pub fn has_token(&self) -> bool {
+        self.token.read().unwrap_or_else(PoisonError::into_inner).get().is_some()
     }
 
     /// Whether calls fail at once because upstream failed again and again.
@@ -170,10 +193,11 @@ impl Upstream {
     pub(super) fn headers(&self, caller: Caller<'_>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let own = concat!("modelhub/", env!("CARGO_PKG_VERSION"));
-        let agent = caller.user_agent.map_or_else(|| own.to_owned(), |agent| format!("{agent}; {own}"));
-        headers.insert(USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static(own)));
-        if let Some(token) = caller.token.or(self.config.token.get().filter(|_| !caller.own_eyes))
+        let name = concat!("modelhub/", env!("CARGO_PKG_VERSION"));
+        let agent = caller.user_agent.map_or_else(|| name.to_owned(), |agent| format!("{agent}; {name}"));
+        headers.insert(USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static(name)));
+        let own = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = caller.token.or(own.get().filter(|_| !caller.own_eyes))
             && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}"))
         {
             value.set_sensitive(true);
@@ -184,7 +208,7 @@ impl Upstream {
 
     /// Sends to the origin: waits for its head at most `metadata_timeout`; errors for 4xx and 5xx.
     pub(super) async fn send(&self, request: reqwest::RequestBuilder, bucket: Bucket) -> Result<Response> {
-        if self.config.offline {
+        if self.is_offline() {
             return Err(Error::Offline);
         }
         let wait = self.budget.wait(bucket);

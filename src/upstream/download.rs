@@ -159,7 +159,7 @@ impl Upstream {
         size: u64,
         caller: Caller<'_>,
     ) -> Result<RangeReply> {
-        if self.config.offline {
+        if self.is_offline() {
             return Err(Error::Offline);
         }
         let mut request = self.blobs.get(source.url.clone());

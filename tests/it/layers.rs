@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Floor by module. Config, machine, metrics, telemetry and shutdown are leaves: everybody may use them,
 /// and they use nothing above the domain.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("domain", 0),
     ("config", 0),
     ("machine", 0),
@@ -17,6 +17,8 @@ const FLOORS: [(&str, u8); 14] = [
     ("upstream", 1),
     ("hub", 2),
     ("api", 3),
+    ("worker", 3),
+    ("worker", 3),
     ("app", 4),
     ("cli", 4),
 ];

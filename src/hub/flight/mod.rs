@@ -7,6 +7,7 @@
 //! file behind the writer at their own speed.
 
 mod hash;
+mod passenger;
 mod reader;
 mod run;
 mod segment;
@@ -21,11 +22,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, Semaphore};
 
+use super::pace::Pace;
 use super::{Caller, Error, Hub};
 use crate::blob::Partial;
 use crate::config;
 use crate::domain::{CommitId, ContentId, RepoKey, RepoPath};
 
+pub(in crate::hub) use passenger::FlightWatch;
 pub use reader::{FlightReader, ReadError};
 
 /// Where a flight's bytes can be had, and for whom they are asked.
@@ -102,6 +105,8 @@ pub(super) struct Flight {
     hash: hash::Progress,
     /// A write failed for want of space.
     disk_full: AtomicBool,
+    /// Its owner has done all it can.
+    over: AtomicBool,
     /// Its bytes were wrong once: they are fetched again by plain HTTP.
     #[cfg(feature = "xet-upstream")]
     distrusts_xet: std::sync::atomic::AtomicBool,
@@ -111,6 +116,8 @@ pub(super) struct Flight {
 struct State {
     /// What each reader still needs.
     readers: HashMap<u64, Range<u64>>,
+    /// How fast those may go who only want the file to be here.
+    paces: HashMap<u64, Vec<Pace>>,
     /// Somebody asked for the whole file: it is fetched to the end.
     whole: bool,
     /// Bytes have left to a client before they were verified.
@@ -187,7 +194,19 @@ impl Hub {
         // Files that are verified before the first byte is sent are fetched as a whole.
         let verify_first = target.size <= self.settings.flight.verify_first.bytes();
         let whole = finishes || verify_first;
+        let (flight, id, joined) = self.enter_flight(target, range.clone(), whole, None);
+        (FlightReader::new(self, flight, id, range, hold, verify_first), joined)
+    }
 
+    /// Somebody more on the flight of this content, which begins if there is none: the flight, the newcomer's number,
+    /// and whether it was in the air before.
+    fn enter_flight(
+        &self,
+        target: FlightTarget,
+        range: Range<u64>,
+        whole: bool,
+        paces: Option<Vec<Pace>>,
+    ) -> (Arc<Flight>, u64, bool) {
         let mut flights = self.flights.lock();
         if let Some(flight) = flights.get(&target.content) {
             let mut state = flight.lock();
@@ -195,21 +214,27 @@ impl Hub {
             if !matches!(state.outcome, Outcome::Failed(_) | Outcome::Stopped) && flight.target.size == target.size {
                 state.whole |= whole;
                 let id = flight.next_reader.fetch_add(1, Ordering::Relaxed);
-                state.readers.insert(id, range.clone());
+                state.readers.insert(id, range);
+                state.paces.extend(paces.map(|paces| (id, paces)));
                 drop(state);
-                let reader = FlightReader::new(self, Arc::clone(flight), id, range, hold, verify_first);
                 flight.wake();
-                return (reader, true);
+                return (Arc::clone(flight), id, true);
             }
         }
         let flight = Arc::new(Flight {
             target,
             partial: OnceLock::new(),
-            state: Mutex::new(State { readers: HashMap::from([(0, range.clone())]), whole, ..State::default() }),
+            state: Mutex::new(State {
+                readers: HashMap::from([(0, range)]),
+                paces: paces.map(|paces| (0, paces)).into_iter().collect(),
+                whole,
+                ..State::default()
+            }),
             changed: Notify::new(),
             next_reader: AtomicU64::new(1),
             hash: hash::Progress::default(),
             disk_full: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             #[cfg(feature = "xet-upstream")]
             distrusts_xet: std::sync::atomic::AtomicBool::default(),
         });
@@ -217,7 +242,11 @@ impl Hub {
         drop(flights);
 
         let (hub, owned) = (self.clone(), Arc::clone(&flight));
-        self.tasks.spawn(async move { hub.fly(owned).await });
-        (FlightReader::new(self, flight, 0, range, hold, verify_first), false)
+        self.tasks.spawn(async move {
+            hub.fly(Arc::clone(&owned)).await;
+            owned.over.store(true, Ordering::Release);
+            owned.wake();
+        });
+        (flight, 0, false)
     }
 }

@@ -169,6 +169,7 @@ impl Route {
                     missing -= chunk.len() as u64;
                     batched += chunk.len();
                     if !chunk.is_empty() {
+                        self.flight.pace(chunk.len()).await;
                         batch.push(chunk);
                     }
                 }

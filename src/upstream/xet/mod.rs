@@ -135,7 +135,7 @@ impl Upstream {
     }
 
     async fn send_download(&self, bucket: &'static str, request: reqwest::RequestBuilder) -> Result<Response> {
-        if self.config.offline {
+        if self.is_offline() {
             return Err(Error::Offline);
         }
         let request = request.header(ACCEPT_ENCODING, "identity");

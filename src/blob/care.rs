@@ -1,0 +1,89 @@
+//! Blobs looked at again, and blobs that leave.
+
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use super::local::{LocalStore, sync_dir};
+use super::{ContentHasher, Error, Result};
+use crate::domain::{ContentId, Digest};
+
+/// What reading a blob again showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    Right,
+    Wrong,
+    Missing,
+    /// `stop` said so.
+    Stopped,
+}
+
+impl LocalStore {
+    /// Reads a blob again and compares its hash; asks `stop` after each MiB.
+    pub fn check_blob(&self, digest: Digest, size: u64, stop: &mut dyn FnMut() -> bool) -> Result<Check> {
+        let path = self.blob_path(digest);
+        let Some(mut file) = self.open_blob(digest, size)? else {
+            return Ok(if path.exists() { Check::Wrong } else { Check::Missing });
+        };
+        let mut hasher = ContentHasher::new(ContentId::Sha256(digest), size);
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            if stop() {
+                return Ok(Check::Stopped);
+            }
+            match file.read(&mut buffer).map_err(Error::io("cannot read", &path))? {
+                0 => break,
+                n => hasher.update(&buffer[..n]),
+            }
+        }
+        Ok(if hasher.finish().is_ok() { Check::Right } else { Check::Wrong })
+    }
+
+    /// Takes a wrong blob out of the store, for people to look at. One that is missing is none.
+    pub fn set_blob_aside(&self, digest: Digest, now_ms: i64) -> Result<()> {
+        let path = self.blob_path(digest);
+        let aside = self.root().join("quarantine").join(format!("{}.{now_ms}", digest.to_hex()));
+        gone_is_fine(std::fs::rename(&path, aside)).map_err(Error::io("cannot set aside", &path))
+    }
+
+    /// Removes a blob; who has it open reads on.
+    pub fn remove_blob(&self, digest: Digest) -> Result<()> {
+        let path = self.blob_path(digest);
+        gone_is_fine(std::fs::remove_file(&path)).map_err(Error::io("cannot remove", &path))
+    }
+
+    /// Writes a secret next to the store, for its owner only; removes it if `None`.
+    pub fn put_secret(&self, name: &str, secret: Option<&str>) -> Result<()> {
+        let path = self.root().join(name);
+        let Some(secret) = secret else {
+            return gone_is_fine(std::fs::remove_file(&path)).map_err(Error::io("cannot remove", &path));
+        };
+        let fresh = path.with_extension("new");
+        gone_is_fine(std::fs::remove_file(&fresh)).map_err(Error::io("cannot remove", &fresh))?;
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&fresh);
+        let written = file.and_then(|mut file| {
+            use std::io::Write as _;
+            file.write_all(secret.as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(Error::io("cannot write", &fresh))?;
+        std::fs::rename(&fresh, &path).map_err(Error::io("cannot write", &path))?;
+        sync_dir(self.root())
+    }
+
+    /// Bytes of arriving files, and of bodies that were set aside, as they take space on the disk.
+    pub fn other_bytes(&self) -> (u64, u64) {
+        let sum = |folder: &str| {
+            let entries = std::fs::read_dir(self.root().join(folder)).into_iter().flatten().flatten();
+            entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| {
+                use std::os::unix::fs::MetadataExt as _;
+                metadata.blocks() * 512
+            }).sum()
+        };
+        (sum("partial"), sum("quarantine"))
+    }
+}
+
+fn gone_is_fine(outcome: std::io::Result<()>) -> std::io::Result<()> {
+    outcome.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}

@@ -1,0 +1,182 @@
+//! The files of a commit together with what is here of each.
+
+use std::collections::HashMap;
+
+use super::artifacts::{EntryRow, entry_of};
+use super::sql::{Pick, args};
+use super::{Db, Error, Result, like};
+use crate::domain::{CommitId, Digest, Entry, Millis};
+
+/// An entry of a commit, and the blob that holds its content.
+#[derive(Debug, Clone)]
+pub struct FileRow {
+    pub entry: Entry,
+    pub stored: Option<Digest>,
+    pub verified_at: Option<Millis>,
+    /// Of a folder, everything below it; of a file, itself.
+    pub totals: FileTotals,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileTotals {
+    pub files: u64,
+    pub bytes: u64,
+    pub files_here: u64,
+    pub bytes_here: u64,
+}
+
+impl FileTotals {
+    pub fn add(&mut self, size: u64, is_here: bool) {
+        self.files += 1;
+        self.bytes += size;
+        if is_here {
+            self.files_here += 1;
+            self.bytes_here += size;
+        }
+    }
+}
+
+/// Which entries are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct FilePage {
+    /// A folder, or the root if empty.
+    pub folder: String,
+    /// Every file below, without folders; else the folder's own entries.
+    pub flat: bool,
+    /// With `flat`: a part of the path, in any letter case.
+    pub search: String,
+    /// With `flat`: only what is here, or only what is not.
+    pub stored: Option<bool>,
+    /// Only entries strictly after this path.
+    pub after: String,
+    pub limit: u64,
+}
+
+/// Where a file's content is: by its sha256, or by its git id together with its size.
+macro_rules! with_blob {
+    ($columns:literal, $after:literal) => {
+        concat!(
+            "select ",
+            $columns,
+            " from model_artifact a left join blob b on b.sha256 = coalesce(a.sha256,
+                (select g.sha256 from blob g where g.git_oid = a.oid and g.size_bytes = a.size_bytes limit 1)) ",
+            $after
+        )
+    };
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    file_path: String,
+    entry: String,
+    size_bytes: i64,
+    oid: Option<String>,
+    sha256: Option<String>,
+    xet_hash: Option<String>,
+    stored: Option<String>,
+    verified_at: Option<i64>,
+}
+
+impl TryFrom<Row> for FileRow {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let columns: EntryRow = (row.file_path, row.entry, row.size_bytes, row.oid, row.sha256, row.xet_hash);
+        let entry = entry_of(columns)?;
+        let stored = row.stored.map(|hex| Digest::parse(&hex)).transpose();
+        let stored = stored.map_err(|source| Error::Corrupt { what: "sha256", source })?;
+        let mut totals = FileTotals::default();
+        if let Entry::File(artifact) = &entry {
+            totals.add(artifact.size, stored.is_some() || artifact.size == 0);
+        }
+        Ok(Self { entry, stored, verified_at: row.verified_at, totals })
+    }
+}
+
+impl Db {
+    /// One page of a commit's entries, ordered by path.
+    pub async fn file_page(&self, repo: &str, commit: &CommitId, page: &FilePage) -> Result<Vec<FileRow>> {
+        let commit = commit.as_str();
+        let rows: Vec<Row> = if page.flat {
+            const SQL: &str = with_blob!(
+                "a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, b.verified_at",
+                "where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
+                    and ($5 = '' or lower(a.file_path) like $5 escape '\\')
+                    and ($6 = '' or $6 = case when b.sha256 is null and a.size_bytes > 0 then 'no' else 'yes' end)
+                order by a.file_path limit $7"
+            );
+            let (from, to) = below(&page.folder);
+            let from = if page.after > from { page.after.clone() } else { from };
+            let Some(search) = like(&page.search) else { return Ok(Vec::new()) };
+            let stored = page.stored.map_or("", |stored| if stored { "yes" } else { "no" });
+            self.all(SQL, args![repo, commit, from, to, search, stored, page.limit]).await?
+        } else {
+            const SQL: &str = with_blob!(
+                "a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, b.verified_at",
+                "where a.repo = $1 and a.commit_id = $2 and a.parent = $3 and a.file_path > $4 order by a.file_path limit $5"
+            );
+            self.all(SQL, args![repo, commit, page.folder.as_str(), page.after.as_str(), page.limit]).await?
+        };
+        let mut files = rows.into_iter().map(FileRow::try_from).collect::<Result<Vec<_>>>()?;
+        if let Some((first, last)) = ends_of_folders(&files) {
+            let totals = self.folder_totals(repo, commit, &page.folder, first, last).await?;
+            for file in &mut files {
+                if matches!(file.entry, Entry::Directory { .. }) {
+                    file.totals = totals.get(file.entry.path().as_str()).copied().unwrap_or_default();
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// What is below each folder of `parent` from `first` to `last`, added up.
+    async fn folder_totals(
+        &self,
+        repo: &str,
+        commit: &str,
+        parent: &str,
+        first: String,
+        last: String,
+    ) -> Result<HashMap<String, FileTotals>> {
+        const SQL: Pick = Pick {
+            sqlite: with_blob!(
+                "substr(a.file_path, 1, $5 + instr(substr(a.file_path, $5 + 1), '/') - 1) as folder, count(*), cast(sum(a.size_bytes) as bigint),
+                cast(sum(case when b.sha256 is not null or a.size_bytes = 0 then 1 else 0 end) as bigint),
+                cast(sum(case when b.sha256 is not null then a.size_bytes else 0 end) as bigint)",
+                "where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
+                    and instr(substr(a.file_path, $5 + 1), '/') > 0 group by folder"
+            ),
+            postgres: with_blob!(
+                "substr(a.file_path, 1, ($5 + strpos(substr(a.file_path, ($5 + 1)::int), '/') - 1)::int) as folder, count(*), cast(sum(a.size_bytes) as bigint),
+                cast(sum(case when b.sha256 is not null or a.size_bytes = 0 then 1 else 0 end) as bigint),
+                cast(sum(case when b.sha256 is not null then a.size_bytes else 0 end) as bigint)",
+                "where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
+                    and strpos(substr(a.file_path, ($5 + 1)::int), '/') > 0 group by 1"
+            ),
+        };
+        // Characters of the paths before the folders' own names.
+        let skip = if parent.is_empty() { 0 } else { parent.chars().count() as u64 + 1 };
+        let rows: Vec<(String, i64, i64, i64, i64)> = self.all(SQL, args![repo, commit, first, format!("{last}0"), skip]).await?;
+        let total = |(folder, files, bytes, files_here, bytes_here): (String, i64, i64, i64, i64)| {
+            let [files, bytes, files_here, bytes_here] = [files, bytes, files_here, bytes_here].map(|n| n.max(0) as u64);
+            (folder, FileTotals { files, bytes, files_here, bytes_here })
+        };
+        Ok(rows.into_iter().map(total).collect())
+    }
+}
+
+/// The paths of the first and the last folder of a page.
+fn ends_of_folders(files: &[FileRow]) -> Option<(String, String)> {
+    let is_folder = |file: &&FileRow| matches!(file.entry, Entry::Directory { .. });
+    let first = files.iter().find(is_folder)?;
+    let last = files.iter().rfind(is_folder)?;
+    Some((first.entry.path().to_string(), last.entry.path().to_string()))
+}
+
+/// The open range that holds exactly the paths below a folder: `0` follows `/`.
+fn below(folder: &str) -> (String, String) {
+    match folder {
+        "" => (String::new(), "\u{10ffff}".to_owned()),
+        folder => (format!("{folder}/"), format!("{folder}0")),
+    }
+}

@@ -1,0 +1,408 @@
+//! Rows of jobs.
+//!
+//! A job is claimed with one statement, under a lease that its worker renews; every write of a worker holds only
+//! while it still has the lease, so a worker that was thought dead cannot undo what another did. Enqueuing the same
+//! work twice gives the job that is there (`job_live` in the migration).
+
+use super::sql::{Lock, Pick, Sharing, Tx, args};
+use super::{Db, Result, like};
+use crate::domain::Millis;
+use crate::domain::job::{
+    Changes, Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Payload, Progress,
+};
+
+/// A job's log is cut off here: nobody reads more, and a loop must not fill the disk.
+const MAX_LOG_LINES: u64 = 10_000;
+
+
+/// `select`/`returning` with all columns of a job, made once per statement.
+macro_rules! with_columns {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " id, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress, waiting_for,",
+            " error, outcome, changes, worker, created_at, run_at, started_at, finished_at ",
+            $after
+        )
+    };
+}
+
+#[derive(sqlx::FromRow)]
+struct JobRow {
+    id: String,
+    kind: String,
+    status: String,
+    repo: Option<String>,
+    repo_name: String,
+    payload: String,
+    priority: i64,
+    attempts: i64,
+    max_attempts: i64,
+    progress: String,
+    waiting_for: String,
+    error: String,
+    outcome: String,
+    changes: Option<String>,
+    worker: String,
+    created_at: i64,
+    run_at: i64,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+}
+
+impl From<JobRow> for Job {
+    fn from(row: JobRow) -> Self {
+        // What a later version wrote and this one cannot read is shown as far as it can be.
+        Self {
+            kind: JobKind::parse(&row.kind).unwrap_or(JobKind::Verify),
+            status: JobStatus::parse(&row.status).unwrap_or(JobStatus::Failed),
+            payload: serde_json::from_str(&row.payload).unwrap_or_default(),
+            progress: serde_json::from_str(&row.progress).unwrap_or_default(),
+            changes: row.changes.and_then(|text| serde_json::from_str(&text).ok()),
+            attempts: u32::try_from(row.attempts).unwrap_or(0),
+            max_attempts: u32::try_from(row.max_attempts).unwrap_or(0),
+            id: row.id,
+            repo: row.repo,
+            repo_name: row.repo_name,
+            priority: row.priority,
+            waiting_for: row.waiting_for,
+            error: row.error,
+            outcome: row.outcome,
+            worker: row.worker,
+            created_at: row.created_at,
+            run_at: row.run_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        }
+    }
+}
+
+/// Who claims, and what it may take.
+#[derive(Debug, Clone)]
+pub struct Claimant<'a> {
+    pub worker: &'a str,
+    pub kinds: &'a [JobKind],
+    /// Downloads that may run at once, whoever runs them.
+    pub max_downloads: u64,
+    pub lease_until: Millis,
+    pub now: Millis,
+}
+
+/// How a worker leaves a job.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    pub status: JobStatus,
+    /// When a pending one may run again.
+    pub run_at: Millis,
+    pub waiting_for: String,
+    pub error: String,
+    pub outcome: String,
+    pub changes: Option<Changes>,
+    pub progress: Progress,
+    /// This run is not to be counted: it was interrupted from outside.
+    pub keep_attempt: bool,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone)]
+pub enum Obeyed {
+    /// The job as it is now. A running one obeys when its worker sees the order.
+    Yes(Job),
+    NoSuchJob,
+    /// The job's status does not allow it.
+    No(Job),
+    /// The same work is under way as another job.
+    Duplicate(Job),
+}
+
+impl Db {
+    /// Adds a job, or finds the live one for the same work; `true` if it was added.
+    pub async fn enqueue(&self, job: &NewJob, id: &str, max_attempts: u32, now: Millis) -> Result<(Job, bool)> {
+        let mut tx = self.begin().await?;
+        let found = enqueue_in(&mut tx, job, id, max_attempts, now).await?;
+        tx.commit().await?;
+        Ok(found)
+    }
+
+    /// Takes the first job that this worker may run.
+    pub async fn claim_job(&self, who: &Claimant<'_>) -> Result<Option<Job>> {
+        const SQL: Pick = Pick {
+            sqlite: with_columns!(
+                "update job set status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
+                    waiting_for = '', wanted = null
+                where id = (select id from job where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
+                    and (kind <> 'download' or $5 > (select count(*) from job d where d.status = 'running' and d.kind = 'download'))
+                    order by priority desc, id limit 1)
+                returning",
+                ""
+            ),
+            postgres: with_columns!(
+                "update job set status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
+                    waiting_for = '', wanted = null
+                where id = (select id from job where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
+                    and (kind <> 'download' or $5 > (select count(*) from job d where d.status = 'running' and d.kind = 'download'))
+                    order by priority desc, id limit 1 for update skip locked)
+                returning",
+                ""
+            ),
+        };
+        let mut tx = self.begin().await?;
+        tx.lock(Lock::JOB_CLAIMS, Sharing::Alone).await?;
+        let kinds = words(who.kinds.iter().map(|kind| kind.as_str()));
+        let row: Option<JobRow> =
+            tx.optional(SQL, args![who.worker, who.lease_until, who.now, kinds, who.max_downloads]).await?;
+        tx.commit().await?;
+        Ok(row.map(Job::from))
+    }
+
+    /// Keeps the lease and notes the progress. `None`: the lease is lost. Else what a person asked for meanwhile.
+    pub async fn renew_job(
+        &self,
+        id: &str,
+        worker: &str,
+        lease_until: Millis,
+        progress: &Progress,
+    ) -> Result<Option<Option<Order>>> {
+        let sql = "update job set lease_until = $3, progress = $4 where id = $1 and worker = $2 and status = 'running' returning wanted";
+        let mut tx = self.begin().await?;
+        let row: Option<(Option<String>,)> = tx.optional(sql, args![id, worker, lease_until, json(progress)]).await?;
+        tx.commit().await?;
+        Ok(row.map(|(wanted,)| wanted.as_deref().and_then(Order::parse)))
+    }
+
+    /// The commit that a job is about from now on.
+    pub async fn put_job_payload(&self, id: &str, worker: &str, payload: &Payload) -> Result<bool> {
+        let sql = "update job set payload = $3 where id = $1 and worker = $2 and status = 'running'";
+        Ok(self.execute(sql, args![id, worker, json(payload)]).await? == 1)
+    }
+
+    /// Ends this worker's hold on a job; `None` if it had lost it before.
+    pub async fn settle_job(&self, id: &str, worker: &str, end: &Settled, now: Millis) -> Result<Option<Job>> {
+        const SQL: &str = with_columns!(
+            "update job set status = $3, run_at = $4, waiting_for = $5, error = $6, outcome = $7, changes = $8, progress = $9,
+                attempts = attempts - $10, finished_at = $11, lease_until = 0, wanted = null
+            where id = $1 and worker = $2 and status = 'running' returning",
+            ""
+        );
+        let changes = end.changes.as_ref().map(json);
+        let finished_at = end.status.is_final().then_some(now);
+        let mut tx = self.begin().await?;
+        let row: Option<JobRow> = tx
+            .optional(
+                SQL,
+                args![
+                    id,
+                    worker,
+                    end.status.as_str(),
+                    end.run_at,
+                    end.waiting_for.as_str(),
+                    end.error.as_str(),
+                    end.outcome.as_str(),
+                    changes,
+                    json(&end.progress),
+                    i64::from(end.keep_attempt),
+                    finished_at
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(row.map(Job::from))
+    }
+
+    /// Gives back the jobs whose workers are gone: leases that ran out before `now`.
+    pub async fn reclaim_jobs(&self, now: Millis) -> Result<Vec<Job>> {
+        const SQL: &str = with_columns!(
+            "update job set worker = '', lease_until = 0,
+                status = case wanted when 'cancel' then 'cancelled' when 'pause' then 'paused' else 'pending' end,
+                finished_at = case wanted when 'cancel' then $1 else null end, wanted = null
+            where status = 'running' and lease_until < $1 returning",
+            ""
+        );
+        let mut tx = self.begin().await?;
+        let rows: Vec<JobRow> = tx.all(SQL, args![now]).await?;
+        tx.commit().await?;
+        Ok(rows.into_iter().map(Job::from).collect())
+    }
+
+    /// Why jobs of a kind that could run do not; shown with each.
+    pub async fn put_waiting_for(&self, kind: JobKind, reason: &str, now: Millis) -> Result<()> {
+        let sql = "update job set waiting_for = $2 where status = 'pending' and kind = $1 and waiting_for <> $2 and run_at <= $3";
+        self.execute(sql, args![kind.as_str(), reason, now]).await?;
+        Ok(())
+    }
+
+    pub async fn job(&self, id: &str) -> Result<Option<Job>> {
+        let sql = with_columns!("select", "from job where id = $1");
+        let row: Option<JobRow> = self.optional(sql, args![id]).await?;
+        Ok(row.map(Job::from))
+    }
+
+    /// One page of jobs, the newest first.
+    pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
+        const SQL: &str = with_columns!(
+            "select",
+            "from job where ($1 = '' or $1 like '%,' || status || ',%') and ($2 = '' or $2 like '%,' || kind || ',%')
+            and ($3 = '' or repo = $3)
+            and ($4 = '' or lower(repo_name) like $4 escape '\\' or lower(error) like $4 escape '\\' or lower(outcome) like $4 escape '\\')
+            and created_at > $5 and created_at < $6 and ($7 = '' or id < $7) order by id desc limit $8"
+        );
+        let Some(search) = like(&filter.search) else { return Ok(Vec::new()) };
+        let statuses = words(filter.statuses.iter().map(|status| status.as_str()));
+        let kinds = words(filter.kinds.iter().map(|kind| kind.as_str()));
+        let rows: Vec<JobRow> = self
+            .all(
+                SQL,
+                args![
+                    statuses,
+                    kinds,
+                    filter.repo.clone().unwrap_or_default(),
+                    search,
+                    filter.created_after.unwrap_or(i64::MIN),
+                    filter.created_before.unwrap_or(i64::MAX),
+                    filter.before.clone().unwrap_or_default(),
+                    filter.limit
+                ],
+            )
+            .await?;
+        Ok(rows.into_iter().map(Job::from).collect())
+    }
+
+    /// How many jobs have each status, of those that are not completed or cancelled.
+    pub async fn job_counts(&self) -> Result<Vec<(JobStatus, u64)>> {
+        let sql = "select status, count(*) from job where status in ('pending', 'running', 'paused', 'failed') group by status";
+        let rows: Vec<(String, i64)> = self.all(sql, vec![]).await?;
+        Ok(rows.into_iter().filter_map(|(word, n)| Some((JobStatus::parse(&word)?, n.max(0) as u64))).collect())
+    }
+
+    /// The live job of each of these repositories, if there is one.
+    pub async fn live_job_of(&self, repo: &str) -> Result<Option<String>> {
+        let sql = "select id from job where repo = $1 and status in ('pending', 'running', 'paused') order by id desc limit 1";
+        let row: Option<(String,)> = self.optional(sql, args![repo]).await?;
+        Ok(row.map(|(id,)| id))
+    }
+
+    /// Does to a job what a person wants, or says why that cannot be.
+    pub async fn order_job(&self, id: &str, order: Order, now: Millis) -> Result<Obeyed> {
+        let mut tx = self.begin().await?;
+        let sql = Pick {
+            sqlite: with_columns!("select", "from job where id = $1"),
+            postgres: with_columns!("select", "from job where id = $1 for update"),
+        };
+        let Some(row) = tx.optional::<JobRow>(sql, args![id]).await? else { return Ok(Obeyed::NoSuchJob) };
+        let job = Job::from(row);
+        use JobStatus as S;
+        let change = match (order, job.status) {
+            (Order::Cancel, S::Pending | S::Paused) => {
+                "update job set status = 'cancelled', finished_at = $2, waiting_for = '' where id = $1"
+            }
+            (Order::Cancel, S::Running) => "update job set wanted = 'cancel', run_at = $2 where id = $1",
+            (Order::Pause, S::Pending) => "update job set status = 'paused', run_at = $2, waiting_for = 'paused' where id = $1",
+            (Order::Pause, S::Running) => "update job set wanted = 'pause', run_at = $2 where id = $1",
+            (Order::Resume, S::Paused) => {
+                "update job set status = 'pending', run_at = $2, waiting_for = '' where id = $1"
+            }
+            (Order::Resume, S::Running) => "update job set wanted = null, run_at = $2 where id = $1",
+            (Order::Retry, S::Failed | S::Cancelled) => {
+                let sql = with_columns!(
+                    "select",
+                    "from job where status in ('pending', 'running', 'paused') and dedup_key = (select dedup_key from job where id = $1)"
+                );
+                if let Some(other) = tx.optional::<JobRow>(sql, args![id]).await? {
+                    return Ok(Obeyed::Duplicate(other.into()));
+                }
+                "update job set status = 'pending', run_at = $2, attempts = 0, finished_at = null, waiting_for = '' where id = $1"
+            }
+            // Already so.
+            (Order::Cancel, S::Cancelled) | (Order::Pause, S::Paused) | (Order::Resume, S::Pending) => {
+                return Ok(Obeyed::Yes(job));
+            }
+            _ => return Ok(Obeyed::No(job)),
+        };
+        tx.execute(change, args![id, now]).await?;
+        let row: Option<JobRow> = tx.optional(with_columns!("select", "from job where id = $1"), args![id]).await?;
+        tx.commit().await?;
+        Ok(row.map_or(Obeyed::NoSuchJob, |row| Obeyed::Yes(row.into())))
+    }
+
+    /// Adds a line to a job's log, unless the log is very long already.
+    pub async fn log_job(&self, id: &str, level: Level, text: &str, now: Millis) -> Result<()> {
+        let sql = "insert into job_log (job, number, at, level, text)
+            select $1, coalesce(max(number), 0) + 1, $2, $3, $4 from job_log where job = $1
+            having coalesce(max(number), 0) < $5 and exists (select 1 from job where id = $1)";
+        // A line is for people; PostgreSQL refuses NUL.
+        let text: String = text.chars().filter(|c| *c != '\0').take(4000).collect();
+        self.execute(sql, args![id, now, level.as_str(), text, MAX_LOG_LINES]).await?;
+        Ok(())
+    }
+
+    /// Lines of a job's log after a number, in order.
+    pub async fn job_log(&self, id: &str, after: u64, limit: u64) -> Result<Vec<LogLine>> {
+        let sql = "select number, at, level, text from job_log where job = $1 and number > $2 order by number limit $3";
+        let rows: Vec<(i64, i64, String, String)> = self.all(sql, args![id, after, limit]).await?;
+        let line = |(number, at, level, text): (i64, i64, String, String)| LogLine {
+            number: number.max(0) as u64,
+            at,
+            level: Level::parse(&level).unwrap_or(Level::Info),
+            text,
+        };
+        Ok(rows.into_iter().map(line).collect())
+    }
+
+    /// Forgets jobs that ended before `before`, a few at a time; how many.
+    pub async fn prune_jobs(&self, before: Millis) -> Result<u64> {
+        let sql = "delete from job where id in (select id from job where status in ('completed', 'failed', 'cancelled')
+            and finished_at < $1 order by id limit 1000)";
+        self.execute(sql, args![before]).await
+    }
+}
+
+/// As `Db::enqueue`, within the transaction of the job's cause.
+pub(super) async fn enqueue_in(
+    tx: &mut Tx,
+    job: &NewJob,
+    id: &str,
+    max_attempts: u32,
+    now: Millis,
+) -> Result<(Job, bool)> {
+    const INSERT: &str = "insert into job (id, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress,
+            waiting_for, error, outcome, dedup_key, worker, lease_until, created_at, run_at)
+        values ($1, $2, 'pending', $3, $4, $5, $6, 0, $7, '{}', '', '', '', $8, '', 0, $9, $9) on conflict do nothing";
+    let key = job.dedup_key();
+    let added = tx
+        .execute(
+            INSERT,
+            args![
+                id,
+                job.kind.as_str(),
+                job.repo.clone(),
+                job.repo_name.as_str(),
+                json(&job.payload),
+                job.priority,
+                i64::from(max_attempts),
+                key.as_str(),
+                now
+            ],
+        )
+        .await?
+        == 1;
+    if !added {
+        // Who asks more urgently pulls the job that is there to the front.
+        let sql = "update job set priority = $2 where dedup_key = $1 and status in ('pending', 'running', 'paused') and priority < $2";
+        tx.execute(sql, args![key.as_str(), job.priority]).await?;
+    }
+    let sql = with_columns!("select", "from job where dedup_key = $1 and status in ('pending', 'running', 'paused')");
+    let row: Option<JobRow> = tx.optional(sql, args![key]).await?;
+    let row = row.ok_or(super::Error::Driver(sqlx::Error::RowNotFound))?;
+    Ok((row.into(), added))
+}
+
+/// `,a,b,`: matched with `like '%,' || column || ',%'`. Empty for none.
+fn words<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let list = words.fold(String::new(), |list, word| list + word + ",");
+    if list.is_empty() { list } else { format!(",{list}") }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    // Without NUL: PostgreSQL's text has none, and JSON writes it as an escape.
+    serde_json::to_string(value).unwrap_or_else(|_| "{}".into())
+}

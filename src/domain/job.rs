@@ -1,0 +1,245 @@
+//! Jobs: long work that is done once, whatever happens meanwhile. Here is what they are; rows are in `db::jobs`,
+//! what they do in `hub`, and when they run in `worker`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Selection;
+use super::clock::Millis;
+
+/// Declares an enum with the words that tables, logs, JSON and the command line share.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant),* }
+
+        impl $name {
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+    };
+}
+
+words! {
+    JobKind {
+        /// Refs and the list of files from upstream.
+        Sync = "sync",
+        /// Files from upstream into the store.
+        Download = "download",
+        /// Models on this machine's disk into the store.
+        Scan = "scan",
+        /// Stored files are read again and their hashes compared.
+        Verify = "verify",
+        /// Files leave the store.
+        Evict = "evict",
+    }
+}
+
+words! {
+    JobStatus {
+        Pending = "pending",
+        Running = "running",
+        Completed = "completed",
+        Failed = "failed",
+        Cancelled = "cancelled",
+        Paused = "paused",
+    }
+}
+
+impl JobStatus {
+    /// Nothing more happens unless a person asks for it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+words! {
+    /// What a person wants of a job.
+    Order {
+        Cancel = "cancel",
+        Pause = "pause",
+        Resume = "resume",
+        Retry = "retry",
+    }
+}
+
+words! {
+    Level {
+        Info = "info",
+        Warning = "warning",
+        Error = "error",
+    }
+}
+
+/// Ways to the front of the queue: higher goes first.
+pub mod priority {
+    /// Work on a schedule.
+    pub const SCHEDULED: i64 = 0;
+    pub const PREFETCH: i64 = 50;
+    /// A person waits for it.
+    pub const WAITING: i64 = 100;
+}
+
+/// What a job was asked to do; each kind reads the parts that concern it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Payload {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// The commit that `revision` meant when the job first ran: a retry goes on with the same files.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub commit: String,
+    #[serde(skip_serializing_if = "Selection::is_everything")]
+    pub selection: Selection,
+    /// Of a scan: the folder, and how files get into the store.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub placement: String,
+    /// Of a scan: the repository of a folder that does not name one, `kind/namespace/name`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// Of an eviction.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub free_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unused_ms: u64,
+    /// 0: no limit of its own.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bytes_per_second: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// How far a job is. Written to its row about once a second, and sent to whoever watches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    pub files_done: u64,
+    pub files_total: u64,
+    pub bytes_done: u64,
+    pub bytes_total: u64,
+    /// Of the last seconds.
+    pub bytes_per_second: u64,
+    /// The files being worked on.
+    pub files: Vec<FileProgress>,
+    /// What is being done now, in a few words.
+    pub doing: String,
+}
+
+impl Progress {
+    /// Seconds until it is done at this speed; 0 if that cannot be said.
+    pub fn seconds_left(&self) -> u64 {
+        let left = self.bytes_total.saturating_sub(self.bytes_done);
+        if self.bytes_per_second == 0 { 0 } else { left.div_ceil(self.bytes_per_second) }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileProgress {
+    pub path: String,
+    pub bytes_done: u64,
+    pub bytes_total: u64,
+}
+
+/// What changed between two commits, as a sync found it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    pub from: String,
+    pub to: String,
+    pub added: u64,
+    pub removed: u64,
+    pub changed: u64,
+    /// The first of them: what happened, the path, the size.
+    pub first: Vec<(ChangeKind, String, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    Added,
+    Removed,
+    Changed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// UUIDv7: newer jobs have greater ids.
+    pub id: String,
+    pub kind: JobKind,
+    pub status: JobStatus,
+    /// The row of the repository, if it is about one, and its name at the time.
+    pub repo: Option<String>,
+    /// `kind/namespace/name`; empty for jobs about the whole store.
+    pub repo_name: String,
+    pub payload: Payload,
+    pub priority: i64,
+    /// How often it was begun.
+    pub attempts: u32,
+    pub max_attempts: u32,
+    pub progress: Progress,
+    /// Why it does not run now.
+    pub waiting_for: String,
+    /// What went wrong the last time.
+    pub error: String,
+    /// What it did, in a sentence.
+    pub outcome: String,
+    pub worker: String,
+    pub changes: Option<Changes>,
+    pub created_at: Millis,
+    pub run_at: Millis,
+    pub started_at: Option<Millis>,
+    pub finished_at: Option<Millis>,
+}
+
+/// A job that does not exist yet.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    pub kind: JobKind,
+    pub repo: Option<String>,
+    pub repo_name: String,
+    pub payload: Payload,
+    pub priority: i64,
+}
+
+impl NewJob {
+    /// Two live jobs never have the same key: who asks again gets the job that is there.
+    pub fn dedup_key(&self) -> String {
+        let payload = serde_json::to_string(&self.payload).unwrap_or_default();
+        format!("{} {} {payload}", self.kind.as_str(), self.repo_name)
+    }
+}
+
+/// Which jobs a list is about.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// Any of these; any at all if empty.
+    pub statuses: Vec<JobStatus>,
+    pub kinds: Vec<JobKind>,
+    pub repo: Option<String>,
+    /// A part of the repository's name, the error or the outcome, in any letter case.
+    pub search: String,
+    pub created_after: Option<Millis>,
+    pub created_before: Option<Millis>,
+    /// Only jobs older than this one: the last of the page before.
+    pub before: Option<String>,
+    pub limit: u64,
+}
+
+/// A line of a job's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    pub number: u64,
+    pub at: Millis,
+    pub level: Level,
+    pub text: String,
+}

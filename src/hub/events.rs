@@ -1,0 +1,127 @@
+//! What happens, as it happens, for whoever watches.
+//!
+//! Events have growing ids. The last few thousand are kept, so that a watcher who was cut off goes on where it was
+//! (Last-Event-ID); one who missed more is told so by `Happening::Lost` and reads its lists again. A slow watcher
+//! never slows anybody down: it loses events and is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::broadcast;
+
+use crate::domain::job::Job;
+use crate::domain::{Activity, Clock, Millis};
+
+/// Events kept for watchers that come back.
+const KEPT: usize = 4096;
+/// Events that a watcher may be behind.
+const BEHIND: usize = 1024;
+
+#[derive(Debug, Clone)]
+pub enum Happening {
+    /// A job was added, or its status changed.
+    Job(Box<Job>),
+    /// A running job is further than before.
+    Progress(Box<Job>),
+    Activity(Activity),
+    Traffic(Traffic),
+    /// What is known of a model changed; its id.
+    Model(String),
+    /// Events were missed: lists should be read again.
+    Lost,
+}
+
+/// What moved in the last second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub bytes_to_clients: u64,
+    pub bytes_from_upstream: u64,
+    pub requests: u64,
+    pub hits: u64,
+    pub flights: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub id: u64,
+    pub at: Millis,
+    pub what: Happening,
+}
+
+pub(super) struct Events {
+    clock: Clock,
+    kept: Mutex<Kept>,
+    sender: broadcast::Sender<Arc<Event>>,
+}
+
+struct Kept {
+    next: u64,
+    events: VecDeque<Arc<Event>>,
+}
+
+impl Events {
+    pub(super) fn new(clock: Clock) -> Self {
+        // Ids of this process are greater than those of the one before.
+        let next = (clock.now().max(0) as u64) << 16;
+        let kept = Kept { next, events: VecDeque::with_capacity(KEPT) };
+        Self { clock, kept: Mutex::new(kept), sender: broadcast::Sender::new(BEHIND) }
+    }
+
+    pub(super) fn publish(&self, what: Happening) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.next += 1;
+        let event = Arc::new(Event { id: kept.next, at: self.clock.now(), what });
+        // Traffic of a moment ago is of no use to who comes back, and would push out what is.
+        if !matches!(event.what, Happening::Traffic(_)) {
+            if kept.events.len() == KEPT {
+                kept.events.pop_front();
+            }
+            kept.events.push_back(Arc::clone(&event));
+        }
+        // Under the lock, so that a new watcher sees each event once. Nobody listening is no failure.
+        let _ = self.sender.send(event);
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+
+    /// Follows what happens from now on, or from after an earlier event.
+    pub(super) fn watch(&self, after: Option<u64>) -> Watch {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let receiver = self.sender.subscribe();
+        let mut backlog = VecDeque::new();
+        if let Some(after) = after {
+            let is_known = kept.events.front().is_some_and(|oldest| oldest.id <= after + 1) && after <= kept.next;
+            if is_known || after == kept.next {
+                backlog.extend(kept.events.iter().filter(|event| event.id > after).cloned());
+            } else {
+                backlog.push_back(Arc::new(Event { id: kept.next, at: self.clock.now(), what: Happening::Lost }));
+            }
+        }
+        Watch { backlog, receiver, clock: self.clock.clone() }
+    }
+}
+
+/// One watcher.
+pub struct Watch {
+    backlog: VecDeque<Arc<Event>>,
+    receiver: broadcast::Receiver<Arc<Event>>,
+    clock: Clock,
+}
+
+impl Watch {
+    /// The next event; `None` when the hub stops.
+    pub async fn next(&mut self) -> Option<Arc<Event>> {
+        if let Some(event) = self.backlog.pop_front() {
+            return Some(event);
+        }
+        match self.receiver.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Closed) => None,
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                Some(Arc::new(Event { id: 0, at: self.clock.now(), what: Happening::Lost }))
+            }
+        }
+    }
+}

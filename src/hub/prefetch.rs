@@ -1,0 +1,394 @@
+//! Files brought here before anybody asks for them.
+//!
+//! Steps of a job: pin the commit, once → go through its files page by page, leaving out what is not selected → see
+//! whether what is missing fits on the disk → fetch some files at a time through the same flights that clients use,
+//! so that nothing is fetched twice → say what came. A file that fails does not keep the others from coming.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::task::JoinSet;
+
+use super::flight::{FlightTarget, FlightWatch};
+use super::jobs::{Done, JobRun};
+use super::pace::Pace;
+use super::{Caller, Error, Hub, Need, Pinned, Result};
+use crate::db::{FilePage, FileTotals, ModelRow};
+use crate::domain::job::{FileProgress, Job, JobKind, Level, NewJob, Payload};
+use crate::domain::selection::{Matcher, quantisation};
+use crate::domain::{Artifact, CommitId, ContentId, Entry, FileType, Revision, Selection, WeightFormat};
+
+const PAGE: u64 = 1000;
+/// Files of one job that are fetched at once; each has several connections.
+const PARALLEL: usize = 4;
+/// How often progress is looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// The largest files that a plan names.
+const NAMED: usize = 1000;
+
+/// What somebody wants to be here.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The model's own if `None`.
+    pub revision: Option<Revision>,
+    pub selection: Selection,
+    pub priority: i64,
+    /// 0: no limit of its own.
+    pub bytes_per_second: u64,
+}
+
+/// What a download would do.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub commit: String,
+    pub totals: FileTotals,
+    /// Content that has to come; what several files share counts once.
+    pub to_fetch: u64,
+    pub disk_free: u64,
+    pub largest: Vec<(Artifact, bool)>,
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    pub fn fits(&self) -> bool {
+        self.to_fetch <= self.disk_free
+    }
+}
+
+impl Hub {
+    /// What a download would fetch, and whether it fits.
+    pub async fn plan_download(&self, model: &ModelRow, wish: &Wish) -> Result<Plan> {
+        let revision = wish.revision.clone().map_or_else(|| Revision::parse(&model.revision), Ok)?;
+        let pinned = self.listed(model, &revision).await?;
+        self.plan(&pinned, &wish.selection).await
+    }
+
+    /// Begins to fetch files. The selection is checked now, so that a mistake is told at once.
+    pub async fn enqueue_download(&self, model: &ModelRow, wish: Wish) -> Result<Job> {
+        wish.selection.matcher()?;
+        let revision = wish.revision.as_ref().map_or_else(|| model.revision.clone(), Revision::to_string);
+        self.enqueue(NewJob {
+            kind: JobKind::Download,
+            repo: Some(model.id.clone()),
+            repo_name: model.key.to_string(),
+            payload: Payload {
+                revision,
+                selection: wish.selection,
+                bytes_per_second: wish.bytes_per_second,
+                ..Payload::default()
+            },
+            priority: wish.priority,
+        })
+        .await
+    }
+
+    /// A commit whose files are listed here.
+    async fn listed(&self, model: &ModelRow, revision: &Revision) -> Result<Pinned> {
+        let caller = Caller::owner();
+        let pinned = self.pin(&caller, &model.key, revision, Need::Bytes).await?;
+        if !self.keep_tree(&caller, &pinned.repo, &pinned.commit).await? {
+            let message = format!("{} is gated, and this hub's token was not accepted for it", model.key);
+            return Err(Error::Gated { message });
+        }
+        Ok(pinned)
+    }
+
+    async fn plan(&self, pinned: &Pinned, selection: &Selection) -> Result<Plan> {
+        let mut matcher = selection.matcher()?;
+        self.choose_quantisation(pinned, &mut matcher).await?;
+        let mut plan = Plan { commit: pinned.commit.to_string(), ..Plan::default() };
+        let mut contents: HashSet<ContentId> = HashSet::new();
+        let (mut pickles, mut safe) = (0, 0);
+        let mut after = String::new();
+        while let Some(files) = self.selected(pinned, &matcher, &mut after).await? {
+            for (artifact, is_here) in files {
+                plan.totals.add(artifact.size, is_here);
+                if !is_here && contents.insert(artifact.content) {
+                    plan.to_fetch += artifact.size;
+                }
+                match WeightFormat::of(&artifact.path) {
+                    Some(WeightFormat::Safetensors | WeightFormat::Gguf) => safe += 1,
+                    Some(format) if format.can_run_code() => pickles += 1,
+                    _ => {}
+                }
+                plan.largest.push((artifact, is_here));
+            }
+            plan.largest.sort_by_key(|(artifact, _)| std::cmp::Reverse(artifact.size));
+            plan.largest.truncate(NAMED);
+        }
+        plan.disk_free = self.room()?;
+        if plan.totals.files == 0 {
+            plan.warnings.push("no file matches the selection".into());
+        }
+        if pickles > 0 && safe == 0 {
+            plan.warnings.push("the weights are pickle files, which can run code when they are loaded".into());
+        }
+        if !plan.fits() {
+            plan.warnings.push("it does not fit on the disk".into());
+        }
+        Ok(plan)
+    }
+
+    /// Bytes that the store may still take: of the disk, and of its own limit.
+    pub(super) fn room(&self) -> Result<u64> {
+        let free = self.store.free_bytes().map_err(Error::internal)?;
+        Ok(match self.live().store_limit_bytes {
+            0 => free,
+            limit => free.min(limit.saturating_sub(self.stored_bytes.load(Ordering::Relaxed))),
+        })
+    }
+
+    /// With the preset for GGUF: sees which quantisations there are and takes one.
+    async fn choose_quantisation(&self, pinned: &Pinned, matcher: &mut Matcher) -> Result<()> {
+        if !matcher.must_choose() {
+            return Ok(());
+        }
+        let mut sizes = std::collections::BTreeMap::new();
+        let mut after = String::new();
+        while let Some(files) = self.selected(pinned, matcher, &mut after).await? {
+            for (artifact, _) in files {
+                if let Some(name) = quantisation(artifact.path.as_str()) {
+                    *sizes.entry(name).or_insert(0) += artifact.size;
+                }
+            }
+        }
+        Ok(matcher.choose(&sizes)?)
+    }
+
+    /// The next page of selected files, and whether each is here; `None` at the end.
+    async fn selected(
+        &self,
+        pinned: &Pinned,
+        matcher: &Matcher,
+        after: &mut String,
+    ) -> Result<Option<Vec<(Artifact, bool)>>> {
+        let page = FilePage { flat: true, after: after.clone(), limit: PAGE, ..FilePage::default() };
+        let rows = self.db.file_page(&pinned.repo.row, &pinned.commit, &page).await?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        *after = last.entry.path().to_string();
+        let files = rows.into_iter().filter_map(|row| match row.entry {
+            Entry::File(artifact) if matcher.matches(&artifact) => {
+                let is_here = row.stored.is_some() || artifact.size == 0;
+                Some((artifact, is_here))
+            }
+            _ => None,
+        });
+        Ok(Some(files.collect()))
+    }
+
+    /// The files of a commit, added up.
+    pub(super) async fn commit_totals(&self, repo: &str, commit: &CommitId) -> Result<FileTotals> {
+        let mut totals = FileTotals::default();
+        let mut page = FilePage { flat: true, limit: PAGE, ..FilePage::default() };
+        loop {
+            let rows = self.db.file_page(repo, commit, &page).await?;
+            let Some(last) = rows.last() else { return Ok(totals) };
+            page.after = last.entry.path().to_string();
+            for row in rows {
+                totals.add(row.totals.bytes, row.totals.files_here > 0);
+            }
+        }
+    }
+
+    /// Runs a job of the kind download.
+    pub async fn download(&self, run: &JobRun) -> Result<Done> {
+        let model = self.model_of(run).await?;
+        let payload = &run.job.payload;
+        run.update(|progress| progress.doing = "reading the list of files".into());
+        // What the revision meant when the job began is what it fetches, also after a restart.
+        let revision = if payload.commit.is_empty() { &payload.revision } else { &payload.commit };
+        let pinned = self.listed(&model, &Revision::parse(revision)?).await?;
+        if payload.commit.is_empty() {
+            self.settle_commit(run, &pinned.commit).await?;
+        }
+        let plan = self.plan(&pinned, &payload.selection).await?;
+        run.update(|progress| {
+            progress.files_total = plan.totals.files;
+            progress.bytes_total = plan.totals.bytes;
+            progress.files_done = plan.totals.files_here;
+            progress.bytes_done = plan.totals.bytes_here;
+            progress.doing = String::new();
+        });
+        if plan.totals.files == 0 {
+            return Err(Error::Invalid(format!("no file of {} matches the selection", model.key)));
+        }
+        if !plan.fits() {
+            return Err(Error::NoRoom { needed: plan.to_fetch, free: plan.disk_free });
+        }
+        let text = format!(
+            "{} files at {}, {} of them here; {} bytes to fetch",
+            plan.totals.files, pinned.commit, plan.totals.files_here, plan.to_fetch
+        );
+        run.log(Level::Info, &text).await;
+
+        let mut matcher = payload.selection.matcher()?;
+        self.choose_quantisation(&pinned, &mut matcher).await?;
+        let fetched = Arc::new(Fetching::new(self, payload.bytes_per_second));
+        let mut fetching = self.fetch_selected(&pinned, &matcher, &fetched).boxed();
+        let mut tick = tokio::time::interval(TICK);
+        let mut speed = Speed::default();
+        let failed = loop {
+            tokio::select! {
+                biased;
+                () = run.stop.cancelled() => return Err(Error::Stopping),
+                outcome = &mut fetching => break outcome?,
+                _ = tick.tick() => fetched.show(run, &plan.totals, speed.note(self.clock.elapsed(), fetched.bytes())),
+            }
+        };
+        fetched.show(run, &plan.totals, 0);
+        if let Some((path, error)) = failed {
+            run.log(Level::Error, &format!("{path}: {error}")).await;
+            return Err(error);
+        }
+        let (files, bytes) = (fetched.files.load(Ordering::Relaxed), fetched.done.load(Ordering::Relaxed));
+        Ok(Done { outcome: format!("{} files are here; {files} came now, {bytes} bytes", plan.totals.files), changes: None })
+    }
+
+    /// Fetches every selected file that is not here; the first failure, after all others were tried.
+    async fn fetch_selected(
+        &self,
+        pinned: &Pinned,
+        matcher: &Matcher,
+        fetched: &Arc<Fetching>,
+    ) -> Result<Option<(String, Error)>> {
+        let mut running: JoinSet<(String, Result<()>)> = JoinSet::new();
+        let mut failed = None;
+        let mut after = String::new();
+        while let Some(files) = self.selected(pinned, matcher, &mut after).await? {
+            for (artifact, is_here) in files {
+                if is_here {
+                    continue;
+                }
+                while running.len() >= PARALLEL {
+                    if let Some(joined) = running.join_next().await {
+                        note_outcome(joined?, &mut failed)?;
+                    }
+                }
+                let (hub, pinned, fetched) = (self.clone(), pinned.clone(), Arc::clone(fetched));
+                running.spawn(async move {
+                    let path = artifact.path.to_string();
+                    (path, hub.bring(&pinned, &artifact, &fetched).await)
+                });
+            }
+        }
+        while let Some(joined) = running.join_next().await {
+            note_outcome(joined?, &mut failed)?;
+        }
+        Ok(failed)
+    }
+
+    /// Brings one file here.
+    async fn bring(&self, pinned: &Pinned, artifact: &Artifact, fetched: &Fetching) -> Result<()> {
+        if self.stored(artifact).await?.is_some() {
+            return Ok(());
+        }
+        let target = FlightTarget {
+            content: artifact.content,
+            size: artifact.size,
+            repo: pinned.repo.key.clone(),
+            commit: pinned.commit.clone(),
+            path: artifact.path.clone(),
+            caller: Caller::owner(),
+            xet_hash: artifact.xet_hash.clone(),
+        };
+        let passenger = self.board_flight(target, fetched.paces.clone());
+        fetched.board(artifact, passenger.watch());
+        let landed = passenger.landed().await;
+        fetched.leave(artifact, landed.is_ok());
+        landed
+    }
+}
+
+/// Keeps the first failure and goes on, unless nothing else would go better.
+fn note_outcome((path, outcome): (String, Result<()>), failed: &mut Option<(String, Error)>) -> Result<()> {
+    match outcome {
+        Ok(()) => {}
+        Err(error @ (Error::NoSpace | Error::Stopping | Error::Offline { .. } | Error::RateLimited { .. })) => {
+            return Err(error);
+        }
+        Err(error) => {
+            failed.get_or_insert((path, error));
+        }
+    }
+    Ok(())
+}
+
+/// What a job fetches now and has fetched.
+struct Fetching {
+    paces: Vec<Pace>,
+    /// Bytes and files that came by this run.
+    done: AtomicU64,
+    files: AtomicU64,
+    flying: Mutex<Vec<(Artifact, FlightWatch)>>,
+}
+
+impl Fetching {
+    fn new(hub: &Hub, bytes_per_second: u64) -> Self {
+        let own = Pace::new(hub.clock.clone(), bytes_per_second);
+        Self { paces: vec![hub.pace.clone(), own], done: AtomicU64::new(0), files: AtomicU64::new(0), flying: Mutex::default() }
+    }
+
+    fn flying(&self) -> std::sync::MutexGuard<'_, Vec<(Artifact, FlightWatch)>> {
+        self.flying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn board(&self, artifact: &Artifact, watch: FlightWatch) {
+        self.flying().push((artifact.clone(), watch));
+    }
+
+    fn leave(&self, artifact: &Artifact, landed: bool) {
+        self.flying().retain(|(other, _)| other.path != artifact.path);
+        if landed {
+            self.done.fetch_add(artifact.size, Ordering::Relaxed);
+            self.files.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let flying: u64 = self.flying().iter().map(|(_, watch)| watch.present_bytes()).sum();
+        flying + self.done.load(Ordering::Relaxed)
+    }
+
+    fn show(&self, run: &JobRun, planned: &FileTotals, bytes_per_second: u64) {
+        let files: Vec<FileProgress> = self
+            .flying()
+            .iter()
+            .map(|(artifact, watch)| FileProgress {
+                path: artifact.path.to_string(),
+                bytes_done: watch.present_bytes().min(artifact.size),
+                bytes_total: artifact.size,
+            })
+            .collect();
+        run.update(|progress| {
+            progress.files_done = planned.files_here + self.files.load(Ordering::Relaxed);
+            progress.bytes_done = (planned.bytes_here + self.bytes()).min(planned.bytes);
+            progress.bytes_per_second = bytes_per_second;
+            progress.files = files;
+        });
+    }
+}
+
+/// Bytes a second over the last five seconds.
+#[derive(Default)]
+pub(super) struct Speed(std::collections::VecDeque<(Duration, u64)>);
+
+impl Speed {
+    pub(super) fn note(&mut self, now: Duration, bytes: u64) -> u64 {
+        self.0.push_back((now, bytes));
+        while self.0.len() > 2 && now.saturating_sub(self.0[0].0) > Duration::from_secs(5) {
+            self.0.pop_front();
+        }
+        let (then, before) = self.0[0];
+        let millis = now.saturating_sub(then).as_millis() as u64;
+        if millis == 0 { 0 } else { bytes.saturating_sub(before) * 1000 / millis }
+    }
+}
+
+/// Whether a file is weights in a format that can run code.
+pub fn can_run_code(artifact: &Artifact) -> bool {
+    FileType::of(&artifact.path) == FileType::Model
+        && WeightFormat::of(&artifact.path).is_some_and(WeightFormat::can_run_code)
+}

@@ -1,0 +1,146 @@
+//! A model brought up to date with upstream.
+//!
+//! Steps: ask what the revision means now → note all refs → keep the whole list of files → say what changed since
+//! the commit that was known before.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::jobs::{Done, JobRun};
+use super::pin::Repo;
+use super::{Caller, Error, Hub, Result};
+use crate::db::ModelRow;
+use crate::domain::job::{ChangeKind, Changes, Level};
+use crate::domain::{CommitId, Revision};
+
+/// Changed files that a sync names; it counts all of them.
+const NAMED_CHANGES: u64 = 1000;
+/// Refs that are noted.
+const MAX_REFS: usize = 1000;
+
+impl Hub {
+    /// Runs a job of the kind sync.
+    pub async fn sync(&self, run: &JobRun) -> Result<Done> {
+        let model = self.model_of(run).await?;
+        let outcome = self.sync_model(run, &model).await;
+        // While upstream is away nothing is wrong with the model: the job tries again.
+        let problem = match &outcome {
+            Ok(_) => Some(None),
+            Err(error) if super::pin::is_outage(error) || matches!(error, Error::Stopping) => None,
+            Err(error) => Some(Some(error.to_string())),
+        };
+        if let Some(problem) = problem {
+            self.db.put_synced(&model.id, problem.as_deref(), self.clock.now()).await?;
+        }
+        outcome
+    }
+
+    async fn sync_model(&self, run: &JobRun, model: &ModelRow) -> Result<Done> {
+        if model.source == "local" {
+            return Ok(Done { outcome: "it exists here only: there is nothing to sync with".into(), changes: None });
+        }
+        let named = if run.job.payload.revision.is_empty() { &model.revision } else { &run.job.payload.revision };
+        let revision = Revision::parse(named)?;
+        let caller = Caller::owner();
+        let before = self.db.pin(&model.id, revision.as_str()).await?.map(|pin| pin.commit);
+
+        run.update(|progress| progress.doing = format!("asking what {revision} is"));
+        let known = self.known_repo(&model.key).await?;
+        let (repo, commit) = self.ask_revision(&caller, &model.key, &revision, known.as_ref()).await?;
+        if repo.key != model.key {
+            run.log(Level::Warning, &format!("upstream calls it {} now", repo.key)).await;
+        }
+        run.update(|progress| progress.doing = "reading branches and tags".into());
+        let refs = self.note_refs(run, &caller, &repo).await?;
+
+        run.update(|progress| progress.doing = "reading the list of files".into());
+        if !self.keep_tree(&caller, &repo, &commit).await? {
+            return Err(Error::Gated {
+                message: format!("{} is gated, and this hub's token was not accepted for it", repo.key),
+            });
+        }
+        let changes = match &before {
+            Some(before) if *before != commit && self.db.tree_is_complete(&repo.row, before).await? => {
+                Some(self.changes(&repo, before, &commit).await?)
+            }
+            _ => None,
+        };
+        let totals = self.commit_totals(&repo.row, &commit).await?;
+        let short = &commit.as_str()[..12];
+        let news = match (&before, &changes) {
+            (_, Some(c)) => format!("; {} added, {} removed, {} changed", c.added, c.removed, c.changed),
+            (Some(before), None) if *before == commit => "; nothing new".into(),
+            _ => String::new(),
+        };
+        let outcome = format!("{revision} is {short} with {} files and {refs} refs{news}", totals.files);
+        run.log(Level::Info, &outcome).await;
+        Ok(Done { outcome, changes })
+    }
+
+    /// Notes what every branch, tag and converted ref means now; how many there are.
+    async fn note_refs(&self, run: &JobRun, caller: &Caller, repo: &Repo) -> Result<usize> {
+        let path = format!("{}/refs", repo.key.api_path());
+        let answer = match self.upstream.get(&path, caller.upstream()).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = Error::upstream(error, format!("the refs of {}", repo.key));
+                if super::pin::is_outage(&error) {
+                    return Err(error);
+                }
+                run.log(Level::Warning, &format!("branches and tags could not be read: {error}")).await;
+                return Ok(0);
+            }
+        };
+        let value: Value = serde_json::from_slice(&answer.body)
+            .map_err(|e| Error::BadUpstream(format!("upstream's refs of {} are not usable: {e}", repo.key)))?;
+        let refs = refs_of(&value);
+        for (name, commit) in &refs {
+            self.db.put_pin(&repo.row, Some(name), commit, None, self.clock.now()).await?;
+            self.note_pin(repo, name, commit);
+        }
+        Ok(refs.len())
+    }
+
+    async fn changes(&self, repo: &Repo, from: &CommitId, to: &CommitId) -> Result<Changes> {
+        let mut changes = Changes { from: from.to_string(), to: to.to_string(), ..Changes::default() };
+        for (what, count) in self.db.count_changes(&repo.row, from, to).await? {
+            match what.as_str() {
+                "added" => changes.added = count,
+                "removed" => changes.removed = count,
+                _ => changes.changed = count,
+            }
+        }
+        for (what, path, size) in self.db.first_changes(&repo.row, from, to, NAMED_CHANGES).await? {
+            let kind = match what.as_str() {
+                "added" => ChangeKind::Added,
+                "removed" => ChangeKind::Removed,
+                _ => ChangeKind::Changed,
+            };
+            changes.first.push((kind, path, size));
+        }
+        Ok(changes)
+    }
+
+    /// The model that a job is about.
+    pub(super) async fn model_of(&self, run: &JobRun) -> Result<ModelRow> {
+        let gone = || Error::NoSuch { what: format!("model {}: it was removed", run.job.repo_name) };
+        let id = run.job.repo.as_deref().ok_or_else(gone)?;
+        self.db.model(id).await?.ok_or_else(gone)
+    }
+}
+
+/// Branches, tags and converted refs by name, as the route `refs` lists them.
+fn refs_of(value: &Value) -> BTreeMap<String, CommitId> {
+    let mut refs = BTreeMap::new();
+    for (group, key) in [("branches", "name"), ("tags", "name"), ("converts", "ref")] {
+        let items = value[group].as_array().map(Vec::as_slice).unwrap_or_default();
+        for item in items.iter().take(MAX_REFS) {
+            let (Some(name), Some(commit)) = (item[key].as_str(), item["targetCommit"].as_str()) else { continue };
+            if let (Ok(Revision::Named(name)), Ok(commit)) = (Revision::parse(name), CommitId::parse(commit)) {
+                refs.insert(name, commit);
+            }
+        }
+    }
+    refs
+}

@@ -1,0 +1,113 @@
+//! One job, from its claim to its end.
+//!
+//! The job runs beside a timer that keeps its lease and shows its progress. It is stopped when a person wants it, when
+//! this process stops, and when the lease is lost: then somebody else has it, and nothing more is written about it.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::ending::{self, Ending};
+use super::Runner;
+use crate::domain::job::{JobKind, Level};
+use crate::hub::{Done, Error, Hub, JobRun, Result};
+
+/// How often progress is written down, the lease renewed and orders seen.
+const BEAT: Duration = Duration::from_secs(1);
+/// A job that is told to stop has this long to put things down.
+const GRACE: Duration = Duration::from_secs(10);
+
+impl Runner {
+    pub(super) async fn work(&self, run: JobRun) {
+        let (job, worker) = (&run.job, self.id());
+        let hub = &self.0.hub;
+        tracing::info!(job.id = %job.id, job.kind = job.kind.as_str(), repo = %job.repo_name, attempt = job.attempts, "a job begins");
+        let text = format!("begun by worker {worker} (run {} of {})", job.attempts, job.max_attempts);
+        run.log(Level::Info, &text).await;
+
+        // A panic of one job must not take its worker along.
+        let doing = AssertUnwindSafe(carry_out(hub, &run)).catch_unwind();
+        let ending = {
+            tokio::pin!(doing);
+            let mut beat = tokio::time::interval(BEAT);
+            let mut stopping = std::pin::pin!(self.0.stop.cancelled());
+            let mut told = false;
+            let mut deadline = None;
+            let mut kept_at = self.0.clock.elapsed();
+            loop {
+                let grace = async {
+                    match deadline {
+                        Some(at) => tokio::time::sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    outcome = &mut doing => break match outcome {
+                        Ok(Ok(done)) => Ending::Done(done),
+                        Ok(Err(error)) => Ending::Failed(error),
+                        Err(_) => Ending::Panicked,
+                    },
+                    () = &mut stopping, if !told => {
+                        told = true;
+                        run.stop.cancel();
+                        deadline = Some(tokio::time::Instant::now() + GRACE);
+                    }
+                    () = run.stop.cancelled(), if deadline.is_none() => {
+                        deadline = Some(tokio::time::Instant::now() + GRACE);
+                    }
+                    () = grace => break Ending::Failed(Error::Stopping),
+                    _ = beat.tick() => match hub.renew_job(&run, worker, self.0.settings.lease).await {
+                        Ok(true) => kept_at = self.0.clock.elapsed(),
+                        Ok(false) => {
+                            tracing::warn!(job.id = %run.job.id, "a job's lease is lost: it stops here");
+                            return;
+                        }
+                        // A database that is away for a moment is no reason to stop; a lease that ran out is.
+                        Err(error) if self.0.clock.elapsed().saturating_sub(kept_at) > self.0.settings.lease => {
+                            tracing::error!(job.id = %run.job.id, %error, "a job's lease could not be kept: it stops here");
+                            return;
+                        }
+                        Err(error) => tracing::warn!(job.id = %run.job.id, %error, "a job's lease could not be renewed yet"),
+                    },
+                }
+            }
+        };
+        self.end(&run, ending).await;
+    }
+
+    /// Writes down how a run ended, again and again while the database is away and the lease is ours.
+    async fn end(&self, run: &JobRun, ending: Ending) {
+        let settled = ending::settle(run, ending, self.0.stop.is_cancelled(), self.0.clock.now());
+        if let Some((level, text)) = &settled.line {
+            run.log(*level, text).await;
+        }
+        for attempt in 0..10 {
+            match self.0.hub.settle_job(run, self.id(), settled.end.clone()).await {
+                Ok(()) => return,
+                Err(error) => tracing::error!(job.id = %run.job.id, %error, attempt, "could not write down how a job ended"),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+/// What each kind of job does.
+fn carry_out<'a>(hub: &'a Hub, run: &'a JobRun) -> BoxFuture<'a, Result<Done>> {
+    match run.job.kind {
+        JobKind::Sync => stoppable(run, hub.sync(run)).boxed(),
+        JobKind::Download => hub.download(run).boxed(),
+        JobKind::Scan => hub.scan(run).boxed(),
+        JobKind::Verify => hub.verify(run).boxed(),
+        JobKind::Evict => hub.evict(run).boxed(),
+    }
+}
+
+/// For work that may be dropped anywhere.
+async fn stoppable(run: &JobRun, work: impl Future<Output = Result<Done>>) -> Result<Done> {
+    tokio::select! {
+        outcome = work => outcome,
+        () = run.stop.cancelled() => Err(Error::Stopping),
+    }
+}
