@@ -1,0 +1,135 @@
+// What can be changed: one function per call of the API, and `useAction`, which runs one, refreshes what it touched
+// and says in a toast how it went. A second press while the first is on its way does nothing.
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type QueryKey, useMutation, useQueryClient } from "@tanstack/react-query";
+import { toast } from "@/components/ui/toast";
+import {
+  CancelJobRequestSchema,
+  DeleteModelRequestSchema,
+  DeleteModelResponseSchema,
+  DownloadModelRequestSchema,
+  EvictModelRequestSchema,
+  EvictStoreRequestSchema,
+  LookUpModelRequestSchema,
+  LookUpModelResponseSchema,
+  PauseJobRequestSchema,
+  PinModelRequestSchema,
+  PlanEvictionResponseSchema,
+  PreviewScanResponseSchema,
+  RegisterModelRequestSchema,
+  ResumeJobRequestSchema,
+  RetryJobRequestSchema,
+  ScanStorageRequestSchema,
+  SyncModelRequestSchema,
+  TestTokenRequestSchema,
+  TestTokenResponseSchema,
+  UpdateSettingsRequestSchema,
+  VerifyModelRequestSchema,
+  VerifyStoreRequestSchema,
+} from "@/gen/modelhub/v1/hub_service_pb";
+import { JobSchema } from "@/gen/modelhub/v1/job_pb";
+import { DownloadPlanSchema, ModelRepoSchema } from "@/gen/modelhub/v1/model_pb";
+import { SettingsSchema } from "@/gen/modelhub/v1/system_pb";
+import { call, modelPath } from "./client";
+import { sentence } from "./problem";
+
+type Init<T extends Parameters<typeof call>[2]> = MessageInitShape<T>;
+type DownloadInit = Omit<Init<typeof DownloadModelRequestSchema>, "$typeName">;
+type EvictStoreInit = Init<typeof EvictStoreRequestSchema>;
+type ScanInit = Init<typeof ScanStorageRequestSchema>;
+
+export const lookUp = (source: string, signal?: AbortSignal) =>
+  call("POST", "/v1/lookup", LookUpModelRequestSchema, { source }, LookUpModelResponseSchema, signal);
+
+export const registerModel = (value: Init<typeof RegisterModelRequestSchema>) =>
+  call("POST", "/v1/models", RegisterModelRequestSchema, value, ModelRepoSchema);
+
+export const deleteModel = (model: string) =>
+  call("DELETE", modelPath(model), DeleteModelRequestSchema, { model }, DeleteModelResponseSchema);
+
+export const syncModel = (model: string, revision = "") =>
+  call("POST", `${modelPath(model)}/sync`, SyncModelRequestSchema, { revision }, JobSchema);
+
+export const pinModel = (model: string, value: { pinned?: boolean; syncEverySeconds?: bigint }) =>
+  call("POST", `${modelPath(model)}/pin`, PinModelRequestSchema, value, ModelRepoSchema);
+
+export const planDownload = (model: string, value: DownloadInit, signal?: AbortSignal) =>
+  call("POST", `${modelPath(model)}/plan`, DownloadModelRequestSchema, value as never, DownloadPlanSchema, signal);
+
+export const downloadModel = (model: string, value: DownloadInit) =>
+  call("POST", `${modelPath(model)}/download`, DownloadModelRequestSchema, value as never, JobSchema);
+
+export const verifyModel = (model: string, revision: string, paths: string[]) =>
+  call("POST", `${modelPath(model)}/verify`, VerifyModelRequestSchema, { revision, selection: { paths } }, JobSchema);
+
+export const evictModel = (model: string, revision: string, paths: string[]) =>
+  call("POST", `${modelPath(model)}/evict`, EvictModelRequestSchema, { revision, selection: { paths } }, JobSchema);
+
+export const scanStorage = (value: ScanInit) => call("POST", "/v1/scans", ScanStorageRequestSchema, value, JobSchema);
+
+export const previewScan = (value: ScanInit, signal?: AbortSignal) =>
+  call("POST", "/v1/scans/preview", ScanStorageRequestSchema, value, PreviewScanResponseSchema, signal);
+
+export const verifyStore = (bytesPerSecond = 0n) =>
+  call("POST", "/v1/storage/verify", VerifyStoreRequestSchema, { bytesPerSecond }, JobSchema);
+
+export const evictStore = (value: EvictStoreInit) =>
+  call("POST", "/v1/storage/evict", EvictStoreRequestSchema, value, JobSchema);
+
+export const planEviction = (value: EvictStoreInit, signal?: AbortSignal) =>
+  call("POST", "/v1/storage/evict/plan", EvictStoreRequestSchema, value, PlanEvictionResponseSchema, signal);
+
+const jobPath = (id: string, verb: string) => `/v1/jobs/${encodeURIComponent(id)}/${verb}`;
+
+export const jobActions = {
+  cancel: (id: string) => call("POST", jobPath(id, "cancel"), CancelJobRequestSchema, { id }, JobSchema),
+  retry: (id: string) => call("POST", jobPath(id, "retry"), RetryJobRequestSchema, { id }, JobSchema),
+  pause: (id: string) => call("POST", jobPath(id, "pause"), PauseJobRequestSchema, { id }, JobSchema),
+  resume: (id: string) => call("POST", jobPath(id, "resume"), ResumeJobRequestSchema, { id }, JobSchema),
+};
+
+export type JobVerb = keyof typeof jobActions;
+
+export const updateSettings = (value: Init<typeof UpdateSettingsRequestSchema>) =>
+  call("PATCH", "/v1/settings", UpdateSettingsRequestSchema, value, SettingsSchema);
+
+export const testToken = (token: string) =>
+  call("POST", "/v1/settings/test-token", TestTokenRequestSchema, { token }, TestTokenResponseSchema);
+
+export interface Action<I, O> {
+  run: (input: I) => Promise<O>;
+  /** The toast after success: a sentence, or nothing. */
+  done?: (output: O, input: I) => string | { text: string; to?: { label: string; href: string } } | undefined;
+  /** The toast's first words after failure, e.g. "Could not start the download". */
+  failed?: string;
+  /** What to read again. */
+  refresh?: QueryKey[];
+  after?: (output: O, input: I) => void;
+}
+
+/** A mutation with its toast and its refreshes. `go` ignores presses while one is on its way. */
+export function useAction<I, O>(action: Action<I, O>) {
+  const client = useQueryClient();
+  const mutation = useMutation({
+    mutationFn: action.run,
+    onSuccess: (output, input) => {
+      for (const queryKey of action.refresh ?? []) void client.invalidateQueries({ queryKey });
+      const message = action.done?.(output, input);
+      if (message) toast.success(typeof message === "string" ? { text: message } : message);
+      action.after?.(output, input);
+    },
+    onError: (error) => {
+      if (action.failed) toast.error({ text: action.failed, detail: sentence(error) });
+    },
+  });
+  return {
+    go: (input: I) => {
+      if (!mutation.isPending) mutation.mutate(input);
+    },
+    busy: mutation.isPending,
+    error: mutation.error,
+    data: mutation.data,
+    reset: mutation.reset,
+  };
+}

@@ -1,0 +1,131 @@
+// What an event of the stream means for what is cached: jobs are put in place, lists that cannot be patched are read
+// again, at most once a second each. Traffic goes into a ring of the last minutes for the dashboard's chart.
+import type { QueryClient, QueryKey } from "@tanstack/react-query";
+import { useSyncExternalStore } from "react";
+import type { ListJobsResponse } from "@/gen/modelhub/v1/hub_service_pb";
+import { type Job, Job_Status } from "@/gen/modelhub/v1/job_pb";
+import type { Event, Overview, Traffic } from "@/gen/modelhub/v1/system_pb";
+import { activeJobsQuery, jobQuery, overviewQuery } from "./queries";
+
+export const isActive = (status: Job_Status) =>
+  status === Job_Status.running || status === Job_Status.pending || status === Job_Status.paused;
+
+const waiting = new Map<string, { key: QueryKey; due: number }>();
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+/** Marks something to be read again soon; many marks within the time are one reading. */
+function soon(key: QueryKey, milliseconds: number) {
+  const name = JSON.stringify(key);
+  if (!waiting.has(name)) waiting.set(name, { key, due: Date.now() + milliseconds });
+}
+
+/** Starts the readings that are due, and a timer for the others. */
+export function flush(client: QueryClient) {
+  if (timer || waiting.size === 0) return;
+  const next = Math.min(...[...waiting.values()].map((one) => one.due));
+  timer = setTimeout(
+    () => {
+      timer = undefined;
+      const now = Date.now();
+      for (const [name, one] of waiting) {
+        if (one.due > now) continue;
+        waiting.delete(name);
+        void client.invalidateQueries({ queryKey: one.key });
+      }
+      flush(client);
+    },
+    Math.max(0, next - Date.now()),
+  );
+}
+
+/** After a gap everything on the screen may be old. */
+export function readAgain(client: QueryClient) {
+  void client.invalidateQueries({ refetchType: "active" });
+}
+
+export function applyEvent(client: QueryClient, event: Event) {
+  switch (event.kind) {
+    case "job":
+    case "progress":
+      if (event.job) applyJob(client, event.job, event.kind === "job");
+      break;
+    case "activity": {
+      const activity = event.activity;
+      if (!activity) break;
+      client.setQueryData<Overview>(overviewQuery().queryKey, (old) =>
+        old ? { ...old, recent: [activity, ...old.recent].slice(0, 50) } : old,
+      );
+      break;
+    }
+    case "traffic":
+      if (event.traffic) pushTraffic(event.traffic);
+      break;
+    case "model":
+      soon(["models"], 1_000);
+      soon(["model"], 300);
+      if (event.modelId) {
+        soon(["model-files", event.modelId], 1_500);
+        soon(["model-part", event.modelId], 1_500);
+      }
+      soon(["overview"], 1_000);
+      soon(["storage"], 3_000);
+      break;
+    case "lost":
+      readAgain(client);
+      break;
+  }
+}
+
+function applyJob(client: QueryClient, job: Job, stateChanged: boolean) {
+  client.setQueryData<Job>(jobQuery(job.id).queryKey, job);
+  client.setQueryData<ListJobsResponse>(activeJobsQuery().queryKey, (old) => {
+    if (!old) return old;
+    const at = old.jobs.findIndex((one) => one.id === job.id);
+    if (!isActive(job.status)) return at < 0 ? old : { ...old, jobs: old.jobs.filter((one) => one.id !== job.id) };
+    if (at < 0) return { ...old, jobs: [job, ...old.jobs] };
+    return { ...old, jobs: old.jobs.with(at, job) };
+  });
+  if (!stateChanged) return;
+  soon(["jobs", "list"], 700);
+  soon(["job-log", job.id], 500);
+  soon(["overview"], 700);
+  soon(["models"], 1_500);
+  if (job.modelId) {
+    soon(["model"], 500);
+    soon(["model-files", job.modelId], 700);
+  }
+  if (!isActive(job.status)) {
+    soon(["storage"], 1_500);
+    if (job.modelId) soon(["model-part", job.modelId], 1_000);
+  }
+}
+
+/** Seconds of traffic that the chart can show. */
+export const trafficSeconds = 300;
+export interface TrafficPoint {
+  at: number;
+  toClients: number;
+  fromUpstream: number;
+}
+let points: readonly TrafficPoint[] = [];
+const trafficListeners = new Set<() => void>();
+
+function pushTraffic(traffic: Traffic) {
+  const at = Math.floor(Date.now() / 1000);
+  const next = {
+    at,
+    toClients: Number(traffic.bytesToClients),
+    fromUpstream: Number(traffic.bytesFromUpstream),
+  };
+  points = [...points.filter((point) => point.at > at - trafficSeconds && point.at < at), next];
+  for (const listener of trafficListeners) listener();
+}
+
+export const useTraffic = () =>
+  useSyncExternalStore(
+    (listener) => {
+      trafficListeners.add(listener);
+      return () => trafficListeners.delete(listener);
+    },
+    () => points,
+  );

@@ -1,0 +1,217 @@
+// What can be read, as options of TanStack Query: key, request and how long an answer is good. Screens use these with
+// useQuery and the router prefetches with them, so one place decides what is cached under which name.
+import { infiniteQueryOptions, keepPreviousData, type QueryClient, queryOptions } from "@tanstack/react-query";
+import {
+  GetStorageResponseSchema,
+  ListFilesResponseSchema,
+  ListJobLogResponseSchema,
+  ListJobsResponseSchema,
+  type ListModelsResponse,
+  ListModelsResponseSchema,
+  ListRevisionsResponseSchema,
+  ListTensorsResponseSchema,
+  ReadFileResponseSchema,
+} from "@/gen/modelhub/v1/hub_service_pb";
+import { JobSchema } from "@/gen/modelhub/v1/job_pb";
+import { ModelFactsSchema, ModelRepoSchema } from "@/gen/modelhub/v1/model_pb";
+import { OverviewSchema, SettingsSchema, SystemSchema } from "@/gen/modelhub/v1/system_pb";
+import { get, modelPath } from "./client";
+
+export const overviewQuery = () =>
+  queryOptions({
+    queryKey: ["overview"],
+    queryFn: ({ signal }) => get(OverviewSchema, "/v1/overview", {}, signal),
+    staleTime: 5_000,
+    refetchInterval: 15_000,
+  });
+
+export const systemQuery = () =>
+  queryOptions({
+    queryKey: ["system"],
+    queryFn: ({ signal }) => get(SystemSchema, "/v1/system", {}, signal),
+    staleTime: 4_000,
+    refetchInterval: 5_000,
+  });
+
+export const storageQuery = () =>
+  queryOptions({
+    queryKey: ["storage"],
+    queryFn: ({ signal }) => get(GetStorageResponseSchema, "/v1/storage", {}, signal),
+    staleTime: 10_000,
+  });
+
+export const settingsQuery = () =>
+  queryOptions({
+    queryKey: ["settings"],
+    queryFn: ({ signal }) => get(SettingsSchema, "/v1/settings", {}, signal),
+    staleTime: 10_000,
+  });
+
+export interface ModelFilter {
+  search?: string;
+  kind?: string;
+  status?: string;
+  download?: string;
+  pinned?: boolean;
+  order?: string;
+}
+
+export const modelsPageSize = 100;
+
+/**
+ * Page `page` of the models. The API's pages are chained by tokens; so a page is reached through the ones before it,
+ * which are cached. This lets the URL say `page=7`, which stays true after a restart, where a token may not.
+ */
+export const modelsQuery = (client: QueryClient, filter: ModelFilter, page: number) =>
+  queryOptions({
+    queryKey: ["models", filter, page],
+    queryFn: async ({ signal }): Promise<ListModelsResponse> => {
+      let pageToken = "";
+      if (page > 1) {
+        const before = await client.ensureQueryData(modelsQuery(client, filter, page - 1));
+        if (!before.nextPageToken) return before;
+        pageToken = before.nextPageToken;
+      }
+      const query = { ...filter, page_size: modelsPageSize, page_token: pageToken };
+      return get(ListModelsResponseSchema, "/v1/models", query, signal);
+    },
+    placeholderData: keepPreviousData,
+    staleTime: 5_000,
+  });
+
+/** A handful of models for the command palette. */
+export const modelSearchQuery = (search: string) =>
+  queryOptions({
+    queryKey: ["models", "search", search],
+    queryFn: ({ signal }) =>
+      get(ListModelsResponseSchema, "/v1/models", { search, page_size: 8, order: "-used" }, signal),
+    placeholderData: keepPreviousData,
+    staleTime: 10_000,
+  });
+
+export const modelQuery = (model: string) =>
+  queryOptions({
+    queryKey: ["model", model],
+    queryFn: ({ signal }) => get(ModelRepoSchema, modelPath(model), {}, signal),
+    staleTime: 5_000,
+  });
+
+export const revisionsQuery = (model: string) =>
+  queryOptions({
+    queryKey: ["model-part", model, "revisions"],
+    queryFn: ({ signal }) => get(ListRevisionsResponseSchema, `${modelPath(model)}/revisions`, {}, signal),
+    staleTime: 30_000,
+  });
+
+export const factsQuery = (model: string, revision: string, context = 0, path = "") =>
+  queryOptions({
+    queryKey: ["model-part", model, "facts", revision, context, path],
+    queryFn: ({ signal }) =>
+      get(ModelFactsSchema, `${modelPath(model)}/facts`, { revision, context: context || undefined, path }, signal),
+    placeholderData: keepPreviousData,
+    staleTime: 60_000,
+  });
+
+export const contentQuery = (model: string, revision: string, path: string) =>
+  queryOptions({
+    queryKey: ["model-part", model, "content", revision, path],
+    queryFn: ({ signal }) => get(ReadFileResponseSchema, `${modelPath(model)}/content`, { revision, path }, signal),
+    staleTime: 5 * 60_000,
+    retry: false,
+  });
+
+export interface FilesFilter {
+  flat?: boolean;
+  path?: string;
+  search?: string;
+  file_type?: string;
+  download_status?: string;
+}
+
+export const filesPageSize = 1000;
+
+/** A folder's entries, or the files below in one list; page by page. */
+export const filesQuery = (model: string, revision: string, filter: FilesFilter) =>
+  infiniteQueryOptions({
+    queryKey: ["model-files", model, revision, filter],
+    queryFn: ({ pageParam, signal }) =>
+      get(
+        ListFilesResponseSchema,
+        `${modelPath(model)}/files`,
+        { revision, ...filter, page_size: filesPageSize, page_token: pageParam },
+        signal,
+      ),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.nextPageToken || undefined,
+    staleTime: 30_000,
+  });
+
+export const tensorsQuery = (model: string, revision: string, path: string) =>
+  infiniteQueryOptions({
+    queryKey: ["model-part", model, "tensors", revision, path],
+    queryFn: ({ pageParam, signal }) =>
+      get(
+        ListTensorsResponseSchema,
+        `${modelPath(model)}/tensors`,
+        { revision, path, page_size: 500, page_token: pageParam },
+        signal,
+      ),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.nextPageToken || undefined,
+    staleTime: 5 * 60_000,
+    retry: false,
+  });
+
+export interface JobFilter {
+  status?: readonly string[];
+  kind?: readonly string[];
+  model?: string;
+  search?: string;
+  created_after?: string;
+  created_before?: string;
+}
+
+export const activeStates = ["running", "pending", "paused"] as const;
+export const endedStates = ["completed", "failed", "cancelled"] as const;
+
+export const activeJobsQuery = () =>
+  queryOptions({
+    queryKey: ["jobs", "active"],
+    queryFn: ({ signal }) => get(ListJobsResponseSchema, "/v1/jobs", { status: activeStates, page_size: 200 }, signal),
+    staleTime: 5_000,
+    refetchInterval: 30_000,
+  });
+
+export const jobsQuery = (filter: JobFilter) =>
+  infiniteQueryOptions({
+    queryKey: ["jobs", "list", filter],
+    queryFn: ({ pageParam, signal }) =>
+      get(ListJobsResponseSchema, "/v1/jobs", { ...filter, page_size: 100, page_token: pageParam }, signal),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.nextPageToken || undefined,
+    placeholderData: keepPreviousData,
+    staleTime: 5_000,
+  });
+
+export const jobQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["job", id],
+    queryFn: ({ signal }) => get(JobSchema, `/v1/jobs/${encodeURIComponent(id)}`, {}, signal),
+    staleTime: 2_000,
+  });
+
+/** Lines of a job's log, in steps after the last known line. */
+export const jobLogQuery = (id: string) =>
+  infiniteQueryOptions({
+    queryKey: ["job-log", id],
+    queryFn: ({ pageParam, signal }) =>
+      get(
+        ListJobLogResponseSchema,
+        `/v1/jobs/${encodeURIComponent(id)}/log`,
+        { after: pageParam, page_size: 1000 },
+        signal,
+      ),
+    initialPageParam: "0",
+    getNextPageParam: (last) => (last.more ? String(last.lines.at(-1)?.number ?? 0) : undefined),
+    staleTime: 1_000,
+  });

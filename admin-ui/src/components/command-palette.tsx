@@ -1,0 +1,203 @@
+// Ctrl-K: find a model, go to a screen, do something, by typing. One list, moved in with the arrow keys.
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import {
+  Boxes,
+  FolderInput,
+  Gauge,
+  HardDrive,
+  Keyboard,
+  ListChecks,
+  type LucideIcon,
+  MonitorCog,
+  Moon,
+  Plus,
+  Search,
+  Settings2,
+  ShieldCheck,
+  Sun,
+  Trash2,
+} from "lucide-react";
+import { Dialog } from "radix-ui";
+import { useEffect, useId, useRef, useState } from "react";
+import { modelSearchQuery } from "@/api/queries";
+import { cn } from "@/lib/cn";
+import { bytes } from "@/lib/format";
+import { useDebounced } from "@/lib/hooks";
+import { modelSlug } from "@/lib/paths";
+import { looksLikeSource } from "@/lib/source";
+import { setTheme } from "@/lib/theme";
+
+interface Command {
+  key: string;
+  group: string;
+  label: string;
+  hint?: string;
+  icon: LucideIcon;
+  run: () => void;
+}
+
+export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }) {
+  const navigate = useNavigate();
+  const [text, setText] = useState("");
+  const [at, setAt] = useState(0);
+  const search = useDebounced(text.trim(), 120);
+  const { data } = useQuery({ ...modelSearchQuery(search), enabled: search.length > 0 });
+  const listId = useId();
+  const list = useRef<HTMLDivElement>(null);
+
+  const fixed: Command[] = [
+    { key: "dashboard", group: "Go to", label: "Dashboard", icon: Gauge, run: () => navigate({ to: "/" }) },
+    { key: "models", group: "Go to", label: "Models", icon: Boxes, run: () => navigate({ to: "/models" }) },
+    { key: "jobs", group: "Go to", label: "Jobs", icon: ListChecks, run: () => navigate({ to: "/jobs" }) },
+    {
+      key: "failed",
+      group: "Go to",
+      label: "Failed jobs",
+      icon: ListChecks,
+      run: () => navigate({ to: "/jobs", search: { status: "failed" } }),
+    },
+    { key: "storage", group: "Go to", label: "Storage", icon: HardDrive, run: () => navigate({ to: "/storage" }) },
+    { key: "settings", group: "Go to", label: "Settings", icon: Settings2, run: () => navigate({ to: "/settings" }) },
+    {
+      key: "register",
+      group: "Do",
+      label: "Register a model…",
+      icon: Plus,
+      run: () => navigate({ to: "/models", search: { register: "" } }),
+    },
+    {
+      key: "import",
+      group: "Do",
+      label: "Import a folder…",
+      icon: FolderInput,
+      run: () => navigate({ to: "/storage", search: { dialog: "import" } }),
+    },
+    {
+      key: "evict",
+      group: "Do",
+      label: "Free disk space…",
+      icon: Trash2,
+      run: () => navigate({ to: "/storage", search: { dialog: "evict" } }),
+    },
+    {
+      key: "verify",
+      group: "Do",
+      label: "Verify the whole store…",
+      icon: ShieldCheck,
+      run: () => navigate({ to: "/storage", search: { dialog: "verify" } }),
+    },
+    { key: "dark", group: "Do", label: "Dark appearance", icon: Moon, run: () => setTheme("dark") },
+    { key: "light", group: "Do", label: "Light appearance", icon: Sun, run: () => setTheme("light") },
+    { key: "system", group: "Do", label: "Appearance of the system", icon: MonitorCog, run: () => setTheme("system") },
+    { key: "keys", group: "Do", label: "Show the keys", icon: Keyboard, run: onHelp },
+  ];
+  const words = text.trim().toLowerCase();
+  const models: Command[] =
+    words && data
+      ? data.models.map((model) => ({
+          key: model.id,
+          group: "Models",
+          label: model.repoId,
+          hint: Number(model.bytesHere) > 0 ? `${bytes(model.bytesHere)} here` : undefined,
+          icon: Boxes,
+          run: () => navigate({ to: "/models/$", params: { _splat: modelSlug(model) } }),
+        }))
+      : [];
+  const register: Command[] = looksLikeSource(text)
+    ? [
+        {
+          key: "register-this",
+          group: "Do",
+          label: `Register ${text.trim()}`,
+          icon: Plus,
+          run: () => navigate({ to: "/models", search: { register: text.trim() } }),
+        },
+      ]
+    : [];
+  const commands = [
+    ...models,
+    ...fixed.filter((one) => !words || one.label.toLowerCase().includes(words)),
+    ...register,
+  ];
+  const marked = Math.min(at, commands.length - 1);
+
+  useEffect(() => {
+    list.current?.querySelector(`[data-at="${marked}"]`)?.scrollIntoView({ block: "nearest" });
+  }, [marked]);
+
+  const choose = (command: Command | undefined) => {
+    if (!command) return;
+    onClose();
+    command.run();
+  };
+
+  return (
+    <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
+      <Dialog.Portal>
+        <Dialog.Overlay className="fixed inset-0 z-40 bg-shade" />
+        <Dialog.Content
+          aria-describedby={undefined}
+          className="appear fixed top-[10vh] left-1/2 z-40 flex max-h-[70vh] w-[calc(100%-1.5rem)] max-w-xl -translate-x-1/2 flex-col overflow-hidden rounded-lg border border-line bg-raised shadow-pop outline-none"
+        >
+          <Dialog.Title className="sr-only">Search or do</Dialog.Title>
+          <div className="flex items-center gap-2.5 border-b border-line px-4">
+            <Search className="size-4 text-muted" aria-hidden />
+            <input
+              role="combobox"
+              aria-expanded
+              aria-controls={listId}
+              aria-activedescendant={marked >= 0 ? `${listId}-${marked}` : undefined}
+              aria-label="Search models and actions"
+              placeholder="Search models and actions"
+              className="h-12 min-w-0 flex-1 bg-transparent text-base outline-none"
+              value={text}
+              spellCheck={false}
+              autoComplete="off"
+              onChange={(event) => {
+                setText(event.target.value);
+                setAt(0);
+              }}
+              onKeyDown={(event) => {
+                if (event.key === "ArrowDown") setAt(Math.min(marked + 1, commands.length - 1));
+                else if (event.key === "ArrowUp") setAt(Math.max(marked - 1, 0));
+                else if (event.key === "Enter") choose(commands[marked]);
+                else return;
+                event.preventDefault();
+              }}
+            />
+          </div>
+          <div ref={list} id={listId} role="listbox" aria-label="Results" className="overflow-y-auto p-1.5">
+            {commands.length === 0 && <p className="px-3 py-6 text-center text-muted">Nothing has this name.</p>}
+            {commands.map((command, index) => (
+              <div key={command.key} role="presentation">
+                {command.group !== commands[index - 1]?.group && (
+                  <p role="presentation" className="px-2.5 pt-2 pb-1 text-xs font-medium text-muted">
+                    {command.group}
+                  </p>
+                )}
+                <div
+                  id={`${listId}-${index}`}
+                  data-at={index}
+                  role="option"
+                  tabIndex={-1}
+                  aria-selected={index === marked}
+                  onMouseMove={() => setAt(index)}
+                  onClick={() => choose(command)}
+                  className={cn(
+                    "flex h-9 cursor-pointer items-center gap-2.5 rounded-md px-2.5",
+                    index === marked && "bg-hover",
+                  )}
+                >
+                  <command.icon className="size-4 shrink-0 text-muted" aria-hidden />
+                  <span className="min-w-0 flex-1 truncate">{command.label}</span>
+                  {command.hint && <span className="shrink-0 text-xs text-muted">{command.hint}</span>}
+                </div>
+              </div>
+            ))}
+          </div>
+        </Dialog.Content>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}

@@ -1,0 +1,127 @@
+// Actions on several models at once, in a bar at the bottom. Each model gets a job of its own; what cannot be done is
+// counted and said.
+import { CloudDownload, Pin, RefreshCw, Trash2, X } from "lucide-react";
+import { useState } from "react";
+import { deleteModel, downloadModel, evictModel, pinModel, syncModel, useAction } from "@/api/actions";
+import { sentence } from "@/api/problem";
+import type { ModelRepo } from "@/gen/modelhub/v1/model_pb";
+import { bytes, plural } from "@/lib/format";
+import { BulkBar } from "./bulk-bar";
+import { Button, IconButton } from "./ui/button";
+import { Confirm } from "./ui/dialog";
+import { CheckBox } from "./ui/field";
+
+type Verb = "sync" | "pin" | "download" | "remove";
+
+const doneWords: Record<Verb, (models: string) => string> = {
+  sync: (models) => `Syncing ${models}`,
+  pin: (models) => `Pinned ${models}`,
+  download: (models) => `Downloading ${models}`,
+  remove: (models) => `Removing what is here of ${models}`,
+};
+
+export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; note: string; onClear: () => void }) {
+  const [asking, setAsking] = useState<"download" | "remove">();
+  const [forget, setForget] = useState(false);
+  const action = useAction({
+    run: async (verb: Verb) => {
+      const one: (model: ModelRepo) => Promise<unknown> = {
+        sync: (model: ModelRepo) => syncModel(model.id),
+        pin: (model: ModelRepo) => pinModel(model.id, { pinned: true }),
+        download: (model: ModelRepo) => downloadModel(model.id, {}),
+        remove: async (model: ModelRepo) => {
+          await evictModel(model.id, "", []);
+          if (forget) await deleteModel(model.id);
+        },
+      }[verb];
+      const results = await Promise.allSettled(models.map(one));
+      const failed = results.filter((result) => result.status === "rejected");
+      if (failed.length > 0) {
+        throw new Error(`${failed.length} of ${plural(models.length, "model")}: ${sentence(failed[0]?.reason)}`);
+      }
+    },
+    done: (_, verb) => ({
+      text: doneWords[verb](plural(models.length, "model")),
+      to: verb === "pin" ? undefined : { label: "Jobs", href: "/jobs" },
+    }),
+    failed: "Not everything could be done",
+    refresh: [["models"], ["jobs"], ["overview"]],
+    after: onClear,
+  });
+  const missing = models.reduce(
+    (sum, model) => sum + (model.bytes > model.bytesHere ? model.bytes - model.bytesHere : 0n),
+    0n,
+  );
+  const here = models.filter((model) => !model.pinned).reduce((sum, model) => sum + model.bytesHere, 0n);
+  const pinned = models.filter((model) => model.pinned).length;
+  return (
+    <BulkBar label={`${plural(models.length, "model")} selected`} note={`${note} here`}>
+      <Button
+        small
+        busy={action.busy}
+        onClick={() => action.go("sync")}
+        icon={<RefreshCw className="size-3.5" aria-hidden />}
+      >
+        Sync
+      </Button>
+      <Button
+        small
+        busy={action.busy}
+        onClick={() => setAsking("download")}
+        icon={<CloudDownload className="size-3.5" aria-hidden />}
+      >
+        Download
+      </Button>
+      <Button small busy={action.busy} onClick={() => action.go("pin")} icon={<Pin className="size-3.5" aria-hidden />}>
+        Pin
+      </Button>
+      <Button
+        small
+        look="danger"
+        busy={action.busy}
+        onClick={() => setAsking("remove")}
+        icon={<Trash2 className="size-3.5" aria-hidden />}
+      >
+        Remove
+      </Button>
+      <IconButton label="Clear the selection" onClick={onClear}>
+        <X className="size-4" aria-hidden />
+      </IconButton>
+      <Confirm
+        open={asking === "download"}
+        onClose={() => setAsking(undefined)}
+        title={`Download ${plural(models.length, "model")}?`}
+        action={`Download ${bytes(missing)}`}
+        look="primary"
+        onConfirm={() => {
+          setAsking(undefined);
+          action.go("download");
+        }}
+      >
+        <p>
+          All files that are not here yet are fetched: up to {bytes(missing)}. To take only some formats, open a model
+          and choose there.
+        </p>
+      </Confirm>
+      <Confirm
+        open={asking === "remove"}
+        onClose={() => setAsking(undefined)}
+        title={`Remove what is here of ${plural(models.length, "model")}?`}
+        action={`Remove up to ${bytes(here)}`}
+        onConfirm={() => {
+          setAsking(undefined);
+          action.go("remove");
+        }}
+      >
+        <p>Up to {bytes(here)} are removed from the disk. Files that other models use too stay.</p>
+        {pinned > 0 && <p>{plural(pinned, "pinned model keeps its files", "pinned models keep their files")}.</p>}
+        <CheckBox
+          visible
+          label="Also forget the models, so that they leave this list"
+          checked={forget}
+          onChange={setForget}
+        />
+      </Confirm>
+    </BulkBar>
+  );
+}

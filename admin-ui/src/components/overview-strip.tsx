@@ -1,0 +1,104 @@
+// The numbers of the dashboard in one strip: each is a link to where it comes from.
+import { Link } from "@tanstack/react-router";
+import type { ComponentProps, ReactNode } from "react";
+import type { Overview as OverviewData } from "@/gen/modelhub/v1/system_pb";
+import { cn } from "@/lib/cn";
+import { bytes, count, percent, share } from "@/lib/format";
+import { Progress } from "./ui/progress";
+import { Skeleton } from "./ui/states";
+
+interface CellProps {
+  label: string;
+  value: ReactNode;
+  note: ReactNode;
+  bad?: boolean;
+  bar?: ReactNode;
+  to: ComponentProps<typeof Link>["to"];
+  search?: Record<string, string>;
+}
+
+function Cell({ label, value, note, bar, bad, to, search }: CellProps) {
+  return (
+    <Link
+      to={to}
+      search={search as never}
+      className="group flex min-w-0 flex-col gap-0.5 bg-panel px-4 py-3 -outline-offset-2 hover:bg-hover max-sm:[&:first-child]:col-span-2"
+    >
+      <span className="text-xs text-muted">{label}</span>
+      <span className={cn("tabular text-xl font-semibold tracking-tight", bad && "text-bad")}>{value}</span>
+      {bar}
+      <span className="text-xs text-muted">{note}</span>
+    </Link>
+  );
+}
+
+export function Overview({ data, slow }: { data: OverviewData | undefined; slow: boolean }) {
+  const frame =
+    "grid grid-cols-2 gap-px overflow-hidden rounded-lg border border-line bg-line sm:grid-cols-3 xl:grid-cols-5";
+  if (!data) {
+    return (
+      <div className={frame} aria-busy>
+        {["a", "b", "c", "d", "e"].map((key) => (
+          <div key={key} className="flex h-24 flex-col gap-2 bg-panel px-4 py-3">
+            {slow && (
+              <>
+                <Skeleton className="h-3 w-16" />
+                <Skeleton className="h-6 w-24" />
+                <Skeleton className="h-3 w-28" />
+              </>
+            )}
+          </div>
+        ))}
+      </div>
+    );
+  }
+  const used = data.diskTotal > 0n ? share(data.diskTotal - data.diskFree, data.diskTotal) : undefined;
+  return (
+    <section aria-label="At a glance" className={frame}>
+      <Cell
+        to="/models"
+        label="Models"
+        value={count(data.models)}
+        note={`${count(data.blobs)} different files stored`}
+      />
+      <Cell
+        to="/storage"
+        label="Storage used"
+        value={bytes(data.bytesStored)}
+        bar={
+          used !== undefined && (
+            <Progress
+              value={used}
+              label="Disk in use"
+              tone={used > 0.95 ? "bad" : used > 0.85 ? "warn" : "accent"}
+              className="my-1.5"
+            />
+          )
+        }
+        note={`${bytes(data.diskFree)} of ${bytes(data.diskTotal)} free`}
+      />
+      <Cell
+        to="/jobs"
+        label="Active jobs"
+        value={count(data.jobsActive)}
+        note={data.jobsWaiting > 0n ? `${count(data.jobsWaiting)} more waiting` : "none waiting"}
+      />
+      <Cell
+        to="/jobs"
+        search={{ status: "failed" }}
+        label="Failed jobs"
+        value={count(data.jobsFailed)}
+        bad={data.jobsFailed > 0n}
+        note={data.jobsFailed > 0n ? "see why, and retry" : "all is well"}
+      />
+      <Cell
+        to="/storage"
+        label="Saved by the cache"
+        value={bytes(data.bytesSaved)}
+        note={
+          data.bytesToClients > 0n ? `${percent(data.hitRatio)} of answers came from here` : "nothing was asked for yet"
+        }
+      />
+    </section>
+  );
+}

@@ -1,0 +1,103 @@
+// The frame of every screen: navigation, search, the state of the connection, messages, and the keys that work
+// everywhere. It also holds the sign-in, for hubs whose admin listener asks for a token.
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Outlet, useRouterState } from "@tanstack/react-router";
+import { Menu as MenuIcon } from "lucide-react";
+import { lazy, Suspense, useEffect, useState } from "react";
+import { watchEvents } from "@/api/events";
+import { ApiError } from "@/api/problem";
+import { overviewQuery } from "@/api/queries";
+import { inField, useHotkey } from "@/lib/hooks";
+import { ConnectionBanner, Logo, Sidebar } from "./sidebar";
+import { SignIn } from "./sign-in";
+import { IconButton } from "./ui/button";
+import { Sheet } from "./ui/dialog";
+import { Toasts } from "./ui/toast";
+
+const CommandPalette = lazy(() => import("./command-palette").then((module) => ({ default: module.CommandPalette })));
+const ShortcutHelp = lazy(() => import("./shortcut-help").then((module) => ({ default: module.ShortcutHelp })));
+
+export function Shell() {
+  const client = useQueryClient();
+  const [menu, setMenu] = useState(false);
+  const [palette, setPalette] = useState(false);
+  const [help, setHelp] = useState(false);
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const { error } = useQuery(overviewQuery());
+  const signedOut = error instanceof ApiError && error.isUnauthorized;
+
+  useEffect(() => {
+    if (signedOut) return;
+    return watchEvents(client);
+  }, [client, signedOut]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the menu closes when the screen changes.
+  useEffect(() => setMenu(false), [path]);
+
+  useHotkey(
+    (event) => (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k",
+    () => setPalette((open) => !open),
+  );
+  useHotkey(
+    (event) => event.key === "?" && !inField(event),
+    () => setHelp(true),
+  );
+  useHotkey(
+    (event) => event.key === "/" && !event.ctrlKey && !event.metaKey && !inField(event),
+    () => {
+      const field = document.querySelector<HTMLInputElement>("main [data-search]");
+      if (field) {
+        field.focus();
+        field.select();
+      } else setPalette(true);
+    },
+  );
+
+  if (signedOut) return <SignIn />;
+  return (
+    <div className="min-h-dvh lg:grid lg:grid-cols-[13.5rem_minmax(0,1fr)]">
+      <a
+        href="#content"
+        className="sr-only z-50 rounded-md bg-accent px-3 py-2 text-on-accent focus:not-sr-only focus:fixed focus:top-2 focus:left-2"
+      >
+        Skip to the content
+      </a>
+      <aside className="sticky top-0 hidden h-dvh border-r border-line lg:block">
+        <Sidebar onSearch={() => setPalette(true)} onHelp={() => setHelp(true)} />
+      </aside>
+      <div className="flex min-w-0 flex-col">
+        <div className="sticky top-0 z-30 flex h-12 items-center gap-2 border-b border-line bg-canvas px-3 lg:hidden">
+          <IconButton label="Open the menu" onClick={() => setMenu(true)}>
+            <MenuIcon className="size-4" aria-hidden />
+          </IconButton>
+          <Logo />
+        </div>
+        <ConnectionBanner />
+        <main
+          id="content"
+          tabIndex={-1}
+          className="mx-auto w-full max-w-[88rem] flex-1 px-4 py-5 outline-none sm:px-6 lg:px-8"
+        >
+          <Outlet />
+        </main>
+      </div>
+      <Sheet open={menu} onClose={() => setMenu(false)} title="Menu">
+        <Sidebar
+          onSearch={() => {
+            setMenu(false);
+            setPalette(true);
+          }}
+          onHelp={() => {
+            setMenu(false);
+            setHelp(true);
+          }}
+        />
+      </Sheet>
+      <Suspense>
+        {palette && <CommandPalette onClose={() => setPalette(false)} onHelp={() => setHelp(true)} />}
+        {help && <ShortcutHelp onClose={() => setHelp(false)} />}
+      </Suspense>
+      <Toasts />
+    </div>
+  );
+}

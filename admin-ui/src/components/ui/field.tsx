@@ -1,0 +1,137 @@
+// Fields of forms: text, choice and check box, each with its label; a hint or what is wrong stands below.
+import { Check, Minus, Search, X } from "lucide-react";
+import { Checkbox } from "radix-ui";
+import { type ComponentProps, type ReactNode, type Ref, useId } from "react";
+import { cn } from "@/lib/cn";
+
+export const fieldClass =
+  "h-8 w-full min-w-0 rounded-md border border-line-strong/70 bg-panel px-2.5 text-sm text-text outline-offset-0 hover:border-line-strong disabled:bg-sunken disabled:text-muted";
+
+interface FieldProps {
+  label: ReactNode;
+  hint?: ReactNode;
+  problem?: ReactNode;
+  className?: string;
+  children: (ids: {
+    id: string;
+    "aria-describedby": string | undefined;
+    "aria-invalid": boolean | undefined;
+  }) => ReactNode;
+}
+
+/** Label, field, and below it a hint or a problem. */
+export function Field({ label, hint, problem, className, children }: FieldProps) {
+  const id = useId();
+  const below = problem ?? hint;
+  return (
+    <div className={cn("flex min-w-0 flex-col gap-1.5", className)}>
+      <label htmlFor={id} className="text-sm font-medium">
+        {label}
+      </label>
+      {children({
+        id,
+        "aria-describedby": below ? `${id}-below` : undefined,
+        "aria-invalid": problem ? true : undefined,
+      })}
+      {below && (
+        <p id={`${id}-below`} className={cn("text-xs", problem ? "text-bad" : "text-muted")}>
+          {below}
+        </p>
+      )}
+    </div>
+  );
+}
+
+export const Input = ({ className, ...props }: ComponentProps<"input">) => (
+  <input type="text" className={cn(fieldClass, className)} {...props} />
+);
+
+/** The browser's own list: it works with every keyboard, screen reader and phone. */
+export function Select({ className, ...props }: ComponentProps<"select">) {
+  return <select className={cn(fieldClass, "w-auto pr-7", className)} {...props} />;
+}
+
+interface SearchProps extends Omit<ComponentProps<"input">, "onChange"> {
+  value: string;
+  onChange: (value: string) => void;
+  label: string;
+  ref?: Ref<HTMLInputElement>;
+}
+
+/** A search field; Escape empties it. `data-search` is where the key `/` leads. */
+export function SearchField({ value, onChange, label, className, ...props }: SearchProps) {
+  return (
+    <div className={cn("relative min-w-0", className)}>
+      <Search className="pointer-events-none absolute top-2 left-2.5 size-4 text-muted" aria-hidden />
+      <input
+        type="text"
+        inputMode="search"
+        aria-label={label}
+        placeholder={label}
+        data-search
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape" && value) {
+            event.stopPropagation();
+            onChange("");
+          }
+        }}
+        className={cn(fieldClass, "pr-8 pl-8")}
+        spellCheck={false}
+        autoComplete="off"
+        {...props}
+      />
+      {value && (
+        <button
+          type="button"
+          aria-label="Clear the search"
+          className="absolute top-1 right-1 grid size-6 place-items-center rounded text-muted hover:bg-hover hover:text-text"
+          onClick={() => onChange("")}
+        >
+          <X className="size-3.5" aria-hidden />
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface CheckProps {
+  checked: boolean | "indeterminate";
+  onChange: (checked: boolean) => void;
+  label: string;
+  /** Writes the label next to the box. */
+  visible?: boolean;
+  disabled?: boolean;
+  tabIndex?: number;
+}
+
+export function CheckBox({ checked, onChange, label, visible, disabled, tabIndex }: CheckProps) {
+  const box = (
+    <Checkbox.Root
+      checked={checked}
+      onCheckedChange={(value) => onChange(value === true)}
+      onClick={(event) => event.stopPropagation()}
+      disabled={disabled}
+      tabIndex={tabIndex}
+      aria-label={visible ? undefined : label}
+      className="grid size-4 shrink-0 place-items-center rounded-[4px] border border-line-strong bg-panel text-on-accent hover:border-accent data-[state=checked]:border-accent data-[state=checked]:bg-accent data-[state=indeterminate]:border-accent data-[state=indeterminate]:bg-accent disabled:opacity-50"
+    >
+      <Checkbox.Indicator>
+        {checked === "indeterminate" ? (
+          <Minus className="size-3" strokeWidth={3} />
+        ) : (
+          <Check className="size-3" strokeWidth={3} />
+        )}
+      </Checkbox.Indicator>
+    </Checkbox.Root>
+  );
+  if (!visible) return box;
+  return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the control is Radix's check box inside.
+    <label className="flex items-center gap-2">
+      {box}
+      {label}
+    </label>
+  );
+}

@@ -1,0 +1,6 @@
+// What the browser has and jsdom has not.
+import { afterEach } from "vitest";
+
+afterEach(() => {
+  document.body.innerHTML = "";
+});

@@ -1,0 +1,81 @@
+// The words and colours of states, the same on every screen.
+import type { Tone } from "@/components/ui/badge";
+import { type Job, Job_Kind, Job_Status } from "@/gen/modelhub/v1/job_pb";
+import { type ModelRepo, ModelRepo_Download, ModelRepo_Status } from "@/gen/modelhub/v1/model_pb";
+import { baseName } from "./paths";
+
+export const jobKindWords: Record<Job_Kind, string> = {
+  [Job_Kind.KIND_UNSPECIFIED]: "Job",
+  [Job_Kind.sync]: "Sync",
+  [Job_Kind.download]: "Download",
+  [Job_Kind.scan]: "Import",
+  [Job_Kind.verify]: "Verify",
+  [Job_Kind.evict]: "Remove",
+};
+
+export const jobStates: Record<Job_Status, { word: string; tone: Tone }> = {
+  [Job_Status.STATUS_UNSPECIFIED]: { word: "Unknown", tone: "neutral" },
+  [Job_Status.pending]: { word: "Waiting", tone: "warn" },
+  [Job_Status.running]: { word: "Running", tone: "info" },
+  [Job_Status.completed]: { word: "Completed", tone: "good" },
+  [Job_Status.failed]: { word: "Failed", tone: "bad" },
+  [Job_Status.cancelled]: { word: "Cancelled", tone: "neutral" },
+  [Job_Status.paused]: { word: "Paused", tone: "neutral" },
+};
+
+/** What the job is about, when it is about no repository. */
+export function jobSubject(job: Job): string {
+  if (job.repoId) return job.repoId;
+  if (job.kind === Job_Kind.scan) return job.payload?.path || "The store's folder";
+  return "The whole store";
+}
+
+/** What of the repository: a preset, some files, or nothing when it is all. */
+export function selectionWords(job: Job): string {
+  const selection = job.payload?.selection;
+  if (!selection) return "";
+  const parts: string[] = [];
+  if (selection.preset === 1) parts.push("safetensors only");
+  if (selection.preset === 2) parts.push(selection.quantisation || "one quantisation");
+  if (selection.paths.length === 1) parts.push(baseName(selection.paths[0] ?? ""));
+  if (selection.paths.length > 1) parts.push(`${selection.paths.length} files or folders`);
+  if (selection.include.length > 0) parts.push(selection.include.join(", "));
+  if (selection.exclude.length > 0) parts.push(`without ${selection.exclude.join(", ")}`);
+  return parts.join(" · ");
+}
+
+export interface ModelState {
+  word: string;
+  tone: Tone;
+  /** Why, where that is not obvious. */
+  detail?: string;
+}
+
+/** The one word that says how a model is: a problem first, then what is here. */
+export function modelState(model: ModelRepo): ModelState {
+  if (model.status === ModelRepo_Status.error) return { word: "Error", tone: "bad", detail: model.problem };
+  switch (model.download) {
+    case ModelRepo_Download.complete:
+      return { word: "Downloaded", tone: "good", detail: "All its files are here and verified." };
+    case ModelRepo_Download.partial:
+      return { word: "Partial", tone: "warn", detail: "Some of its files are here." };
+    default:
+      if (model.status === ModelRepo_Status.registered) {
+        return { word: "Registered", tone: "neutral", detail: "Its files are not listed yet." };
+      }
+      return { word: "Synced", tone: "neutral", detail: "Its files are listed; none is here." };
+  }
+}
+
+/** How often a model is synced, in words. */
+export function everyWords(seconds: bigint): string {
+  const value = Number(seconds);
+  if (value === 0) return "only when asked";
+  const known: Record<number, string> = {
+    3600: "every hour",
+    21600: "every 6 hours",
+    86400: "every day",
+    604800: "every week",
+  };
+  return known[value] ?? `every ${Math.round(value / 3600)} hours`;
+}

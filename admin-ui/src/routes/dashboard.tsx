@@ -1,0 +1,127 @@
+// The first screen: what is here, what happens now, what the cache saved, and how the machine is doing.
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { Plug } from "lucide-react";
+import { lazy, Suspense, useState } from "react";
+import { activeJobsQuery, overviewQuery, systemQuery } from "@/api/queries";
+import { ActivityList } from "@/components/activity-list";
+import { ConnectPanel } from "@/components/connect-panel";
+import { Gpus } from "@/components/gpus";
+import { JobCard } from "@/components/job-card";
+import { Overview } from "@/components/overview-strip";
+import { upstreamWords } from "@/components/sidebar";
+import { Button, buttonClass } from "@/components/ui/button";
+import { Dialog } from "@/components/ui/dialog";
+import { PageHead, Panel } from "@/components/ui/panel";
+import { Empty, Failure, Note, SkeletonLines } from "@/components/ui/states";
+import { Upstream_State } from "@/gen/modelhub/v1/system_pb";
+import { duration } from "@/lib/format";
+import { useSlow, useTitle } from "@/lib/hooks";
+
+const TrafficChart = lazy(() =>
+  import("@/components/traffic-chart").then((module) => ({ default: module.TrafficChart })),
+);
+
+export function Dashboard() {
+  useTitle("Dashboard");
+  const overview = useQuery(overviewQuery());
+  const system = useQuery(systemQuery());
+  const jobs = useQuery(activeJobsQuery());
+  const [connect, setConnect] = useState(false);
+  const slow = useSlow(overview.isPending);
+  const data = overview.data;
+
+  if (overview.isError && !data)
+    return <Failure error={overview.error} retry={() => overview.refetch()} className="py-24" />;
+  const first = data && data.models === 0n && data.jobsActive === 0n;
+  const upstream = data?.upstream;
+  const trouble =
+    upstream && (upstream.state === Upstream_State.down || upstream.state === Upstream_State.rate_limited);
+  return (
+    <>
+      <PageHead
+        title="Dashboard"
+        note={
+          data && (
+            <>
+              {system.data?.hostname ? `${system.data.hostname}, ` : ""}up for {duration(Number(data.uptimeSeconds))}
+            </>
+          )
+        }
+        actions={
+          <>
+            {!first && (
+              <Button onClick={() => setConnect(true)} icon={<Plug className="size-4" aria-hidden />}>
+                Connect a client
+              </Button>
+            )}
+            <Link to="/models" search={{ register: "" }} className={buttonClass("primary")}>
+              Register a model
+            </Link>
+          </>
+        }
+      />
+      {trouble && (
+        <Note
+          tone={upstream.state === Upstream_State.down ? "bad" : "warn"}
+          title={upstreamWords(upstream).short}
+          className="mb-4"
+        >
+          {upstreamWords(upstream).long}
+        </Note>
+      )}
+      {first && <ConnectPanel endpoint={data.endpoint} first />}
+      <Overview data={data} slow={slow} />
+      <div className="mt-4 grid items-start gap-4 xl:grid-cols-[minmax(0,1.7fr)_minmax(0,1fr)]">
+        <div className="flex min-w-0 flex-col gap-4">
+          <Panel title="Throughput" note="the last 5 minutes" flush>
+            <Suspense fallback={<div className="h-56" />}>
+              <TrafficChart />
+            </Suspense>
+          </Panel>
+          <Panel
+            title="Jobs now"
+            note={data ? `${data.jobsActive} running, ${data.jobsWaiting} waiting` : undefined}
+            actions={
+              <Link to="/jobs" className={buttonClass("quiet", true)}>
+                All jobs
+              </Link>
+            }
+            flush
+          >
+            {jobs.isPending ? (
+              <SkeletonLines className="p-4" />
+            ) : jobs.data && jobs.data.jobs.length > 0 ? (
+              <ul className="divide-y divide-line">
+                {jobs.data.jobs.slice(0, 6).map((job) => (
+                  <li key={job.id}>
+                    <JobCard job={job} compact />
+                  </li>
+                ))}
+              </ul>
+            ) : jobs.isError ? (
+              <Failure error={jobs.error} retry={() => jobs.refetch()} />
+            ) : (
+              <Empty title="Nothing is running">Downloads, syncs and imports appear here while they run.</Empty>
+            )}
+          </Panel>
+        </div>
+        <div className="flex min-w-0 flex-col gap-4">
+          <Gpus system={system.data} failed={system.isError} />
+          <Panel title="Recent activity" flush>
+            {data ? <ActivityList items={data.recent.slice(0, 12)} /> : <SkeletonLines className="p-4" count={6} />}
+          </Panel>
+        </div>
+      </div>
+      <Dialog
+        open={connect}
+        onClose={() => setConnect(false)}
+        title="Connect a client"
+        description="Every tool that reads HF_ENDPOINT works with this hub."
+        wide
+      >
+        <ConnectPanel endpoint={data?.endpoint ?? ""} />
+      </Dialog>
+    </>
+  );
+}

@@ -1,0 +1,4 @@
+// A screen that is not built yet.
+export function Jobs() {
+  return null;
+}

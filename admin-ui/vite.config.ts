@@ -1,0 +1,45 @@
+/// <reference types="vitest/config" />
+// How the dashboard is built. It is served under /ui/ by the admin listener, which refuses inline scripts and styles;
+// so nothing may be inlined, and one dependency that writes a <style> element is replaced (see remove-scroll.tsx).
+import { fileURLToPath } from "node:url";
+import tailwindcss from "@tailwindcss/vite";
+import react from "@vitejs/plugin-react";
+import { defineConfig, type Plugin } from "vite";
+import { createFake } from "./dev/fake/server.ts";
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** The policy that the hub sends, so that the built dashboard is looked at under the same rules. */
+const policy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/** `MODELHUB_FAKE=1`: answers /v1 from memory, so that the dashboard can be worked on without a hub. */
+function fake(): Plugin {
+  return {
+    name: "modelhub-fake",
+    configureServer: (server) => void server.middlewares.use(createFake()),
+    configurePreviewServer: (server) => {
+      server.middlewares.use((_request, response, next) => {
+        response.setHeader("content-security-policy", policy);
+        next();
+      });
+      server.middlewares.use(createFake());
+    },
+  };
+}
+
+const hub = process.env.MODELHUB_ADMIN_URL ?? "http://127.0.0.1:8485";
+
+export default defineConfig({
+  base: "/ui/",
+  plugins: [react(), tailwindcss(), ...(process.env.MODELHUB_FAKE ? [fake()] : [])],
+  resolve: {
+    alias: {
+      "@": at("./src"),
+      "react-remove-scroll": at("./src/lib/remove-scroll.tsx"),
+    },
+  },
+  build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 700 },
+  server: { proxy: { "/v1": { target: hub, changeOrigin: true } } },
+  preview: { proxy: process.env.MODELHUB_FAKE ? {} : { "/v1": { target: hub, changeOrigin: true } } },
+  test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"], setupFiles: ["src/lib/test-setup.ts"] },
+});
