@@ -127,11 +127,18 @@ fn json_answer(schema: &Value) -> Value {
     json!({"description": "Done.", "content": {"application/json": {"schema": schema}}})
 }
 
-fn events(schema: &Value) -> Value {
-    let event = schema["$ref"].as_str().unwrap_or_default();
-    let description =
-        format!("Server-sent events; `data` of each is JSON by `{event}`, `id` and `event` are its id and kind.");
-    json!({"description": description, "content": {"text/event-stream": {"schema": {"type": "string"}}}})
+/// Of a stream the schema is about each event.
+fn events(data: &Value) -> Value {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "description": "What Last-Event-ID goes on from."},
+            "event": {"type": "string", "description": "The kind of the event."},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": data},
+        },
+    });
+    let content = json!({"text/event-stream": {"schema": schema}});
+    json!({"description": "Server-sent events, without end.", "content": content})
 }
 
 /// What every error says (RFC 9457).
