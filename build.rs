@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("cargo:rerun-if-changed=proto");
+    println!("cargo:rerun-if-changed=proto/modelhub");
+    println!("cargo:rerun-if-changed=proto/google");
     let files = ["hub_service", "worker_service"].map(|name| format!("modelhub/v1/{name}.proto"));
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true).open_files(files)?;
@@ -12,6 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     // Not `file_descriptor_set()`: that drops the HTTP rules, which are extensions.
     let descriptors = compiler.encode_file_descriptor_set();
+    #[expect(clippy::disallowed_methods, reason = "a build script writes to its own directory")]
     std::fs::write(out.join("descriptors.bin"), &descriptors)?;
 
     tonic_prost_build::configure()

@@ -2,19 +2,29 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::admin::{About, Exposure, Service};
+use crate::api::serve::Speaks;
 use crate::api::{self, serve};
 use crate::blob::LocalStore;
 use crate::config::Config;
 use crate::db::Db;
 use crate::domain::{Clock, Hours};
 use crate::hub::{Hub, Live, Settings};
+use crate::machine::{Fixed, GpuProbe, Machine, Nvml};
 use crate::upstream::Upstream;
+use crate::worker::{self, Runner};
+
+/// A file that stands in for the GPUs of this machine (see `machine::Fixed`).
+const GPU_FILE: &str = "MODELHUB_GPU_FILE";
+/// Jobs besides downloads that run at once.
+const OTHER_JOBS: usize = 4;
 
 /// A hub whose listeners are bound; `run` serves them.
 pub struct App {
@@ -25,6 +35,7 @@ pub struct App {
     hub_listener: TcpListener,
     admin_listener: TcpListener,
     metrics: PrometheusHandle,
+    clock: Clock,
 }
 
 impl App {
@@ -44,7 +55,7 @@ impl App {
             token: config.upstream.token.clone(),
             keep_jobs: config.jobs.keep,
         };
-        let hub = Hub::new(db, Arc::new(store), upstream, clock, settings).await?;
+        let hub = Hub::new(db, Arc::new(store), upstream, clock.clone(), settings).await?;
         let bind = async |addr: SocketAddr, key: &str| {
             TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} ({key})"))
         };
@@ -58,6 +69,7 @@ impl App {
             hub_listener,
             admin_listener,
             metrics,
+            clock,
         })
     }
 
@@ -77,6 +89,19 @@ impl App {
         format!("http://{host}:{}", self.hub_addr.port())
     }
 
+    fn about(&self) -> About {
+        About {
+            endpoint: self.endpoint(),
+            upstream_url: self.config.upstream.url.clone(),
+            storage_path: self.config.store.data_dir.display().to_string(),
+            database: match self.config.database.url.get() {
+                Some(url) if url.starts_with("postgres") => "postgres".into(),
+                _ => "sqlite".into(),
+            },
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
     /// Serves until `stop`. Then: no new connections → running answers finish, within the
     /// deadline → flights stop, their finished segments on disk → the database closes.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
@@ -94,18 +119,40 @@ impl App {
             front: api::Front::default(),
         });
         let hub_router = api::hub_router(shared);
-        let admin_router = api::admin_router(self.hub.clone(), self.config.admin.token.clone(), self.metrics);
+        let machine = Machine::new(gpu_probe()?, &self.config.store.data_dir, self.clock.clone());
+        let service = Service::new(self.hub.clone(), machine, self.about());
+        let exposure = Exposure { token: self.config.admin.token.clone(), hosts: self.config.admin.hosts.clone() };
+        let admin_router = api::admin::router(service, exposure, self.metrics);
+        let runner = self
+            .config
+            .jobs
+            .run
+            .then(|| Runner::new(self.hub.clone(), self.clock.clone(), worker_settings(&self.config, "")));
 
         self.hub.start_upkeep();
         // If one listener fails, the other must not go on alone.
         let both = stop.child_token();
-        let run = async |listener, router, limits| {
-            let outcome = serve::serve(listener, router, limits, both.clone(), drain).await;
+        let run = async |listener, router, speaks| {
+            let outcome = serve::serve(listener, router, limits, speaks, both.clone(), drain).await;
             both.cancel();
             outcome
         };
-        let (hub_outcome, admin_outcome) =
-            tokio::join!(run(self.hub_listener, hub_router, limits), run(self.admin_listener, admin_router, limits),);
+        let jobs = async {
+            let Some(runner) = &runner else { return };
+            tokio::select! { () = runner.run() => {}, () = async { both.cancelled().await; runner.stop(); std::future::pending::<()>().await } => {} }
+        };
+        let traffic = tell_traffic(&self.hub, &both);
+        let ends_streams = async {
+            both.cancelled().await;
+            self.hub.begin_stop();
+        };
+        let (hub_outcome, admin_outcome, (), (), ()) = tokio::join!(
+            run(self.hub_listener, hub_router, Speaks::Http1),
+            run(self.admin_listener, admin_router, Speaks::Http1And2),
+            jobs,
+            traffic,
+            ends_streams,
+        );
         self.hub.stop().await;
         hub_outcome.context("the hub listener failed")?;
         admin_outcome.context("the admin listener failed")?;
@@ -125,4 +172,30 @@ fn live_settings(config: &Config) -> anyhow::Result<Live> {
         store_limit_bytes: config.store.limit.bytes(),
         ref_ttl: config.cache.ref_ttl.duration(),
     })
+}
+
+/// The machine's GPUs, or those that a file describes, so that the dashboard can be tried without any.
+fn gpu_probe() -> anyhow::Result<Arc<dyn GpuProbe>> {
+    let Some(path) = std::env::var_os(GPU_FILE) else { return Ok(Arc::new(Nvml::default())) };
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{GPU_FILE}: cannot read {}", path.display()))?;
+    Ok(Arc::new(Fixed::from_json(&text).with_context(|| format!("{GPU_FILE}: {}", path.display()))?))
+}
+
+fn worker_settings(config: &Config, address: &str) -> worker::Settings {
+    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    worker::Settings { lease: config.jobs.lease.duration(), others: OTHER_JOBS, hostname, address: address.into() }
+}
+
+/// Tells watchers every second what moved.
+async fn tell_traffic(hub: &Hub, stop: &CancellationToken) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = second.tick() => {}
+        }
+        let (by_kernel, copied) = serve::counters();
+        crate::metrics::client_bytes(by_kernel + copied);
+        hub.tick_traffic();
+    }
 }

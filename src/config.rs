@@ -29,7 +29,7 @@ const SHORT_NAMES: [(&str, &str); 6] = [
 ];
 
 /// Names that select the configuration and are no settings themselves.
-const OTHER_NAMES: [&str; 2] = ["MODELHUB_CONFIG", "MODELHUB_ADMIN_URL"];
+const OTHER_NAMES: [&str; 3] = ["MODELHUB_CONFIG", "MODELHUB_ADMIN_URL", "MODELHUB_GPU_FILE"];
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +64,7 @@ pub struct HubListener {
 #[serde(deny_unknown_fields)]
 pub struct AdminListener {
     pub listen: SocketAddr,
+    pub hosts: Vec<String>,
     pub token: Secret,
     pub token_file: PathBuf,
 }

@@ -8,7 +8,10 @@
 //! | hub | `/xet/…`, `/v1/telemetry` | this hub as the Xet store of its clients |
 //! | hub | `/api/…` | the Hub's metadata (`hf/route.rs` lists the routes) |
 //! | admin | `/healthz` `/readyz` `/metrics` | for machines |
+//! | admin | `/v1/…`, gRPC, `/openapi.json` | the admin API (`admin/`, proto/) |
+//! | admin | `/ui/` | the dashboard |
 
+pub mod admin;
 mod error;
 mod extract;
 mod hf;
@@ -19,13 +22,11 @@ pub mod serve;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use hf::Front;
 pub use respond::MappedFiles;
 
-use crate::config::Secret;
 use crate::hub::Hub;
 
 /// What handlers share.
@@ -41,17 +42,4 @@ pub struct Shared {
 /// that decodes `%2F` or takes one parameter a segment.
 pub fn hub_router(shared: Arc<Shared>) -> Router {
     Router::new().fallback(hf::handle).with_state(shared).layer(CatchPanicLayer::new())
-}
-
-/// Everything on the admin listener.
-pub fn admin_router(hub: Hub, token: Secret, metrics: metrics_exporter_prometheus::PrometheusHandle) -> Router {
-    let state = ops::Admin { hub, token, metrics };
-    Router::new()
-        .route("/metrics", get(ops::metrics))
-        .layer(axum::middleware::from_fn_with_state(state.clone(), ops::authenticate))
-        .route("/healthz", get(ops::healthz))
-        .route("/readyz", get(ops::admin_readyz))
-        .layer(axum::middleware::from_fn(ops::check_host))
-        .with_state(state)
-        .layer(CatchPanicLayer::new())
 }

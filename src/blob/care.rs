@@ -75,10 +75,13 @@ impl LocalStore {
     pub fn other_bytes(&self) -> (u64, u64) {
         let sum = |folder: &str| {
             let entries = std::fs::read_dir(self.root().join(folder)).into_iter().flatten().flatten();
-            entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| {
-                use std::os::unix::fs::MetadataExt as _;
-                metadata.blocks() * 512
-            }).sum()
+            entries
+                .filter_map(|entry| entry.metadata().ok())
+                .map(|metadata| {
+                    use std::os::unix::fs::MetadataExt as _;
+                    metadata.blocks() * 512
+                })
+                .sum()
         };
         (sum("partial"), sum("quarantine"))
     }

@@ -156,9 +156,11 @@ impl Db {
         };
         // Characters of the paths before the folders' own names.
         let skip = if parent.is_empty() { 0 } else { parent.chars().count() as u64 + 1 };
-        let rows: Vec<(String, i64, i64, i64, i64)> = self.all(SQL, args![repo, commit, first, format!("{last}0"), skip]).await?;
+        let rows: Vec<(String, i64, i64, i64, i64)> =
+            self.all(SQL, args![repo, commit, first, format!("{last}0"), skip]).await?;
         let total = |(folder, files, bytes, files_here, bytes_here): (String, i64, i64, i64, i64)| {
-            let [files, bytes, files_here, bytes_here] = [files, bytes, files_here, bytes_here].map(|n| n.max(0) as u64);
+            let [files, bytes, files_here, bytes_here] =
+                [files, bytes, files_here, bytes_here].map(|n| n.max(0) as u64);
             (folder, FileTotals { files, bytes, files_here, bytes_here })
         };
         Ok(rows.into_iter().map(total).collect())

@@ -14,7 +14,6 @@ use crate::domain::job::{
 /// A job's log is cut off here: nobody reads more, and a loop must not fill the disk.
 const MAX_LOG_LINES: u64 = 10_000;
 
-
 /// `select`/`returning` with all columns of a job, made once per statement.
 macro_rules! with_columns {
     ($before:literal, $after:literal) => {
@@ -296,7 +295,9 @@ impl Db {
                 "update job set status = 'cancelled', finished_at = $2, waiting_for = '' where id = $1"
             }
             (Order::Cancel, S::Running) => "update job set wanted = 'cancel', run_at = $2 where id = $1",
-            (Order::Pause, S::Pending) => "update job set status = 'paused', run_at = $2, waiting_for = 'paused' where id = $1",
+            (Order::Pause, S::Pending) => {
+                "update job set status = 'paused', run_at = $2, waiting_for = 'paused' where id = $1"
+            }
             (Order::Pause, S::Running) => "update job set wanted = 'pause', run_at = $2 where id = $1",
             (Order::Resume, S::Paused) => {
                 "update job set status = 'pending', run_at = $2, waiting_for = '' where id = $1"
@@ -364,7 +365,8 @@ pub(super) async fn enqueue_in(
     max_attempts: u32,
     now: Millis,
 ) -> Result<(Job, bool)> {
-    const INSERT: &str = "insert into job (id, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress,
+    const INSERT: &str =
+        "insert into job (id, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress,
             waiting_for, error, outcome, dedup_key, worker, lease_until, created_at, run_at)
         values ($1, $2, 'pending', $3, $4, $5, $6, 0, $7, '{}', '', '', '', $8, '', 0, $9, $9) on conflict do nothing";
     let key = job.dedup_key();

@@ -173,11 +173,8 @@ impl Db {
         let again = matches!(known, Some((_, Some(_))));
         if !again {
             let sql = "update model_repo set registered_at = $3, revision = $4, sync_every_ms = $5, stale = $6 where kind = $1 and repo_id = $2";
-            tx.execute(
-                sql,
-                args![key.kind.as_str(), id.as_str(), now, what.revision, what.sync_every_ms, true],
-            )
-            .await?;
+            tx.execute(sql, args![key.kind.as_str(), id.as_str(), now, what.revision, what.sync_every_ms, true])
+                .await?;
         }
         let row: Option<(String,)> = tx
             .optional(
@@ -332,7 +329,9 @@ impl Db {
 
     /// Registered repositories whose next sync is due.
     pub async fn due_syncs(&self, now: Millis, limit: u64) -> Result<Vec<ModelRow>> {
-        let sql = select!("where sync_every_ms > 0 and coalesce(synced_at, 0) + sync_every_ms <= $1 order by synced_at, id limit $2");
+        let sql = select!(
+            "where sync_every_ms > 0 and coalesce(synced_at, 0) + sync_every_ms <= $1 order by synced_at, id limit $2"
+        );
         let rows: Vec<Row> = self.all(sql, args![now, limit]).await?;
         rows.into_iter().map(ModelRow::try_from).collect()
     }

@@ -28,7 +28,8 @@ impl Db {
     /// Workers that said so after `seen_after`, and forgets those silent since `forget_before`.
     pub async fn workers(&self, forget_before: Millis) -> Result<Vec<WorkerRow>> {
         self.execute("delete from worker where seen_at < $1", args![forget_before]).await?;
-        let sql = "select id, address, hostname, started_at, seen_at, running from worker order by started_at, id limit 1000";
+        let sql =
+            "select id, address, hostname, started_at, seen_at, running from worker order by started_at, id limit 1000";
         type Row = (String, String, String, i64, i64, i64);
         let rows: Vec<Row> = self.all(sql, vec![]).await?;
         let worker = |(id, address, hostname, started_at, seen_at, running): Row| WorkerRow {
@@ -88,7 +89,8 @@ impl Db {
     }
 
     pub async fn put_setting(&self, name: &str, value: &str) -> Result<()> {
-        let sql = "insert into setting (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value";
+        let sql =
+            "insert into setting (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value";
         self.execute(sql, args![name, value]).await?;
         Ok(())
     }

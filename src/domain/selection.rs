@@ -115,7 +115,11 @@ impl Matcher {
             self.quantisation.clone()
         } else {
             let names: Vec<&str> = sizes.keys().map(String::as_str).collect();
-            let known = if names.is_empty() { "this repository has no GGUF files".into() } else { format!("use one of {}", names.join(", ")) };
+            let known = if names.is_empty() {
+                "this repository has no GGUF files".into()
+            } else {
+                format!("use one of {}", names.join(", "))
+            };
             return Err(ParseError::new("quantisation", &self.quantisation, known));
         };
         self.chosen = Some(name);

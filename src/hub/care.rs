@@ -27,7 +27,11 @@ pub struct Room {
 
 impl Hub {
     /// Begins to read stored files again: of a model, or all of them.
-    pub async fn enqueue_verify(&self, model: Option<(&ModelRow, String, Selection)>, bytes_per_second: u64) -> Result<Job> {
+    pub async fn enqueue_verify(
+        &self,
+        model: Option<(&ModelRow, String, Selection)>,
+        bytes_per_second: u64,
+    ) -> Result<Job> {
         self.enqueue_care(JobKind::Verify, model, Payload { bytes_per_second, ..Payload::default() }).await
     }
 
@@ -92,8 +96,13 @@ impl Hub {
                     crate::blob::Check::Stopped => return Err(Error::Stopping),
                     found @ (crate::blob::Check::Wrong | crate::blob::Check::Missing) => {
                         wrong += 1;
-                        let what = if found == crate::blob::Check::Wrong { "has wrong bytes and was set aside" } else { "is missing" };
-                        let text = format!("sha256:{} {what}; it is fetched again when it is asked for", blob.digest.to_hex());
+                        let what = if found == crate::blob::Check::Wrong {
+                            "has wrong bytes and was set aside"
+                        } else {
+                            "is missing"
+                        };
+                        let text =
+                            format!("sha256:{} {what}; it is fetched again when it is asked for", blob.digest.to_hex());
                         run.log(Level::Error, &text).await;
                         self.forget_blob(blob.digest, git.map(ContentId::Git)).await?;
                         let (store, now) = (Arc::clone(&self.store), self.clock.now());
@@ -229,12 +238,20 @@ impl Blobs {
                 Ok((!page.is_empty()).then_some(page))
             }
             Of::Model { model, commit, matcher, after } => {
-                let page = FilePage { flat: true, stored: Some(true), after: after.clone(), limit: PAGE, ..FilePage::default() };
+                let page = FilePage {
+                    flat: true,
+                    stored: Some(true),
+                    after: after.clone(),
+                    limit: PAGE,
+                    ..FilePage::default()
+                };
                 let rows = hub.db.file_page(model, commit, &page).await?;
                 let Some(last) = rows.last() else { return Ok(None) };
                 *after = last.entry.path().to_string();
                 let blobs = rows.into_iter().filter_map(|row| match (row.entry, row.stored) {
-                    (Entry::File(file), Some(digest)) if matcher.matches(&file) => Some(BlobRow { digest, size: file.size }),
+                    (Entry::File(file), Some(digest)) if matcher.matches(&file) => {
+                        Some(BlobRow { digest, size: file.size })
+                    }
                     _ => None,
                 });
                 Ok(Some(blobs.collect()))

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::events::{Happening, Watch};
 use super::{Error, Hub, Result};
 use crate::db::{Claimant, Obeyed, Settled};
-use crate::domain::job::{Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Payload, Progress, priority};
+use crate::domain::job::{
+    Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Payload, Progress, priority,
+};
 use crate::domain::{Activity, Millis};
 
 /// More waiting jobs than this are refused.
@@ -202,7 +204,12 @@ impl Hub {
     }
 
     /// Takes the next job that may run now.
-    pub async fn claim_job(&self, worker: &str, kinds: &[JobKind], lease: std::time::Duration) -> Result<Option<JobRun>> {
+    pub async fn claim_job(
+        &self,
+        worker: &str,
+        kinds: &[JobKind],
+        lease: std::time::Duration,
+    ) -> Result<Option<JobRun>> {
         let now = self.clock.now();
         let max_downloads = u64::from(self.live().max_downloads);
         let who = Claimant { worker, kinds, max_downloads, lease_until: now + millis(lease), now };

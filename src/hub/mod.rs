@@ -9,6 +9,7 @@ mod care;
 mod coalesce;
 mod error;
 mod events;
+mod facts;
 mod fetch;
 mod flight;
 mod info;
@@ -46,6 +47,7 @@ pub use bypass::Bypass;
 pub use care::Room;
 pub use error::{Error, Result};
 pub use events::{Event, Happening, Traffic, Watch};
+pub use facts::{Card, Found, Head, HeadTensor, ReadFacts};
 pub use fetch::{Body, Opened, StoredFile};
 pub use flight::{FlightReader, ReadError};
 pub use info::InfoQuery;
@@ -57,6 +59,7 @@ pub use passthrough::Passed;
 pub use pin::{Pinned, Repo, Stamp};
 pub use prefetch::{Plan, Wish, can_run_code};
 pub use resolve::{Resolved, Target};
+pub use scan::{Scan, ScanFinding, ScanPreview};
 pub use xet::{Recipe, XetToken, XorbPart};
 
 /// How an answer was served; the header `X-Modelhub-Cache` and the metric label.
@@ -141,6 +144,8 @@ pub struct Inner {
     settings: Settings,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// The process begins to stop: what only waits for something to happen ends.
+    closing: CancellationToken,
 
     access: access::Access,
     pins: pin::Pins,
@@ -211,6 +216,7 @@ impl Hub {
             settings,
             tasks,
             stop,
+            closing: CancellationToken::new(),
         };
         let hub = Self(Arc::new(inner));
         hub.reload_settings().await?;
@@ -300,6 +306,16 @@ impl Hub {
         Ok(())
     }
 
+    /// Contents that are arriving, and how much of each is here.
+    pub fn arriving(&self) -> std::collections::HashMap<ContentId, u64> {
+        self.flights.present()
+    }
+
+    /// Ends when the hub begins to stop.
+    pub fn stopping(&self) -> tokio_util::sync::WaitForCancellationFutureOwned {
+        self.closing.clone().cancelled_owned()
+    }
+
     /// Flights in the air, for people and tests.
     pub fn flights_in_the_air(&self) -> usize {
         self.flights.count()
@@ -307,6 +323,11 @@ impl Hub {
 
     pub fn forwards_telemetry(&self) -> bool {
         self.settings.forward_telemetry
+    }
+
+    /// Ends what only waits for something to happen; running answers and flights go on.
+    pub fn begin_stop(&self) {
+        self.closing.cancel();
     }
 
     /// Stops flights (their finished segments are on disk) and waits for all tasks.

@@ -108,7 +108,9 @@ impl Hub {
             Revision::Named(name) => {
                 let pin = self.db.pin(&model.id, &name).await?;
                 let known = pin.map(|pin| pin.commit);
-                known.ok_or_else(|| Error::NoSuch { what: format!("revision {name} of {} here; sync it first", model.key) })
+                known.ok_or_else(|| Error::NoSuch {
+                    what: format!("revision {name} of {} here; sync it first", model.key),
+                })
             }
         }
     }
@@ -141,11 +143,8 @@ impl Hub {
         path: &crate::domain::RepoPath,
         most: u64,
     ) -> Result<(Vec<u8>, u64)> {
-        let target = super::Target {
-            repo: model.key.clone(),
-            revision: Revision::Commit(commit.clone()),
-            path: path.clone(),
-        };
+        let target =
+            super::Target { repo: model.key.clone(), revision: Revision::Commit(commit.clone()), path: path.clone() };
         let caller = Caller::owner();
         let resolved = self.resolve(&caller, &target).await?;
         let size = resolved.artifact.size;

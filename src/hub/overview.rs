@@ -175,7 +175,13 @@ impl Hub {
         let now = self.clock.now();
         let workers = self.db.workers(now - super::jobs::millis(FORGET_WORKERS)).await?;
         let alive = |worker: &WorkerRow| now - worker.seen_at < super::jobs::millis(SILENCE);
-        Ok(workers.into_iter().map(|worker| { let alive = alive(&worker); (worker, alive) }).collect())
+        Ok(workers
+            .into_iter()
+            .map(|worker| {
+                let alive = alive(&worker);
+                (worker, alive)
+            })
+            .collect())
     }
 
     /// A worker of this process says that it lives, or with `None` that it ends.

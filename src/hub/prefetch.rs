@@ -244,7 +244,10 @@ impl Hub {
             return Err(error);
         }
         let (files, bytes) = (fetched.files.load(Ordering::Relaxed), fetched.done.load(Ordering::Relaxed));
-        Ok(Done { outcome: format!("{} files are here; {files} came now, {bytes} bytes", plan.totals.files), changes: None })
+        Ok(Done {
+            outcome: format!("{} files are here; {files} came now, {bytes} bytes", plan.totals.files),
+            changes: None,
+        })
     }
 
     /// Fetches every selected file that is not here; the first failure, after all others were tried.
@@ -328,7 +331,12 @@ struct Fetching {
 impl Fetching {
     fn new(hub: &Hub, bytes_per_second: u64) -> Self {
         let own = Pace::new(hub.clock.clone(), bytes_per_second);
-        Self { paces: vec![hub.pace.clone(), own], done: AtomicU64::new(0), files: AtomicU64::new(0), flying: Mutex::default() }
+        Self {
+            paces: vec![hub.pace.clone(), own],
+            done: AtomicU64::new(0),
+            files: AtomicU64::new(0),
+            flying: Mutex::default(),
+        }
     }
 
     fn flying(&self) -> std::sync::MutexGuard<'_, Vec<(Artifact, FlightWatch)>> {

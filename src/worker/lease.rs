@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::ending::{self, Ending};
 use super::Runner;
+use super::ending::{self, Ending};
 use crate::domain::job::{JobKind, Level};
 use crate::hub::{Done, Error, Hub, JobRun, Result};
 
@@ -86,7 +86,9 @@ impl Runner {
         for attempt in 0..10 {
             match self.0.hub.settle_job(run, self.id(), settled.end.clone()).await {
                 Ok(()) => return,
-                Err(error) => tracing::error!(job.id = %run.job.id, %error, attempt, "could not write down how a job ended"),
+                Err(error) => {
+                    tracing::error!(job.id = %run.job.id, %error, attempt, "could not write down how a job ended")
+                }
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }

@@ -32,7 +32,8 @@ use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -74,6 +75,15 @@ impl Default for Limits {
     }
 }
 
+/// Which protocols a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1, with files by sendfile.
+    Http1,
+    /// HTTP/1 and HTTP/2 without TLS, as gRPC has it; bodies go through memory.
+    Http1And2,
+}
+
 /// Who is at the other end of the connection; a request extension. The socket's address: never
 /// taken from a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +98,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    speaks: Speaks,
     stop: CancellationToken,
     drain: Duration,
 ) -> io::Result<()> {
@@ -113,7 +124,11 @@ pub async fn serve(
                     continue;
                 };
                 let connection = Connection { stream, peer, admitted, write_stall: limits.write_stall };
-                connections.spawn(connection.run(http.clone(), router.clone(), stop.clone(), abort.clone()));
+                let (http, router, stop, abort) = (http.clone(), router.clone(), stop.clone(), abort.clone());
+                match speaks {
+                    Speaks::Http1 => connections.spawn(connection.run(http, router, stop, abort)),
+                    Speaks::Http1And2 => connections.spawn(connection.run_both(router, limits, stop, abort)),
+                };
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => break Err(error),
             Err(error) if is_of_one_connection(&error) => {}
@@ -188,6 +203,34 @@ impl Connection {
         if let Err(error) = served {
             // Clients leave all the time: nothing anybody has to look at.
             tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection ended early");
+        }
+    }
+}
+
+impl Connection {
+    async fn run_both(self, router: Router, limits: Limits, stop: CancellationToken, abort: CancellationToken) {
+        let (_admitted, peer) = (self.admitted, self.peer);
+        let _ = self.stream.set_nodelay(true);
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+        http.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30)).max_concurrent_streams(256);
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            handle(router.clone(), request, Peer(peer), FileSlot::default())
+        });
+        let mut connection = std::pin::pin!(http.serve_connection_with_upgrades(TokioIo::new(self.stream), service));
+        let served = tokio::select! {
+            biased;
+            served = &mut connection => served,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    served = &mut connection => served,
+                    () = abort.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%peer, error = &*error as &dyn std::error::Error, "connection ended early");
         }
     }
 }

@@ -67,6 +67,13 @@ impl Flights {
         self.lock().len()
     }
 
+    /// How much of each arriving content is here.
+    pub(super) fn present(&self) -> HashMap<ContentId, u64> {
+        let flights = self.lock();
+        let present = |flight: &Flight| flight.partial.get().map_or(0, |partial| partial.present_bytes());
+        flights.iter().map(|(content, flight)| (*content, present(flight))).collect()
+    }
+
     pub(super) fn has(&self, content: ContentId) -> bool {
         self.lock().contains_key(&content)
     }

@@ -1,7 +1,7 @@
 //! The OpenAPI document of the admin API, made of its definition in proto/: an operation for each HTTP rule, a
 //! schema for each message. docs/openapi.json is what it says for this version.
 
-mod rules;
+pub(super) mod rules;
 mod schema;
 
 use std::collections::BTreeMap;

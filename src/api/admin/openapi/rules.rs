@@ -6,28 +6,28 @@ use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MessageDesc
 use crate::pb::DESCRIPTORS;
 
 /// One way to make a call over HTTP.
-pub(super) struct Rule {
+pub(crate) struct Rule {
     /// The call's name, `GetModel`.
-    pub(super) call: MethodDescriptor,
+    pub(crate) call: MethodDescriptor,
     /// Unique: the call's name, with a number where the call has several rules.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// In lower case, as OpenAPI has it.
-    pub(super) method: &'static str,
+    pub(crate) method: &'static str,
     /// `/v1/models/{model}/files`.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Fields of the request that are in the path; `true`: slashes may be in it.
-    pub(super) variables: Vec<(String, bool)>,
+    pub(crate) variables: Vec<(String, bool)>,
     /// The other fields are the body; else they are the query.
-    pub(super) body: bool,
+    pub(crate) body: bool,
 }
 
 impl Rule {
-    pub(super) fn request(&self) -> MessageDescriptor {
+    pub(crate) fn request(&self) -> MessageDescriptor {
         self.call.input()
     }
 
     /// The request's fields that are not in the path.
-    pub(super) fn other_fields(&self) -> impl Iterator<Item = FieldDescriptor> {
+    pub(crate) fn other_fields(&self) -> impl Iterator<Item = FieldDescriptor> {
         let variables = &self.variables;
         let fields: Vec<_> = self.request().fields().collect();
         fields.into_iter().filter(|field| variables.iter().all(|(name, _)| name != field.name()))
@@ -35,7 +35,7 @@ impl Rule {
 }
 
 /// All rules of HubService, in the order of the definition.
-pub(super) fn rules() -> Vec<Rule> {
+pub(crate) fn rules() -> Vec<Rule> {
     let pool = DescriptorPool::decode(DESCRIPTORS).expect("build.rs writes them");
     let service = pool.get_service_by_name("modelhub.v1.HubService").expect("it is defined");
     let extension = pool.get_extension_by_name("google.api.http").expect("it is imported");

@@ -1,0 +1,329 @@
+//! Between the messages of the API and the types of the domain.
+
+use crate::db::{FileRow, ModelRow, WorkerRow};
+use crate::domain::job::{ChangeKind, Changes, Job, JobKind, JobStatus, Level, LogLine, Progress};
+use crate::domain::{Activity, ContentId, Entry, FileType, Millis, Preset, RepoKey, Selection};
+use crate::hub::{self, Happening, UpstreamState};
+use crate::pb;
+
+/// A time; `None` and times before 1970 are none.
+pub(super) fn time(at: impl Into<Option<Millis>>) -> Option<pbjson_types::Timestamp> {
+    let at = at.into().filter(|at| *at > 0)?;
+    Some(pbjson_types::Timestamp { seconds: at / 1000, nanos: (at % 1000) as i32 * 1_000_000 })
+}
+
+pub(super) fn millis(at: &pbjson_types::Timestamp) -> Millis {
+    at.seconds.saturating_mul(1000).saturating_add(i64::from(at.nanos) / 1_000_000)
+}
+
+/// A model as it is shown; `job` is its live job.
+pub(super) fn model(row: ModelRow, job: Option<String>, upstream: &str) -> pb::ModelRepo {
+    use pb::model_repo::{Download, Status};
+    let status = match row.status.as_str() {
+        "registered" => Status::Registered,
+        "error" => Status::Error,
+        _ => Status::Synced,
+    };
+    let download = match row.files_here {
+        0 => Download::None,
+        here if here < row.files => Download::Partial,
+        _ => Download::Complete,
+    };
+    let url = format!("{}/{}", upstream.trim_end_matches('/'), row.key);
+    pb::ModelRepo {
+        id: row.id,
+        kind: row.key.kind.as_str().into(),
+        vendor: row.key.id.vendor().into(),
+        name: row.key.id.name().into(),
+        repo_id: row.key.id.to_string(),
+        url: if row.source == "local" { String::new() } else { url },
+        source: row.source,
+        status: status.into(),
+        problem: row.problem,
+        visibility: row.visibility.as_str().into(),
+        pinned: row.pinned,
+        registered_at: time(row.registered_at),
+        revision: row.revision,
+        commit: row.commit,
+        files: row.files,
+        files_here: row.files_here,
+        bytes: row.bytes,
+        bytes_here: row.bytes_here,
+        download: download.into(),
+        created_at: time(row.created_at),
+        synced_at: time(row.synced_at),
+        last_used_at: time(row.last_used_at),
+        sync_every_seconds: row.sync_every_ms / 1000,
+        active_job_id: job.unwrap_or_default(),
+    }
+}
+
+/// A file or folder of a model at a commit. `arriving` are bytes of a flight.
+pub(super) fn artifact(
+    hub: &hub::Hub,
+    model: &ModelRow,
+    commit: &str,
+    row: FileRow,
+    arriving: Option<u64>,
+) -> pb::ModelArtifact {
+    use pb::model_artifact::{DownloadStatus, Entry as Kind};
+    let path = row.entry.path().clone();
+    let mut artifact = pb::ModelArtifact {
+        id: format!("{}:{commit}:{path}", model.id),
+        model_repo_id: model.id.clone(),
+        commit: commit.to_owned(),
+        file_path: path.to_string(),
+        size_bytes: row.totals.bytes,
+        bytes_here: row.totals.bytes_here,
+        files: row.totals.files,
+        files_here: row.totals.files_here,
+        last_verified_at: time(row.verified_at),
+        ..Default::default()
+    };
+    match &row.entry {
+        Entry::Directory { .. } => {
+            artifact.set_entry(Kind::Folder);
+            artifact.set_download_status(match row.totals.files_here {
+                0 => DownloadStatus::Pending,
+                here if here < row.totals.files => DownloadStatus::Partial,
+                _ => DownloadStatus::Completed,
+            });
+        }
+        Entry::File(file) => {
+            artifact.set_entry(Kind::File);
+            artifact.file_type = FileType::of(&path).as_str().into();
+            artifact.can_run_code = hub::can_run_code(file);
+            artifact.content_hash = match (row.stored, file.content) {
+                (Some(digest), _) | (None, ContentId::Sha256(digest)) => format!("sha256:{}", digest.to_hex()),
+                (None, ContentId::Git(oid)) => format!("git:{}", oid.to_hex()),
+            };
+            artifact.local_path = row.stored.map(|digest| hub.local_path(digest)).unwrap_or_default();
+            (artifact.files, artifact.files_here) = (0, 0);
+            artifact.set_download_status(match (row.totals.files_here, arriving) {
+                (1.., _) => DownloadStatus::Completed,
+                (0, Some(_)) => DownloadStatus::Downloading,
+                (0, None) => DownloadStatus::Pending,
+            });
+            if let (0, Some(bytes)) = (row.totals.files_here, arriving) {
+                artifact.bytes_here = bytes.min(file.size);
+            }
+        }
+    }
+    artifact
+}
+
+pub(super) fn job(job: Job) -> pb::Job {
+    let repo = RepoKey::parse(&job.repo_name).ok();
+    let payload = job.payload;
+    pb::Job {
+        id: job.id,
+        kind: job_kind(job.kind).into(),
+        status: job_status(job.status).into(),
+        model_id: job.repo.unwrap_or_default(),
+        repo_id: repo.as_ref().map(|key| key.id.to_string()).unwrap_or_default(),
+        repo_kind: repo.map(|key| key.kind.as_str().to_owned()).unwrap_or_default(),
+        payload: Some(pb::JobPayload {
+            revision: payload.revision,
+            commit: payload.commit,
+            selection: Some(selection_message(payload.selection)),
+            path: payload.path,
+            placement: payload.placement,
+            free_bytes: payload.free_bytes,
+            bytes_per_second: payload.bytes_per_second,
+        }),
+        priority: i32::try_from(job.priority).unwrap_or(i32::MAX),
+        attempts: job.attempts,
+        max_attempts: job.max_attempts,
+        progress: Some(progress(job.progress)),
+        waiting_for: match (job.status, job.waiting_for) {
+            (JobStatus::Pending, reason) if reason.is_empty() => "the queue".into(),
+            (_, reason) => reason,
+        },
+        error: job.error,
+        outcome: job.outcome,
+        worker: job.worker,
+        created_at: time(job.created_at),
+        run_at: time(job.run_at),
+        started_at: time(job.started_at),
+        finished_at: time(job.finished_at),
+        changes: job.changes.map(changes),
+    }
+}
+
+pub(super) fn progress(progress: Progress) -> pb::JobProgress {
+    let seconds_left = progress.seconds_left();
+    let file = |file: crate::domain::job::FileProgress| pb::FileProgress {
+        file_path: file.path,
+        bytes_done: file.bytes_done,
+        bytes_total: file.bytes_total,
+    };
+    pb::JobProgress {
+        files_done: progress.files_done,
+        files_total: progress.files_total,
+        bytes_done: progress.bytes_done,
+        bytes_total: progress.bytes_total,
+        bytes_per_second: progress.bytes_per_second,
+        seconds_left,
+        files: progress.files.into_iter().map(file).collect(),
+        doing: progress.doing,
+    }
+}
+
+fn changes(changes: Changes) -> pb::Changes {
+    use pb::change::Kind;
+    let change = |(kind, path, size): (ChangeKind, String, u64)| {
+        let kind = match kind {
+            ChangeKind::Added => Kind::Added,
+            ChangeKind::Removed => Kind::Removed,
+            ChangeKind::Changed => Kind::Changed,
+        };
+        pb::Change { kind: kind.into(), file_path: path, size_bytes: size }
+    };
+    pb::Changes {
+        from_commit: changes.from,
+        to_commit: changes.to,
+        added: changes.added,
+        removed: changes.removed,
+        changed: changes.changed,
+        changes: changes.first.into_iter().map(change).collect(),
+    }
+}
+
+fn job_kind(kind: JobKind) -> pb::job::Kind {
+    match kind {
+        JobKind::Sync => pb::job::Kind::Sync,
+        JobKind::Download => pb::job::Kind::Download,
+        JobKind::Scan => pb::job::Kind::Scan,
+        JobKind::Verify => pb::job::Kind::Verify,
+        JobKind::Evict => pb::job::Kind::Evict,
+    }
+}
+
+fn job_status(status: JobStatus) -> pb::job::Status {
+    match status {
+        JobStatus::Pending => pb::job::Status::Pending,
+        JobStatus::Running => pb::job::Status::Running,
+        JobStatus::Completed => pb::job::Status::Completed,
+        JobStatus::Failed => pb::job::Status::Failed,
+        JobStatus::Cancelled => pb::job::Status::Cancelled,
+        JobStatus::Paused => pb::job::Status::Paused,
+    }
+}
+
+/// The words of the enums are the same on both sides; the zero value is none.
+pub(super) fn kinds_of(kinds: &[i32]) -> Vec<JobKind> {
+    let words = kinds.iter().filter_map(|kind| pb::job::Kind::try_from(*kind).ok());
+    words.filter_map(|kind| JobKind::parse(kind.as_str_name())).collect()
+}
+
+pub(super) fn statuses_of(statuses: &[i32]) -> Vec<JobStatus> {
+    let words = statuses.iter().filter_map(|status| pb::job::Status::try_from(*status).ok());
+    words.filter_map(|status| JobStatus::parse(status.as_str_name())).collect()
+}
+
+pub(super) fn selection(message: Option<pb::Selection>) -> Selection {
+    let message = message.unwrap_or_default();
+    let preset = match message.preset() {
+        pb::selection::Preset::Unspecified => None,
+        pb::selection::Preset::Safetensors => Some(Preset::Safetensors),
+        pb::selection::Preset::Gguf => Some(Preset::Gguf),
+    };
+    Selection {
+        paths: message.paths,
+        include: message.include,
+        exclude: message.exclude,
+        preset,
+        quantisation: message.quantisation,
+    }
+}
+
+pub(super) fn selection_message(selection: Selection) -> pb::Selection {
+    let preset = match selection.preset {
+        None => pb::selection::Preset::Unspecified,
+        Some(Preset::Safetensors) => pb::selection::Preset::Safetensors,
+        Some(Preset::Gguf) => pb::selection::Preset::Gguf,
+    };
+    pb::Selection {
+        paths: selection.paths,
+        include: selection.include,
+        exclude: selection.exclude,
+        preset: preset.into(),
+        quantisation: selection.quantisation,
+    }
+}
+
+pub(super) fn log_line(line: LogLine) -> pb::LogLine {
+    let level = match line.level {
+        Level::Info | Level::Warning | Level::Error => line.level.as_str(),
+    };
+    pb::LogLine { number: line.number, at: time(line.at), level: level.into(), text: line.text }
+}
+
+pub(super) fn activity(activity: Activity) -> pb::Activity {
+    pb::Activity {
+        at: time(activity.at),
+        kind: activity.kind,
+        text: activity.text,
+        repo_id: activity.repo_name,
+        job_id: activity.job.unwrap_or_default(),
+    }
+}
+
+pub(super) fn upstream(state: UpstreamState, url: &str) -> pb::Upstream {
+    use pb::upstream::State;
+    let (state, until) = match state {
+        UpstreamState::Ok => (State::Ok, None),
+        UpstreamState::RateLimited { until } => (State::RateLimited, Some(until)),
+        UpstreamState::Down => (State::Down, None),
+        UpstreamState::Offline => (State::Offline, None),
+    };
+    pb::Upstream { url: url.to_owned(), state: state.into(), limited_until: time(until) }
+}
+
+pub(super) fn worker((row, alive): (WorkerRow, bool)) -> pb::Worker {
+    pb::Worker {
+        id: row.id,
+        address: row.address,
+        hostname: row.hostname,
+        started_at: time(row.started_at),
+        seen_at: time(row.seen_at),
+        running: u32::try_from(row.running).unwrap_or(u32::MAX),
+        alive,
+    }
+}
+
+/// An event, and the word of its kind.
+pub(super) fn event(event: &hub::Event) -> pb::Event {
+    let mut message = pb::Event { id: event.id, at: time(event.at), ..Default::default() };
+    let kind = match &event.what {
+        Happening::Job(of) => {
+            message.job = Some(job((**of).clone()));
+            "job"
+        }
+        Happening::Progress(of) => {
+            message.job = Some(job((**of).clone()));
+            "progress"
+        }
+        Happening::Activity(of) => {
+            message.activity = Some(activity(of.clone()));
+            "activity"
+        }
+        Happening::Traffic(traffic) => {
+            message.traffic = Some(pb::Traffic {
+                bytes_to_clients: traffic.bytes_to_clients,
+                bytes_from_upstream: traffic.bytes_from_upstream,
+                requests: traffic.requests,
+                hits: traffic.hits,
+                flights: traffic.flights,
+            });
+            "traffic"
+        }
+        Happening::Model(id) => {
+            message.model_id.clone_from(id);
+            "model"
+        }
+        Happening::Lost => "lost",
+    };
+    message.kind = kind.into();
+    message
+}

@@ -1,0 +1,110 @@
+//! HubService over gRPC, and the table of operations that REST shares.
+
+use std::pin::Pin;
+
+use futures_util::Stream;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tonic::{Request, Response, Status};
+
+use super::problem::{Answer, Problem};
+use super::service::Service;
+use crate::pb::{self, hub_service_server::HubService};
+
+/// Every unary operation once: `Call(Request) -> Answer = function of Service`.
+macro_rules! operations {
+    ($($call:literal $function:ident($request:ident) -> $answer:ident;)*) => {
+        #[tonic::async_trait]
+        impl HubService for Service {
+            $(
+                async fn $function(&self, request: Request<pb::$request>) -> Result<Response<pb::$answer>, Status> {
+                    Ok(Response::new(Service::$function(self, request.into_inner()).await?))
+                }
+            )*
+
+            type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<pb::Event, Status>> + Send>>;
+
+            async fn watch_events(
+                &self,
+                request: Request<pb::WatchEventsRequest>,
+            ) -> Result<Response<Self::WatchEventsStream>, Status> {
+                let watching = Service::watch_events(self, request.into_inner())?;
+                let stopping = Box::pin(self.hub.stopping());
+                let events = futures_util::stream::unfold((watching, stopping), |(mut watching, mut stopping)| async {
+                    let event = tokio::select! { event = watching.next() => event?, () = &mut stopping => return None };
+                    Some((Ok(event), (watching, stopping)))
+                });
+                Ok(Response::new(Box::pin(events)))
+            }
+        }
+
+        /// Makes a unary call by its name, from JSON to JSON.
+        pub(super) async fn call(service: &Service, name: &str, request: Value) -> Answer<String> {
+            match name {
+                $($call => write(&service.$function(read(request)?).await?),)*
+                name => Err(Problem::new(axum::http::StatusCode::NOT_IMPLEMENTED, format!("{name} is not available over HTTP"))),
+            }
+        }
+    };
+}
+
+operations! {
+    "RegisterModel" register_model(RegisterModelRequest) -> ModelRepo;
+    "ListModels" list_models(ListModelsRequest) -> ListModelsResponse;
+    "GetModel" get_model(GetModelRequest) -> ModelRepo;
+    "DeleteModel" delete_model(DeleteModelRequest) -> DeleteModelResponse;
+    "LookUpModel" look_up_model(LookUpModelRequest) -> LookUpModelResponse;
+    "ListFiles" list_files(ListFilesRequest) -> ListFilesResponse;
+    "ReadFile" read_file(ReadFileRequest) -> ReadFileResponse;
+    "ListRevisions" list_revisions(ListRevisionsRequest) -> ListRevisionsResponse;
+    "GetModelFacts" get_model_facts(GetModelFactsRequest) -> ModelFacts;
+    "ListTensors" list_tensors(ListTensorsRequest) -> ListTensorsResponse;
+    "SyncModel" sync_model(SyncModelRequest) -> Job;
+    "PlanDownload" plan_download(DownloadModelRequest) -> DownloadPlan;
+    "DownloadModel" download_model(DownloadModelRequest) -> Job;
+    "PinModel" pin_model(PinModelRequest) -> ModelRepo;
+    "VerifyModel" verify_model(VerifyModelRequest) -> Job;
+    "EvictModel" evict_model(EvictModelRequest) -> Job;
+    "ScanStorage" scan_storage(ScanStorageRequest) -> Job;
+    "PreviewScan" preview_scan(ScanStorageRequest) -> PreviewScanResponse;
+    "VerifyStore" verify_store(VerifyStoreRequest) -> Job;
+    "EvictStore" evict_store(EvictStoreRequest) -> Job;
+    "PlanEviction" plan_eviction(EvictStoreRequest) -> PlanEvictionResponse;
+    "GetStorage" get_storage(GetStorageRequest) -> GetStorageResponse;
+    "ListJobs" list_jobs(ListJobsRequest) -> ListJobsResponse;
+    "GetJob" get_job(GetJobRequest) -> Job;
+    "ListJobLog" list_job_log(ListJobLogRequest) -> ListJobLogResponse;
+    "CancelJob" cancel_job(CancelJobRequest) -> Job;
+    "RetryJob" retry_job(RetryJobRequest) -> Job;
+    "PauseJob" pause_job(PauseJobRequest) -> Job;
+    "ResumeJob" resume_job(ResumeJobRequest) -> Job;
+    "GetOverview" get_overview(GetOverviewRequest) -> Overview;
+    "GetSystem" get_system(GetSystemRequest) -> System;
+    "GetSettings" get_settings(GetSettingsRequest) -> Settings;
+    "UpdateSettings" update_settings(UpdateSettingsRequest) -> Settings;
+    "TestToken" test_token(TestTokenRequest) -> TestTokenResponse;
+}
+
+/// A request message; the error names the field.
+pub(super) fn read<T: DeserializeOwned>(request: Value) -> Answer<T> {
+    serde_path_to_error::deserialize(request).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.inner().to_string();
+        // `unknown field `x`, expected one of …` stands for the object that has it.
+        let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+        let field = match (path.as_str(), unknown) {
+            (".", Some(unknown)) => unknown.to_owned(),
+            (path, Some(unknown)) if !path.ends_with(unknown) => format!("{path}.{unknown}"),
+            (".", None) => return Problem::new(axum::http::StatusCode::BAD_REQUEST, message),
+            (path, _) => path.to_owned(),
+        };
+        Problem::field(&field, message)
+    })
+}
+
+fn write<T: serde::Serialize>(answer: &T) -> Answer<String> {
+    serde_json::to_string(answer).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written");
+        Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+    })
+}

@@ -1,0 +1,151 @@
+//! Who may use the admin listener.
+//!
+//! On loopback nobody logs in, so what must not come through is a web page in the user's browser, and a stranger whose
+//! request a proxy on this machine carried here. Checked in this order, for every method: the name in `Host` (a page
+//! can rebind its own name to this address, but not send ours) → the token, where one is set; without one, no header
+//! of a proxy → for changes, that a browser says it is our own page (`Sec-Fetch-Site`, `Origin`).
+
+use std::net::IpAddr;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, Response, StatusCode, header};
+use axum::middleware::Next;
+
+use super::problem::Problem;
+use crate::config::Secret;
+
+/// Headers by which a proxy says for whom it asks.
+const FORWARDING: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+/// What machines ask for without a token: it tells nothing.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+
+/// What the guard knows.
+#[derive(Clone)]
+pub(in crate::api) struct Guard {
+    pub(in crate::api) token: Secret,
+    /// Names besides addresses and local ones.
+    pub(in crate::api) hosts: std::sync::Arc<[String]>,
+}
+
+pub(in crate::api) async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response<Body> {
+    match guard.check(request.method(), request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.response(),
+    }
+}
+
+impl Guard {
+    fn check(&self, method: &Method, uri: &axum::http::Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        // HTTP/2 has it in the address.
+        let host = text(header::HOST).or(uri.authority().map(|authority| authority.as_str())).unwrap_or_default();
+        if !self.knows(name_of(host)) {
+            let detail = "this listener answers to addresses, local names and admin.hosts only: use its address";
+            return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+        }
+        if OPEN.contains(&uri.path()) {
+            return Ok(());
+        }
+        match self.token.get() {
+            Some(token) if bears(headers, token) => {}
+            Some(_) => {
+                let detail = "the admin token is needed: Authorization: Bearer …";
+                return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+            }
+            None => {
+                if let Some(name) = FORWARDING.iter().find(|name| headers.contains_key(**name)) {
+                    let detail = format!("a proxy sent this ({name}): behind one, set admin.token");
+                    return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+                }
+            }
+        }
+        let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if changes && !is_our_own_page(headers, host) {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "another web site sent this: changes come from here only"));
+        }
+        Ok(())
+    }
+
+    fn knows(&self, name: String) -> bool {
+        let is_local = name == "localhost" || name.ends_with(".localhost") || name.ends_with(".local");
+        is_local || name.parse::<IpAddr>().is_ok() || self.hosts.contains(&name)
+    }
+}
+
+/// The host without its port, in lower case.
+fn name_of(host: &str) -> String {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase()
+}
+
+/// Whether nothing says that another site's page sent this. Programs send neither header.
+fn is_our_own_page(headers: &HeaderMap, host: &str) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let same_site = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let same_origin = text("origin").is_none_or(|origin| {
+        origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+    });
+    same_site && same_origin
+}
+
+/// Compares without stopping at the first difference.
+fn bears(headers: &HeaderMap, token: &str) -> bool {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = given.strip_prefix("Bearer ").unwrap_or_default().trim().as_bytes();
+    let differences = given.iter().zip(token.as_bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+    given.len() == token.len() && differences == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(token: &str, method: Method, headers: &[(&'static str, &str)]) -> Result<(), StatusCode> {
+        let guard = Guard { token: Secret::new(token), hosts: ["models.example".to_owned()].into() };
+        let headers = headers.iter().map(|(name, value)| {
+            (header::HeaderName::from_static(name), header::HeaderValue::from_str(value).unwrap())
+        });
+        guard.check(&method, &"/v1/models".parse().unwrap(), &headers.collect()).map_err(|problem| problem.status)
+    }
+
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn programs_on_loopback_need_nothing() {
+        assert_eq!(check("", Method::POST, &[("host", "127.0.0.1:8485")]), Ok(()));
+        assert_eq!(check("", Method::POST, &[("host", "localhost")]), Ok(()));
+        assert_eq!(check("", Method::GET, &[("host", "[::1]:8485")]), Ok(()));
+        assert_eq!(check("", Method::GET, &[("host", "models.example")]), Ok(()));
+    }
+
+    #[test]
+    fn rebound_names_foreign_pages_and_proxies_are_kept_out() {
+        for method in [Method::GET, Method::POST, Method::HEAD, Method::OPTIONS] {
+            assert_eq!(check("", method, &[("host", "evil.example")]), Err(StatusCode::MISDIRECTED_REQUEST));
+        }
+        let host = ("host", "127.0.0.1:8485");
+        let foreign = [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")];
+        for header in foreign {
+            assert_eq!(check("", Method::POST, &[host, header]), Err(StatusCode::FORBIDDEN), "{header:?}");
+        }
+        assert_eq!(check("", Method::POST, &[host, ("origin", "http://127.0.0.1:8485")]), Ok(()));
+        assert_eq!(check("", Method::POST, &[host, ("origin", "http://127.0.0.1:9999")]), Err(StatusCode::FORBIDDEN));
+        assert_eq!(check("", Method::GET, &[host, ("x-forwarded-for", "127.0.0.1")]), Err(StatusCode::FORBIDDEN));
+    }
+
+    #[test]
+    fn a_token_that_is_set_is_needed() {
+        let host = ("host", "127.0.0.1");
+        assert_eq!(check(TOKEN, Method::GET, &[host]), Err(StatusCode::UNAUTHORIZED));
+        assert_eq!(
+            check(TOKEN, Method::GET, &[host, ("authorization", "Bearer wrong")]),
+            Err(StatusCode::UNAUTHORIZED)
+        );
+        let bearer = format!("Bearer {TOKEN}");
+        assert_eq!(check(TOKEN, Method::GET, &[host, ("authorization", &bearer), ("via", "1.1 x")]), Ok(()));
+    }
+}

@@ -1,0 +1,212 @@
+//! What is in models: files, texts, revisions, facts, tensors.
+
+use super::{Service, page};
+use crate::api::admin::convert;
+use crate::api::admin::problem::{Answer, Problem};
+use crate::db::{FilePage, ModelRow};
+use crate::domain::{CommitId, Entry, FileType, RepoPath};
+use crate::pb;
+
+/// The most of a file that is shown as text.
+const MOST_TEXT: u64 = 1 << 20;
+/// Rows looked through for one page of one type.
+const MOST_LOOKED_AT: usize = 20_000;
+
+impl Service {
+    pub(in crate::api) async fn list_files(&self, request: pb::ListFilesRequest) -> Answer<pb::ListFilesResponse> {
+        use pb::model_artifact::DownloadStatus;
+        let (model, commit) = self.at(&request.model, &request.revision).await?;
+        let limit = page::size(request.page_size)?;
+        let folder = match request.path.trim_end_matches('/') {
+            "" => String::new(),
+            path => RepoPath::parse(path).map_err(Problem::of("path"))?.to_string(),
+        };
+        let file_type = match request.file_type.as_str() {
+            "" => None,
+            word => Some(FileType::parse(word).ok_or_else(|| {
+                let words: Vec<&str> = FileType::ALL.iter().map(|kind| kind.as_str()).collect();
+                Problem::field("file_type", format!("use one of {}", words.join(", ")))
+            })?),
+        };
+        let stored = match request.download_status() {
+            DownloadStatus::Unspecified => None,
+            DownloadStatus::Completed => Some(true),
+            DownloadStatus::Pending => Some(false),
+            _ => return Err(Problem::field("download_status", "use completed or pending")),
+        };
+        if !request.flat && (file_type.is_some() || stored.is_some() || !request.search.is_empty()) {
+            return Err(Problem::field("flat", "search, file_type and download_status go with flat=true"));
+        }
+        let mut page = FilePage {
+            folder,
+            flat: request.flat,
+            search: request.search,
+            stored,
+            after: page::after(&request.page_token)?.unwrap_or_default(),
+            limit: limit + 1,
+        };
+        // Types are told by names, so they are chosen here: page by page until there is enough.
+        let mut files = Vec::new();
+        let (mut looked_at, mut more) = (0, false);
+        loop {
+            let rows = self.hub.model_files(&model, &commit, &page).await?;
+            let Some(last) = rows.last() else { break };
+            looked_at += rows.len();
+            let full = rows.len() as u64 == page.limit;
+            page.after = last.entry.path().to_string();
+            files.extend(
+                rows.into_iter().filter(|row| file_type.is_none_or(|kind| FileType::of(row.entry.path()) == kind)),
+            );
+            more = files.len() as u64 > limit;
+            if more || !full {
+                break;
+            }
+            if looked_at >= MOST_LOOKED_AT {
+                more = true;
+                break;
+            }
+        }
+        let next = if files.len() as u64 > limit {
+            files.truncate(limit as usize);
+            files.last().map(|row| row.entry.path().to_string())
+        } else {
+            more.then(|| page.after.clone())
+        };
+        let arriving = self.hub.arriving();
+        let files = files.into_iter().map(|row| {
+            let bytes = match &row.entry {
+                Entry::File(file) => arriving.get(&file.content).copied(),
+                Entry::Directory { .. } => None,
+            };
+            convert::artifact(&self.hub, &model, commit.as_str(), row, bytes)
+        });
+        Ok(pb::ListFilesResponse {
+            files: files.collect(),
+            next_page_token: next.map(|path| page::token(&path)).unwrap_or_default(),
+            commit: commit.to_string(),
+        })
+    }
+
+    pub(in crate::api) async fn read_file(&self, request: pb::ReadFileRequest) -> Answer<pb::ReadFileResponse> {
+        let (model, commit) = self.at(&request.model, &request.revision).await?;
+        let path = RepoPath::parse(&request.path).map_err(Problem::of("path"))?;
+        let (bytes, size_bytes) = self.hub.read_start(&model, &commit, &path, MOST_TEXT).await?;
+        if bytes.contains(&0) {
+            return Err(Problem::field("path", format!("{path} is no text file")));
+        }
+        let truncated = size_bytes > bytes.len() as u64;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(pb::ReadFileResponse {
+            file_path: path.to_string(),
+            commit: commit.to_string(),
+            size_bytes,
+            text,
+            truncated,
+        })
+    }
+
+    pub(in crate::api) async fn list_revisions(
+        &self,
+        request: pb::ListRevisionsRequest,
+    ) -> Answer<pb::ListRevisionsResponse> {
+        let model = self.model_named("model", &request.model).await?;
+        let revisions = self.hub.revisions(&model).await?.into_iter().map(|(pin, listed)| pb::Revision {
+            name: pin.name,
+            commit: pin.commit.to_string(),
+            checked_at: convert::time(pin.checked_at),
+            listed,
+        });
+        Ok(pb::ListRevisionsResponse { revisions: revisions.collect() })
+    }
+
+    pub(in crate::api) async fn get_model_facts(&self, request: pb::GetModelFactsRequest) -> Answer<pb::ModelFacts> {
+        let (model, commit) = self.at(&request.model, &request.revision).await?;
+        let path = match request.path.trim_end_matches('/') {
+            "" => None,
+            path => Some(RepoPath::parse(path).map_err(Problem::of("path"))?),
+        };
+        let read = self.hub.model_facts(&model, &commit, path.as_ref()).await?;
+        let facts = read.facts;
+        let context = match request.context {
+            0 => facts.context_length.unwrap_or(8192).min(8192),
+            asked => asked,
+        };
+        let estimate = facts.memory_estimate(Some(context), 1);
+        let mut fits = Vec::new();
+        if let Some(estimate) = &estimate {
+            for gpu in self.machine_report().await?.gpu.gpus {
+                let (Some(free), Some(total)) = (gpu.memory_free, gpu.memory_total) else { continue };
+                let fit = estimate.fits(free, 1);
+                fits.push(pb::Fit { gpu: gpu.index, fits: fit, memory_free: free, memory_total: total });
+            }
+        }
+        let dtype = |(name, parameters): (String, u64)| pb::Dtype { name, parameters };
+        let component = |c: crate::domain::facts::Component| pb::Component {
+            name: c.name,
+            library: c.library,
+            class_name: c.class,
+        };
+        Ok(pb::ModelFacts {
+            commit: commit.to_string(),
+            architecture: facts.architecture.unwrap_or_default(),
+            model_type: facts.model_type.unwrap_or_default(),
+            parameters: facts.parameters.unwrap_or(0),
+            dtypes: facts.dtypes.into_iter().map(dtype).collect(),
+            context_length: facts.context_length.unwrap_or(0),
+            quantisation: facts.quantisation.unwrap_or_default(),
+            layers: facts.layers.unwrap_or(0),
+            hidden_size: facts.hidden_size.unwrap_or(0),
+            attention_heads: facts.attention_heads.unwrap_or(0),
+            kv_heads: facts.kv_heads.unwrap_or(0),
+            vocab_size: facts.vocab_size.unwrap_or(0),
+            tokenizer: facts.tokenizer.unwrap_or_default(),
+            chat_template: facts.chat_template,
+            components: facts.components.into_iter().map(component).collect(),
+            memory_bytes: estimate.map_or(0, |estimate| estimate.total()),
+            context,
+            fits,
+            read: read.read,
+            problems: read.problems,
+            licence: read.card.licence,
+            task: read.card.task,
+            tags: read.card.tags,
+        })
+    }
+
+    pub(in crate::api) async fn list_tensors(
+        &self,
+        request: pb::ListTensorsRequest,
+    ) -> Answer<pb::ListTensorsResponse> {
+        let (model, commit) = self.at(&request.model, &request.revision).await?;
+        let path = RepoPath::parse(&request.path).map_err(Problem::of("path"))?;
+        let limit = page::size(request.page_size)? as usize;
+        let start: usize = match page::after(&request.page_token)? {
+            None => 0,
+            Some(text) => text.parse().map_err(|_| Problem::field("page_token", "it belongs to another list"))?,
+        };
+        let head = self.hub.weights_head(&model, &commit, &path).await?;
+        let total = head.tensors.len();
+        let end = start.saturating_add(limit).min(total);
+        let tensors = head.tensors.into_iter().skip(start).take(limit).map(|tensor| pb::Tensor {
+            name: tensor.name,
+            dtype: tensor.dtype,
+            shape: tensor.shape,
+            size_bytes: tensor.bytes,
+        });
+        let entry = |(key, value): (String, String)| pb::MetadataEntry { key, value };
+        Ok(pb::ListTensorsResponse {
+            tensors: tensors.collect(),
+            metadata: if start == 0 { head.metadata.into_iter().map(entry).collect() } else { Vec::new() },
+            next_page_token: if end < total { page::token(&end.to_string()) } else { String::new() },
+            total: head.tensor_count.max(total as u64),
+        })
+    }
+
+    /// The model and the commit that a request is about.
+    async fn at(&self, model: &str, revision: &str) -> Answer<(ModelRow, CommitId)> {
+        let model = self.model_named("model", model).await?;
+        super::models::revision(revision)?;
+        let commit = self.hub.known_commit(&model, revision).await?;
+        Ok((model, commit))
+    }
+}

@@ -1,0 +1,110 @@
+//! Jobs and events.
+
+use super::{Service, page};
+use crate::api::admin::convert;
+use crate::api::admin::problem::{Answer, Problem};
+use crate::domain::job::{JobFilter, Order};
+use crate::hub::Watch;
+use crate::pb;
+
+impl Service {
+    pub(in crate::api) async fn list_jobs(&self, request: pb::ListJobsRequest) -> Answer<pb::ListJobsResponse> {
+        let limit = page::size(request.page_size)?;
+        let repo = match request.model.as_str() {
+            "" => None,
+            model => Some(self.model_named("model", model).await?.id),
+        };
+        let filter = JobFilter {
+            statuses: convert::statuses_of(&request.status),
+            kinds: convert::kinds_of(&request.kind),
+            repo,
+            search: request.search,
+            created_after: request.created_after.as_ref().map(convert::millis),
+            created_before: request.created_before.as_ref().map(convert::millis),
+            before: page::after(&request.page_token)?,
+            limit: limit + 1,
+        };
+        let mut jobs = self.hub.list_jobs(&filter).await?;
+        let more = jobs.len() as u64 > limit;
+        jobs.truncate(limit as usize);
+        let next = jobs.last().filter(|_| more).map(|job| page::token(&job.id));
+        Ok(pb::ListJobsResponse {
+            jobs: jobs.into_iter().map(convert::job).collect(),
+            next_page_token: next.unwrap_or_default(),
+        })
+    }
+
+    pub(in crate::api) async fn get_job(&self, request: pb::GetJobRequest) -> Answer<pb::Job> {
+        Ok(convert::job(self.hub.job(&job_id(&request.id)?).await?))
+    }
+
+    pub(in crate::api) async fn list_job_log(&self, request: pb::ListJobLogRequest) -> Answer<pb::ListJobLogResponse> {
+        let limit = page::size(request.page_size)?;
+        let mut lines = self.hub.job_log(&job_id(&request.id)?, request.after, limit + 1).await?;
+        let more = lines.len() as u64 > limit;
+        lines.truncate(limit as usize);
+        Ok(pb::ListJobLogResponse { lines: lines.into_iter().map(convert::log_line).collect(), more })
+    }
+
+    pub(in crate::api) async fn cancel_job(&self, request: pb::CancelJobRequest) -> Answer<pb::Job> {
+        self.order(&request.id, Order::Cancel).await
+    }
+
+    pub(in crate::api) async fn retry_job(&self, request: pb::RetryJobRequest) -> Answer<pb::Job> {
+        self.order(&request.id, Order::Retry).await
+    }
+
+    pub(in crate::api) async fn pause_job(&self, request: pb::PauseJobRequest) -> Answer<pb::Job> {
+        self.order(&request.id, Order::Pause).await
+    }
+
+    pub(in crate::api) async fn resume_job(&self, request: pb::ResumeJobRequest) -> Answer<pb::Job> {
+        self.order(&request.id, Order::Resume).await
+    }
+
+    async fn order(&self, id: &str, order: Order) -> Answer<pb::Job> {
+        Ok(convert::job(self.hub.order_job(&job_id(id)?, order).await?))
+    }
+
+    /// Follows what happens; see `Watch`.
+    pub(in crate::api) fn watch_events(&self, request: pb::WatchEventsRequest) -> Answer<Watching> {
+        const KINDS: [&str; 6] = ["job", "progress", "activity", "traffic", "model", "lost"];
+        if let Some(kind) = request.kinds.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
+            return Err(Problem::field("kinds", format!("`{kind}` is none: use {}", KINDS.join(", "))));
+        }
+        let after = (request.after > 0).then_some(request.after);
+        Ok(Watching { watch: self.hub.watch(after), kinds: request.kinds, job: request.job_id })
+    }
+}
+
+/// One watcher with what it wants to see.
+pub(in crate::api) struct Watching {
+    watch: Watch,
+    kinds: Vec<String>,
+    job: String,
+}
+
+impl Watching {
+    /// The next event that is wanted; `None` when the hub stops.
+    pub(in crate::api) async fn next(&mut self) -> Option<pb::Event> {
+        loop {
+            let event = convert::event(&*self.watch.next().await?);
+            let lost = event.kind == "lost";
+            let of_kind = self.kinds.is_empty() || self.kinds.contains(&event.kind);
+            let of_job = self.job.is_empty() || event.job.as_ref().is_some_and(|job| job.id == self.job);
+            if lost || (of_kind && of_job) {
+                return Some(event);
+            }
+        }
+    }
+}
+
+fn job_id(id: &str) -> Answer<String> {
+    match uuid::Uuid::parse_str(id) {
+        Ok(id) => Ok(id.hyphenated().to_string()),
+        Err(_) => Err(Problem::field(
+            "id",
+            format!("`{}` is no job id: it is a UUID", id.chars().take(80).collect::<String>()),
+        )),
+    }
+}

@@ -1,0 +1,38 @@
+//! The operations of HubService: one function each, from request message to answer. REST and gRPC are thin around
+//! these.
+
+mod files;
+mod jobs;
+mod models;
+mod page;
+mod system;
+
+use std::sync::Arc;
+
+use crate::hub::Hub;
+use crate::machine::Machine;
+
+/// What does not change while the hub runs.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    pub endpoint: String,
+    pub upstream_url: String,
+    pub storage_path: String,
+    /// `sqlite` or `postgres`; never the address, which may hold a password.
+    pub database: String,
+    pub version: String,
+}
+
+/// See the module's text. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    pub(super) hub: Hub,
+    machine: Arc<Machine>,
+    about: Arc<About>,
+}
+
+impl Service {
+    pub fn new(hub: Hub, machine: Machine, about: About) -> Self {
+        Self { hub, machine: Arc::new(machine), about: Arc::new(about) }
+    }
+}

@@ -1,0 +1,279 @@
+//! Models: register, look up, list, pin, forget; and the jobs that people start on them.
+
+use super::{Service, page};
+use crate::api::admin::convert;
+use crate::api::admin::problem::{Answer, Problem};
+use crate::api::admin::source::Source;
+use crate::db::{Held, ModelFilter, ModelOrder, ModelRow};
+use crate::domain::job::priority;
+use crate::domain::{RepoId, RepoKey, RepoKind, Revision, Visibility};
+use crate::hub::Wish;
+use crate::pb;
+
+impl Service {
+    pub(in crate::api) async fn register_model(&self, request: pb::RegisterModelRequest) -> Answer<pb::ModelRepo> {
+        let named = [("repo_id", &request.repo_id), ("source_repo_id", &request.source_repo_id)];
+        let named: Vec<_> = named.into_iter().filter(|(_, text)| !text.is_empty()).collect();
+        let (field, text) = match (named.as_slice(), request.vendor.as_str(), request.name.as_str()) {
+            ([], "", "") => return Err(Problem::field("repo_id", "say which repository, e.g. Wan-AI/Wan2.1-T2V-1.3B")),
+            ([], vendor, "") => {
+                return Err(Problem::field("name", format!("which repository of {vendor}? Give its name as well")));
+            }
+            ([], "", name) => ("name", name.to_owned()),
+            ([], vendor, name) => ("name", format!("{vendor}/{name}")),
+            ([(field, text)], ..) => (*field, (*text).clone()),
+            ([(_, one), (_, other)], ..) if one == other => ("repo_id", (*one).clone()),
+            _ => return Err(Problem::field("source_repo_id", "it names another repository than repo_id: give one")),
+        };
+        if !named.is_empty()
+            && !request.vendor.is_empty()
+            && RepoId::parse(&text).is_ok_and(|id| id.vendor() != request.vendor)
+        {
+            return Err(Problem::field("vendor", format!("`{}` is not the vendor of {text}", request.vendor)));
+        }
+        let mut key = RepoKey::new(kind("kind", &request.kind)?, RepoId::parse(&text).map_err(Problem::of(field))?);
+        if request.kind.is_empty() {
+            key.kind = RepoKind::Model;
+        }
+        let revision = revision(&request.revision)?.unwrap_or_else(Revision::main);
+        let every = request.sync_every_seconds;
+        check_every(every)?;
+        let (row, _) = self.hub.register(&key, &revision, every * 1000).await?;
+        self.shown(row).await
+    }
+
+    pub(in crate::api) async fn list_models(&self, request: pb::ListModelsRequest) -> Answer<pb::ListModelsResponse> {
+        use pb::model_repo::{Download, Status};
+        let limit = page::size(request.page_size)?;
+        let descending = request.order.starts_with('-');
+        let order = match request.order.trim_start_matches('-') {
+            "" | "name" => ModelOrder::Name,
+            "size" => ModelOrder::Size,
+            "used" => ModelOrder::Used,
+            "created" => ModelOrder::Created,
+            _ => {
+                let rule = "use name, size, used or created, with a - before it for the other way round";
+                return Err(Problem::field("order", rule));
+            }
+        };
+        let after = match page::after(&request.page_token)? {
+            None => None,
+            Some(token) => {
+                let parts = token.split_once('\n').map(|(value, id)| (value.to_owned(), id.to_owned()));
+                let number = |value: &str| order == ModelOrder::Name || value.parse::<i64>().is_ok();
+                let parts = parts.filter(|(value, _)| number(value));
+                Some(parts.ok_or_else(|| Problem::field("page_token", "it belongs to another list"))?)
+            }
+        };
+        let status = request.status();
+        let filter = ModelFilter {
+            search: request.search.clone(),
+            kind: (!request.kind.is_empty()).then(|| kind("kind", &request.kind)).transpose()?,
+            status: if status == Status::Unspecified { String::new() } else { status.as_str_name().into() },
+            held: match request.download() {
+                Download::Unspecified => None,
+                Download::None => Some(Held::Nothing),
+                Download::Partial => Some(Held::Some),
+                Download::Complete => Some(Held::All),
+            },
+            pinned: request.pinned,
+            order,
+            descending,
+            after,
+            limit: limit + 1,
+        };
+        let (mut rows, total) = self.hub.models(&filter).await?;
+        let more = rows.len() as u64 > limit;
+        rows.truncate(limit as usize);
+        let next = rows.last().filter(|_| more).map(|row| {
+            let value = match order {
+                ModelOrder::Name => row.key.id.to_string(),
+                ModelOrder::Size => row.bytes.to_string(),
+                ModelOrder::Used => row.last_used_at.unwrap_or(0).to_string(),
+                ModelOrder::Created => row.created_at.to_string(),
+            };
+            page::token(&format!("{value}\n{}", row.id))
+        });
+        let mut models = Vec::with_capacity(rows.len());
+        for row in rows {
+            models.push(self.shown(row).await?);
+        }
+        Ok(pb::ListModelsResponse { models, next_page_token: next.unwrap_or_default(), total })
+    }
+
+    pub(in crate::api) async fn get_model(&self, request: pb::GetModelRequest) -> Answer<pb::ModelRepo> {
+        let row = self.model_named("model", &request.model).await?;
+        self.shown(row).await
+    }
+
+    pub(in crate::api) async fn delete_model(
+        &self,
+        request: pb::DeleteModelRequest,
+    ) -> Answer<pb::DeleteModelResponse> {
+        let row = self.model_named("model", &request.model).await?;
+        self.hub.forget_model(&row).await?;
+        Ok(pb::DeleteModelResponse {})
+    }
+
+    pub(in crate::api) async fn look_up_model(
+        &self,
+        request: pb::LookUpModelRequest,
+    ) -> Answer<pb::LookUpModelResponse> {
+        let source = Source::parse(&request.source).map_err(|rule| Problem::field("source", rule))?;
+        let revision = source.revision.clone().unwrap_or_else(Revision::main);
+        let found = self.hub.find_out(&source.key, &revision).await?;
+        let usage =
+            |(name, (files, bytes)): (String, (u64, u64))| pb::Usage { name, files, bytes, ..Default::default() };
+        let model = self.hub.model(&source.key.to_string()).await;
+        let model = model.ok().filter(|row| row.registered_at.is_some());
+        let mut warnings = Vec::new();
+        if found.visibility != Visibility::Public {
+            warnings.push(format!(
+                "it is {}: files go only to callers whom upstream lets have them",
+                found.visibility.as_str()
+            ));
+        }
+        if found.only_pickle {
+            warnings.push("its weights are pickle files, which can run code when they are loaded".into());
+        }
+        Ok(pb::LookUpModelResponse {
+            kind: source.key.kind.as_str().into(),
+            repo_id: source.key.id.to_string(),
+            revision: revision.to_string(),
+            commit: found.commit,
+            visibility: found.visibility.as_str().into(),
+            files: found.files,
+            bytes: found.bytes,
+            formats: found.formats.into_iter().map(usage).collect(),
+            quantisations: found.quantisations.into_iter().map(usage).collect(),
+            licence: found.card.licence,
+            task: found.card.task,
+            selection: Some(convert::selection_message(source.selection)),
+            model_id: model.map(|row| row.id).unwrap_or_default(),
+            warnings,
+        })
+    }
+
+    pub(in crate::api) async fn sync_model(&self, request: pb::SyncModelRequest) -> Answer<pb::Job> {
+        let row = self.meant(&request.model, &request.repo_id, &request.kind).await?;
+        let revision = revision(&request.revision)?;
+        Ok(convert::job(self.hub.enqueue_sync(&row, revision.as_ref()).await?))
+    }
+
+    pub(in crate::api) async fn plan_download(&self, request: pb::DownloadModelRequest) -> Answer<pb::DownloadPlan> {
+        let (row, wish) = self.wish(request).await?;
+        let plan = self.hub.plan_download(&row, &wish).await?;
+        let revision = wish.revision.map_or_else(|| row.revision.clone(), |revision| revision.to_string());
+        let fits = plan.fits();
+        let largest = plan.largest.into_iter().map(|(file, is_here)| {
+            let mut totals = crate::db::FileTotals::default();
+            totals.add(file.size, is_here);
+            let entry = crate::domain::Entry::File(file);
+            let file = crate::db::FileRow { entry, stored: None, verified_at: None, totals };
+            convert::artifact(&self.hub, &row, &plan.commit, file, None)
+        });
+        Ok(pb::DownloadPlan {
+            largest: largest.collect(),
+            revision,
+            commit: plan.commit.clone(),
+            files: plan.totals.files,
+            bytes: plan.totals.bytes,
+            files_here: plan.totals.files_here,
+            bytes_here: plan.totals.bytes_here,
+            bytes_to_fetch: plan.to_fetch,
+            disk_free: plan.disk_free,
+            fits,
+            warnings: plan.warnings,
+            model: Some(self.shown(row).await?),
+        })
+    }
+
+    pub(in crate::api) async fn download_model(&self, request: pb::DownloadModelRequest) -> Answer<pb::Job> {
+        let (row, wish) = self.wish(request).await?;
+        Ok(convert::job(self.hub.enqueue_download(&row, wish).await?))
+    }
+
+    async fn wish(&self, request: pb::DownloadModelRequest) -> Answer<(ModelRow, Wish)> {
+        let row = self.meant(&request.model, &request.repo_id, &request.kind).await?;
+        let priority = i64::from(request.priority.unwrap_or(priority::PREFETCH as i32));
+        if !(priority::SCHEDULED..=priority::WAITING).contains(&priority) {
+            return Err(Problem::field("priority", format!("{priority} is none: use 0 to 100")));
+        }
+        let selection = convert::selection(request.selection);
+        selection.matcher().map_err(Problem::of("selection"))?;
+        let revision = revision(&request.revision)?;
+        Ok((row, Wish { revision, selection, priority, bytes_per_second: request.bytes_per_second }))
+    }
+
+    pub(in crate::api) async fn pin_model(&self, request: pb::PinModelRequest) -> Answer<pb::ModelRepo> {
+        let row = self.model_named("model", &request.model).await?;
+        let every = request.sync_every_seconds;
+        check_every(every.unwrap_or(0))?;
+        // A request that only changes the schedule leaves the pin alone.
+        let pinned = request.pinned.or(every.is_none().then_some(true));
+        let row = self.hub.pin_model(&row, pinned, every.map(|seconds| seconds * 1000)).await?;
+        self.shown(row).await
+    }
+
+    pub(in crate::api) async fn verify_model(&self, request: pb::VerifyModelRequest) -> Answer<pb::Job> {
+        let row = self.model_named("model", &request.model).await?;
+        let selection = convert::selection(request.selection);
+        Ok(convert::job(self.hub.enqueue_verify(Some((&row, request.revision, selection)), 0).await?))
+    }
+
+    pub(in crate::api) async fn evict_model(&self, request: pb::EvictModelRequest) -> Answer<pb::Job> {
+        let row = self.model_named("model", &request.model).await?;
+        let selection = convert::selection(request.selection);
+        Ok(convert::job(self.hub.enqueue_evict_model(&row, request.revision, selection).await?))
+    }
+
+    pub(super) async fn shown(&self, row: ModelRow) -> Answer<pb::ModelRepo> {
+        let job = self.hub.live_job_of(&row.id).await?;
+        Ok(convert::model(row, job, &self.about.upstream_url))
+    }
+
+    /// The model that a request names in a field.
+    pub(super) async fn model_named(&self, field: &'static str, text: &str) -> Answer<ModelRow> {
+        if text.is_empty() {
+            return Err(Problem::field(field, "say which model: its id, or namespace/name"));
+        }
+        if uuid::Uuid::parse_str(text).is_err() {
+            RepoKey::parse(text).map_err(Problem::of(field))?;
+        }
+        Ok(self.hub.model(text).await?)
+    }
+
+    /// The model of a request that may name it in the path, or by `repo_id` and `kind`.
+    pub(super) async fn meant(&self, model: &str, repo_id: &str, of_kind: &str) -> Answer<ModelRow> {
+        match (model, repo_id) {
+            ("", "") => Err(Problem::field("repo_id", "say which model, e.g. Wan-AI/Wan2.1-T2V-1.3B")),
+            (model, "") => self.model_named("model", model).await,
+            ("", repo_id) => {
+                let id = RepoId::parse(repo_id).map_err(Problem::of("repo_id"))?;
+                let key = RepoKey::new(kind("kind", of_kind)?, id);
+                self.model_named("repo_id", &format!("{}/{}", key.kind.as_str(), key.id)).await
+            }
+            _ => Err(Problem::field("repo_id", "it is the same as model: give one of them")),
+        }
+    }
+}
+
+fn kind(field: &'static str, text: &str) -> Answer<RepoKind> {
+    if text.is_empty() {
+        return Ok(RepoKind::Model);
+    }
+    let shown = || text.chars().take(40).collect::<String>();
+    RepoKind::parse(text)
+        .ok_or_else(|| Problem::field(field, format!("`{}` is none: use model, dataset or space", shown())))
+}
+
+pub(super) fn revision(text: &str) -> Answer<Option<Revision>> {
+    (!text.is_empty()).then(|| Revision::parse(text).map_err(Problem::of("revision"))).transpose()
+}
+
+fn check_every(seconds: u64) -> Answer<()> {
+    if seconds == 0 || (60..=366 * 86_400).contains(&seconds) {
+        return Ok(());
+    }
+    Err(Problem::field("sync_every_seconds", format!("{seconds}: use 60 or more (up to a year), or 0 for never")))
+}

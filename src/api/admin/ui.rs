@@ -1,0 +1,58 @@
+//! The dashboard: files of admin-ui/dist, built into the program.
+//!
+//! Names with a hash never change, so browsers keep them; the page itself is asked for again. A path without a file
+//! extension is a page of the application, which finds its way by itself.
+
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+
+use super::problem::Problem;
+
+#[derive(rust_embed::RustEmbed)]
+#[folder = "admin-ui/dist"]
+#[allow_missing = true]
+struct Files;
+
+pub(super) async fn index() -> Response<Body> {
+    match Files::get("index.html") {
+        Some(file) => answer("index.html", file, "no-cache"),
+        None => {
+            let detail = "this program was built without the dashboard: `make ui`, then build it again";
+            Problem::new(StatusCode::NOT_FOUND, detail).response()
+        }
+    }
+}
+
+pub(super) async fn asset(Path(path): Path<String>) -> Response<Body> {
+    match Files::get(&path) {
+        Some(file) if path == "index.html" => answer(&path, file, "no-cache"),
+        Some(file) => answer(&path, file, "public, max-age=31536000, immutable"),
+        None if path.rsplit('/').next().is_some_and(|name| name.contains('.')) => {
+            Problem::new(StatusCode::NOT_FOUND, format!("the dashboard has no file {path}")).response()
+        }
+        None => index().await,
+    }
+}
+
+fn answer(path: &str, file: rust_embed::EmbeddedFile, cached: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(file.data));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cached));
+    response
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next().unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "json" | "webmanifest" => "application/json",
+        _ => "application/octet-stream",
+    }
+}
