@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::App;
+use crate::app::{self, App};
 use crate::config::{self, Config};
 use crate::domain::Clock;
 use crate::{metrics, shutdown, telemetry};
@@ -29,6 +29,11 @@ enum Command {
         after_help = "Each flag has an environment variable, e.g. MODELHUB_DATA_DIR for --data-dir.\nSIGTERM stops the hub after running answers have finished; a second one stops it at once."
     )]
     Serve(Serve),
+    /// Run jobs for a hub, in a process of their own
+    #[command(
+        after_help = "A worker shares the data directory and a PostgreSQL database with its hub (modelhub serve --no-worker).\nKill it at any time: its jobs go on elsewhere."
+    )]
+    Worker(Worker),
     /// Look at the settings
     Config {
         #[command(subcommand)]
@@ -79,9 +84,42 @@ struct Serve {
     /// Never call out: serve what is here
     #[arg(long)]
     offline: bool,
+    /// Leave jobs to `modelhub worker` processes
+    #[arg(long)]
+    no_worker: bool,
     /// Log level or tracing directives
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
+}
+
+#[derive(Args)]
+struct Worker {
+    #[command(flatten)]
+    source: Source,
+    /// Where blobs live: the hub's own data directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Address for the hub's questions (port 0: a free one)
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<String>,
+    /// The hub to read from
+    #[arg(long, value_name = "URL")]
+    upstream_url: Option<String>,
+    /// Log level or tracing directives
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+impl Worker {
+    fn flags(&self) -> Vec<(&'static str, String)> {
+        let flags = [
+            ("store.data_dir", self.data_dir.clone()),
+            ("worker.listen", self.listen.clone()),
+            ("upstream.url", self.upstream_url.clone()),
+            ("log.level", self.log.clone()),
+        ];
+        flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
 }
 
 impl Serve {
@@ -93,6 +131,7 @@ impl Serve {
             ("hub.public_url", self.public_url.clone()),
             ("upstream.url", self.upstream_url.clone()),
             ("upstream.offline", self.offline.then(|| "true".to_owned())),
+            ("jobs.run", self.no_worker.then(|| "false".to_owned())),
             ("log.level", self.log.clone()),
         ];
         flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
@@ -107,6 +146,11 @@ pub fn run() -> anyhow::Result<()> {
             let config = Config::load(serve.source.config.as_deref(), std::env::vars(), &serve.flags())?;
             telemetry::init(&config.log)?;
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_server(config))
+        }
+        Command::Worker(worker) => {
+            let config = Config::load(worker.source.config.as_deref(), std::env::vars(), &worker.flags())?;
+            telemetry::init(&config.log)?;
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_worker(config))
         }
         Command::Config { command } => run_config(&command),
     }
@@ -144,4 +188,14 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
     println!("  export HF_ENDPOINT={}", app.endpoint());
     tracing::info!(hub = %app.hub_addr, admin = %app.admin_addr, data_dir = %data_dir.display(), "listening");
     app.run(stop).await
+}
+
+#[expect(clippy::print_stdout, reason = "what a person who starts a worker needs to see")]
+async fn run_worker(config: Config) -> anyhow::Result<()> {
+    let stop = shutdown::on_signals()?;
+    metrics::install()?;
+    let worker = app::Worker::open(config, Clock::system()).await?;
+    println!("worker listening on http://{}", worker.addr);
+    tracing::info!(worker = %worker.addr, "working");
+    worker.run(stop).await
 }

@@ -10,6 +10,7 @@
 //! | admin | `/healthz` `/readyz` `/metrics` | for machines |
 //! | admin | `/v1/…`, gRPC, `/openapi.json` | the admin API (`admin/`, proto/) |
 //! | admin | `/ui/` | the dashboard |
+//! | worker | gRPC, `/healthz` `/readyz` | WorkerService (`worker_service.rs`) |
 
 pub mod admin;
 mod error;
@@ -18,6 +19,7 @@ mod hf;
 mod ops;
 mod respond;
 pub mod serve;
+pub mod worker_service;
 
 use std::sync::Arc;
 

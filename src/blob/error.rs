@@ -11,6 +11,9 @@ pub enum Error {
     /// Another process has this store open.
     #[error("{path} is in use by another modelhub: stop it, or choose another store.data_dir")]
     Locked { path: PathBuf },
+    /// Another process that shares this store has this arriving file.
+    #[error("{path} is arriving in another process")]
+    Elsewhere { path: PathBuf },
     /// Written by a version of the layout that this program does not know.
     #[error("{path} holds store format {found}, this program knows {known}: use a newer modelhub")]
     Format { path: PathBuf, found: String, known: &'static str },

@@ -25,16 +25,26 @@ const FORMAT: &str = "1";
 /// See the module's text. All methods block; call them on a blocking thread.
 pub struct LocalStore {
     root: PathBuf,
+    shared: bool,
     _lock: File,
 }
 
+/// Who else may have a store open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nobody.
+    Alone,
+    /// Processes that share it as well: a server and its workers, on one database.
+    Shared,
+}
+
 impl LocalStore {
-    /// Opens or creates the store. Fails if another process has it open, or if it was written
+    /// Opens or creates the store. Fails if another process has it open that does not share, or if it was written
     /// by a newer layout.
-    pub fn open(root: &Path) -> Result<Self> {
+    pub fn open(root: &Path, sharing: Sharing) -> Result<Self> {
         let blobs = root.join("blobs/sha256");
         make_dir(root)?;
-        let lock = open_lock(&root.join("LOCK"))?;
+        let lock = open_lock(&root.join("LOCK"), sharing)?;
         check_version(&root.join("VERSION"))?;
         for dir in [&blobs, &root.join("partial"), &root.join("quarantine")] {
             make_dir(dir)?;
@@ -46,7 +56,7 @@ impl LocalStore {
         for dir in [&blobs, &root.join("blobs"), root] {
             sync_dir(dir)?;
         }
-        Ok(Self { root: root.to_owned(), _lock: lock })
+        Ok(Self { root: root.to_owned(), shared: sharing == Sharing::Shared, _lock: lock })
     }
 
     pub fn root(&self) -> &Path {
@@ -99,9 +109,9 @@ impl LocalStore {
         Ok(false)
     }
 
-    /// The partial of `content`, resumed if an earlier process left one.
+    /// The partial of `content`, resumed if an earlier process left one. `Elsewhere` if another process has it now.
     pub fn partial(&self, content: ContentId, size: u64, segment_size: u64) -> Result<Partial> {
-        Partial::open(&self.root.join("partial"), content, size, segment_size)
+        Partial::open(&self.root.join("partial"), content, size, segment_size, self.shared)
     }
 
     /// Makes a complete and verified partial a blob. After this returns the blob survives a
@@ -176,11 +186,15 @@ pub(super) fn sync_dir(path: &Path) -> Result<()> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(Error::io("cannot sync", path))
 }
 
-fn open_lock(path: &Path) -> Result<File> {
+fn open_lock(path: &Path, sharing: Sharing) -> Result<File> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(Error::io("cannot open", path))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+    let how = match sharing {
+        Sharing::Alone => rustix::fs::FlockOperation::NonBlockingLockExclusive,
+        Sharing::Shared => rustix::fs::FlockOperation::NonBlockingLockShared,
+    };
+    match rustix::fs::flock(&file, how) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked { path: path.parent().unwrap_or(path).to_owned() }),
         Err(error) => Err(Error::io("cannot lock", path)(error.into())),
@@ -216,18 +230,18 @@ mod tests {
     #[test]
     fn one_process_at_a_time_and_no_foreign_format() {
         let dir = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(dir.path()).unwrap();
-        assert!(matches!(LocalStore::open(dir.path()), Err(Error::Locked { .. })));
+        let store = LocalStore::open(dir.path(), Sharing::Alone).unwrap();
+        assert!(matches!(LocalStore::open(dir.path(), Sharing::Alone), Err(Error::Locked { .. })));
         drop(store);
         File::create(dir.path().join("VERSION")).unwrap().write_all(b"2\n").unwrap();
-        let error = LocalStore::open(dir.path()).err().unwrap().to_string();
+        let error = LocalStore::open(dir.path(), Sharing::Alone).err().unwrap().to_string();
         assert!(error.contains("store format 2") && error.contains("knows 1"), "{error}");
     }
 
     #[test]
     fn a_published_blob_is_found_by_its_digest_and_size_only() {
         let dir = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(dir.path()).unwrap();
+        let store = LocalStore::open(dir.path(), Sharing::Alone).unwrap();
         let digest = Digest::from_bytes([1; 32]);
         let partial = Arc::new(store.partial(ContentId::Sha256(digest), 3, 1000).unwrap());
         partial.claim(&[], true, 1).unwrap().write(&[Bytes::from_static(b"abc")]).unwrap();
@@ -241,7 +255,7 @@ mod tests {
     #[test]
     fn an_empty_file_needs_no_segment() {
         let dir = tempfile::tempdir().unwrap();
-        let store = LocalStore::open(dir.path()).unwrap();
+        let store = LocalStore::open(dir.path(), Sharing::Alone).unwrap();
         let digest = Digest::from_bytes([2; 32]);
         let partial = store.partial(ContentId::Sha256(digest), 0, 1000).unwrap();
         assert!(partial.is_complete());

@@ -14,7 +14,7 @@ mod xet_hasher;
 pub use care::Check;
 pub use error::{Error, Result};
 pub use hasher::{ContentHasher, Proven};
-pub use local::LocalStore;
+pub use local::{LocalStore, Sharing};
 pub use partial::{Claim, Partial, Room};
 pub use read::read_at;
 pub use xet_hasher::XetHasher;

@@ -64,7 +64,9 @@ enum Status {
 impl Partial {
     /// Opens the partial of `content`, with the segments that an earlier process finished, or
     /// starts an empty one. Segments of the journal are read back and checked here.
-    pub(super) fn open(dir: &Path, content: ContentId, size: u64, segment_size: u64) -> Result<Self> {
+    ///
+    /// `shared`: other processes may have it; it is `Elsewhere` until they `release` it or end.
+    pub(super) fn open(dir: &Path, content: ContentId, size: u64, segment_size: u64, shared: bool) -> Result<Self> {
         let path = dir.join(format!("{}.part", content.to_hex()));
         let journal_path = path.with_extension("map");
         let open = |path: &Path| {
@@ -73,7 +75,7 @@ impl Partial {
             options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
             options.open(path).map_err(Error::io("cannot open", path))
         };
-        let file = Arc::new(open(&path)?);
+        let file = Arc::new(if shared { open_alone(&path, open)? } else { open(&path)? });
         let mut journal = open(&journal_path)?;
 
         let mut header = Vec::with_capacity(HEADER);
@@ -120,6 +122,11 @@ impl Partial {
         let mut state = State { journal, segments, missing, first_incomplete: 0 };
         state.advance_prefix();
         Ok(Self { content, size, segment_size, file, path, state: Mutex::new(state), changed: Notify::new() })
+    }
+
+    /// Lets other processes have it, though readers of this one may keep the file open.
+    pub fn release(&self) {
+        let _ = rustix::fs::flock(&*self.file, rustix::fs::FlockOperation::Unlock);
     }
 
     pub fn content(&self) -> ContentId {
@@ -369,6 +376,28 @@ impl Drop for Claim {
         }
         drop(state);
         self.partial.wake();
+    }
+}
+
+/// Opens a file that no other process has locked, and locks it.
+///
+/// While waiting for nothing, the other process may have published or set aside what was opened here: then the name
+/// means another file, or none, and it is opened again. What was published is never written to.
+fn open_alone(path: &Path, open: impl Fn(&Path) -> Result<File>) -> Result<File> {
+    use rustix::fs::FlockOperation;
+    use std::os::unix::fs::MetadataExt as _;
+    loop {
+        let file = open(path)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::Elsewhere { path: path.to_owned() }),
+            Err(error) => return Err(Error::io("cannot lock", path)(error.into())),
+        }
+        let own = file.metadata().map_err(Error::io("cannot read", path))?;
+        match std::fs::symlink_metadata(path) {
+            Ok(named) if (named.dev(), named.ino()) == (own.dev(), own.ino()) => return Ok(file),
+            _ => {}
+        }
     }
 }
 

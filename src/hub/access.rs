@@ -45,7 +45,7 @@ pub(super) struct Access {
 }
 
 /// A key for token digests: 32 random bytes as hex, made once per installation.
-pub(super) fn new_key() -> String {
+pub fn new_key() -> String {
     // Version 4 ids come from the system's random source: 122 bits each.
     let random = || *uuid::Uuid::new_v4().as_bytes();
     hex::encode([random(), random()].concat())

@@ -79,6 +79,12 @@ impl Hub {
         }
         match reader.ready().await {
             Ok(()) => {}
+            Err(Error::CameElsewhere) => {
+                drop(reader);
+                let stored = self.stored(artifact).await?.ok_or(Error::CameElsewhere)?;
+                let opened = Opened::Stored(stored);
+                return Ok(Some(Body { opened, range: bytes, is_partial, served: Served::Join, clears }));
+            }
             Err(Error::NoSpace) => {
                 drop(reader);
                 // What a client may take for the end of a whole file is sent whole, and proven.

@@ -272,6 +272,17 @@ impl Hub {
         Ok(())
     }
 
+    /// Something happened to a job that another process runs: watchers here are told.
+    pub async fn echo_job(&self, id: &str) -> Result<()> {
+        if !self.events.is_watched() || self.jobs.running().contains_key(id) {
+            return Ok(());
+        }
+        let Some(job) = self.db.job(id).await? else { return Ok(()) };
+        let what = if job.status == JobStatus::Running { Happening::Progress } else { Happening::Job };
+        self.events.publish(what(Box::new(job)));
+        Ok(())
+    }
+
     /// Says why jobs of a kind do not run.
     pub async fn explain_waiting(&self, kind: JobKind, reason: &str) -> Result<()> {
         Ok(self.db.put_waiting_for(kind, reason, self.clock.now()).await?)

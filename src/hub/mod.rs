@@ -42,7 +42,7 @@ use crate::domain::{Artifact, Clock, CommitId, ContentId, Digest, Principal, Rep
 use crate::metrics;
 use crate::upstream::{self, Bucket, Upstream};
 
-pub use access::Need;
+pub use access::{Need, new_key as new_secret};
 pub use bypass::Bypass;
 pub use care::Room;
 pub use error::{Error, Result};

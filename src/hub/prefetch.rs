@@ -300,8 +300,11 @@ impl Hub {
         let passenger = self.board_flight(target, fetched.paces.clone());
         fetched.board(artifact, passenger.watch());
         let landed = passenger.landed().await;
-        fetched.leave(artifact, landed.is_ok());
-        landed
+        fetched.leave(artifact, matches!(landed, Ok(()) | Err(Error::CameElsewhere)));
+        match landed {
+            Err(Error::CameElsewhere) if self.stored(artifact).await?.is_some() => Ok(()),
+            landed => landed,
+        }
     }
 }
 

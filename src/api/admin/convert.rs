@@ -7,17 +7,17 @@ use crate::hub::{self, Happening, UpstreamState};
 use crate::pb;
 
 /// A time; `None` and times before 1970 are none.
-pub(super) fn time(at: impl Into<Option<Millis>>) -> Option<pbjson_types::Timestamp> {
+pub(in crate::api) fn time(at: impl Into<Option<Millis>>) -> Option<pbjson_types::Timestamp> {
     let at = at.into().filter(|at| *at > 0)?;
     Some(pbjson_types::Timestamp { seconds: at / 1000, nanos: (at % 1000) as i32 * 1_000_000 })
 }
 
-pub(super) fn millis(at: &pbjson_types::Timestamp) -> Millis {
+pub(in crate::api) fn millis(at: &pbjson_types::Timestamp) -> Millis {
     at.seconds.saturating_mul(1000).saturating_add(i64::from(at.nanos) / 1_000_000)
 }
 
 /// A model as it is shown; `job` is its live job.
-pub(super) fn model(row: ModelRow, job: Option<String>, upstream: &str) -> pb::ModelRepo {
+pub(in crate::api) fn model(row: ModelRow, job: Option<String>, upstream: &str) -> pb::ModelRepo {
     use pb::model_repo::{Download, Status};
     let status = match row.status.as_str() {
         "registered" => Status::Registered,
@@ -59,7 +59,7 @@ pub(super) fn model(row: ModelRow, job: Option<String>, upstream: &str) -> pb::M
 }
 
 /// A file or folder of a model at a commit. `arriving` are bytes of a flight.
-pub(super) fn artifact(
+pub(in crate::api) fn artifact(
     hub: &hub::Hub,
     model: &ModelRow,
     commit: &str,
@@ -112,7 +112,7 @@ pub(super) fn artifact(
     artifact
 }
 
-pub(super) fn job(job: Job) -> pb::Job {
+pub(in crate::api) fn job(job: Job) -> pb::Job {
     let repo = RepoKey::parse(&job.repo_name).ok();
     let payload = job.payload;
     pb::Job {
@@ -150,7 +150,7 @@ pub(super) fn job(job: Job) -> pb::Job {
     }
 }
 
-pub(super) fn progress(progress: Progress) -> pb::JobProgress {
+pub(in crate::api) fn progress(progress: Progress) -> pb::JobProgress {
     let seconds_left = progress.seconds_left();
     let file = |file: crate::domain::job::FileProgress| pb::FileProgress {
         file_path: file.path,
@@ -211,17 +211,17 @@ fn job_status(status: JobStatus) -> pb::job::Status {
 }
 
 /// The words of the enums are the same on both sides; the zero value is none.
-pub(super) fn kinds_of(kinds: &[i32]) -> Vec<JobKind> {
+pub(in crate::api) fn kinds_of(kinds: &[i32]) -> Vec<JobKind> {
     let words = kinds.iter().filter_map(|kind| pb::job::Kind::try_from(*kind).ok());
     words.filter_map(|kind| JobKind::parse(kind.as_str_name())).collect()
 }
 
-pub(super) fn statuses_of(statuses: &[i32]) -> Vec<JobStatus> {
+pub(in crate::api) fn statuses_of(statuses: &[i32]) -> Vec<JobStatus> {
     let words = statuses.iter().filter_map(|status| pb::job::Status::try_from(*status).ok());
     words.filter_map(|status| JobStatus::parse(status.as_str_name())).collect()
 }
 
-pub(super) fn selection(message: Option<pb::Selection>) -> Selection {
+pub(in crate::api) fn selection(message: Option<pb::Selection>) -> Selection {
     let message = message.unwrap_or_default();
     let preset = match message.preset() {
         pb::selection::Preset::Unspecified => None,
@@ -237,7 +237,7 @@ pub(super) fn selection(message: Option<pb::Selection>) -> Selection {
     }
 }
 
-pub(super) fn selection_message(selection: Selection) -> pb::Selection {
+pub(in crate::api) fn selection_message(selection: Selection) -> pb::Selection {
     let preset = match selection.preset {
         None => pb::selection::Preset::Unspecified,
         Some(Preset::Safetensors) => pb::selection::Preset::Safetensors,
@@ -252,14 +252,14 @@ pub(super) fn selection_message(selection: Selection) -> pb::Selection {
     }
 }
 
-pub(super) fn log_line(line: LogLine) -> pb::LogLine {
+pub(in crate::api) fn log_line(line: LogLine) -> pb::LogLine {
     let level = match line.level {
         Level::Info | Level::Warning | Level::Error => line.level.as_str(),
     };
     pb::LogLine { number: line.number, at: time(line.at), level: level.into(), text: line.text }
 }
 
-pub(super) fn activity(activity: Activity) -> pb::Activity {
+pub(in crate::api) fn activity(activity: Activity) -> pb::Activity {
     pb::Activity {
         at: time(activity.at),
         kind: activity.kind,
@@ -269,7 +269,7 @@ pub(super) fn activity(activity: Activity) -> pb::Activity {
     }
 }
 
-pub(super) fn upstream(state: UpstreamState, url: &str) -> pb::Upstream {
+pub(in crate::api) fn upstream(state: UpstreamState, url: &str) -> pb::Upstream {
     use pb::upstream::State;
     let (state, until) = match state {
         UpstreamState::Ok => (State::Ok, None),
@@ -280,7 +280,7 @@ pub(super) fn upstream(state: UpstreamState, url: &str) -> pb::Upstream {
     pb::Upstream { url: url.to_owned(), state: state.into(), limited_until: time(until) }
 }
 
-pub(super) fn worker((row, alive): (WorkerRow, bool)) -> pb::Worker {
+pub(in crate::api) fn worker((row, alive): (WorkerRow, bool)) -> pb::Worker {
     pb::Worker {
         id: row.id,
         address: row.address,
@@ -293,7 +293,7 @@ pub(super) fn worker((row, alive): (WorkerRow, bool)) -> pb::Worker {
 }
 
 /// An event, and the word of its kind.
-pub(super) fn event(event: &hub::Event) -> pb::Event {
+pub(in crate::api) fn event(event: &hub::Event) -> pb::Event {
     let mut message = pb::Event { id: event.id, at: time(event.at), ..Default::default() };
     let kind = match &event.what {
         Happening::Job(of) => {

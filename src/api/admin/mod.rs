@@ -2,11 +2,11 @@
 //!
 //! `service` has the operations; `rest` and `grpc` carry them; `guard` stands before everything.
 
-mod convert;
+pub(super) mod convert;
 mod grpc;
 mod guard;
 mod openapi;
-mod problem;
+pub(super) mod problem;
 mod rest;
 mod service;
 mod source;

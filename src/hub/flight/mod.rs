@@ -251,6 +251,9 @@ impl Hub {
         let (hub, owned) = (self.clone(), Arc::clone(&flight));
         self.tasks.spawn(async move {
             hub.fly(Arc::clone(&owned)).await;
+            if let Some(partial) = owned.partial.get() {
+                partial.release();
+            }
             owned.over.store(true, Ordering::Release);
             owned.wake();
         });

@@ -15,7 +15,7 @@ use super::super::{Error, Hub, Result};
 use super::hash::Verdict;
 use super::segment::{Fetched, Route};
 use super::{Flight, Outcome};
-use crate::blob::{Partial, Proven};
+use crate::blob::{self, Partial, Proven};
 use crate::metrics;
 use crate::upstream;
 
@@ -23,6 +23,8 @@ use crate::upstream;
 const TICK: Duration = Duration::from_millis(25);
 /// What a connection brings in a tick when others beside it would bring nothing: 200 MB/s.
 const FAST_ENOUGH: u64 = 5_000_000;
+/// How often a file that arrives in another process is looked at.
+const ELSEWHERE: Duration = Duration::from_millis(200);
 /// Most segments that are asked for in one request.
 const LONGEST_RUN: usize = 8;
 
@@ -47,6 +49,8 @@ impl Hub {
         self.flights.remove(&flight);
         match outcome {
             Ok(word) => metrics::flight_ended(word),
+            // Who waited looks into the store again.
+            Err(Error::CameElsewhere) => flight.settle(Outcome::Failed(Error::CameElsewhere)),
             Err(error) => {
                 if matches!(error, Error::NoSpace) {
                     self.give_back(&flight).await;
@@ -89,12 +93,45 @@ impl Hub {
         }
     }
 
+    /// The arriving file, when no other process has it; `None` if nobody wants it any more.
+    async fn open_partial(&self, flight: &Arc<Flight>) -> Result<Option<Arc<Partial>>> {
+        let (content, size) = (flight.target.content, flight.target.size);
+        let segment_size = self.settings.flight.segment_size.bytes();
+        let mut waited = false;
+        loop {
+            let store = Arc::clone(&self.store);
+            match tokio::task::spawn_blocking(move || store.partial(content, size, segment_size)).await? {
+                Ok(partial) => {
+                    let partial = Arc::new(partial);
+                    // Who had it may have published it.
+                    if waited && self.db.blob(content, size).await?.is_some() {
+                        let (store, empty) = (Arc::clone(&self.store), Arc::clone(&partial));
+                        tokio::task::spawn_blocking(move || store.discard(&empty)).await?;
+                        return Err(Error::CameElsewhere);
+                    }
+                    return Ok(Some(partial));
+                }
+                Err(blob::Error::Elsewhere { .. }) if self.db.blob(content, size).await?.is_some() => {
+                    return Err(Error::CameElsewhere);
+                }
+                Err(blob::Error::Elsewhere { .. }) => {
+                    waited = true;
+                    let (wanted, whole) = flight.demand(1);
+                    if wanted.is_empty() && !whole && self.flights.retire(flight) {
+                        return Ok(None);
+                    }
+                    tokio::time::sleep(ELSEWHERE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     async fn fly_to_the_end(&self, flight: &Arc<Flight>) -> Result<Landing> {
         let target = &flight.target;
-        let (store, content, size) = (Arc::clone(&self.store), target.content, target.size);
-        let segment_size = self.settings.flight.segment_size.bytes();
-        let partial = tokio::task::spawn_blocking(move || store.partial(content, size, segment_size)).await??;
-        let partial = Arc::new(partial);
+        let content = target.content;
+        let size = target.size;
+        let Some(partial) = self.open_partial(flight).await? else { return Ok(Landing::Stopped) };
         let resumed = partial.present_bytes();
         // Of what an earlier flight fetched clients may have seen some.
         flight.lock().sent = resumed > 0;

@@ -1,5 +1,8 @@
 //! Wiring: open the adapters, build the hub, run the listeners, stop in order.
 
+mod follow;
+mod worker;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +15,17 @@ use tokio_util::sync::CancellationToken;
 use crate::api::admin::{About, Exposure, Service};
 use crate::api::serve::Speaks;
 use crate::api::{self, serve};
-use crate::blob::LocalStore;
-use crate::config::Config;
+use crate::blob::{LocalStore, Sharing};
+use crate::config::{Config, Secret};
 use crate::db::Db;
 use crate::domain::{Clock, Hours};
 use crate::hub::{Hub, Live, Settings};
 use crate::machine::{Fixed, GpuProbe, Machine, Nvml};
 use crate::upstream::Upstream;
-use crate::worker::{self, Runner};
+use crate::worker::Runner;
+
+use follow::follow_workers;
+pub use worker::Worker;
 
 /// A file that stands in for the GPUs of this machine (see `machine::Fixed`).
 const GPU_FILE: &str = "MODELHUB_GPU_FILE";
@@ -36,26 +42,14 @@ pub struct App {
     admin_listener: TcpListener,
     metrics: PrometheusHandle,
     clock: Clock,
+    worker_token: Secret,
 }
 
 impl App {
     /// Opens everything. Nothing is served before all of it works.
     pub async fn open(config: Config, clock: Clock, metrics: PrometheusHandle) -> anyhow::Result<Self> {
-        let data_dir = config.store.data_dir.clone();
-        let store = tokio::task::spawn_blocking(move || LocalStore::open(&data_dir)).await??;
-        let db = Db::open(config.database.url.get(), &config.store.data_dir).await?;
-        let upstream = Upstream::new(config.upstream.clone(), &clock)?;
-        let settings = Settings {
-            cache: config.cache.clone(),
-            flight: config.flight.clone(),
-            xet: config.xet.clone(),
-            slow_after: config.upstream.slow_after,
-            forward_telemetry: config.telemetry.forward,
-            live: live_settings(&config)?,
-            token: config.upstream.token.clone(),
-            keep_jobs: config.jobs.keep,
-        };
-        let hub = Hub::new(db, Arc::new(store), upstream, clock.clone(), settings).await?;
+        let hub = open_hub(&config, &clock).await?;
+        let worker_token = shared_secret(&config).await?;
         let bind = async |addr: SocketAddr, key: &str| {
             TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} ({key})"))
         };
@@ -70,6 +64,7 @@ impl App {
             admin_listener,
             metrics,
             clock,
+            worker_token,
         })
     }
 
@@ -139,18 +134,24 @@ impl App {
         };
         let jobs = async {
             let Some(runner) = &runner else { return };
-            tokio::select! { () = runner.run() => {}, () = async { both.cancelled().await; runner.stop(); std::future::pending::<()>().await } => {} }
+            let stopping = async {
+                both.cancelled().await;
+                runner.stop();
+            };
+            tokio::join!(runner.run(), stopping);
         };
         let traffic = tell_traffic(&self.hub, &both);
+        let following = follow_workers(&self.hub, &self.worker_token, &both);
         let ends_streams = async {
             both.cancelled().await;
             self.hub.begin_stop();
         };
-        let (hub_outcome, admin_outcome, (), (), ()) = tokio::join!(
+        let (hub_outcome, admin_outcome, (), (), (), ()) = tokio::join!(
             run(self.hub_listener, hub_router, Speaks::Http1),
             run(self.admin_listener, admin_router, Speaks::Http1And2),
             jobs,
             traffic,
+            following,
             ends_streams,
         );
         self.hub.stop().await;
@@ -181,9 +182,9 @@ fn gpu_probe() -> anyhow::Result<Arc<dyn GpuProbe>> {
     Ok(Arc::new(Fixed::from_json(&text).with_context(|| format!("{GPU_FILE}: {}", path.display()))?))
 }
 
-fn worker_settings(config: &Config, address: &str) -> worker::Settings {
+fn worker_settings(config: &Config, address: &str) -> crate::worker::Settings {
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    worker::Settings { lease: config.jobs.lease.duration(), others: OTHER_JOBS, hostname, address: address.into() }
+    crate::worker::Settings { lease: config.jobs.lease.duration(), others: OTHER_JOBS, hostname, address: address.into() }
 }
 
 /// Tells watchers every second what moved.
@@ -198,4 +199,56 @@ async fn tell_traffic(hub: &Hub, stop: &CancellationToken) {
         crate::metrics::client_bytes(by_kernel + copied);
         hub.tick_traffic();
     }
+}
+
+/// Opens the store, the database and the way upstream. Nothing is served before all of it works.
+async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
+    let data_dir = config.store.data_dir.clone();
+    // SQLite is one process's; a PostgreSQL database may have workers beside the server.
+    let is_postgres = config.database.url.get().is_some_and(|url| url.starts_with("postgres"));
+    let sharing = if is_postgres { Sharing::Shared } else { Sharing::Alone };
+    let store = tokio::task::spawn_blocking(move || LocalStore::open(&data_dir, sharing)).await??;
+    let db = Db::open(config.database.url.get(), &config.store.data_dir).await?;
+    let upstream = Upstream::new(config.upstream.clone(), clock)?;
+    let settings = Settings {
+        cache: config.cache.clone(),
+        flight: config.flight.clone(),
+        xet: config.xet.clone(),
+        slow_after: config.upstream.slow_after,
+        forward_telemetry: config.telemetry.forward,
+        live: live_settings(config)?,
+        token: config.upstream.token.clone(),
+        keep_jobs: config.jobs.keep,
+    };
+    Ok(Hub::new(db, Arc::new(store), upstream, clock.clone(), settings).await?)
+}
+
+/// The token that servers and workers know each other by: as configured, else the one in the data directory that
+/// they share, made by the first of them.
+async fn shared_secret(config: &Config) -> anyhow::Result<Secret> {
+    if config.worker.token.get().is_some() {
+        return Ok(config.worker.token.clone());
+    }
+    let path = config.store.data_dir.join("worker_token");
+    let secret = tokio::task::spawn_blocking(move || secret_at(&path)).await?;
+    Ok(Secret::new(secret.context("cannot keep the worker token in the data directory")?))
+}
+
+fn secret_at(path: &std::path::Path) -> std::io::Result<String> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // Whole before it has its name: another process that starts now reads all of it or makes its own, and one wins.
+    let fresh = path.with_extension(uuid::Uuid::new_v4().simple().to_string());
+    if !path.exists() {
+        let secret = crate::hub::new_secret();
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?.write_all(secret.as_bytes())?;
+        let linked = std::fs::hard_link(&fresh, path);
+        std::fs::remove_file(&fresh)?;
+        if let Err(error) = linked
+            && error.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(error);
+        }
+    }
+    Ok(std::fs::read_to_string(path)?.trim().to_owned())
 }
