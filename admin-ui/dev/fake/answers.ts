@@ -77,7 +77,7 @@ export function system(): Json {
     kernel: "6.1.0-28-amd64",
     cpu: "AMD EPYC 9354 32-Core Processor",
     cores: 64,
-    load: [3.41, 2.98, 2.7],
+    load_average: [3.41, 2.98, 2.7],
     memory_total: String(503 * GiB),
     memory_available: String(411 * GiB),
     uptime_seconds: "2938411",

@@ -7,7 +7,7 @@ import { type Job, Job_Status } from "@/gen/modelhub/v1/job_pb";
 import { bytes } from "@/lib/format";
 import { jobKindWords, jobSubject } from "@/lib/words";
 import { Button, IconButton } from "./ui/button";
-import { Confirm } from "./ui/dialog";
+import { LazyConfirm } from "./ui/lazy-dialog";
 
 const done: Record<JobVerb, string> = {
   cancel: "Cancelled",
@@ -66,7 +66,7 @@ export function JobControls({ job, labels }: { job: Job; labels?: boolean }) {
           </IconButton>
         ),
       )}
-      <Confirm
+      <LazyConfirm
         open={asking}
         onClose={() => setAsking(false)}
         title={`Cancel this ${jobKindWords[job.kind].toLowerCase()}?`}
@@ -81,7 +81,7 @@ export function JobControls({ job, labels }: { job: Job; labels?: boolean }) {
           <strong className="font-medium text-text">{jobSubject(job)}</strong> stops where it is.
         </p>
         {arrived > 0n && <p>The {bytes(arrived)} that have arrived are kept; a retry goes on from there.</p>}
-      </Confirm>
+      </LazyConfirm>
     </span>
   );
 }

@@ -11,7 +11,8 @@ import { inField, useHotkey } from "@/lib/hooks";
 import { ConnectionBanner, Logo, Sidebar } from "./sidebar";
 import { SignIn } from "./sign-in";
 import { IconButton } from "./ui/button";
-import { Sheet } from "./ui/dialog";
+import { LazySheet } from "./ui/lazy-dialog";
+import { TipLayer } from "./ui/tip";
 import { Toasts } from "./ui/toast";
 
 const CommandPalette = lazy(() => import("./command-palette").then((module) => ({ default: module.CommandPalette })));
@@ -81,7 +82,7 @@ export function Shell() {
           <Outlet />
         </main>
       </div>
-      <Sheet open={menu} onClose={() => setMenu(false)} title="Menu">
+      <LazySheet open={menu} onClose={() => setMenu(false)} title="Menu">
         <Sidebar
           onSearch={() => {
             setMenu(false);
@@ -92,12 +93,13 @@ export function Shell() {
             setHelp(true);
           }}
         />
-      </Sheet>
+      </LazySheet>
       <Suspense>
         {palette && <CommandPalette onClose={() => setPalette(false)} onHelp={() => setHelp(true)} />}
         {help && <ShortcutHelp onClose={() => setHelp(false)} />}
       </Suspense>
       <Toasts />
+      <TipLayer />
     </div>
   );
 }

@@ -1,5 +1,23 @@
-// Joins class names; later Tailwind classes win over earlier ones of the same kind.
+// Joins class names. Of two classes that set the same thing the later one wins; only for what our components let
+// others override, so a few names are enough and no table of all of Tailwind is loaded.
 import { type ClassValue, clsx } from "clsx";
-import { twMerge } from "tailwind-merge";
 
-export const cn = (...classes: ClassValue[]) => twMerge(clsx(classes));
+const pattern = /^((?:[^\s:[\]]+:|\[[^\]]*\]:)*)(size|h|w|px|py|p|max-w|max-h|grid-cols|bg|pl|pr)-/;
+const covers: Record<string, readonly string[]> = { size: ["h", "w"], p: ["px", "py", "pl", "pr"], px: ["pl", "pr"] };
+
+export function cn(...classes: ClassValue[]): string {
+  const tokens = clsx(classes).split(" ");
+  const taken = new Set<string>();
+  const kept: string[] = [];
+  for (const token of tokens.reverse()) {
+    const match = pattern.exec(token);
+    if (match) {
+      const [, variants = "", name = ""] = match;
+      if (taken.has(variants + name)) continue;
+      taken.add(variants + name);
+      for (const other of covers[name] ?? []) taken.add(variants + other);
+    }
+    kept.push(token);
+  }
+  return kept.reverse().join(" ");
+}

@@ -5,21 +5,21 @@ import { Plug } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { activeJobsQuery, overviewQuery, systemQuery } from "@/api/queries";
 import { ActivityList } from "@/components/activity-list";
-import { ConnectPanel } from "@/components/connect-panel";
 import { Gpus } from "@/components/gpus";
 import { JobCard } from "@/components/job-card";
 import { Overview } from "@/components/overview-strip";
 import { upstreamWords } from "@/components/sidebar";
+import { TrafficChart } from "@/components/traffic-chart";
 import { Button, buttonClass } from "@/components/ui/button";
-import { Dialog } from "@/components/ui/dialog";
+import { LazyDialog } from "@/components/ui/lazy-dialog";
 import { PageHead, Panel } from "@/components/ui/panel";
 import { Empty, Failure, Note, SkeletonLines } from "@/components/ui/states";
 import { Upstream_State } from "@/gen/modelhub/v1/system_pb";
 import { duration } from "@/lib/format";
 import { useSlow, useTitle } from "@/lib/hooks";
 
-const TrafficChart = lazy(() =>
-  import("@/components/traffic-chart").then((module) => ({ default: module.TrafficChart })),
+const ConnectPanel = lazy(() =>
+  import("@/components/connect-panel").then((module) => ({ default: module.ConnectPanel })),
 );
 
 export function Dashboard() {
@@ -70,14 +70,12 @@ export function Dashboard() {
           {upstreamWords(upstream).long}
         </Note>
       )}
-      {first && <ConnectPanel endpoint={data.endpoint} first />}
+      <Suspense>{first && <ConnectPanel endpoint={data.endpoint} first />}</Suspense>
       <Overview data={data} slow={slow} />
       <div className="mt-4 grid items-start gap-4 xl:grid-cols-[minmax(0,1.7fr)_minmax(0,1fr)]">
         <div className="flex min-w-0 flex-col gap-4">
           <Panel title="Throughput" note="the last 5 minutes" flush>
-            <Suspense fallback={<div className="h-56" />}>
-              <TrafficChart />
-            </Suspense>
+            <TrafficChart />
           </Panel>
           <Panel
             title="Jobs now"
@@ -113,15 +111,17 @@ export function Dashboard() {
           </Panel>
         </div>
       </div>
-      <Dialog
+      <LazyDialog
         open={connect}
         onClose={() => setConnect(false)}
         title="Connect a client"
         description="Every tool that reads HF_ENDPOINT works with this hub."
         wide
       >
-        <ConnectPanel endpoint={data?.endpoint ?? ""} />
-      </Dialog>
+        <Suspense>
+          <ConnectPanel endpoint={data?.endpoint ?? ""} />
+        </Suspense>
+      </LazyDialog>
     </>
   );
 }

@@ -1,4 +1,63 @@
-// A screen that is not built yet.
+// What can be changed while the hub runs, what cannot and why, and who does the work.
+import { useQuery } from "@tanstack/react-query";
+import { settingsQuery, systemQuery } from "@/api/queries";
+import { Appearance } from "@/components/settings/appearance";
+import { Downloads } from "@/components/settings/downloads";
+import { Machine } from "@/components/settings/machine";
+import { StorageSettings } from "@/components/settings/storage-settings";
+import { TokenSettings } from "@/components/settings/token";
+import { UpstreamSettings } from "@/components/settings/upstream";
+import { Workers } from "@/components/settings/workers";
+import { PageHead } from "@/components/ui/panel";
+import { Failure, SkeletonLines } from "@/components/ui/states";
+import { useSlow, useTitle } from "@/lib/hooks";
+
+const sections = [
+  ["upstream", "Upstream"],
+  ["token", "Hub token"],
+  ["downloads", "Downloads"],
+  ["storage", "Storage"],
+  ["workers", "Workers"],
+  ["machine", "This machine"],
+  ["appearance", "Appearance"],
+] as const;
+
 export function SettingsPage() {
-  return null;
+  useTitle("Settings");
+  const { data, isPending, isError, error, refetch } = useQuery(settingsQuery());
+  const system = useQuery(systemQuery());
+  const slow = useSlow(isPending);
+  return (
+    <>
+      <PageHead title="Settings" note="Changes count at once, without a restart, unless it says otherwise." />
+      {isError && !data ? (
+        <Failure error={error} retry={() => refetch()} className="py-24" />
+      ) : !data ? (
+        slow && <SkeletonLines count={10} />
+      ) : (
+        <div className="grid items-start gap-x-10 lg:grid-cols-[10rem_minmax(0,46rem)]">
+          <nav aria-label="Sections" className="sticky top-5 hidden flex-col gap-0.5 lg:flex">
+            {sections.map(([id, name]) => (
+              <a
+                key={id}
+                href={`#${id}`}
+                className="rounded-md px-2.5 py-1.5 text-sm text-soft hover:bg-hover hover:text-text"
+              >
+                {name}
+              </a>
+            ))}
+          </nav>
+          <div className="flex min-w-0 flex-col gap-4">
+            <UpstreamSettings settings={data} />
+            <TokenSettings settings={data} />
+            <Downloads settings={data} />
+            <StorageSettings settings={data} />
+            <Workers system={system.data} />
+            <Machine system={system.data} database={data.database} />
+            <Appearance />
+          </div>
+        </div>
+      )}
+    </>
+  );
 }

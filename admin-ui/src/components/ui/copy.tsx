@@ -45,7 +45,6 @@ export function CopyButton({ text, label = "Copy", className }: { text: string; 
 export function CodeBlock({ text, className }: { text: string; className?: string }) {
   return (
     <div className={cn("relative rounded-md border border-line bg-sunken", className)}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling area has to be reachable by keyboard. */}
       <pre tabIndex={0} className="overflow-x-auto px-3 py-2 pr-11 font-mono text-xs leading-5 whitespace-pre">
         {text}
       </pre>

@@ -1,6 +1,5 @@
 // Fields of forms: text, choice and check box, each with its label; a hint or what is wrong stands below.
-import { Check, Minus, Search, X } from "lucide-react";
-import { Checkbox } from "radix-ui";
+import { Search, X } from "lucide-react";
 import { type ComponentProps, type ReactNode, type Ref, useId } from "react";
 import { cn } from "@/lib/cn";
 
@@ -106,29 +105,25 @@ interface CheckProps {
   tabIndex?: number;
 }
 
+/** The browser's own check box with our looks: there may be many, so nothing heavier. */
 export function CheckBox({ checked, onChange, label, visible, disabled, tabIndex }: CheckProps) {
   const box = (
-    <Checkbox.Root
-      checked={checked}
-      onCheckedChange={(value) => onChange(value === true)}
-      onClick={(event) => event.stopPropagation()}
+    <input
+      type="checkbox"
+      className="check"
+      aria-label={visible ? undefined : label}
+      checked={checked === true}
       disabled={disabled}
       tabIndex={tabIndex}
-      aria-label={visible ? undefined : label}
-      className="grid size-4 shrink-0 place-items-center rounded-[4px] border border-line-strong bg-panel text-on-accent hover:border-accent data-[state=checked]:border-accent data-[state=checked]:bg-accent data-[state=indeterminate]:border-accent data-[state=indeterminate]:bg-accent disabled:opacity-50"
-    >
-      <Checkbox.Indicator>
-        {checked === "indeterminate" ? (
-          <Minus className="size-3" strokeWidth={3} />
-        ) : (
-          <Check className="size-3" strokeWidth={3} />
-        )}
-      </Checkbox.Indicator>
-    </Checkbox.Root>
+      ref={(element) => {
+        if (element) element.indeterminate = checked === "indeterminate";
+      }}
+      onClick={(event) => event.stopPropagation()}
+      onChange={(event) => onChange(event.target.checked)}
+    />
   );
   if (!visible) return box;
   return (
-    // biome-ignore lint/a11y/noLabelWithoutControl: the control is Radix's check box inside.
     <label className="flex items-center gap-2">
       {box}
       {label}

@@ -16,11 +16,13 @@ interface Props {
   trigger: ReactNode;
   items: readonly (MenuItem | "line" | false)[];
   align?: "start" | "end";
+  open?: boolean;
+  onOpen?: (open: boolean) => void;
 }
 
-export function Menu({ trigger, items, align = "end" }: Props) {
+export function Menu({ trigger, items, align = "end", open, onOpen }: Props) {
   return (
-    <DropdownMenu.Root modal={false}>
+    <DropdownMenu.Root modal={false} open={open} onOpenChange={onOpen}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content

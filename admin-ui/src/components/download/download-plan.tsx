@@ -1,0 +1,109 @@
+// The plan of a download in numbers, with the room on the disk before and after.
+import { HardDrive, TriangleAlert } from "lucide-react";
+import { sentence } from "@/api/problem";
+import type { DownloadPlan } from "@/gen/modelhub/v1/model_pb";
+import { cn } from "@/lib/cn";
+import { bytes, count, duration, plural } from "@/lib/format";
+import { baseName } from "@/lib/paths";
+import { Note, Skeleton } from "../ui/states";
+
+export function DownloadPlanView({
+  plan,
+  error,
+  stale,
+}: {
+  plan: DownloadPlan | undefined;
+  error: unknown;
+  stale: boolean;
+}) {
+  if (error) {
+    return (
+      <Note tone="bad" icon={<TriangleAlert aria-hidden />} title="The plan could not be made">
+        {sentence(error)}
+      </Note>
+    );
+  }
+  if (!plan) {
+    return (
+      <div className="flex h-32 flex-col gap-3">
+        <Skeleton className="h-6 w-40" />
+        <Skeleton className="w-64" />
+        <Skeleton className="w-52" />
+      </div>
+    );
+  }
+  const nothing = plan.bytesToFetch === 0n;
+  const after = plan.diskFree - plan.bytesToFetch;
+  const largest = plan.largest.filter((file) => file.bytesHere < file.sizeBytes).slice(0, 5);
+  return (
+    <div className={cn("flex flex-col gap-3 transition-opacity", stale && "opacity-60")} aria-busy={stale}>
+      <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-md border border-line bg-line sm:grid-cols-4">
+        <Cell name="To fetch" value={bytes(plan.bytesToFetch)} strong />
+        <Cell name="Files" value={count(plan.files)} note={`${bytes(plan.bytes)} in all`} />
+        <Cell name="Already here" value={bytes(plan.bytesHere)} note={plural(plan.filesHere, "file")} />
+        <Cell
+          name="Free afterwards"
+          value={plan.fits ? bytes(after) : "none"}
+          note={`${bytes(plan.diskFree)} free now`}
+          bad={!plan.fits}
+        />
+      </dl>
+      {!plan.fits && (
+        <Note tone="bad" icon={<HardDrive aria-hidden />} title="It does not fit on the disk">
+          {bytes(plan.bytesToFetch)} have to come and {bytes(plan.diskFree)} are free. Free space under Storage first,
+          or take fewer files.
+        </Note>
+      )}
+      {nothing && plan.files > 0n && <Note>All of this is here already.</Note>}
+      {plan.files === 0n && <Note tone="warn">No file is meant by this.</Note>}
+      {plan.warnings.map((warning) => (
+        <Note key={warning} tone="warn" icon={<TriangleAlert aria-hidden />}>
+          {warning}
+        </Note>
+      ))}
+      {!nothing && largest.length > 0 && (
+        <details>
+          <summary className="w-fit rounded text-xs text-muted hover:text-text">
+            The largest {largest.length > 1 ? `${largest.length} files` : "file"} to come
+            {" · "}
+            {duration(Math.round(Number(plan.bytesToFetch) / (110 * 1024 ** 2)))} at 1 Gbit/s
+          </summary>
+          <ul className="mt-2 flex flex-col gap-1">
+            {largest.map((file) => (
+              <li key={file.filePath} className="flex gap-3 text-xs">
+                <span className="min-w-0 flex-1 truncate font-mono text-soft" title={file.filePath}>
+                  {baseName(file.filePath)}
+                </span>
+                <span className="tabular text-muted">{bytes(file.sizeBytes)}</span>
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </div>
+  );
+}
+
+function Cell({
+  name,
+  value,
+  note,
+  strong,
+  bad,
+}: {
+  name: string;
+  value: string;
+  note?: string;
+  strong?: boolean;
+  bad?: boolean;
+}) {
+  return (
+    <div className="bg-panel px-3 py-2">
+      <dt className="text-xs text-muted">{name}</dt>
+      <dd className={cn("tabular", strong ? "text-lg font-semibold" : "text-base font-medium", bad && "text-bad")}>
+        {value}
+      </dd>
+      {note && <dd className="text-xs text-muted">{note}</dd>}
+    </div>
+  );
+}

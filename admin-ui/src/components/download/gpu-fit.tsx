@@ -1,0 +1,114 @@
+// Whether the model fits on a GPU of this machine, for a length of context that can be chosen.
+import { useQuery } from "@tanstack/react-query";
+import { CircleCheck, CircleX } from "lucide-react";
+import { useState } from "react";
+import { factsQuery, systemQuery } from "@/api/queries";
+import type { ModelArtifact, ModelRepo } from "@/gen/modelhub/v1/model_pb";
+import { bytes, count, parameters, share } from "@/lib/format";
+import { folderOf } from "@/lib/paths";
+import { quantisationOf } from "@/lib/quantisation";
+import type { Choice } from "@/lib/selection";
+import { Select } from "../ui/field";
+import { Parts } from "../ui/progress";
+import { Skeleton } from "../ui/states";
+
+const lengths = [2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144];
+
+/** The weights that the facts are asked about: the chosen quantisation's file, or its folder if it is split. */
+export function weightsPath(choice: Choice, files: readonly ModelArtifact[]): string {
+  if (choice.preset === "gguf" && choice.quantisation) {
+    const of = files.filter((file) => quantisationOf(file.filePath) === choice.quantisation);
+    if (of.length === 1) return of[0]?.filePath ?? "";
+    return of[0] ? folderOf(of[0].filePath) || of[0].filePath : "";
+  }
+  const [only] = choice.paths;
+  return choice.paths.length === 1 && only && /\.(gguf|safetensors)$/.test(only) ? only : "";
+}
+
+export function GpuFit({
+  model,
+  revision,
+  choice,
+  files,
+}: {
+  model: ModelRepo;
+  revision: string;
+  choice: Choice;
+  files: readonly ModelArtifact[];
+}) {
+  const [context, setContext] = useState(0);
+  const path = weightsPath(choice, files);
+  const facts = useQuery(factsQuery(model.id, revision, context, path));
+  const system = useQuery(systemQuery());
+  const data = facts.data;
+  if (facts.isPending || system.isPending) return <Skeleton className="h-10 w-full" />;
+  const gpus = system.data?.gpus ?? [];
+  if (!data || data.memoryBytes === 0n || gpus.length === 0 || data.fits.length === 0) return null;
+  const longest = Number(data.contextLength);
+  const offered = lengths.filter((length) => longest === 0 || length <= longest);
+  if (longest > 0 && !offered.includes(longest)) offered.push(longest);
+  return (
+    <section className="flex flex-col gap-2.5" aria-label="Fit on GPUs">
+      <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+        <h3 className="text-sm font-medium">Does it fit on a GPU?</h3>
+        <span className="text-xs text-muted">
+          about {bytes(data.memoryBytes)}
+          {data.parameters > 0n && ` for ${parameters(data.parameters)} parameters`}
+          {data.quantisation ? `, ${data.quantisation}` : data.dtypes[0] ? `, ${data.dtypes[0].name}` : ""}
+        </span>
+        {data.layers > 0n && offered.length > 1 && (
+          <label className="ml-auto flex items-center gap-2 text-xs text-muted">
+            with a context of
+            <Select
+              className="h-7 text-xs"
+              value={context || Number(data.context)}
+              onChange={(event) => setContext(Number(event.target.value))}
+            >
+              {!offered.includes(Number(data.context)) && data.context > 0n && (
+                <option value={Number(data.context)}>{count(data.context)} tokens</option>
+              )}
+              {offered.map((length) => (
+                <option key={length} value={length}>
+                  {count(length)} tokens
+                </option>
+              ))}
+            </Select>
+          </label>
+        )}
+      </div>
+      <ul className="flex flex-col gap-2">
+        {data.fits.map((fit) => {
+          const gpu = gpus.find((one) => one.index === fit.gpu);
+          const used = share(fit.memoryTotal - fit.memoryFree, fit.memoryTotal);
+          const needs = Math.min(1 - used, share(data.memoryBytes, fit.memoryTotal));
+          return (
+            <li
+              key={fit.gpu}
+              className="grid grid-cols-[1rem_minmax(0,1fr)] items-center gap-x-2 gap-y-1 text-sm sm:grid-cols-[1rem_11rem_minmax(0,1fr)_12rem]"
+            >
+              {fit.fits ? (
+                <CircleCheck className="size-4 text-good" aria-hidden />
+              ) : (
+                <CircleX className="size-4 text-bad" aria-hidden />
+              )}
+              <span className="min-w-0 truncate">
+                GPU {fit.gpu} <span className="text-muted">{gpu?.name.replace(/^NVIDIA /, "")}</span>
+              </span>
+              <Parts
+                label={`Memory of GPU ${fit.gpu}: used now, and what the model needs`}
+                parts={[
+                  { share: used, tone: "neutral" },
+                  { share: needs, tone: fit.fits ? "good" : "bad" },
+                ]}
+                className="max-sm:col-span-2"
+              />
+              <span className="tabular text-xs text-muted max-sm:col-span-2 sm:text-right">
+                {fit.fits ? "Fits" : "Does not fit"}, {bytes(fit.memoryFree)} of {bytes(fit.memoryTotal)} free
+              </span>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}

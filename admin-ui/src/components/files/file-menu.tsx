@@ -1,0 +1,61 @@
+// Everything that can be done with one file or folder.
+import { ClipboardCopy, Download, Ellipsis, FolderTree, Info, ShieldCheck, Trash2 } from "lucide-react";
+import { useState } from "react";
+import { type ModelArtifact, ModelArtifact_DownloadStatus as Status } from "@/gen/modelhub/v1/model_pb";
+import { cn } from "@/lib/cn";
+import { bytes } from "@/lib/format";
+import { buttonClass } from "../ui/button";
+import { Menu } from "../ui/menu";
+import { toast } from "../ui/toast";
+import { isFolder } from "./rows";
+import type { FileActions } from "./use-file-actions";
+
+export function FileMenu({ entry, actions }: { entry: ModelArtifact; actions: FileActions }) {
+  const [open, setOpen] = useState(true);
+  const here = entry.bytesHere > 0n;
+  const folder = isFolder(entry);
+  return (
+    <Menu
+      open={open}
+      onOpen={setOpen}
+      trigger={
+        <button
+          type="button"
+          tabIndex={-1}
+          aria-label={`More for ${entry.filePath}`}
+          className={cn(buttonClass("quiet", true), "size-7 px-0")}
+        >
+          <Ellipsis className="size-4" aria-hidden />
+        </button>
+      }
+      items={[
+        entry.downloadStatus !== Status.completed && {
+          label: "Download…",
+          icon: <Download aria-hidden />,
+          onSelect: () => actions.download([entry]),
+        },
+        folder
+          ? { label: "Begin the tree here", icon: <FolderTree aria-hidden />, onSelect: () => actions.enter(entry) }
+          : { label: "Details", icon: <Info aria-hidden />, onSelect: () => actions.open(entry) },
+        {
+          label: "Copy the path",
+          icon: <ClipboardCopy aria-hidden />,
+          onSelect: () =>
+            void navigator.clipboard
+              ?.writeText(entry.filePath)
+              .then(() => toast.success({ text: "Copied the path" }))
+              .catch(() => toast.error({ text: "Could not copy" })),
+        },
+        here && "line",
+        here && { label: "Verify", icon: <ShieldCheck aria-hidden />, onSelect: () => actions.verify([entry]) },
+        here && {
+          label: "Remove from disk…",
+          icon: <Trash2 aria-hidden />,
+          danger: true,
+          hint: bytes(entry.bytesHere),
+          onSelect: () => actions.remove([entry]),
+        },
+      ]}
+    />
+  );
+}

@@ -1,0 +1,123 @@
+// Jobs as lines: what, of which model, how it ended and when.
+import { Link } from "@tanstack/react-router";
+import { type Job, Job_Status } from "@/gen/modelhub/v1/job_pb";
+import { percent } from "@/lib/format";
+import { toDate, took } from "@/lib/time";
+import { jobKindWords, jobStates, jobSubject, selectionWords } from "@/lib/words";
+import { type Column, DataTable } from "./data-table";
+import { JobIcon, jobShare } from "./job-card";
+import { JobControls } from "./job-controls";
+import { Badge } from "./ui/badge";
+import { When } from "./ui/values";
+
+const firstLine = (text: string) => text.split("\n", 1)[0] ?? "";
+
+function stateWord(job: Job): string {
+  const ratio = job.status === Job_Status.running ? jobShare(job) : undefined;
+  return ratio === undefined ? jobStates[job.status].word : `${jobStates[job.status].word} ${percent(ratio)}`;
+}
+
+const columns = (noModel: boolean): Column<Job>[] => [
+  {
+    id: "job",
+    header: noModel ? "Job" : "What",
+    width: "minmax(0,2fr)",
+    cell: (job) => (
+      <span className="flex min-w-0 items-center gap-2.5">
+        <JobIcon kind={job.kind} className="size-4 shrink-0 text-muted" />
+        <span className="min-w-0 truncate">
+          <Link to="/jobs/$id" params={{ id: job.id }} className="font-medium hover:text-accent hover:underline">
+            {noModel ? jobKindWords[job.kind] : jobSubject(job)}
+          </Link>
+          <span className="text-muted">
+            {!noModel && ` · ${jobKindWords[job.kind]}`}
+            {selectionWords(job) && ` · ${selectionWords(job)}`}
+          </span>
+        </span>
+      </span>
+    ),
+  },
+  {
+    id: "status",
+    header: "Status",
+    width: "6.5rem",
+    cell: (job) => <Badge tone={jobStates[job.status].tone}>{stateWord(job)}</Badge>,
+  },
+  {
+    id: "outcome",
+    header: "Outcome",
+    width: "minmax(0,2fr)",
+    from: 860,
+    cell: (job) => {
+      const text = job.error ? firstLine(job.error) : job.outcome || job.waitingFor;
+      return (
+        <span className={job.status === Job_Status.failed ? "text-bad" : "text-muted"} title={job.error || text}>
+          {text}
+        </span>
+      );
+    },
+  },
+  {
+    id: "took",
+    header: "Took",
+    width: "5.5rem",
+    align: "right",
+    from: 1080,
+    cell: (job) => (
+      <span className="tabular text-muted">
+        {job.finishedAt ? took(toDate(job.startedAt), toDate(job.finishedAt), new Date()) : ""}
+      </span>
+    ),
+  },
+  {
+    id: "when",
+    header: "When",
+    width: "8rem",
+    align: "right",
+    from: 620,
+    cell: (job) => <When at={job.finishedAt ?? job.startedAt ?? job.createdAt} className="text-soft" />,
+  },
+  {
+    id: "actions",
+    header: "",
+    width: "4rem",
+    align: "right",
+    from: 500,
+    cell: (job) => (
+      <span className="flex justify-end">
+        <JobControls job={job} />
+      </span>
+    ),
+  },
+];
+const withModel = columns(false);
+const withoutModel = columns(true);
+
+export function JobTable({
+  jobs,
+  loading,
+  stale,
+  noModel,
+  onEnd,
+}: {
+  jobs: readonly Job[];
+  loading?: boolean;
+  stale?: boolean;
+  noModel?: boolean;
+  onEnd?: () => void;
+}) {
+  return (
+    <DataTable
+      label="Jobs"
+      rows={jobs}
+      columns={noModel ? withoutModel : withModel}
+      rowId={jobId}
+      href={(job) => ({ to: "/jobs/$id", params: { id: job.id } })}
+      loading={loading}
+      stale={stale}
+      onEnd={onEnd}
+    />
+  );
+}
+
+const jobId = (job: Job) => job.id;

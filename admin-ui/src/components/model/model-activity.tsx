@@ -1,0 +1,54 @@
+// What happened to a model: its jobs, the newest first.
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { jobsQuery } from "@/api/queries";
+import type { ModelRepo } from "@/gen/modelhub/v1/model_pb";
+import { JobTable } from "../job-table";
+import { buttonClass } from "../ui/button";
+import { Facts, Panel } from "../ui/panel";
+import { Empty, Failure } from "../ui/states";
+import { When } from "../ui/values";
+
+export function ModelActivity({ model }: { model: ModelRepo }) {
+  const query = useInfiniteQuery(jobsQuery({ model: model.id }));
+  const jobs = query.data?.pages.flatMap((page) => page.jobs) ?? [];
+  return (
+    <div className="flex flex-col gap-4">
+      <Panel title="Times">
+        <Facts
+          items={[
+            [
+              "Registered",
+              <When key="r" at={model.registeredAt} none="not registered; here because a client asked for it" />,
+            ],
+            ["Known since", <When key="c" at={model.createdAt} />],
+            ["Last synced", <When key="s" at={model.syncedAt} />],
+            ["Last read", <When key="u" at={model.lastUsedAt} />],
+          ]}
+        />
+      </Panel>
+      <Panel
+        title="Jobs of this model"
+        flush
+        actions={
+          <Link to="/jobs" search={{ model: model.id }} className={buttonClass("quiet", true)}>
+            Search in them
+          </Link>
+        }
+      >
+        {query.isError ? (
+          <Failure error={query.error} retry={() => query.refetch()} />
+        ) : !query.isPending && jobs.length === 0 ? (
+          <Empty title="No jobs yet">Syncs, downloads and verifications of this model are listed here.</Empty>
+        ) : (
+          <JobTable
+            jobs={jobs}
+            loading={query.isPending}
+            noModel
+            onEnd={() => query.hasNextPage && !query.isFetchingNextPage && void query.fetchNextPage()}
+          />
+        )}
+      </Panel>
+    </div>
+  );
+}

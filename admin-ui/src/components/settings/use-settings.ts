@@ -1,0 +1,17 @@
+// Changing settings: sends what changed, and puts the answer where every screen reads it.
+import { useQueryClient } from "@tanstack/react-query";
+import { updateSettings, useAction } from "@/api/actions";
+import { settingsQuery } from "@/api/queries";
+
+type Change = Parameters<typeof updateSettings>[0];
+
+export function useSettings(done = "Saved") {
+  const client = useQueryClient();
+  return useAction({
+    run: (change: Change) => updateSettings(change),
+    done: () => done,
+    failed: "The setting could not be changed",
+    refresh: [["overview"]],
+    after: (settings) => client.setQueryData(settingsQuery().queryKey, settings),
+  });
+}

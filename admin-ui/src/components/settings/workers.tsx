@@ -1,0 +1,33 @@
+// The processes that run jobs.
+import type { System } from "@/gen/modelhub/v1/system_pb";
+import { Badge } from "../ui/badge";
+import { Panel } from "../ui/panel";
+import { SkeletonLines } from "../ui/states";
+import { When } from "../ui/values";
+
+export function Workers({ system }: { system: System | undefined }) {
+  return (
+    <Panel id="workers" title="Workers" note="processes that run jobs" flush>
+      {!system ? (
+        <SkeletonLines className="p-4" />
+      ) : system.workers.length === 0 ? (
+        <p className="p-4 text-muted">No worker has reported yet; jobs wait until one does.</p>
+      ) : (
+        <ul className="divide-y divide-line">
+          {system.workers.map((worker) => (
+            <li key={worker.id} className="flex flex-wrap items-center gap-x-3 gap-y-0.5 px-4 py-2.5">
+              <Badge tone={worker.alive ? "good" : "bad"}>{worker.alive ? "alive" : "silent"}</Badge>
+              <span className="font-medium">{worker.id}</span>
+              <span className="text-muted">
+                {worker.address ? `${worker.hostname}, ${worker.address}` : "inside the server"}
+              </span>
+              <span className="tabular ml-auto text-xs text-muted">
+                {worker.running} running, seen <When at={worker.seenAt} />
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}

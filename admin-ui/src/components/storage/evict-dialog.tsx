@@ -1,0 +1,129 @@
+// Frees space: says how much is wanted and shows exactly what would go before anything does.
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { evictStore, planEviction, useAction } from "@/api/actions";
+import { sentence } from "@/api/problem";
+import { cn } from "@/lib/cn";
+import { bytes, parseBytes, plural } from "@/lib/format";
+import { useDebounced } from "@/lib/hooks";
+import { Button } from "../ui/button";
+import { Dialog } from "../ui/dialog";
+import { Field, Input, Select } from "../ui/field";
+import { Note, SkeletonLines } from "../ui/states";
+import { Bytes, When } from "../ui/values";
+
+const day = 86_400;
+
+export function EvictDialog({ onClose }: { onClose: () => void }) {
+  const [wanted, setWanted] = useState("100 GiB");
+  const [unused, setUnused] = useState("0");
+  const text = useDebounced(wanted, 250);
+  const size = parseBytes(text);
+  const typedSize = parseBytes(wanted);
+  const request = { freeBytes: size ?? 0n, unusedSeconds: BigInt(unused) };
+  const plan = useQuery({
+    queryKey: ["eviction", String(size), unused],
+    queryFn: ({ signal }) => planEviction(request, signal),
+    enabled: size !== undefined && size > 0n,
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
+  const action = useAction({
+    run: () => evictStore(request),
+    done: (job) => ({ text: `Freeing ${bytes(plan.data?.bytes)}`, to: { label: "Show", href: `/jobs/${job.id}` } }),
+    failed: "The space could not be freed",
+    refresh: [["jobs"], ["overview"], ["storage"]],
+    after: onClose,
+  });
+  const data = plan.data;
+  const settled = text === wanted && data !== undefined && !plan.isPlaceholderData;
+  const short = data && size !== undefined && data.bytes < size;
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      wide
+      title="Free disk space"
+      description="What was not used for longest goes first. Pinned models and shared files stay."
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button
+            look="danger"
+            busy={action.busy}
+            disabled={!settled || data.bytes === 0n}
+            onClick={() => action.go(undefined)}
+          >
+            {settled && data.bytes > 0n ? `Remove ${bytes(data.bytes)}` : "Remove"}
+          </Button>
+        </>
+      }
+    >
+      <div className="flex flex-col gap-4">
+        <div className="grid gap-4 sm:grid-cols-2">
+          <Field label="Free at least" problem={typedSize === undefined ? "Write a size, like 100 GiB." : undefined}>
+            {(ids) => <Input {...ids} value={wanted} onChange={(event) => setWanted(event.target.value)} />}
+          </Field>
+          <Field label="Only what was not used for">
+            {(ids) => (
+              <Select {...ids} className="w-full" value={unused} onChange={(event) => setUnused(event.target.value)}>
+                <option value="0">any time</option>
+                <option value={day}>1 day</option>
+                <option value={7 * day}>7 days</option>
+                <option value={30 * day}>30 days</option>
+                <option value={90 * day}>90 days</option>
+              </Select>
+            )}
+          </Field>
+        </div>
+        {plan.isError ? (
+          <Note tone="bad" title="The plan could not be made">
+            {sentence(plan.error)}
+          </Note>
+        ) : !data ? (
+          <SkeletonLines />
+        ) : (
+          <div className={cn("flex flex-col gap-3 transition-opacity", !settled && "opacity-60")}>
+            <p className="text-sm">
+              {data.bytes === 0n ? (
+                "Nothing would be removed: everything is pinned, in use or newer."
+              ) : (
+                <>
+                  <strong className="font-semibold">{bytes(data.bytes)}</strong> in {plural(data.files, "file")} of{" "}
+                  {plural(data.models.length, "model")} would be removed.
+                </>
+              )}
+            </p>
+            {short && data.bytes > 0n && <Note tone="warn">That is less than asked for; no more may be removed.</Note>}
+            {data.models.length > 0 && (
+              <div className="max-h-72 overflow-y-auto rounded-md border border-line" tabIndex={0}>
+                <table className="w-full text-sm">
+                  <thead className="sticky top-0 bg-panel text-xs text-muted">
+                    <tr className="border-b border-line">
+                      <th className="px-3 py-1.5 text-left font-normal">Model</th>
+                      <th className="px-3 py-1.5 text-right font-normal">Frees</th>
+                      <th className="px-3 py-1.5 text-right font-normal max-sm:hidden">Last used</th>
+                    </tr>
+                  </thead>
+                  <tbody className="divide-y divide-line">
+                    {data.models.map((one) => (
+                      <tr key={one.modelId || one.name}>
+                        <td className="px-3 py-1.5">{one.name}</td>
+                        <td className="px-3 py-1.5 text-right">
+                          <Bytes value={one.ownBytes || one.bytes} />
+                        </td>
+                        <td className="px-3 py-1.5 text-right text-muted max-sm:hidden">
+                          <When at={one.lastUsedAt} />
+                        </td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+            )}
+          </div>
+        )}
+      </div>
+    </Dialog>
+  );
+}

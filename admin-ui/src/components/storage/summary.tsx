@@ -1,0 +1,115 @@
+// The disk and the store at a glance: what is used by what, how much room is left, and which formats there are.
+import type { GetStorageResponse } from "@/gen/modelhub/v1/hub_service_pb";
+import { cn } from "@/lib/cn";
+import { bytes, percent, plural, share } from "@/lib/format";
+import type { Tone } from "../ui/badge";
+import { Panel } from "../ui/panel";
+import { Parts, Progress } from "../ui/progress";
+
+const dots: Record<Tone, string> = {
+  neutral: "bg-muted",
+  good: "bg-good",
+  warn: "bg-warn-bar",
+  bad: "bg-bad",
+  info: "bg-info",
+  accent: "bg-bar",
+};
+
+export function StorageSummary({ storage }: { storage: GetStorageResponse }) {
+  const total = storage.diskTotal;
+  const store = storage.bytes;
+  const arriving = storage.partialBytes + storage.quarantineBytes;
+  const used = total > storage.diskFree ? total - storage.diskFree : 0n;
+  const other = used > store + arriving ? used - store - arriving : 0n;
+  const parts: { name: string; value: bigint; tone: Tone; note?: string }[] = [
+    { name: "Stored files", value: store, tone: "accent" },
+    {
+      name: "Arriving and set aside",
+      value: arriving,
+      tone: "warn",
+      note:
+        storage.quarantineBytes > 0n
+          ? `${bytes(storage.quarantineBytes)} did not match their hash and were set aside`
+          : undefined,
+    },
+    { name: "Other things on this disk", value: other, tone: "neutral" },
+  ];
+  const limit = storage.limit;
+  const over = limit > 0n && share(store, limit) > 0.9;
+  return (
+    <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)]">
+      <Panel title="Disk" note={total > 0n ? `${bytes(storage.diskFree)} of ${bytes(total)} free` : undefined}>
+        <div className="flex flex-col gap-4">
+          <Parts
+            label="Use of the disk"
+            parts={parts.map((part) => ({ share: share(part.value, total), tone: part.tone }))}
+            className="h-2.5"
+          />
+          <ul className="grid gap-x-6 gap-y-1.5 text-sm sm:grid-cols-2">
+            {parts.map((part) => (
+              <li key={part.name} className="flex items-center gap-2" title={part.note}>
+                <span className={cn("size-2 rounded-full", dots[part.tone])} aria-hidden />
+                <span className="flex-1 text-soft">{part.name}</span>
+                <span className="tabular">{bytes(part.value)}</span>
+              </li>
+            ))}
+            <li className="flex items-center gap-2">
+              <span className="size-2 rounded-full bg-line-strong" aria-hidden />
+              <span className="flex-1 text-soft">Free</span>
+              <span className="tabular">{bytes(storage.diskFree)}</span>
+            </li>
+          </ul>
+          <div className="flex flex-col gap-1.5 border-t border-line pt-3 text-sm">
+            {limit > 0n ? (
+              <>
+                <span className="flex justify-between gap-3">
+                  <span className="text-soft">Limit of the store</span>
+                  <span className={cn("tabular", over && "text-warn")}>
+                    {bytes(store)} of {bytes(limit)} ({percent(share(store, limit))})
+                  </span>
+                </span>
+                <Progress
+                  value={share(store, limit)}
+                  label="Use of the store's limit"
+                  tone={over ? "warn" : "accent"}
+                />
+              </>
+            ) : (
+              <span className="text-muted">The store has no limit of its own; it may fill what the disk has.</span>
+            )}
+            {storage.unreferencedBytes > 0n && (
+              <span className="text-muted">
+                {bytes(storage.unreferencedBytes)} belong to no model that is known here, e.g. to ones that were
+                forgotten.
+              </span>
+            )}
+          </div>
+        </div>
+      </Panel>
+      <Panel title="Formats" flush>
+        {storage.formats.length === 0 ? (
+          <p className="p-4 text-muted">Nothing is stored yet.</p>
+        ) : (
+          <ul className="flex flex-col gap-3 p-4">
+            {storage.formats.map((format) => (
+              <li
+                key={format.name}
+                className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-3 gap-y-1 text-sm"
+              >
+                <span className="truncate">
+                  {format.name} <span className="text-xs text-muted">{plural(format.files, "file")}</span>
+                </span>
+                <span className="tabular">{bytes(format.bytes)}</span>
+                <Progress
+                  value={share(format.bytes, store)}
+                  label={`Part of ${format.name}`}
+                  className="col-span-2 h-1"
+                />
+              </li>
+            ))}
+          </ul>
+        )}
+      </Panel>
+    </div>
+  );
+}
