@@ -21,8 +21,8 @@ use crate::config::Secret;
 use crate::domain::job::{Job, priority};
 use crate::domain::{RepoId, RepoKey, RepoKind, Revision};
 use crate::hub::{Happening, Hub, Scan, Wish};
-use crate::pb::worker_service_server::{WorkerService, WorkerServiceServer};
 use crate::pb;
+use crate::pb::worker_service_server::{WorkerService, WorkerServiceServer};
 
 /// Between looks at a job that another worker may run.
 const LOOK: Duration = Duration::from_secs(1);

@@ -184,7 +184,12 @@ fn gpu_probe() -> anyhow::Result<Arc<dyn GpuProbe>> {
 
 fn worker_settings(config: &Config, address: &str) -> crate::worker::Settings {
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    crate::worker::Settings { lease: config.jobs.lease.duration(), others: OTHER_JOBS, hostname, address: address.into() }
+    crate::worker::Settings {
+        lease: config.jobs.lease.duration(),
+        others: OTHER_JOBS,
+        hostname,
+        address: address.into(),
+    }
 }
 
 /// Tells watchers every second what moved.
@@ -241,7 +246,12 @@ fn secret_at(path: &std::path::Path) -> std::io::Result<String> {
     let fresh = path.with_extension(uuid::Uuid::new_v4().simple().to_string());
     if !path.exists() {
         let secret = crate::hub::new_secret();
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?.write_all(secret.as_bytes())?;
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&fresh)?
+            .write_all(secret.as_bytes())?;
         let linked = std::fs::hard_link(&fresh, path);
         std::fs::remove_file(&fresh)?;
         if let Err(error) = linked

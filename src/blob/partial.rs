@@ -408,7 +408,7 @@ mod tests {
 
     fn open(dir: &Path, size: u64) -> Arc<Partial> {
         let content = ContentId::Sha256(Digest::from_bytes([7; 32]));
-        Arc::new(Partial::open(dir, content, size, 1000).unwrap())
+        Arc::new(Partial::open(dir, content, size, 1000, false).unwrap())
     }
 
     fn fill(partial: &Arc<Partial>, wanted: Range<u64>) -> Range<u64> {

@@ -24,4 +24,5 @@ mod resolve_get;
 mod resolve_head;
 mod taint;
 mod tree;
+mod workers;
 mod xet;

@@ -86,7 +86,7 @@ impl Server {
             .with_state(App { file: file.clone(), slots: sender })
             .layer(CatchPanicLayer::new());
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let task = tokio::spawn(serve(listener, router, limits, stop.clone(), drain));
+        let task = tokio::spawn(serve(listener, router, limits, super::Speaks::Http1, stop.clone(), drain));
         Self { address, stop, task, file, disk, content: &CONTENT, slots }
     }
 

@@ -78,7 +78,7 @@ impl Server {
         Self::start(command)
     }
 
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -103,6 +103,13 @@ impl Server {
             }
         }
         None
+    }
+
+    /// As `addresses`, of a worker.
+    #[allow(dead_code, reason = "the binary `it` has workers, `load` has none")]
+    pub(crate) async fn worker_address(&mut self) -> Option<String> {
+        let line = tokio::time::timeout(PATIENCE, self.output.next_line()).await.expect("the process starts").unwrap();
+        line?.strip_prefix("worker listening on ").map(str::to_owned)
     }
 
     fn pid(&self) -> Pid {

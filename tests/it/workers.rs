@@ -1,0 +1,174 @@
+//! A hub and its workers as processes on one PostgreSQL database: jobs go where a worker is, and go on when it dies.
+
+use std::path::Path;
+
+use mock_hf::{Content, MockHf, Options, Repo};
+use serde_json::{Value, json};
+
+use crate::harness::Client;
+use crate::harness::database_server::Server as Database;
+use crate::harness::process::{self, Addresses, Server};
+use crate::harness::repos::{CONFIG, MIB};
+
+/// Upstream with one large file that comes slowly, a hub without workers, and their database.
+struct Team {
+    mock: MockHf,
+    _database: Database,
+    dir: tempfile::TempDir,
+    settings: Vec<(&'static str, String)>,
+    hub: Server,
+    addresses: Addresses,
+    client: Client,
+}
+
+impl Team {
+    async fn start(repo: Repo, rate: u64) -> Self {
+        let mock = MockHf::start_with(Options { bytes_per_second_per_connection: Some(rate), ..Options::default() })
+            .await
+            .unwrap();
+        mock.put(repo);
+        let database = Database::start_one();
+        let dir = tempfile::tempdir().unwrap();
+        let settings = vec![
+            ("database.url", database.new_database().await),
+            ("upstream.cdn_hosts", "127.0.0.1".to_owned()),
+            ("jobs.lease", "3s".to_owned()),
+            ("flight.segment_size", "1MiB".to_owned()),
+        ];
+        let mut server: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        server.push(("jobs.run", "false"));
+        let mut hub = Server::spawn(dir.path(), &mock.url(), &server);
+        let addresses = hub.addresses().await.expect("the hub starts");
+        Self { mock, _database: database, dir, settings, hub, addresses, client: Client::new() }
+    }
+
+    async fn worker(&self) -> (Server, String) {
+        let mut settings: Vec<(&str, &str)> = self.settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let upstream = self.mock.url();
+        let data_dir = self.data_dir().to_str().unwrap().to_owned();
+        settings.extend([
+            ("store.data_dir", data_dir.as_str()),
+            ("upstream.url", upstream.as_str()),
+            ("worker.listen", "127.0.0.1:0"),
+            ("log.level", "warn"),
+        ]);
+        let mut worker = Server::start(process::command(&["worker"], &settings));
+        let address = worker.worker_address().await.expect("the worker starts");
+        (worker, address)
+    }
+
+    fn data_dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    async fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.addresses.admin);
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let reply = self.client.call(method, &url, &[], &body).await;
+        assert_eq!(reply.status, 200, "{method} {path}: {}", String::from_utf8_lossy(&reply.body));
+        reply.json()
+    }
+
+    /// Looks at a job until it is as wanted.
+    async fn job_until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            let job = self.call("GET", &format!("/v1/jobs/{id}"), &Value::Null).await;
+            if wanted(&job) {
+                return job;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{what}: {job:#}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn register_and_download(&self) -> String {
+        self.call("POST", "/v1/models", &json!({"repo_id": "org/model"})).await;
+        let job = self.call("POST", "/v1/models/org/model/download", &json!({})).await;
+        job["id"].as_str().unwrap().to_owned()
+    }
+}
+
+fn bytes_done(job: &Value) -> u64 {
+    job["progress"]["bytes_done"].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn a_worker_that_is_killed_leaves_its_job_to_another_one() {
+    let content = Content::random(77, 24 * MIB);
+    let repo = Repo::model("org/model").file("config.json", CONFIG).lfs("model.safetensors", content.clone());
+    let team = Team::start(repo, MIB).await;
+    let job = team.register_and_download().await;
+    let waiting = team.call("GET", &format!("/v1/jobs/{job}"), &Value::Null).await;
+    assert_eq!((waiting["status"].as_str(), waiting["waiting_for"].as_str()), (Some("pending"), Some("the queue")));
+
+    let (first, _) = team.worker().await;
+    let running = team.job_until(&job, "the job begins and brings something", |job| bytes_done(job) > 4 * MIB).await;
+    let (second, _) = team.worker().await;
+    first.kill().await;
+    let after = team.job_until(&job, "the job ends on another worker", |job| job["status"] == "completed").await;
+    assert_ne!(after["worker"], running["worker"]);
+
+    let file = format!("{}/org/model/resolve/main/model.safetensors", team.addresses.hub);
+    team.client.call("GET", &file, &[], "").await.assert_is(200, &content.read_all());
+    // Finished segments are not fetched again; the ones in the air at the kill are.
+    let (size, in_the_air) = (24 * MIB, 16 * MIB);
+    let fetched = team.mock.stats().cdn_body_bytes;
+    assert!(fetched < size + in_the_air, "{fetched} bytes for {size}");
+    let log = team.call("GET", &format!("/v1/jobs/{job}/log"), &Value::Null).await;
+    let lines: Vec<&str> = log["lines"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
+    assert!(lines.iter().any(|line| line.contains("its worker is gone")), "{lines:?}");
+    second.terminate();
+    assert!(second.ended().await.success());
+    team.hub.terminate();
+    assert!(team.hub.ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn a_server_shows_what_its_workers_do_and_a_worker_needs_the_token() {
+    use modelhub::pb::worker_service_client::WorkerServiceClient;
+    use modelhub::pb::{DownloadArtifactRequest, SyncMetadataRequest, WatchJobsRequest, job::Status};
+
+    let content = Content::random(78, 6 * MIB);
+    let repo = Repo::model("org/model").file("config.json", CONFIG).lfs("model.safetensors", content.clone());
+    let team = Team::start(repo, 2 * MIB).await;
+    let (_worker, address) = team.worker().await;
+    let channel = tonic::transport::Endpoint::from_shared(address).unwrap().connect().await.unwrap();
+
+    let mut stranger = WorkerServiceClient::new(channel.clone());
+    let refused = stranger.watch_jobs(WatchJobsRequest {}).await.err().unwrap();
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+
+    let token = std::fs::read_to_string(team.data_dir().join("worker_token")).unwrap();
+    let bearer: tonic::metadata::MetadataValue<_> = format!("Bearer {token}").parse().unwrap();
+    let mut client = WorkerServiceClient::with_interceptor(channel, move |mut request: tonic::Request<()>| {
+        request.metadata_mut().insert("authorization", bearer.clone());
+        Ok(request)
+    });
+    let request = SyncMetadataRequest { repo_id: "org/model".into(), ..Default::default() };
+    let synced = client.sync_metadata(request).await.unwrap().into_inner().job.unwrap();
+    assert_eq!(synced.status(), Status::Completed, "{}", synced.error);
+
+    let events = format!("{}/v1/events?kinds=progress&kinds=job", team.addresses.admin);
+    let mut shown = team.client.send("GET", &events, &[], "").await.unwrap();
+    let request = DownloadArtifactRequest { repo_id: "org/model".into(), ..Default::default() };
+    let mut progress = client.download_artifact(request).await.unwrap().into_inner();
+    let mut last = None;
+    while let Some(state) = progress.message().await.unwrap() {
+        last = Some(state);
+    }
+    let last = last.unwrap();
+    assert_eq!(last.status(), Status::Completed, "{}", last.error);
+    assert_eq!(last.progress.unwrap().bytes_done, content.size() + CONFIG.len() as u64);
+    // The server tells its own watchers, though another process did it.
+    let mut text = String::new();
+    while !(text.contains("event: progress") && text.contains("\"status\":\"completed\"")) {
+        let chunk = tokio::time::timeout(std::time::Duration::from_secs(60), shown.chunk()).await;
+        text += &String::from_utf8_lossy(&chunk.expect("events come").unwrap().expect("the stream goes on"));
+    }
+    let system = team.call("GET", "/v1/system", &Value::Null).await;
+    assert_eq!(system["workers"].as_array().unwrap().len(), 1, "{system:#}");
+    drop(team.hub);
+}
