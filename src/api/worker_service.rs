@@ -57,7 +57,7 @@ async fn authenticate(token: Secret, request: Request, next: Next) -> axum::resp
 
 impl Worker {
     /// The repository that a request names, registered if it was not.
-    async fn model(&self, repo_id: &str, kind: &str, revision: &str) -> Result<crate::db::ModelRow, Problem> {
+    async fn model(&self, repo_id: &str, kind: &str, revision: &str) -> Result<crate::hub::ModelRow, Problem> {
         let kind = match kind {
             "" => RepoKind::Model,
             word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", "use model, dataset or space"))?,

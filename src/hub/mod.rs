@@ -42,6 +42,10 @@ use crate::domain::{Artifact, Clock, CommitId, ContentId, Digest, Principal, Rep
 use crate::metrics;
 use crate::upstream::{self, Bucket, Upstream};
 
+// Rows and filters that use cases give and take as they are.
+pub use crate::db::{
+    FilePage, FileRow, FileTotals, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow, WorkerRow,
+};
 pub use access::{Need, new_key as new_secret};
 pub use bypass::Bypass;
 pub use care::Room;

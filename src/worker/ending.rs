@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::db::Settled;
 use crate::domain::Millis;
 use crate::domain::job::{JobStatus, Level, Order, Progress};
+use crate::hub::Settled;
 use crate::hub::{Done, Error, JobRun};
 
 /// The first pause before another try; each further one is twice as long.

@@ -15,9 +15,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::db::WorkerRow;
 use crate::domain::Clock;
 use crate::domain::job::JobKind;
+use crate::hub::WorkerRow;
 use crate::hub::{Hub, JobRun, Result};
 
 /// Without a word from the queue it is looked at this often: another process may have added a job.

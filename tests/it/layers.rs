@@ -18,7 +18,6 @@ const FLOORS: [(&str, u8); 15] = [
     ("hub", 2),
     ("api", 3),
     ("worker", 3),
-    ("worker", 3),
     ("app", 4),
     ("cli", 4),
 ];

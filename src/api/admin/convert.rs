@@ -1,9 +1,9 @@
 //! Between the messages of the API and the types of the domain.
 
-use crate::db::{FileRow, ModelRow, WorkerRow};
 use crate::domain::job::{ChangeKind, Changes, Job, JobKind, JobStatus, Level, LogLine, Progress};
 use crate::domain::{Activity, ContentId, Entry, FileType, Millis, Preset, RepoKey, Selection};
 use crate::hub::{self, Happening, UpstreamState};
+use crate::hub::{FileRow, ModelRow, WorkerRow};
 use crate::pb;
 
 /// A time; `None` and times before 1970 are none.

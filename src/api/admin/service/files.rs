@@ -3,8 +3,8 @@
 use super::{Service, page};
 use crate::api::admin::convert;
 use crate::api::admin::problem::{Answer, Problem};
-use crate::db::{FilePage, ModelRow};
 use crate::domain::{CommitId, Entry, FileType, RepoPath};
+use crate::hub::{FilePage, ModelRow};
 use crate::pb;
 
 /// The most of a file that is shown as text.

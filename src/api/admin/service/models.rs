@@ -4,10 +4,10 @@ use super::{Service, page};
 use crate::api::admin::convert;
 use crate::api::admin::problem::{Answer, Problem};
 use crate::api::admin::source::Source;
-use crate::db::{Held, ModelFilter, ModelOrder, ModelRow};
 use crate::domain::job::priority;
 use crate::domain::{RepoId, RepoKey, RepoKind, Revision, Visibility};
 use crate::hub::Wish;
+use crate::hub::{Held, ModelFilter, ModelOrder, ModelRow};
 use crate::pb;
 
 impl Service {
@@ -166,10 +166,10 @@ impl Service {
         let revision = wish.revision.map_or_else(|| row.revision.clone(), |revision| revision.to_string());
         let fits = plan.fits();
         let largest = plan.largest.into_iter().map(|(file, is_here)| {
-            let mut totals = crate::db::FileTotals::default();
+            let mut totals = crate::hub::FileTotals::default();
             totals.add(file.size, is_here);
             let entry = crate::domain::Entry::File(file);
-            let file = crate::db::FileRow { entry, stored: None, verified_at: None, totals };
+            let file = crate::hub::FileRow { entry, stored: None, verified_at: None, totals };
             convert::artifact(&self.hub, &row, &plan.commit, file, None)
         });
         Ok(pb::DownloadPlan {

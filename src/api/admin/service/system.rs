@@ -184,7 +184,7 @@ impl Service {
         let (models, unreferenced_bytes, (partial_bytes, quarantine_bytes)) = self.hub.usage().await?;
         let (disk_free, disk_total) = self.hub.disk()?;
         let formats = self.hub.usage_by(format_of).await?;
-        let usage = |row: crate::db::UsageRow| pb::Usage {
+        let usage = |row: crate::hub::UsageRow| pb::Usage {
             name: row.name,
             model_id: row.id,
             files: row.files,

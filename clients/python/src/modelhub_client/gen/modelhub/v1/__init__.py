@@ -2550,7 +2550,12 @@ class System(betterproto2.Message):
         betterproto2.field(5, betterproto2.TYPE_UINT32)
     )
 
-    load: "list[float]" = betterproto2.field(6, betterproto2.TYPE_DOUBLE, repeated=True)
+    load_average: "list[float]" = betterproto2.field(
+        6, betterproto2.TYPE_DOUBLE, repeated=True
+    )
+    """
+    Of the last 1, 5 and 15 minutes.
+    """
 
     memory_total: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(7, betterproto2.TYPE_UINT64)
