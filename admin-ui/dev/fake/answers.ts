@@ -21,17 +21,17 @@ export function overview(hub: Fake): Json {
     jobs_waiting: count("pending", "paused"),
     jobs_failed: count("failed"),
     upstream: { url: "https://huggingface.co", state: hub.settings.offline ? "offline" : "ok", limited_until: null },
-    disk_free: String(812 * GiB),
-    disk_total: String(7_152 * GiB),
+    disk_free: String(9_812 * GiB),
+    disk_total: String(92_160 * GiB),
     recent: [
       ...hub.activity,
       ...hub.jobs.list
-        .filter((job) => job.finished)
+        .filter((job) => job.finished && !hub.activity.some((one) => one.job_id === job.id))
         .slice(0, 30)
         .map((job) => ({
           at: iso(job.finished),
           kind: `job.${job.status}`,
-          text: `${{ completed: "Finished", failed: "Failed", cancelled: "Cancelled" }[job.status] ?? "Ended"}: ${job.kind}${job.model ? ` of ${job.model.repoId}` : " of /data/models"}`,
+          text: `${{ completed: "Finished", failed: "Failed", cancelled: "Cancelled" }[job.status] ?? "Ended"}: ${job.kind}${job.model ? ` of ${job.model.repoId}` : job.kind === "scan" ? " of /data/models" : " of the whole store"}`,
           repo_id: job.model?.repoId ?? "",
           job_id: job.id,
         })),
@@ -86,8 +86,8 @@ export function system(): Json {
         mount_point: "/var/lib/modelhub",
         device: "/dev/nvme1n1",
         filesystem: "xfs",
-        total: String(7_152 * GiB),
-        available: String(812 * GiB),
+        total: String(92_160 * GiB),
+        available: String(9_812 * GiB),
         store: true,
       },
       {
@@ -166,8 +166,8 @@ export function storage(hub: Fake): Json {
   return {
     bytes: String(total),
     blobs: "38120",
-    disk_free: String(812 * GiB),
-    disk_total: String(7_152 * GiB),
+    disk_free: String(9_812 * GiB),
+    disk_total: String(92_160 * GiB),
     limit: hub.settings.store_limit_bytes,
     partial_bytes: String(Math.round(7.4 * GiB)),
     quarantine_bytes: String(12 * MiB),

@@ -255,7 +255,7 @@ export class Jobs {
       this.end(
         job,
         "completed",
-        `${job.files.length} files, ${(job.total / GiB).toFixed(2)} GiB are here and verified.`,
+        `${job.files.length === 1 ? "1 file" : `${job.files.length} files`}, ${(job.total / GiB).toFixed(2)} GiB are here and verified.`,
       );
     } else this.tell(job, "progress");
   }

@@ -24,7 +24,7 @@ export class Fake {
     max_downloads: 2,
     download_bytes_per_second: "0",
     download_hours: "",
-    store_limit_bytes: String(4096 * GiB),
+    store_limit_bytes: String(88 * 1024 * GiB),
     ref_ttl_seconds: "60",
   };
   private events: { id: number; kind: string; text: string }[] = [];
@@ -305,8 +305,8 @@ export class Fake {
             files_here: String(here.length),
             bytes_here: String(size - fetch),
             bytes_to_fetch: String(fetch),
-            disk_free: String(812 * GiB),
-            fits: fetch < 812 * GiB,
+            disk_free: String(9_812 * GiB),
+            fits: fetch < 9_812 * GiB,
             largest: [...files]
               .sort((a, b) => b.size - a.size)
               .slice(0, 1000)

@@ -150,7 +150,7 @@ export function FileRows({
           <span role="columnheader" className="text-right">
             Size
           </span>
-          <span role="columnheader" className="hidden md:block">
+          <span role="columnheader" className="hidden pl-4 md:block">
             Type
           </span>
           <span role="columnheader" className="hidden sm:block">

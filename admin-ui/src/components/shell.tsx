@@ -2,7 +2,7 @@
 // everywhere. It also holds the sign-in, for hubs whose admin listener asks for a token.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useRouterState } from "@tanstack/react-router";
-import { Menu as MenuIcon } from "lucide-react";
+import { Menu as MenuIcon, Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { watchEvents } from "@/api/events";
 import { ApiError } from "@/api/problem";
@@ -72,6 +72,9 @@ export function Shell() {
             <MenuIcon className="size-4" aria-hidden />
           </IconButton>
           <Logo />
+          <IconButton label="Search or do" className="ml-auto" onClick={() => setPalette(true)}>
+            <Search className="size-4" aria-hidden />
+          </IconButton>
         </div>
         <ConnectionBanner />
         <main

@@ -30,7 +30,9 @@ export function TensorList({ rows, onEnd }: { rows: readonly Tensor[]; onEnd: ()
           <span role="columnheader" className="text-right">
             Shape
           </span>
-          <span role="columnheader">Numbers</span>
+          <span role="columnheader" className="pl-3">
+            Numbers
+          </span>
           <span role="columnheader" className="text-right max-sm:hidden">
             Size
           </span>
@@ -55,7 +57,7 @@ export function TensorList({ rows, onEnd }: { rows: readonly Tensor[]; onEnd: ()
                 <span role="cell" className="tabular truncate text-right font-mono text-soft">
                   {tensor.shape.length > 0 ? tensor.shape.join(" × ") : "scalar"}
                 </span>
-                <span role="cell" className="text-soft">
+                <span role="cell" className="pl-3 text-soft">
                   {tensor.dtype}
                 </span>
                 <span role="cell" className="tabular text-right text-muted max-sm:hidden">

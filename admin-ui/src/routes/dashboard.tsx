@@ -79,7 +79,11 @@ export function Dashboard() {
           </Panel>
           <Panel
             title="Jobs now"
-            note={data ? `${data.jobsActive} running, ${data.jobsWaiting} waiting` : undefined}
+            note={
+              data && data.jobsActive + data.jobsWaiting > 0n
+                ? `${data.jobsActive} running, ${data.jobsWaiting} waiting`
+                : undefined
+            }
             actions={
               <Link to="/jobs" className={buttonClass("quiet", true)}>
                 All jobs

@@ -8,7 +8,7 @@ import { type Column, DataTable } from "@/components/data-table";
 import { ModelsBulk } from "@/components/models-bulk";
 import { ModelsFilters } from "@/components/models-filters";
 import { Pager } from "@/components/pager";
-import { Badge } from "@/components/ui/badge";
+import { Badge, toneText } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { PageHead, Panel } from "@/components/ui/panel";
 import { Progress } from "@/components/ui/progress";
@@ -16,6 +16,7 @@ import { Empty, Failure } from "@/components/ui/states";
 import { Tip } from "@/components/ui/tip";
 import { Bytes, When } from "@/components/ui/values";
 import type { ModelRepo } from "@/gen/modelhub/v1/model_pb";
+import { cn } from "@/lib/cn";
 import { bytes, count, plural, share } from "@/lib/format";
 import { useDebounced, useSlow, useTitle } from "@/lib/hooks";
 import { modelSlug } from "@/lib/paths";
@@ -34,6 +35,7 @@ const columns: Column<ModelRepo>[] = [
     width: "minmax(0,3fr)",
     cell: (model) => (
       <span className="flex min-w-0 items-center gap-2">
+        <NarrowState model={model} />
         <Link
           to="/models/$"
           params={{ _splat: modelSlug(model) }}
@@ -117,6 +119,19 @@ const columns: Column<ModelRepo>[] = [
     cell: (model) => <When at={model.lastUsedAt} className="text-soft" />,
   },
 ];
+
+/** On narrow screens the state is a dot before the name; the column has no room. */
+function NarrowState({ model }: { model: ModelRepo }) {
+  const state = modelState(model);
+  return (
+    <span
+      role="img"
+      aria-label={state.word}
+      title={state.word}
+      className={cn("size-2 shrink-0 rounded-full bg-current min-[560px]:hidden", toneText[state.tone])}
+    />
+  );
+}
 
 const None = () => <span className="text-muted">–</span>;
 

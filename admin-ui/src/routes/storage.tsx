@@ -51,7 +51,7 @@ export function Storage() {
     <>
       <PageHead
         title="Storage"
-        note={data ? `${plural(data.blobs, "different file")} in ${bytes(data.bytes)}` : " "}
+        note={data ? `${bytes(data.bytes)} in ${plural(data.blobs, "different file")}` : " "}
         actions={
           <>
             <Button onClick={() => change({ dialog: "import" })} icon={<FolderInput className="size-4" aria-hidden />}>

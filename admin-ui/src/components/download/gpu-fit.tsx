@@ -84,7 +84,7 @@ export function GpuFit({
           return (
             <li
               key={fit.gpu}
-              className="grid grid-cols-[1rem_minmax(0,1fr)] items-center gap-x-2 gap-y-1 text-sm sm:grid-cols-[1rem_11rem_minmax(0,1fr)_12rem]"
+              className="grid grid-cols-[1rem_minmax(0,1fr)] items-center gap-x-2 gap-y-1 text-sm sm:grid-cols-[1rem_10rem_minmax(0,1fr)_15rem]"
             >
               {fit.fits ? (
                 <CircleCheck className="size-4 text-good" aria-hidden />
@@ -103,7 +103,7 @@ export function GpuFit({
                 className="max-sm:col-span-2"
               />
               <span className="tabular text-xs text-muted max-sm:col-span-2 sm:text-right">
-                {fit.fits ? "Fits" : "Does not fit"}, {bytes(fit.memoryFree)} of {bytes(fit.memoryTotal)} free
+                {fit.fits ? "Fits" : "Does not fit"}: {bytes(fit.memoryFree)} free of {bytes(fit.memoryTotal)}
               </span>
             </li>
           );

@@ -18,7 +18,7 @@ import {
 import { memo, useState } from "react";
 import { type ModelArtifact, ModelArtifact_DownloadStatus as Status } from "@/gen/modelhub/v1/model_pb";
 import { cn } from "@/lib/cn";
-import { bytes, count, exactBytes, percent, share } from "@/lib/format";
+import { bytes, count, exactBytes, percent, plural, share } from "@/lib/format";
 import { baseName, folderOf } from "@/lib/paths";
 import { exact, toDate } from "@/lib/time";
 import { buttonClass } from "../ui/button";
@@ -29,7 +29,7 @@ import { isFolder, type Row } from "./rows";
 import type { FileActions } from "./use-file-actions";
 
 export const fileGrid =
-  "grid items-center gap-x-3 px-4 grid-cols-[1rem_minmax(0,1fr)_4.75rem_3.75rem] sm:grid-cols-[1rem_minmax(0,1fr)_4.75rem_8.5rem_3.75rem] md:grid-cols-[1rem_minmax(0,1fr)_5rem_5.5rem_9rem_3.75rem]";
+  "grid items-center gap-x-3 px-4 grid-cols-[1rem_minmax(0,1fr)_4.75rem_3.75rem] sm:grid-cols-[1rem_minmax(0,1fr)_4.75rem_8.5rem_3.75rem] md:grid-cols-[1rem_minmax(0,1fr)_5rem_7rem_9rem_3.75rem]";
 
 const types: Record<string, { word: string; icon: typeof FileIcon }> = {
   model: { word: "Weights", icon: Package },
@@ -129,13 +129,13 @@ export const FileRow = memo(function FileRow({
           </span>
         )}
         {folder && (
-          <span className="tabular hidden shrink-0 text-xs text-muted lg:inline">{count(entry.files)} files</span>
+          <span className="tabular hidden shrink-0 text-xs text-muted lg:inline">{plural(entry.files, "file")}</span>
         )}
       </span>
       <span role="gridcell" className="tabular text-right text-soft" title={exactBytes(entry.sizeBytes)}>
         {bytes(entry.sizeBytes)}
       </span>
-      <span role="gridcell" className="hidden truncate text-muted md:block">
+      <span role="gridcell" className="hidden truncate pl-4 text-muted md:block">
         {folder ? "Folder" : typeWord(entry.fileType)}
       </span>
       <span role="gridcell" className="hidden min-w-0 sm:block">

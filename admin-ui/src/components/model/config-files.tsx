@@ -70,7 +70,7 @@ export function ConfigFiles({ model, revision }: { model: ModelRepo; revision: s
               resetScroll: false,
             })
           }
-          className="max-w-72 font-mono text-xs"
+          className="max-w-72 font-mono text-xs font-normal"
         >
           {files.map((file) => (
             <option key={file}>{file}</option>

@@ -88,7 +88,7 @@ function Overview({ model, revision }: { model: ModelRepo; revision: string }) {
                       ? `: fits on GPU ${data.fits
                           .filter((fit) => fit.fits)
                           .map((fit) => fit.gpu)
-                          .join(", ")} now.`
+                          .join(" and ")} now.`
                       : ": more than any GPU here has free now.")}
                 </p>
               </Panel>

@@ -71,7 +71,7 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
   const complete = model.download === ModelRepo_Download.complete;
   const schedules = [0n, 3600n, 86400n, 604800n] as const;
   return (
-    <header className="mb-4 flex flex-col gap-3">
+    <header className="mb-4 flex flex-col gap-2.5">
       <nav aria-label="Where you are" className="flex items-center gap-1 text-sm text-muted">
         <Link to="/models" className="rounded hover:text-text hover:underline">
           Models
@@ -108,27 +108,6 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
               </Badge>
             )}
           </h1>
-          <div className="tabular mt-1.5 flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-muted">
-            {facts?.task && <span>{facts.task}</span>}
-            {facts?.licence && <span>Licence {facts.licence}</span>}
-            <span>
-              Synced <When at={model.syncedAt} />, {everyWords(model.syncEverySeconds)}
-            </span>
-            <span>
-              Last used <When at={model.lastUsedAt} />
-            </span>
-            {model.url && (
-              <a
-                href={model.url}
-                target="_blank"
-                rel="noreferrer"
-                className="inline-flex items-center gap-1 rounded text-accent hover:underline"
-              >
-                On the Hub
-                <ExternalLink className="size-3.5" aria-label="opens in a new tab" />
-              </a>
-            )}
-          </div>
         </div>
         <div className="flex flex-wrap items-center gap-2">
           <RevisionPicker model={model} revision={revision} />
@@ -191,6 +170,27 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
             ]}
           />
         </div>
+      </div>
+      <div className="tabular flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-muted">
+        {facts?.task && <span>{facts.task}</span>}
+        {facts?.licence && <span>Licence {facts.licence}</span>}
+        <span>
+          Synced <When at={model.syncedAt} />, {everyWords(model.syncEverySeconds)}
+        </span>
+        <span>
+          Last used <When at={model.lastUsedAt} />
+        </span>
+        {model.url && (
+          <a
+            href={model.url}
+            target="_blank"
+            rel="noreferrer"
+            className="inline-flex items-center gap-1 rounded text-accent hover:underline"
+          >
+            On the Hub
+            <ExternalLink className="size-3.5" aria-label="opens in a new tab" />
+          </a>
+        )}
       </div>
       {model.files > 0n && (
         <div className="flex flex-wrap items-center gap-x-4 gap-y-1.5 text-sm">

@@ -4,7 +4,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { filesQuery, tensorsQuery } from "@/api/queries";
 import { type ModelRepo, ModelArtifact_DownloadStatus as Status } from "@/gen/modelhub/v1/model_pb";
-import { bytes, count } from "@/lib/format";
+import { bytes, count, plural } from "@/lib/format";
 import { TensorList } from "../tensor-list";
 import { Button } from "../ui/button";
 import { SearchField, Select } from "../ui/field";
@@ -49,7 +49,7 @@ export function Tensors({ model, revision }: { model: ModelRepo; revision: strin
   return (
     <div className="flex flex-col gap-4">
       {metadata.length > 0 && (
-        <Panel title="The file's own metadata" note={`${count(metadata.length)} keys`} flush>
+        <Panel title="The file's own metadata" note={plural(metadata.length, "key")} flush>
           <div className="max-h-80 overflow-y-auto" tabIndex={0}>
             <table className="w-full table-fixed text-sm">
               <tbody className="divide-y divide-line">

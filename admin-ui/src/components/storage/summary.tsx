@@ -37,7 +37,7 @@ export function StorageSummary({ storage }: { storage: GetStorageResponse }) {
   const limit = storage.limit;
   const over = limit > 0n && share(store, limit) > 0.9;
   return (
-    <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)]">
+    <div className="grid gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)]">
       <Panel title="Disk" note={total > 0n ? `${bytes(storage.diskFree)} of ${bytes(total)} free` : undefined}>
         <div className="flex flex-col gap-4">
           <Parts

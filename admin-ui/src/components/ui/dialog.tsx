@@ -15,6 +15,14 @@ interface Props {
   wide?: boolean;
 }
 
+/** The first field if there is one, else the dialog itself: never a button that a stray Enter would press. */
+function focusFirstField(event: Event) {
+  event.preventDefault();
+  const content = event.currentTarget as HTMLElement;
+  const field = content.querySelector<HTMLElement>("input:not([type=checkbox]), select, textarea");
+  (field ?? content).focus();
+}
+
 export function Dialog({ open, onClose, title, description, children, footer, wide }: Props) {
   return (
     <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
@@ -22,6 +30,7 @@ export function Dialog({ open, onClose, title, description, children, footer, wi
         <Radix.Overlay className="fixed inset-0 z-40 grid place-items-start justify-items-center overflow-y-auto bg-shade p-3 pt-[max(0.75rem,8vh)]">
           <Radix.Content
             aria-describedby={undefined}
+            onOpenAutoFocus={focusFirstField}
             onInteractOutside={(event) => {
               // Toasts lie above the dialog and are no reason to close it.
               if (event.target instanceof Element && event.target.closest("[data-toasts]")) event.preventDefault();

@@ -1,10 +1,10 @@
 // Fields of forms: text, choice and check box, each with its label; a hint or what is wrong stands below.
-import { Search, X } from "lucide-react";
+import { ChevronDown, Search, X } from "lucide-react";
 import { type ComponentProps, type ReactNode, type Ref, useId } from "react";
 import { cn } from "@/lib/cn";
 
 export const fieldClass =
-  "h-8 w-full min-w-0 rounded-md border border-line-strong/70 bg-panel px-2.5 text-sm text-text outline-offset-0 hover:border-line-strong disabled:bg-sunken disabled:text-muted";
+  "h-8 w-full min-w-0 rounded-md border border-line-strong/70 bg-panel px-2.5 text-text outline-offset-0 hover:border-line-strong disabled:bg-sunken disabled:text-muted";
 
 interface FieldProps {
   label: ReactNode;
@@ -42,12 +42,20 @@ export function Field({ label, hint, problem, className, children }: FieldProps)
 }
 
 export const Input = ({ className, ...props }: ComponentProps<"input">) => (
-  <input type="text" className={cn(fieldClass, className)} {...props} />
+  <input type="text" className={cn(fieldClass, "text-sm", className)} {...props} />
 );
 
 /** The browser's own list: it works with every keyboard, screen reader and phone. */
 export function Select({ className, ...props }: ComponentProps<"select">) {
-  return <select className={cn(fieldClass, "w-auto pr-7", className)} {...props} />;
+  return (
+    <span className={cn("relative inline-flex h-8 max-w-full min-w-0 text-sm", className)}>
+      <select className={cn(fieldClass, "h-full appearance-none truncate pr-8")} {...props} />
+      <ChevronDown
+        className="pointer-events-none absolute top-1/2 right-2.5 size-3.5 -translate-y-1/2 text-muted"
+        aria-hidden
+      />
+    </span>
+  );
 }
 
 interface SearchProps extends Omit<ComponentProps<"input">, "onChange"> {
@@ -76,7 +84,7 @@ export function SearchField({ value, onChange, label, className, ...props }: Sea
             onChange("");
           }
         }}
-        className={cn(fieldClass, "pr-8 pl-8")}
+        className={cn(fieldClass, "pr-8 pl-8 text-sm")}
         spellCheck={false}
         autoComplete="off"
         {...props}

@@ -5,7 +5,7 @@ import { cn } from "@/lib/cn";
 export function PageHead({ title, note, actions }: { title: ReactNode; note?: ReactNode; actions?: ReactNode }) {
   return (
     <header className="mb-4 flex flex-wrap items-center gap-x-4 gap-y-2">
-      <div className="min-w-0 flex-1">
+      <div className="min-w-0 flex-1 basis-44">
         <h1 className="text-xl font-semibold tracking-tight">{title}</h1>
         {note && <p className="text-sm text-muted">{note}</p>}
       </div>

@@ -28,7 +28,7 @@ export function Segmented<T extends string>({ label, value, onChange, options, c
           key={option.value}
           value={option.value}
           aria-label={option.name}
-          className="inline-flex items-center gap-1.5 rounded-[5px] px-2.5 text-sm text-soft hover:text-text data-[state=checked]:bg-panel data-[state=checked]:font-medium data-[state=checked]:text-text data-[state=checked]:shadow-[0_1px_2px_var(--c-shadow)]"
+          className="inline-flex items-center gap-1.5 rounded-[5px] px-2.5 text-sm text-soft hover:text-text data-[state=checked]:bg-raised data-[state=checked]:font-medium data-[state=checked]:text-text data-[state=checked]:shadow-[0_1px_2px_var(--c-shadow)]"
         >
           {option.label}
         </RadioGroup.Item>

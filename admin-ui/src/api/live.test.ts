@@ -1,0 +1,56 @@
+// Events change what is cached, and lists are read again not more often than needed.
+import { create } from "@bufbuild/protobuf";
+import { QueryClient } from "@tanstack/react-query";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { ListJobsResponseSchema } from "@/gen/modelhub/v1/hub_service_pb";
+import { Job_Status, JobSchema } from "@/gen/modelhub/v1/job_pb";
+import { EventSchema } from "@/gen/modelhub/v1/system_pb";
+import { backoff } from "./events";
+import { applyEvent, flush } from "./live";
+import { activeJobsQuery, jobQuery } from "./queries";
+
+const job = (id: string, status: Job_Status) => create(JobSchema, { id, status, modelId: "m" });
+const event = (kind: string, one: ReturnType<typeof job>) => create(EventSchema, { kind, job: one });
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+test("a job appears, moves and leaves the list of active jobs", () => {
+  const client = new QueryClient();
+  const key = activeJobsQuery().queryKey;
+  client.setQueryData(key, create(ListJobsResponseSchema, { jobs: [] }));
+  applyEvent(client, event("job", job("1", Job_Status.pending)));
+  applyEvent(client, event("progress", job("1", Job_Status.running)));
+  expect(client.getQueryData(key)?.jobs.map((one) => one.status)).toEqual([Job_Status.running]);
+  expect(client.getQueryData(jobQuery("1").queryKey)?.status).toBe(Job_Status.running);
+  applyEvent(client, event("job", job("1", Job_Status.completed)));
+  expect(client.getQueryData(key)?.jobs).toEqual([]);
+});
+
+test("a hundred events are one reading of the lists", async () => {
+  const client = new QueryClient();
+  const read = vi.spyOn(client, "invalidateQueries").mockResolvedValue();
+  for (let at = 0; at < 100; at += 1) {
+    applyEvent(client, event("job", job(String(at), Job_Status.running)));
+    flush(client);
+  }
+  expect(read).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(5_000);
+  const lists = read.mock.calls.filter(([filter]) => JSON.stringify(filter?.queryKey) === '["jobs","list"]');
+  expect(lists).toHaveLength(1);
+});
+
+test("progress alone reads nothing again", async () => {
+  const client = new QueryClient();
+  const read = vi.spyOn(client, "invalidateQueries").mockResolvedValue();
+  applyEvent(client, event("progress", job("1", Job_Status.running)));
+  flush(client);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(read).not.toHaveBeenCalled();
+});
+
+test("waits between tries grow, and end at ten seconds or a little more", () => {
+  expect(backoff(0, 0.5)).toBe(500);
+  expect(backoff(3, 0.5)).toBe(4_000);
+  expect(backoff(50, 1)).toBeLessThanOrEqual(12_500);
+});

@@ -1,0 +1,47 @@
+// Numbers as people read them.
+import { expect, test } from "vitest";
+import { bytes, duration, parameters, parseBytes, percent, plural, share } from "./format";
+
+test("sizes are binary and have three digits", () => {
+  expect(bytes(0n)).toBe("0 B");
+  expect(bytes(1023n)).toBe("1023 B");
+  expect(bytes(1024)).toBe("1 KiB");
+  expect(bytes(1536)).toBe("1.5 KiB");
+  expect(bytes(10.25 * 1024 ** 2)).toBe("10.3 MiB");
+  expect(bytes(123.4 * 1024 ** 3)).toBe("123 GiB");
+  expect(bytes(1023.9 * 1024)).toBe("1 MiB");
+  expect(bytes(undefined)).toBe("0 B");
+});
+
+test("typed sizes mean what the shown ones mean", () => {
+  expect(parseBytes("80 MiB")).toBe(80n * 1024n ** 2n);
+  expect(parseBytes("1.5t")).toBe(BigInt(1.5 * 1024 ** 4));
+  expect(parseBytes("2,5 GB")).toBe(BigInt(2.5 * 1024 ** 3));
+  expect(parseBytes("12")).toBe(12n);
+  expect(parseBytes("fast")).toBeUndefined();
+  expect(parseBytes("-1 GiB")).toBeUndefined();
+  for (const value of [1n, 1024n, 5n * 1024n ** 3n]) expect(parseBytes(bytes(value))).toBe(value);
+});
+
+test("a share is never done before it is and never nothing once it began", () => {
+  expect(percent(0)).toBe("0%");
+  expect(percent(0.0001)).toBe("<1%");
+  expect(percent(0.9999)).toBe("99%");
+  expect(percent(1)).toBe("100%");
+  expect(share(1n, 0n)).toBe(0);
+  expect(share(3n, 2n)).toBe(1);
+});
+
+test("durations say their two largest parts", () => {
+  expect(duration(0)).toBe("0 s");
+  expect(duration(59.6)).toBe("1 min");
+  expect(duration(3_725)).toBe("1 h 2 min");
+  expect(duration(86_400 + 5)).toBe("1 d");
+});
+
+test("counts and parameters", () => {
+  expect(plural(1n, "file")).toBe("1 file");
+  expect(plural(1_200, "entry", "entries")).toBe("1,200 entries");
+  expect(parameters(8_190_735_360n)).toBe("8.19B");
+  expect(parameters(137_022_720)).toBe("137M");
+});
