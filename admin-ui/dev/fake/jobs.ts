@@ -37,6 +37,8 @@ let counter = 0;
 export class Jobs {
   readonly list: FakeJob[] = [];
   traffic = 0;
+  /** Downloads at once. */
+  atOnce = 2;
   constructor(private readonly emit: Emit) {}
 
   create(kind: string, model: FakeModel | undefined, payload: Json, more: Partial<FakeJob> = {}): FakeJob {
@@ -184,7 +186,7 @@ export class Jobs {
     let downloads = running.filter((job) => job.kind === "download").length;
     for (const job of [...this.list].reverse()) {
       if (job.status !== "pending" || Date.now() - job.created < 400 || job.waitingFor.startsWith("disk")) continue;
-      if (job.kind === "download" && downloads >= 2) continue;
+      if (job.kind === "download" && downloads >= this.atOnce) continue;
       if (job.kind === "download") downloads += 1;
       job.status = "running";
       job.started ??= Date.now();

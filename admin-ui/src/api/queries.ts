@@ -143,6 +143,8 @@ export const filesQuery = (model: string, revision: string, filter: FilesFilter)
       ),
     initialPageParam: "",
     getNextPageParam: (last) => last.nextPageToken || undefined,
+    // Comparing a hundred thousand files with the ones before costs more than drawing the few that are in sight.
+    structuralSharing: false,
     staleTime: 30_000,
   });
 
@@ -158,6 +160,7 @@ export const tensorsQuery = (model: string, revision: string, path: string) =>
       ),
     initialPageParam: "",
     getNextPageParam: (last) => last.nextPageToken || undefined,
+    structuralSharing: false,
     staleTime: 5 * 60_000,
     retry: false,
   });

@@ -1,0 +1,254 @@
+// What people do with the dashboard, from the first press to the last message.
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { open, serious, startBrowser } from "./browser.ts";
+import { type FakeHub, startFakeHub } from "./server.ts";
+
+let browser: Browser;
+let hub: FakeHub;
+beforeAll(async () => {
+  [browser, hub] = await Promise.all([startBrowser(), startFakeHub()]);
+  hub.fake.jobs.atOnce = 9;
+});
+afterAll(async () => {
+  await browser.close();
+  await hub.stop();
+});
+
+test("register, see the sync, download, watch it arrive", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/models`);
+  await page.getByRole("button", { name: "Register" }).click();
+  const dialog = page.getByRole("dialog", { name: "Register a model" });
+  await dialog.getByLabel("Repository").fill('hf download acme/tiny-model --include "*.json"');
+  await dialog.getByText("acme/tiny-model").waitFor();
+  await dialog.getByText("Download what the command asked for now").waitFor();
+  // Pressed twice, registered once.
+  await dialog.getByRole("button", { name: "Register", exact: true }).dblclick();
+  await page.waitForURL("**/ui/models/acme/tiny-model");
+  expect(hub.fake.models.filter((model) => model.repoId === "acme/tiny-model")).toHaveLength(1);
+  await page.getByText("tokenizer_config.json").waitFor();
+
+  await page.getByRole("checkbox", { name: "Select config.json" }).click();
+  await page.getByRole("region", { name: "Selection" }).getByText("1 file selected").waitFor();
+  await page.getByRole("button", { name: "Clear the selection" }).click();
+
+  await page.getByRole("button", { name: "Download…", exact: true }).click();
+  await page.getByRole("dialog").getByText("Free afterwards").waitFor();
+  await page
+    .getByRole("dialog")
+    .getByRole("button", { name: /^Download \d/ })
+    .click();
+  await page.getByRole("progressbar", { name: "Progress of acme/tiny-model" }).waitFor();
+  await page.getByText("Downloaded", { exact: true }).waitFor({ timeout: 30_000 });
+  await page
+    .getByRole("row", { name: /model-00005-of-00005/ })
+    .getByText("Local")
+    .waitFor();
+  clean();
+  await close();
+});
+
+test("a gated model says why it cannot be downloaded", async () => {
+  const { page, clean, close } = await open(
+    browser,
+    `${hub.url}/ui/models/meta-llama/Llama-3.1-8B-Instruct?download=true`,
+  );
+  await page
+    .getByRole("dialog")
+    .getByRole("button", { name: /^Download \d/ })
+    .click();
+  await page.getByText("The download could not be started").waitFor();
+  await page
+    .getByRole("dialog")
+    .getByText(/has not been granted access/)
+    .waitFor();
+  clean(/403/);
+  await close();
+});
+
+test("a failed download is retried and goes on", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/models?register=acme/trouble`);
+  await page.getByRole("dialog").getByRole("button", { name: "Register", exact: true }).click();
+  await page.getByRole("button", { name: "Download…", exact: true }).click();
+  await page
+    .getByRole("dialog")
+    .getByRole("button", { name: /^Download \d/ })
+    .click();
+  await page.getByRole("tab", { name: "Activity" }).click();
+  await page.getByRole("link", { name: "Download", exact: true }).first().click();
+  await page.getByRole("heading", { name: "What went wrong" }).waitFor({ timeout: 30_000 });
+  await page.getByText("a retry goes on from there", { exact: false }).first().waitFor();
+  await page.getByRole("button", { name: "Retry" }).click();
+  await page.getByText("Completed", { exact: true }).waitFor({ timeout: 30_000 });
+  clean();
+  await close();
+});
+
+test("the address carries searches, filters, order and pages", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/models`);
+  await page.getByRole("table", { name: "Models" }).waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type("phi-4");
+  await page.waitForURL(/q=phi-4/);
+  await page.getByRole("combobox", { name: "What is here" }).selectOption("complete");
+  await page.getByRole("columnheader", { name: "Here", exact: true }).getByRole("button").click();
+  await page.waitForURL(/order=-size/);
+  const url = page.url();
+  await page.reload();
+  expect(page.url()).toBe(url);
+  expect(await page.getByRole("textbox", { name: "Search by name" }).inputValue()).toBe("phi-4");
+  const rows = page.getByRole("table", { name: "Models" }).getByRole("row");
+  await rows.nth(1).waitFor();
+  for (const text of (await rows.allInnerTexts()).slice(1, 5)) expect(text).toMatch(/phi-4.*Downloaded/s);
+
+  await page.goto(`${hub.url}/ui/models?page=31`);
+  await page.getByText(/Page 31 of 5\d/).waitFor();
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.waitForURL(/page=32/);
+  clean();
+  await close();
+});
+
+test("several models at once", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/models?q=falcon3-1b`);
+  await page.getByRole("checkbox", { name: "Select all on this page" }).click();
+  await page.getByRole("region", { name: "Selection" }).getByRole("button", { name: "Pin" }).click();
+  await page.getByText(/^Pinned \d+ models$/).waitFor();
+  await page.getByRole("button", { name: "Pinned", exact: true }).click();
+  await page.waitForURL(/pinned=true/);
+  await page.getByRole("checkbox", { name: "Select all on this page" }).click();
+  await page.getByRole("region", { name: "Selection" }).getByRole("button", { name: "Remove" }).click();
+  await page
+    .getByRole("dialog")
+    .getByText(/keeps? (its|their) files/)
+    .waitFor();
+  expect(await serious(page)).toEqual([]);
+  await page.keyboard.press("Escape");
+  clean();
+  await close();
+});
+
+test("the tree by keyboard, kept in the address", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/models/Wan-AI/Wan2.1-T2V-1.3B-Diffusers`);
+  const tree = page.getByRole("treegrid", { name: "Files" });
+  await tree.getByText("text_encoder").waitFor();
+  await tree.getByRole("row").nth(1).focus();
+  for (const key of ["ArrowDown", "ArrowDown", "ArrowRight"]) await page.keyboard.press(key);
+  await page.waitForURL(/open=.*text_encoder/);
+  await tree.getByText("model-00001-of-00003.safetensors").waitFor();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Space");
+  await page.getByText("1 file selected").waitFor();
+  await page.keyboard.press("Enter");
+  await page
+    .getByRole("dialog")
+    .getByText("max_position_embeddings", { exact: false })
+    .or(page.getByRole("dialog").getByText("text_encoder/config.json"))
+    .first()
+    .waitFor();
+  await page.keyboard.press("Escape");
+  await page.reload();
+  await tree.getByText("model-00001-of-00003.safetensors").waitFor();
+  clean();
+  await close();
+});
+
+test("the palette finds models and does things", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/`);
+  await page.getByText("Saved by the cache").waitFor();
+  await page.keyboard.press("Control+k");
+  const field = page.getByRole("combobox", { name: "Search models and actions" });
+  await field.waitFor();
+  expect(await serious(page)).toEqual([]);
+  await field.fill("qwen3-8b");
+  await page.getByRole("option", { name: /Qwen\/Qwen3-8B/ }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/models/Qwen/Qwen3-8B");
+  await page.keyboard.press("Control+k");
+  await field.fill("dark");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
+  await page.reload();
+  expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
+  await page.keyboard.press("?");
+  await page.getByRole("dialog", { name: "Keys" }).waitFor();
+  clean();
+  await close();
+});
+
+test("settings: the token is tested, set and never shown; wrong values are told", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/settings`);
+  const token = page.getByLabel("Replace the token");
+  await token.fill("wrong");
+  await page.getByRole("button", { name: "Test" }).click();
+  await page.getByText("Upstream does not know this token.").waitFor();
+  await token.fill("hf_right");
+  await page.getByRole("button", { name: "Test" }).click();
+  await page.getByText("ada-lovelace").waitFor();
+  await page.locator("#token").getByRole("button", { name: "Save" }).click();
+  await page.getByText("The token is set").waitFor();
+  expect(await token.inputValue()).toBe("");
+  expect(await page.content()).not.toContain("hf_right");
+  const hours = page.getByLabel("Opening hours");
+  await hours.fill("nightly");
+  await page.getByText("Write two times, like 22:00-06:00.").waitFor();
+  await hours.fill("22:00-06:00");
+  await hours.press("Enter");
+  await page.getByText("Saved: opening hours").waitFor();
+  await page.getByRole("switch", { name: "Offline" }).click();
+  await page.getByRole("button", { name: "Go offline" }).click();
+  await page.getByText("Offline on purpose").waitFor();
+  await page.getByRole("switch", { name: "Offline" }).click();
+  await page.getByText("Upstream is well").waitFor();
+  clean();
+  await close();
+});
+
+test("a folder is looked at, then imported", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/storage?dialog=import`);
+  await page.getByLabel("Folder on this machine").fill("/data/models");
+  await page.getByRole("button", { name: "Look" }).click();
+  await page.getByText("1 thing will be left out").waitFor();
+  await page.getByRole("button", { name: /^Import 57 files/ }).click();
+  await page.getByText("Importing /data/models").waitFor();
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByRole("heading", { name: "Import of /data/models" }).waitFor();
+  clean();
+  await close();
+});
+
+test("the page says when the hub is gone, and goes on when it is back", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/`);
+  await page.locator("[data-connection=live]").first().waitFor();
+  await hub.stop();
+  await page.getByText("The hub does not answer.", { exact: false }).waitFor();
+  await hub.start();
+  await page.locator("[data-connection=live]").first().waitFor({ timeout: 30_000 });
+  expect(await page.getByText("The hub does not answer.", { exact: false }).count()).toBe(0);
+  clean(/ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|ERR_ABORTED|Failed to load resource/);
+  await close();
+});
+
+test("a hub that asks for a token gets one", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/`);
+  await page.route("**/v1/**", async (route) => {
+    if (route.request().headers().authorization === "Bearer right") return route.continue();
+    return route.fulfill({
+      status: 401,
+      contentType: "application/problem+json",
+      body: JSON.stringify({ title: "Sign in", detail: "The admin token is missing or wrong." }),
+    });
+  });
+  await page.reload();
+  const field = page.getByLabel("Admin token");
+  await field.fill("wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("This token was refused.").waitFor();
+  expect(await serious(page)).toEqual([]);
+  await field.fill("right");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("Saved by the cache").waitFor();
+  await page.locator("[data-connection=live]").first().waitFor();
+  clean(/401/);
+  await close();
+});

@@ -1,0 +1,90 @@
+// Every screen, light and dark, wide and narrow: it shows its content, axe finds nothing serious, nothing sticks out,
+// the console stays empty and no request leaves the machine.
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { open, serious, startBrowser } from "./browser.ts";
+import { type FakeHub, startFakeHub } from "./server.ts";
+
+let browser: Browser;
+let hub: FakeHub;
+beforeAll(async () => {
+  [browser, hub] = await Promise.all([startBrowser(), startFakeHub()]);
+});
+afterAll(async () => {
+  await browser.close();
+  await hub.stop();
+});
+
+const model = "/models/Qwen/Qwen3-8B";
+const screens: [name: string, path: string, shows: string][] = [
+  ["dashboard", "/", "Saved by the cache"],
+  ["models", "/models", "01-ai/"],
+  ["models, nothing found", "/models?q=nosuchmodel", "No model matches"],
+  ["register", "/models?register=Qwen/Qwen3-30B-A3B-GGUF-x", "Quantisations"],
+  ["files", model, "tokenizer_config.json"],
+  ["files of 100 000", "/models/dataset/HuggingFaceFW/fineweb?view=flat", "README.md"],
+  ["one file", `${model}?file=config.json`, "max_position_embeddings"],
+  ["download", "/models/bartowski/Qwen3-30B-A3B-GGUF?download=true", "One quantisation"],
+  ["metadata", `${model}?tab=metadata`, "Attention heads"],
+  ["config", `${model}?tab=metadata&part=config`, "rope_theta"],
+  ["tensors", `${model}?tab=metadata&part=tensors`, "model.embed_tokens.weight"],
+  ["card", `${model}?tab=card`, "Highlights"],
+  ["activity of a model", `${model}?tab=activity`, "Jobs of this model"],
+  ["model with a problem", "/models/meta-llama/Llama-3.1-8B-Instruct", "The last sync failed"],
+  ["model that is not here", "/models/no/such", "is not known here"],
+  ["jobs", "/jobs", "History"],
+  ["failed jobs", "/jobs?status=failed", "Upstream answered 403"],
+  ["storage", "/storage", "Limit of the store"],
+  ["free space", "/storage?dialog=evict", "would be removed"],
+  ["import", "/storage?dialog=import&folder=/data/models", "stabilityai/sdxl-turbo"],
+  ["settings", "/settings", "Opening hours"],
+  ["nowhere", "/no/such/screen", "nothing at this address"],
+];
+
+describe.each([
+  ["light", 1280],
+  ["dark", 1280],
+  ["light", 360],
+] as const)("%s at %i pixels", (colorScheme, width) => {
+  test.each(screens)("%s", async (_name, path, shows) => {
+    const { page, clean, close } = await open(browser, `${hub.url}/ui${path}`, {
+      colorScheme,
+      viewport: { width, height: 800 },
+    });
+    await page.getByText(shows, { exact: false }).first().waitFor();
+    await page.waitForTimeout(150);
+    expect(await serious(page)).toEqual([]);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    expect(over, "pixels that stick out to the right").toBeLessThanOrEqual(0);
+    expect(await page.title()).toContain("modelhub");
+    clean(/status of 404/);
+    await close();
+  });
+});
+
+test("a job that failed says why and can run again", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/jobs?status=failed&kind=download`);
+  await page.getByRole("table", { name: "Jobs" }).getByRole("link").first().click();
+  await page.getByRole("heading", { name: "What went wrong" }).waitFor();
+  expect(await serious(page)).toEqual([]);
+  await page.getByRole("button", { name: "Retry" }).click();
+  await page.getByText("Queued again").waitFor();
+  clean();
+  await close();
+});
+
+test("a fresh hub says what to do first", async () => {
+  const fresh = await startFakeHub(true);
+  const { page, clean, close } = await open(browser, `${fresh.url}/ui/`);
+  await page.getByRole("heading", { name: "The hub is ready" }).waitFor();
+  for (const place of ["Python", "Docker", "systemd"]) {
+    await page.getByRole("radio", { name: place }).click();
+    await page.getByText("HF_ENDPOINT").first().waitFor();
+  }
+  expect(await serious(page)).toEqual([]);
+  await page.getByRole("link", { name: /Import what you already have/ }).click();
+  await page.getByRole("dialog", { name: "Import a folder" }).waitFor();
+  clean();
+  await close();
+  await fresh.stop();
+});
