@@ -131,9 +131,10 @@ async fn a_server_shows_what_its_workers_do_and_a_worker_needs_the_token() {
     use modelhub::pb::worker_service_client::WorkerServiceClient;
     use modelhub::pb::{DownloadArtifactRequest, SyncMetadataRequest, WatchJobsRequest, job::Status};
 
-    let content = Content::random(78, 6 * MIB);
+    let content = Content::random(78, 16 * MIB);
     let repo = Repo::model("org/model").file("config.json", CONFIG).lfs("model.safetensors", content.clone());
-    let team = Team::start(repo, 2 * MIB).await;
+    // Slow enough that the server has found its worker before the job ends.
+    let team = Team::start(repo, MIB / 4).await;
     let (_worker, address) = team.worker().await;
     let channel = tonic::transport::Endpoint::from_shared(address).unwrap().connect().await.unwrap();
 
@@ -164,9 +165,12 @@ async fn a_server_shows_what_its_workers_do_and_a_worker_needs_the_token() {
     assert_eq!(last.progress.unwrap().bytes_done, content.size() + CONFIG.len() as u64);
     // The server tells its own watchers, though another process did it.
     let mut text = String::new();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
     while !(text.contains("event: progress") && text.contains("\"status\":\"completed\"")) {
-        let chunk = tokio::time::timeout(std::time::Duration::from_secs(60), shown.chunk()).await;
-        text += &String::from_utf8_lossy(&chunk.expect("events come").unwrap().expect("the stream goes on"));
+        let chunk = tokio::time::timeout_at(deadline, shown.chunk()).await;
+        text += &String::from_utf8_lossy(
+            &chunk.unwrap_or_else(|_| panic!("events come: {text}")).unwrap().expect("the stream goes on"),
+        );
     }
     let system = team.call("GET", "/v1/system", &Value::Null).await;
     assert_eq!(system["workers"].as_array().unwrap().len(), 1, "{system:#}");
