@@ -194,7 +194,8 @@ impl Hub {
         // at least as new as the count.
         let epoch = self.pins.epoch.load(Ordering::SeqCst);
         let repo = self.pins.repos.get(&pinned.repo.key)?;
-        if repo.visibility != Visibility::Public || pinned.served == Served::Stale {
+        // Of a local file the bytes are looked at each time: nobody else has them.
+        if repo.visibility != Visibility::Public || pinned.served == Served::Stale || pinned.is_local() {
             return None;
         }
         let (checked_at, ttl) = match revision {
