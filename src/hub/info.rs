@@ -13,7 +13,7 @@ use super::passthrough::Scope;
 use super::pin::is_outage;
 use super::{Caller, Error, Hub, Need, Passed, Pinned, Result, Served};
 use crate::db::{Pin, TreePage};
-use crate::domain::{Entry, Origin, RepoKey, Revision};
+use crate::domain::{Entry, RepoKey, Revision};
 use crate::upstream;
 
 /// The query of an info request.
@@ -89,8 +89,8 @@ impl Hub {
                 self.known_info(&repo, &commit).await?.ok_or_else(missing)
             }
             Err(error)
-                if is_outage(&error)
-                    && (pinned.origin == Origin::Scanned || self.has_tree(&pinned.repo, &pinned.commit).await?) =>
+                if Self::scan_stands_in(pinned, &error)
+                    || is_outage(&error) && self.has_tree(&pinned.repo, &pinned.commit).await? =>
             {
                 pinned.served = Served::Stale;
                 Ok(self.made_info(pinned).await?.to_string().into())

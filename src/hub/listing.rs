@@ -16,7 +16,7 @@ use super::passthrough::Scope;
 use super::pin::{Repo, is_outage};
 use super::{Caller, Error, Hub, Need, Passed, Pinned, Result, Served};
 use crate::db::TreePage;
-use crate::domain::{Artifact, CommitId, Entry, Origin, RepoKey, RepoPath, Revision, Visibility};
+use crate::domain::{Artifact, CommitId, Entry, RepoKey, RepoPath, Revision, Visibility};
 use crate::upstream::{self, BASE_MARK, TreeItem};
 
 /// Upstream pages hold up to 1000 entries; more pages than this are no repository.
@@ -161,7 +161,7 @@ impl Hub {
             let kept = tokio::time::timeout(self.settings.slow_after.duration(), kept).await.unwrap_or(Ok(false));
             let kept = match kept {
                 // What was found on disk: perhaps not all, but all that can be had now.
-                Err(error) if is_outage(&error) && pinned.origin == Origin::Scanned => {
+                Err(error) if Self::scan_stands_in(&pinned, &error) => {
                     pinned.served = Served::Stale;
                     true
                 }
@@ -231,10 +231,11 @@ impl Hub {
         let mut pinned = self.pin(caller, key, revision, Need::Metadata).await?;
         let sees_hashes = self.sees_hashes(caller, &pinned.repo).await?;
         let kept = sees_hashes
-            && self
-                .keep_tree(caller, &pinned.repo, &pinned.commit)
-                .await
-                .or_else(|error| if is_outage(&error) { Ok(pinned.origin == Origin::Scanned) } else { Err(error) })?;
+            && self.keep_tree(caller, &pinned.repo, &pinned.commit).await.or_else(|error| match error {
+                error if Self::scan_stands_in(&pinned, &error) => Ok(true),
+                error if is_outage(&error) => Ok(false),
+                error => Err(error),
+            })?;
         if !pinned.is_local() && (!kept || expand) {
             let Pinned { repo, commit, .. } = &pinned;
             let path = format!("{}/paths-info/{commit}", repo.key.api_path());

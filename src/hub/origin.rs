@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::pin::Repo;
+use super::pin::{Repo, is_outage};
 use super::{Caller, Error, Hub, Pinned, Result, Served};
 use crate::db::TreePage;
 use crate::domain::{CommitId, Entry, Origin, RepoKey, RepoPath, Revision};
@@ -83,6 +83,12 @@ impl Hub {
         if let Ok(Err(error)) = tokio::time::timeout(self.settings.slow_after.duration(), reading).await {
             tracing::info!(repo.id = %repo.key, %commit, %error, "a commit that was found on disk is not confirmed by upstream");
         }
+    }
+
+    /// Whether what a scan has found may stand in for what upstream was asked for: it is away, or does not have
+    /// the commit any more.
+    pub(super) fn scan_stands_in(pinned: &Pinned, error: &Error) -> bool {
+        pinned.origin == Origin::Scanned && (is_outage(error) || matches!(error, Error::RevisionNotFound { .. }))
     }
 
     /// The paths that a scan has put into a commit, which upstream's listing may not have; `None` if no scan did.

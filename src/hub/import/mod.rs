@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-use super::pin::{Repo, is_outage};
+use super::pin::Repo;
 use super::{Caller, Error, Hub, Result};
 use crate::blob::{Pace, Placement};
 use crate::db::ScannedFile;
@@ -101,11 +101,12 @@ impl Hub {
                 }
             }
         };
-        run.write_notes().await?;
+        let noted = run.write_notes().await;
         match outcome {
             Err(Error::Stopping) if cancel.is_cancelled() => run.report.cancelled = true,
             outcome => outcome?,
         }
+        noted?;
         let report = run.report;
         tracing::info!(path = %request.path.display(), cancelled = report.cancelled, repos = report.repos_found, files = report.files, hashed = report.hashed, added_bytes = report.bytes_added, different = report.different, "an import has ended");
         Ok(report)
@@ -227,10 +228,12 @@ impl Run<'_> {
                 Asked::Knows(repo, main)
             }
             Err(error @ (Error::Internal(_) | Error::NoSpace | Error::Stopping)) => return Err(error),
-            Err(error) if is_outage(&error) => Asked::Away,
-            // It has no `main`: nothing is said of what it has.
-            Err(Error::RevisionNotFound { .. }) => Asked::Away,
-            Err(_) => Asked::Hides,
+            Err(Error::RepoNotFound | Error::Gated { .. } | Error::Disabled | Error::Forbidden { .. }) => Asked::Hides,
+            // Away, or it says nothing of the repository: it has no `main`, or our own token is wrong.
+            Err(error) => {
+                tracing::debug!(repo.id = %key, %error, "upstream did not tell of a repository that was found");
+                Asked::Away
+            }
         })
     }
 

@@ -132,6 +132,22 @@ async fn upstream_has_the_last_word_on_what_was_imported_without_it() {
 }
 
 #[tokio::test]
+async fn a_commit_that_upstream_does_not_have_any_more_is_served() {
+    let hub = TestHub::builder().repo(model()).start().await;
+    let disk = cache(&commit('a'));
+    let report = import(&hub, &disk).await;
+    assert_eq!((report.attached, report.repos[0].known_upstream), (3, true), "{report:#?}");
+    let gone = commit('a');
+    for path in ["api/models/org/model/revision/", "api/models/org/model/tree/"] {
+        let reply = hub.get(&format!("/{path}{gone}")).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.everything());
+    }
+    hub.get(&format!("/org/model/resolve/{gone}/config.json")).await.assert_is(200, CONFIG.as_bytes());
+    assert_ne!(hub.head("/org/model/resolve/main/config.json").await.header("x-repo-commit"), gone, "upstream's");
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn what_is_private_upstream_is_for_its_readers_only() {
     let private = || model().private().reader(mock_hf::TOKEN_ALICE);
     let hub = TestHub::builder().manual_clock().repo(private()).start().await;

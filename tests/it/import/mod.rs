@@ -72,7 +72,10 @@ async fn import(hub: &TestHub, disk: &Disk) -> ImportReport {
 
 async fn import_as(hub: &TestHub, disk: &Disk, request: ImportRequest) -> ImportReport {
     let before = disk.state();
-    let report = hub.hub().import(request, &|_| (), CancellationToken::new()).await.unwrap();
+    let importing = hub.hub().clone();
+    // As a job runs it: on any thread.
+    let task = tokio::spawn(async move { importing.import(request, &|_| (), CancellationToken::new()).await });
+    let report = task.await.unwrap().unwrap();
     assert_eq!(disk.state(), before, "the folder was changed");
     let partial = std::fs::read_dir(hub.data_dir().join("partial")).unwrap();
     assert_eq!(partial.count(), 0, "something is left behind");
