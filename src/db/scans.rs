@@ -71,6 +71,7 @@ impl Db {
             values ($1, $2, $3, $4, $5, $6, 'synced', 'public', $7, $8)
             on conflict (kind, repo_id) do update set
                 source = case excluded.source when 'local' then model_repo.source else excluded.source end,
+                visibility = case model_repo.checked_at when 0 then excluded.visibility else model_repo.visibility end,
                 checked_at = case when model_repo.source = 'local' and excluded.source <> 'local' then 0 else model_repo.checked_at end";
         let (source, checked_at) = match origin {
             Origin::Local => ("local", now),
@@ -108,6 +109,7 @@ impl Db {
     /// Takes entries out of a commit that turned out not to be in it.
     pub async fn delete_entries(&self, repo: &str, commit: &CommitId, paths: &[RepoPath]) -> Result<()> {
         let mut tx = self.begin().await?;
+        tx.execute("update model_repo set stale = $2 where id = $1", args![repo, true]).await?;
         for path in paths {
             let sql = "delete from model_artifact where repo = $1 and commit_id = $2 and file_path = $3";
             tx.execute(sql, args![repo, commit.as_str(), path.as_str()]).await?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::pin::{Repo, is_outage};
 use super::{Caller, Error, Hub, Pinned, Result, Served};
 use crate::db::TreePage;
-use crate::domain::{CommitId, Entry, Origin, RepoKey, RepoPath, Revision};
+use crate::domain::{CommitId, Entry, Origin, RepoPath, Revision};
 
 impl Hub {
     /// What a revision means without upstream for good; an error for a repository of which upstream knows nothing.
@@ -55,13 +55,7 @@ impl Hub {
         for name in names {
             self.pins.pins.invalidate(&(Arc::clone(&repo.row), (*name).to_owned()));
         }
-        self.forget_repo(&repo.key);
-    }
-
-    /// A repository was changed in the database.
-    pub(super) fn forget_repo(&self, key: &RepoKey) {
-        self.pins.repos.invalidate(key);
-        self.forget_stamps();
+        self.forget_repo(&repo.key, &repo.row);
     }
 
     /// Asks upstream for the listing of a commit that a scan has found, not more often than for a branch. While
@@ -74,7 +68,7 @@ impl Hub {
         }
         let key = (Arc::clone(&repo.row), commit.clone());
         let now = self.clock.elapsed();
-        let ttl = self.settings.cache.ref_ttl.duration();
+        let ttl = self.ref_ttl();
         if self.listings.asked.get(&key).is_some_and(|asked| now.saturating_sub(asked) < ttl) {
             return;
         }

@@ -216,7 +216,7 @@ impl Hub {
         (stamp.made..stamp.until).contains(&self.clock.now()) && stamp.epoch == self.pins.epoch.load(Ordering::SeqCst)
     }
 
-    fn ref_ttl(&self) -> std::time::Duration {
+    pub(super) fn ref_ttl(&self) -> std::time::Duration {
         self.live().ref_ttl
     }
 

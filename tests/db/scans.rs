@@ -1,6 +1,6 @@
 //! What scans have found.
 
-use modelhub::db::ScannedFile;
+use modelhub::db::{Registration, ScannedFile};
 use modelhub::domain::{ContentId, Origin, Visibility};
 
 use crate::database::{
@@ -12,6 +12,7 @@ on_both!(
     many_files_are_noted_at_once_and_very_long_paths_are_not,
     a_repository_that_was_found_is_public_and_never_asked_about,
     what_upstream_said_of_a_repository_stays,
+    what_upstream_said_nothing_of_is_public_once_it_is_found,
     a_local_repository_becomes_upstreams,
     a_commit_is_known_from_somewhere,
     a_commit_whose_tree_is_known_stays_upstreams,
@@ -74,6 +75,16 @@ async fn what_upstream_said_of_a_repository_stays(base: &TestDatabase) {
         assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("one", Visibility::Private, 5));
         assert!(!row.is_local);
     }
+}
+
+async fn what_upstream_said_nothing_of_is_public_once_it_is_found(base: &TestDatabase) {
+    let db = base.open().await;
+    let org = key("org/model");
+    let registration = Registration { key: &org, revision: "main", sync_every_ms: 0, new_id: "one", job: None, now: 5 };
+    db.register(&registration).await.unwrap();
+    assert_eq!(db.repo(&org).await.unwrap().unwrap().visibility, Visibility::Private);
+    let row = db.add_repo(&org, Origin::Scanned, "two", 9).await.unwrap();
+    assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("one", Visibility::Public, 0));
 }
 
 async fn a_local_repository_becomes_upstreams(base: &TestDatabase) {

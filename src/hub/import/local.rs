@@ -124,10 +124,7 @@ impl Run<'_> {
         taken: Vec<(RepoPath, Taken)>,
         imported: &mut ImportedRepo,
     ) -> Result<()> {
-        let repo = match self.hub.known_repo(key).await? {
-            Some(repo) => repo,
-            None => self.add_repo(key, Origin::Local).await?,
-        };
+        let repo = self.add_repo(key, Origin::Local).await?;
         let commit = local_commit(&taken)?;
         let count = taken.len() as u64;
         let artifacts: Vec<Artifact> = taken.into_iter().map(|(path, taken)| artifact(path, taken, None)).collect();

@@ -16,7 +16,6 @@ mod take;
 mod walk;
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +26,7 @@ use super::pin::Repo;
 use super::{Caller, Error, Hub, Result};
 use crate::blob::{Pace, Placement};
 use crate::db::ScannedFile;
-use crate::domain::{CommitId, Origin, Principal, RepoKey, Revision};
+use crate::domain::{CommitId, Origin, RepoKey, Revision};
 
 pub use report::{
     ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
@@ -163,7 +162,7 @@ fn previewed(found: &Found, problems: &mut Problems) -> PreviewedRepo {
             bytes += file.place.metadata().map_or(0, |metadata| metadata.len());
         }
     }
-    let (repo, path) = (found.key.to_string(), found.folder.clone());
+    let (repo, path) = (found.key.clone(), found.folder.clone());
     PreviewedRepo { repo, layout: found.layout, path, files, bytes }
 }
 
@@ -219,7 +218,7 @@ impl Run<'_> {
         };
         // That upstream does not know what is local makes it no secret.
         let known = known.filter(|repo| !repo.is_local);
-        let asked = self.hub.ask_revision(&nobody(), key, &Revision::main(), known.as_ref()).await;
+        let asked = self.hub.ask_revision(&Caller::owner(), key, &Revision::main(), known.as_ref()).await;
         Ok(match asked {
             Ok((repo, main)) => {
                 if let Some((commit, _)) = local {
@@ -241,8 +240,8 @@ impl Run<'_> {
     async fn listing(&self, repo: &Arc<Repo>, commit: &CommitId) -> Result<bool> {
         let hub = &self.hub;
         let kept = match hub.origin(repo, commit).await? {
-            Some(Origin::Scanned) if self.ask_upstream => hub.ask_tree(&nobody(), repo, commit).await,
-            _ if self.ask_upstream => hub.keep_tree(&nobody(), repo, commit).await,
+            Some(Origin::Scanned) if self.ask_upstream => hub.ask_tree(&Caller::owner(), repo, commit).await,
+            _ if self.ask_upstream => hub.keep_tree(&Caller::owner(), repo, commit).await,
             _ => hub.has_tree(repo, commit).await,
         };
         match kept {
@@ -258,8 +257,8 @@ impl Run<'_> {
             _ => None,
         };
         let new_id = uuid::Uuid::now_v7().to_string();
-        self.hub.db.add_repo(key, origin, &new_id, self.hub.clock.now()).await?;
-        self.hub.forget_repo(key);
+        let row = self.hub.db.add_repo(key, origin, &new_id, self.hub.clock.now()).await?;
+        self.hub.forget_repo(key, &row.id);
         let repo = self.hub.known_repo(key).await?.ok_or(Error::RepoNotFound)?;
         if let Some((commit, _)) = local.filter(|_| !repo.is_local) {
             self.keep_as_local(&repo, &commit).await?;
@@ -276,7 +275,7 @@ impl Run<'_> {
 
     fn imported(&self, found: &Found, key: &RepoKey, known_upstream: bool) -> ImportedRepo {
         ImportedRepo {
-            repo: key.to_string(),
+            repo: key.clone(),
             layout: found.layout,
             path: found.folder.clone(),
             files: 0,
@@ -299,9 +298,4 @@ fn shared_blobs(found: &Found) -> Option<PathBuf> {
     let blobs = found.folder.parent()?.join("blobs");
     let is_marked = blobs.join(".huggingface-shared-blobs").symlink_metadata().is_ok_and(|mark| mark.is_file());
     (is_folder(&blobs) && is_marked).then_some(blobs)
-}
-
-/// Upstream is asked for nobody in particular, with this hub's own token if it has one.
-fn nobody() -> Caller {
-    Caller { principal: Principal::Anonymous, user_agent: None, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) }
 }

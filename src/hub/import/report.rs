@@ -5,8 +5,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use crate::blob::{Placed, Placement};
 use crate::domain::{RepoKey, RepoKind};
 
@@ -45,8 +43,7 @@ impl ImportRequest {
 }
 
 /// By what a repository on disk is recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layout {
     /// A repository of a Hugging Face cache: `models--org--name`.
     Cache,
@@ -58,8 +55,19 @@ pub enum Layout {
     LooseFiles,
 }
 
+impl Layout {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cache => "huggingface_cache",
+            Self::Folder => "vendor_name",
+            Self::LocalDir => "local_dir",
+            Self::LooseFiles => "loose_files",
+        }
+    }
+}
+
 /// How far an import is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportProgress {
     pub repos: u64,
     pub files: u64,
@@ -72,7 +80,7 @@ pub struct ImportProgress {
 }
 
 /// What an import has done.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct ImportReport {
     /// It was stopped before its end; what was done until then stays, and is not done again.
     pub cancelled: bool,
@@ -102,10 +110,9 @@ pub struct ImportReport {
 }
 
 /// One repository of a report.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct ImportedRepo {
-    /// As in `HF_ENDPOINT/{repo}`: datasets and spaces with their prefix.
-    pub repo: String,
+    pub repo: RepoKey,
     pub layout: Layout,
     pub path: PathBuf,
     pub files: u64,
@@ -120,7 +127,7 @@ pub struct ImportedRepo {
 }
 
 /// What an import would find. Nothing was hashed, and nobody asked.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct ImportPreview {
     pub repos: Vec<PreviewedRepo>,
     pub repos_found: u64,
@@ -130,9 +137,9 @@ pub struct ImportPreview {
 }
 
 /// One repository of a preview.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct PreviewedRepo {
-    pub repo: String,
+    pub repo: RepoKey,
     pub layout: Layout,
     pub path: PathBuf,
     pub files: u64,
@@ -140,8 +147,7 @@ pub struct PreviewedRepo {
 }
 
 /// What kind of trouble a path makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProblemKind {
     /// A link that leads out of the folder, to nothing, or to a folder.
     Link,
@@ -168,7 +174,7 @@ pub enum ProblemKind {
     NotVisible,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Problem {
     pub kind: ProblemKind,
     pub path: PathBuf,
@@ -176,7 +182,7 @@ pub struct Problem {
 }
 
 /// All problems counted, the first of them named.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Problems {
     pub counts: BTreeMap<ProblemKind, u64>,
     pub first: Vec<Problem>,
