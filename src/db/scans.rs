@@ -8,6 +8,10 @@ use crate::domain::{CommitId, Digest, GitOid, Millis, Origin, RepoKey, RepoPath}
 /// What PostgreSQL can find by an index is under 2700 bytes.
 const MAX_PATH: usize = 2560;
 
+/// When upstream was asked about a repository of which only a scan told. (Never, 0, is a repository that is
+/// registered and as good as unknown.)
+const LONG_AGO: Millis = 1;
+
 /// A file outside of the store as it was when it was hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScannedFile {
@@ -72,13 +76,16 @@ impl Db {
             on conflict (kind, repo_id) do update set
                 source = case excluded.source when 'local' then model_repo.source else excluded.source end,
                 visibility = case model_repo.checked_at when 0 then excluded.visibility else model_repo.visibility end,
-                checked_at = case when model_repo.source = 'local' and excluded.source <> 'local' then 0 else model_repo.checked_at end";
+                checked_at = case
+                    when model_repo.checked_at = 0 or model_repo.source = 'local' and excluded.source <> 'local' then $9
+                    else model_repo.checked_at end";
         let (source, checked_at) = match origin {
             Origin::Local => ("local", now),
-            Origin::Scanned | Origin::Upstream => ("huggingface", 0),
+            Origin::Scanned | Origin::Upstream => ("huggingface", LONG_AGO),
         };
         let id = &key.id;
-        let values = args![new_id, key.kind.as_str(), id.vendor(), id.name(), id.as_str(), source, checked_at, now];
+        let values =
+            args![new_id, key.kind.as_str(), id.vendor(), id.name(), id.as_str(), source, checked_at, now, LONG_AGO];
         self.execute(sql, values).await?;
         self.repo(key).await?.ok_or(Error::Driver(sqlx::Error::RowNotFound))
     }

@@ -59,7 +59,7 @@ async fn many_files_are_noted_at_once_and_very_long_paths_are_not(base: &TestDat
 async fn a_repository_that_was_found_is_public_and_never_asked_about(base: &TestDatabase) {
     let db = base.open().await;
     let row = db.add_repo(&key("org/model"), Origin::Scanned, "one", 9).await.unwrap();
-    assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("one", Visibility::Public, 0));
+    assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("one", Visibility::Public, 1));
     assert!(!row.is_local);
     let row = db.add_repo(&key("org/folder"), Origin::Local, "two", 9).await.unwrap();
     assert!(row.is_local);
@@ -84,7 +84,7 @@ async fn what_upstream_said_nothing_of_is_public_once_it_is_found(base: &TestDat
     db.register(&registration).await.unwrap();
     assert_eq!(db.repo(&org).await.unwrap().unwrap().visibility, Visibility::Private);
     let row = db.add_repo(&org, Origin::Scanned, "two", 9).await.unwrap();
-    assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("one", Visibility::Public, 0));
+    assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("one", Visibility::Public, 1));
 }
 
 async fn a_local_repository_becomes_upstreams(base: &TestDatabase) {
@@ -95,7 +95,7 @@ async fn a_local_repository_becomes_upstreams(base: &TestDatabase) {
     let told = db.put_repo(&key("org/told"), Visibility::Gated, "new", 10).await.unwrap();
     assert_eq!((told.id.as_str(), told.is_local, told.visibility), ("org/told", false, Visibility::Gated));
     let found = db.add_repo(&key("org/found"), Origin::Scanned, "new", 10).await.unwrap();
-    assert_eq!((found.id.as_str(), found.is_local, found.checked_at), ("org/found", false, 0));
+    assert_eq!((found.id.as_str(), found.is_local, found.checked_at), ("org/found", false, 1));
 }
 
 async fn a_commit_is_known_from_somewhere(base: &TestDatabase) {
