@@ -169,6 +169,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::blob::Sharing;
 
     fn pace() -> Pace {
         Pace { bytes_per_second: None, cancel: CancellationToken::new(), bytes_read: AtomicU64::new(0) }
@@ -179,7 +180,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         File::create(root.join("file")).unwrap().write_all(bytes).unwrap();
-        let store = LocalStore::open(&root.join("store")).unwrap();
+        let store = LocalStore::open(&root.join("store"), Sharing::Alone).unwrap();
         let source = Source::open(&root.join("file"), &[root]).unwrap();
         (dir, store, source)
     }
@@ -214,7 +215,7 @@ mod tests {
         std::mem::forget(store.stage(&source, Placement::HardLink, &pace()).unwrap());
         assert_eq!(partials(&store), 1);
         drop(store);
-        let store = LocalStore::open(&dir.path().join("store")).unwrap();
+        let store = LocalStore::open(&dir.path().join("store"), Sharing::Alone).unwrap();
         assert_eq!(partials(&store), 0);
         assert_eq!(std::fs::read(source.path()).unwrap(), b"precious");
     }

@@ -14,10 +14,25 @@ use crate::domain::{CommitId, Entry, Origin, RepoPath, Revision};
 impl Hub {
     /// What a revision means without upstream for good; an error for a repository of which upstream knows nothing.
     pub(super) async fn local_commit(&self, repo: &Repo, revision: &Revision) -> Result<Option<CommitId>> {
-        let commit = match revision {
-            Revision::Commit(commit) => Some(commit.clone()),
-            Revision::Named(name) => self.known_pin(repo, name).await?.map(|(commit, _)| commit),
+        let name = match revision {
+            Revision::Commit(commit) => return self.checked_local(repo, Some(commit.clone()), revision).await,
+            Revision::Named(name) => name,
         };
+        let known = self.known_pin(repo, name).await?.map(|(commit, _)| commit);
+        let found = self.checked_local(repo, known, revision).await;
+        if !matches!(found, Ok(None)) && self.forget_if_old(repo, name) {
+            let known = self.known_pin(repo, name).await?.map(|(commit, _)| commit);
+            return self.checked_local(repo, known, revision).await;
+        }
+        found
+    }
+
+    async fn checked_local(
+        &self,
+        repo: &Repo,
+        commit: Option<CommitId>,
+        revision: &Revision,
+    ) -> Result<Option<CommitId>> {
         let origin = match &commit {
             Some(commit) => self.origin(repo, commit).await?,
             None => None,
@@ -28,6 +43,20 @@ impl Hub {
             None if repo.is_local => Err(Error::RevisionNotFound { revision: revision.to_string() }),
             _ => Ok(None),
         }
+    }
+
+    /// Another process may have imported meanwhile: what is local is read from the database again as often as a
+    /// branch is asked for.
+    fn forget_if_old(&self, repo: &Repo, name: &str) -> bool {
+        let key = (Arc::clone(&repo.row), name.to_owned());
+        let now = self.clock.elapsed();
+        if self.pins.looked.get(&key).is_some_and(|looked| now.saturating_sub(looked) < self.ref_ttl()) {
+            return false;
+        }
+        self.pins.pins.invalidate(&key);
+        self.pins.repos.invalidate(&repo.key);
+        self.pins.looked.insert(key, now);
+        true
     }
 
     pub(super) async fn pinned(&self, repo: Arc<Repo>, commit: CommitId, served: Served) -> Result<Pinned> {

@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
@@ -68,6 +69,8 @@ pub(super) struct Pins {
     pub(super) pins: moka::sync::Cache<(Arc<str>, String), (CommitId, Millis)>,
     /// Of commits that are recorded here.
     pub(super) origins: moka::sync::Cache<(Arc<str>, CommitId), Origin>,
+    /// When the database was last asked for a local name, on the monotonic clock.
+    pub(super) looked: moka::sync::Cache<(Arc<str>, String), Duration>,
     pub(super) infos: moka::sync::Cache<(Arc<str>, CommitId), Arc<str>>,
     calls: Coalesce<CallKey, (Arc<Repo>, CommitId)>,
 }
@@ -80,6 +83,7 @@ impl Pins {
             repos: moka::sync::Cache::new(20_000),
             pins: moka::sync::Cache::new(50_000),
             origins: moka::sync::Cache::new(50_000),
+            looked: moka::sync::Cache::new(50_000),
             infos: moka::sync::Cache::builder()
                 .weigher(|_, info: &Arc<str>| u32::try_from(info.len()).unwrap_or(u32::MAX))
                 .max_capacity(32 << 20)
