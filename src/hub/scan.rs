@@ -128,7 +128,8 @@ fn outcome(report: &ImportReport) -> String {
     let ImportReport { repos_found, attached, hashed, unchanged, bytes_added, .. } = report;
     let problems: u64 = report.problems.counts.values().sum();
     let mut text = format!(
-        "{repos_found} repositories with {attached} files; {hashed} read, {unchanged} unchanged, {bytes_added} bytes added"
+        "{repos_found} {}, {attached} files; {hashed} read, {unchanged} unchanged, {bytes_added} bytes added",
+        if *repos_found == 1 { "repository" } else { "repositories" }
     );
     if problems > 0 {
         text.push_str(&format!("; {problems} not taken"));

@@ -5,7 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mock_hf::Content;
-use modelhub::hub::{ImportRequest, Placement};
+use modelhub::domain::job::JobStatus;
+use modelhub::hub::{ImportRequest, Placement, ProblemKind, Scan};
 use tokio_util::sync::CancellationToken;
 
 use super::{Disk, at, import, import_as};
@@ -134,6 +135,68 @@ async fn a_hard_link_is_made_on_wish_only() {
     let report = import_as(&hub, &disk, request()).await;
     assert_eq!((report.hashed, report.hard_linked), (0, 0), "{report:#?}");
     hub.get("/org/model/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
+    hub.finish().await;
+}
+
+/// With IT_REFLINK set the temporary directory has to be on a filesystem that clones (btrfs, XFS).
+#[tokio::test]
+async fn a_clone_is_made_where_the_filesystem_can() {
+    let hub = TestHub::builder().start().await;
+    let disk = Disk::new();
+    disk.write("org/model/model_index.json", "{}");
+    disk.write("org/model/model.safetensors", weights());
+    let request = || ImportRequest { how: Placement::Reflink, ..at(&disk, "") };
+    let report = import_as(&hub, &disk, request()).await;
+    let refused = report.problems.count(ProblemKind::CannotPlace);
+    assert_eq!((report.reflinked + refused, report.copied), (2, 0), "{report:#?}");
+    assert!(refused == 0 || std::env::var_os("IT_REFLINK").is_none(), "{report:#?}");
+    // What cannot be cloned is copied, unless a clone was asked for.
+    let report = import(&hub, &disk).await;
+    assert_eq!(report.copied, refused, "{report:#?}");
+    hub.get("/org/model/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_an_import_with_an_error() {
+    let hub = TestHub::builder().start().await;
+    let disk = Disk::new();
+    disk.write("org/model/model_index.json", "{}");
+    // Larger than any disk that this runs on, and no byte of it is on one.
+    let file = std::fs::File::create(disk.path().join("org/model/model.bin")).unwrap();
+    file.set_len(8 << 40).unwrap();
+    let request = ImportRequest { how: Placement::Copy, ..at(&disk, "") };
+    let outcome = hub.hub().import(request, &|_| (), CancellationToken::new()).await;
+    assert!(matches!(outcome, Err(modelhub::hub::Error::NoSpace)), "{outcome:?}");
+    assert_eq!(std::fs::read_dir(hub.data_dir().join("partial")).unwrap().count(), 0);
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_scan_is_a_job() {
+    let hub = TestHub::builder().start().await;
+    let disk = many();
+    let scan = || Scan {
+        path: disk.path().to_str().unwrap().to_owned(),
+        placement: Scan::placement("copy").unwrap(),
+        repo: None,
+        kind: modelhub::domain::RepoKind::Model,
+        bytes_per_second: 0,
+    };
+    let preview = hub.hub().preview_scan(scan()).await.unwrap();
+    assert_eq!((preview.findings[0].layout, preview.files), ("vendor_name", 20));
+    let job = hub.hub().enqueue_scan(scan()).await.unwrap();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let job = loop {
+        let job = hub.hub().job(&job.id).await.unwrap();
+        if !matches!(job.status, JobStatus::Pending | JobStatus::Running) || tokio::time::Instant::now() > deadline {
+            break job;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!((job.status, job.progress.files_done), (JobStatus::Completed, 20), "{job:?}");
+    assert!(job.outcome.starts_with("1 repository, 20 files"), "{}", job.outcome);
+    hub.get("/org/many/resolve/main/1.bin").await.assert_is(200, &Content::random(1, MIB / 4).read_all());
     hub.finish().await;
 }
 
