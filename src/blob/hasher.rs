@@ -64,6 +64,47 @@ impl ContentHasher {
     }
 }
 
+/// Both names of some bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names {
+    pub sha256: Digest,
+    pub git_oid: GitOid,
+}
+
+impl Names {
+    /// Whether these are the bytes that upstream, or the name of a file in a cache, promises.
+    pub fn are(&self, content: ContentId) -> bool {
+        match content {
+            ContentId::Sha256(digest) => digest == self.sha256,
+            ContentId::Git(oid) => oid == self.git_oid,
+        }
+    }
+}
+
+/// Computes both names of a file of known size of which nothing is promised.
+pub(super) struct NameHasher {
+    sha256: Sha256,
+    sha1: Sha1,
+}
+
+impl NameHasher {
+    pub(super) fn new(size: u64) -> Self {
+        let mut sha1 = Sha1::new();
+        sha1.update(format!("blob {size}\0"));
+        Self { sha256: Sha256::new(), sha1 }
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.sha1.update(bytes);
+    }
+
+    pub(super) fn finish(self) -> Names {
+        let sha256 = Digest::from_bytes(self.sha256.finalize().into());
+        Names { sha256, git_oid: GitOid::from_bytes(self.sha1.finalize().into()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 //! LOCK                        held while a process has the store open
 //! blobs/sha256/ab/<64 hex>    complete, verified, immutable; never truncated, only unlinked
 //! partial/<hex>.part, .map    arriving blobs (see partial.rs)
+//! partial/<uuid>.import       a file that is being taken over (see place.rs)
 //! quarantine/<hex>.<time>     bodies that were not what they should be
 //! ```
 //!
@@ -56,7 +57,12 @@ impl LocalStore {
         for dir in [&blobs, &root.join("blobs"), root] {
             sync_dir(dir)?;
         }
-        Ok(Self { root: root.to_owned(), shared: sharing == Sharing::Shared, _lock: lock })
+        let store = Self { root: root.to_owned(), shared: sharing == Sharing::Shared, _lock: lock };
+        // Those of another process may be alive.
+        if sharing == Sharing::Alone {
+            store.remove_abandoned_imports()?;
+        }
+        Ok(store)
     }
 
     pub fn root(&self) -> &Path {

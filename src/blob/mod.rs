@@ -8,13 +8,17 @@ mod error;
 mod hasher;
 mod local;
 mod partial;
+mod place;
 mod read;
+mod source;
 mod xet_hasher;
 
 pub use care::Check;
 pub use error::{Error, Result};
-pub use hasher::{ContentHasher, Proven};
+pub use hasher::{ContentHasher, Names, Proven};
 pub use local::{LocalStore, Sharing};
 pub use partial::{Claim, Partial, Room};
+pub use place::{Placed, Placement, Staged};
 pub use read::read_at;
+pub use source::{Pace, Refusal, Source, Stamp};
 pub use xet_hasher::XetHasher;

@@ -67,10 +67,13 @@ impl Db {
         tx.commit().await
     }
 
-    /// From now on a path that has no entry is proven to be absent from this commit.
+    /// From now on a path that has no entry is proven to be absent from this commit. What a scan told of it is
+    /// upstream's word now.
     pub async fn complete_tree(&self, repo: &str, commit: &CommitId) -> Result<()> {
         let mut tx = self.begin().await?;
-        let sql = "update repo_commit set tree_complete = $3 where repo = $1 and commit_id = $2";
+        let sql =
+            "update repo_commit set tree_complete = $3, origin = case origin when 'scanned' then null else origin end
+            where repo = $1 and commit_id = $2";
         tx.execute(sql, args![repo, commit.as_str(), true]).await?;
         tx.execute("update model_repo set stale = $2 where id = $1", args![repo, true]).await?;
         tx.execute("delete from missing_path where repo = $1 and commit_id = $2", args![repo, commit.as_str()]).await?;

@@ -16,6 +16,7 @@ mod models;
 mod records;
 mod repos;
 mod revisions;
+mod scans;
 mod settings;
 mod sql;
 mod storage;
@@ -31,6 +32,7 @@ pub use models::{Held, ModelFilter, ModelOrder, ModelRow, Registration};
 pub use records::WorkerRow;
 pub use repos::{RepoListing, RepoRow};
 pub use revisions::Pin;
+pub use scans::ScannedFile;
 pub use sql::Db;
 pub use storage::UsageRow;
 

@@ -4,13 +4,15 @@ use super::sql::args;
 use super::{Db, Error, Result, like};
 use crate::domain::{Millis, RepoId, RepoKey, RepoKind, Visibility};
 
-/// A repository that upstream has shown to somebody.
+/// A repository that upstream has shown to somebody, or that a scan has found.
 #[derive(Debug, Clone)]
 pub struct RepoRow {
     /// UUIDv7; what all other tables refer to.
     pub id: String,
     pub visibility: Visibility,
     pub checked_at: Millis,
+    /// Made here of a folder: upstream is never asked about it.
+    pub is_local: bool,
 }
 
 /// One line of a list of what is known here.
@@ -23,20 +25,23 @@ pub struct RepoListing {
 
 impl Db {
     pub async fn repo(&self, key: &RepoKey) -> Result<Option<RepoRow>> {
-        let sql = "select id, visibility, checked_at from model_repo where kind = $1 and repo_id = $2";
-        let row: Option<(String, String, i64)> = self.optional(sql, args![key.kind.as_str(), key.id.as_str()]).await?;
-        Ok(row.map(|(id, visibility, checked_at)| RepoRow {
+        let sql = "select id, visibility, checked_at, source from model_repo where kind = $1 and repo_id = $2";
+        let row: Option<(String, String, i64, String)> =
+            self.optional(sql, args![key.kind.as_str(), key.id.as_str()]).await?;
+        Ok(row.map(|(id, visibility, checked_at, source)| RepoRow {
             id,
             visibility: Visibility::parse(&visibility),
             checked_at,
+            is_local: source == "local",
         }))
     }
 
-    /// Records that upstream showed this repository with this visibility; its row id.
+    /// Records that upstream showed this repository with this visibility, also if it was local so far.
     pub async fn put_repo(&self, key: &RepoKey, visibility: Visibility, new_id: &str, now: Millis) -> Result<RepoRow> {
         let sql = "insert into model_repo (id, kind, vendor, name, repo_id, source, status, visibility, checked_at, created_at)
             values ($1, $2, $3, $4, $5, 'huggingface', 'synced', $6, $7, $7)
-            on conflict (kind, repo_id) do update set visibility = excluded.visibility, checked_at = excluded.checked_at";
+            on conflict (kind, repo_id) do update set visibility = excluded.visibility, checked_at = excluded.checked_at,
+                source = excluded.source";
         let id = &key.id;
         let visibility = visibility.as_str();
         self.execute(sql, args![new_id, key.kind.as_str(), id.vendor(), id.name(), id.as_str(), visibility, now])

@@ -31,7 +31,7 @@ pub use path::RepoPath;
 pub use principal::Principal;
 pub use range::ByteRange;
 pub use repo::{RepoId, RepoKey, RepoKind};
-pub use revision::{CommitId, Revision};
+pub use revision::{CommitId, Origin, Revision};
 pub use selection::{Preset, Selection};
 pub use weight_format::{Shard, WeightFormat};
 

@@ -27,6 +27,36 @@ impl fmt::Display for CommitId {
     }
 }
 
+/// Where a commit is known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Upstream told of it.
+    Upstream,
+    /// A cache on disk told of it, and upstream has not been asked for its listing yet.
+    Scanned,
+    /// It was made here of the files of a folder; upstream knows nothing of it.
+    Local,
+}
+
+impl Origin {
+    /// The database's word; none for what upstream told.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Upstream => None,
+            Self::Scanned => Some("scanned"),
+            Self::Local => Some("local"),
+        }
+    }
+
+    pub fn parse(word: Option<&str>) -> Self {
+        match word {
+            Some("scanned") => Self::Scanned,
+            Some("local") => Self::Local,
+            _ => Self::Upstream,
+        }
+    }
+}
+
 /// A revision as a client names it.
 ///
 /// A full commit is immutable and needs no upstream; everything else (branch, tag,
@@ -40,6 +70,9 @@ pub enum Revision {
 impl Revision {
     /// The name that a request without a revision means.
     pub const DEFAULT: &'static str = "main";
+
+    /// The name of what a folder held, in a repository whose other names are upstream's.
+    pub const LOCAL: &'static str = "local";
 
     /// Accepts what git accepts as a ref name, as far as it can matter here.
     pub fn parse(text: &str) -> Result<Self, ParseError> {

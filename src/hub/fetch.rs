@@ -62,6 +62,9 @@ impl Hub {
             let served = if resolved.served == Served::Stale { Served::Stale } else { Served::Hit };
             return Ok(Some(Body { opened: Opened::Stored(stored), range: bytes, is_partial, served, clears }));
         }
+        if resolved.pinned.is_local() {
+            return Err(gone(resolved));
+        }
         let target = FlightTarget {
             content,
             size,
@@ -107,7 +110,8 @@ impl Hub {
     /// client that learns it from HEAD uses the older copy that it has.
     pub async fn check_within_reach(&self, resolved: &Resolved) -> Result<()> {
         let artifact = &resolved.artifact;
-        let is_away = self.upstream.is_away() || resolved.served == Served::Stale;
+        let is_local = resolved.pinned.is_local();
+        let is_away = is_local || self.upstream.is_away() || resolved.served == Served::Stale;
         // Of an empty file nothing has to be here.
         if !is_away
             || artifact.size == 0
@@ -115,6 +119,9 @@ impl Hub {
             || self.stored(artifact).await?.is_some()
         {
             return Ok(());
+        }
+        if is_local {
+            return Err(gone(resolved));
         }
         let what = format!("{}/{}", resolved.pinned.repo.key, artifact.path);
         Err(match self.upstream.is_offline() {
@@ -186,4 +193,10 @@ impl Hub {
     pub fn whole_body_sent(&self, (content, peer): (ContentId, IpAddr)) {
         self.taints.clear(content, peer);
     }
+}
+
+/// Upstream cannot help with what was imported from a folder.
+fn gone(resolved: &Resolved) -> Error {
+    let what = format!("{}/{}", resolved.pinned.repo.key, resolved.artifact.path);
+    Error::UpstreamUnavailable { what, reason: "it was imported from a folder; import that again".into() }
 }

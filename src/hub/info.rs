@@ -12,7 +12,7 @@ use super::listing::object_id;
 use super::passthrough::Scope;
 use super::pin::is_outage;
 use super::{Caller, Error, Hub, Need, Passed, Pinned, Result, Served};
-use crate::db::TreePage;
+use crate::db::{Pin, TreePage};
 use crate::domain::{Entry, RepoKey, Revision};
 use crate::upstream;
 
@@ -52,6 +52,9 @@ impl Hub {
         {
             return Ok((pinned, text.into()));
         }
+        if pinned.is_local() {
+            return Ok((pinned, full?));
+        }
         let Pinned { repo, commit, .. } = &pinned;
         let revision = match revision {
             // The tip's info has fields (e.g. counters) that a commit's has not.
@@ -75,6 +78,9 @@ impl Hub {
 
     /// The info of a commit that was reached without asking for its info.
     async fn ask_info(&self, caller: &Caller, pinned: &mut Pinned) -> Result<Arc<str>> {
+        if pinned.is_local() {
+            return Ok(self.made_info(pinned).await?.to_string().into());
+        }
         let revision = Revision::Commit(pinned.commit.clone());
         match self.ask_revision(caller, &pinned.repo.key, &revision, Some(&pinned.repo)).await {
             Ok((repo, commit)) => {
@@ -82,7 +88,10 @@ impl Hub {
                 let missing = || Error::BadUpstream(format!("upstream gave no info of {}", repo.key));
                 self.known_info(&repo, &commit).await?.ok_or_else(missing)
             }
-            Err(error) if is_outage(&error) && self.has_tree(&pinned.repo, &pinned.commit).await? => {
+            Err(error)
+                if Self::scan_stands_in(pinned, &error)
+                    || is_outage(&error) && self.has_tree(&pinned.repo, &pinned.commit).await? =>
+            {
                 pinned.served = Served::Stale;
                 Ok(self.made_info(pinned).await?.to_string().into())
             }
@@ -90,7 +99,7 @@ impl Hub {
         }
     }
 
-    /// What can be said of a commit from its tree alone.
+    /// What can be said of a commit from its tree alone, or from what a scan found of it.
     async fn made_info(&self, pinned: &Pinned) -> Result<Value> {
         let Pinned { repo, commit, .. } = pinned;
         let siblings = self.siblings(pinned, false).await?;
@@ -161,38 +170,53 @@ impl Hub {
     /// The route `refs`; while upstream is away and it was never asked, the names pinned here.
     pub async fn refs(&self, caller: &Caller, key: &RepoKey, raw_query: &str) -> Result<Passed> {
         let repo = self.repo(caller, key).await?;
+        if repo.is_local {
+            return Ok(passed(known_refs(&self.db.pins(&repo.row).await?), Served::Hit));
+        }
         let path = match raw_query {
             "" => format!("{}/refs", repo.key.api_path()),
             query => format!("{}/refs?{query}", repo.key.api_path()),
         };
         match self.pass(caller, &path, Scope::of(&repo)).await {
             Err(error) if is_outage(&error) => {
-                let (mut branches, mut converts) = (Vec::new(), Vec::new());
-                for pin in self.db.pins(&repo.row).await? {
-                    let commit = pin.commit.as_str();
-                    if let Some(name) = pin.name.strip_prefix("refs/convert/") {
-                        converts.push(json!({"name": name, "ref": pin.name, "targetCommit": commit}));
-                    } else if !pin.name.starts_with("refs/") {
-                        // Tags and branches cannot be told apart by what was asked for.
-                        let full = format!("refs/heads/{}", pin.name);
-                        branches.push(json!({"name": pin.name, "ref": full, "targetCommit": commit}));
-                    }
-                }
-                if branches.is_empty() && converts.is_empty() {
+                let pins = self.db.pins(&repo.row).await?;
+                if pins.iter().all(|pin| is_other_ref(&pin.name)) {
                     return Err(error);
                 }
-                let body =
-                    json!({"tags": [], "branches": branches, "converts": converts, "pullRequests": []}).to_string();
-                Ok(Passed {
-                    content_type: "application/json; charset=utf-8".into(),
-                    link: None,
-                    total_count: None,
-                    commit: None,
-                    body: body.into(),
-                    served: Served::Stale,
-                })
+                Ok(passed(known_refs(&pins), Served::Stale))
             }
             outcome => outcome,
         }
+    }
+}
+
+fn is_other_ref(name: &str) -> bool {
+    name.starts_with("refs/") && !name.starts_with("refs/convert/")
+}
+
+/// The route's answer from the names that are pinned here.
+fn known_refs(pins: &[Pin]) -> Value {
+    let (mut branches, mut converts) = (Vec::new(), Vec::new());
+    for pin in pins {
+        let commit = pin.commit.as_str();
+        if let Some(name) = pin.name.strip_prefix("refs/convert/") {
+            converts.push(json!({"name": name, "ref": pin.name, "targetCommit": commit}));
+        } else if !is_other_ref(&pin.name) {
+            // Tags and branches cannot be told apart by what was asked for.
+            let full = format!("refs/heads/{}", pin.name);
+            branches.push(json!({"name": pin.name, "ref": full, "targetCommit": commit}));
+        }
+    }
+    json!({"tags": [], "branches": branches, "converts": converts, "pullRequests": []})
+}
+
+fn passed(value: Value, served: Served) -> Passed {
+    Passed {
+        content_type: "application/json; charset=utf-8".into(),
+        link: None,
+        total_count: None,
+        commit: None,
+        body: value.to_string().into(),
+        served,
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
@@ -43,12 +44,15 @@ pub enum Listing {
 
 pub(super) struct Listings {
     complete: moka::sync::Cache<(Arc<str>, CommitId), ()>,
+    /// When upstream was asked for the listing of a commit that a scan has found, on the monotonic clock.
+    pub(super) asked: moka::sync::Cache<(Arc<str>, CommitId), Duration>,
     calls: Coalesce<(Arc<str>, CommitId, Option<String>), bool>,
 }
 
 impl Listings {
     pub(super) fn new(tasks: TaskTracker) -> Self {
-        Self { complete: moka::sync::Cache::new(50_000), calls: Coalesce::new(tasks) }
+        let complete = moka::sync::Cache::new(50_000);
+        Self { complete, asked: moka::sync::Cache::new(50_000), calls: Coalesce::new(tasks) }
     }
 }
 
@@ -71,6 +75,11 @@ impl Hub {
         if self.has_tree(repo, commit).await? {
             return Ok(true);
         }
+        self.ask_tree(caller, repo, commit).await
+    }
+
+    /// Reads the tree from upstream, once for all who may share it.
+    pub(super) async fn ask_tree(&self, caller: &Caller, repo: &Arc<Repo>, commit: &CommitId) -> Result<bool> {
         let digest = (repo.visibility != Visibility::Public).then(|| self.access.digest(&caller.principal));
         let key = (Arc::clone(&repo.row), commit.clone(), digest);
         let (hub, caller, repo, commit) = (self.clone(), caller.clone(), Arc::clone(repo), commit.clone());
@@ -89,6 +98,7 @@ impl Hub {
         let mut path = format!("{}/tree/{commit}?recursive=true&expand=false", repo.key.api_path());
         let mut seen = HashSet::new();
         let mut dropped = 0usize;
+        let mut unlisted = self.scanned_paths(repo, commit).await?;
         while seen.insert(path.clone()) && seen.len() <= MAX_PAGES {
             let answer = self.upstream.get(&path, caller.upstream()).await.map_err(fail)?;
             let items: Vec<TreeItem> = serde_json::from_slice(&answer.body).map_err(|e| bad(&e.to_string()))?;
@@ -101,6 +111,11 @@ impl Hub {
             let count = items.len();
             let entries: Vec<Entry> = items.into_iter().filter_map(TreeItem::entry).collect();
             dropped += count - entries.len();
+            if let Some(unlisted) = &mut unlisted {
+                for entry in &entries {
+                    unlisted.remove(entry.path());
+                }
+            }
             for batch in entries.chunks(1000) {
                 self.db.put_entries(&repo.row, commit, batch).await?;
             }
@@ -112,7 +127,14 @@ impl Hub {
                 if dropped > 0 {
                     tracing::warn!(repo.id = %repo.key, %commit, dropped, "entries with unsafe names or unusable hashes were left out");
                 }
+                if let Some(unlisted) = &unlisted {
+                    let unlisted: Vec<RepoPath> = unlisted.iter().cloned().collect();
+                    self.db.delete_entries(&repo.row, commit, &unlisted).await?;
+                }
                 self.db.complete_tree(&repo.row, commit).await?;
+                if unlisted.is_some() {
+                    self.forget_pins(repo, commit, &[]);
+                }
                 self.listings.complete.insert((Arc::clone(&repo.row), commit.clone()), ());
                 return Ok(true);
             };
@@ -131,13 +153,22 @@ impl Hub {
     ) -> Result<Listing> {
         let mut pinned = self.pin(caller, key, revision, Need::Metadata).await?;
         let sees_hashes = self.sees_hashes(caller, &pinned.repo).await?;
-        if sees_hashes && !query.expand && !query.continues_upstreams {
+        self.confirm(caller, &pinned).await;
+        if sees_hashes && (pinned.is_local() || !query.expand && !query.continues_upstreams) {
             let had = self.has_tree(&pinned.repo, &pinned.commit).await?;
             let kept = self.keep_tree(caller, &pinned.repo, &pinned.commit);
             // Of a very long listing the client gets upstream's pages, while ours is being read.
-            let kept = tokio::time::timeout(self.settings.slow_after.duration(), kept).await.unwrap_or(Ok(false))?;
+            let kept = tokio::time::timeout(self.settings.slow_after.duration(), kept).await.unwrap_or(Ok(false));
+            let kept = match kept {
+                // What was found on disk: perhaps not all, but all that can be had now.
+                Err(error) if Self::scan_stands_in(&pinned, &error) => {
+                    pinned.served = Served::Stale;
+                    true
+                }
+                kept => kept?,
+            };
             if kept {
-                if !had {
+                if !had && pinned.served != Served::Stale {
                     pinned.served = Served::Miss;
                 }
                 self.check_folder(&pinned, query).await?;
@@ -200,11 +231,12 @@ impl Hub {
         let mut pinned = self.pin(caller, key, revision, Need::Metadata).await?;
         let sees_hashes = self.sees_hashes(caller, &pinned.repo).await?;
         let kept = sees_hashes
-            && self
-                .keep_tree(caller, &pinned.repo, &pinned.commit)
-                .await
-                .or_else(|error| if is_outage(&error) { Ok(false) } else { Err(error) })?;
-        if !kept || expand {
+            && self.keep_tree(caller, &pinned.repo, &pinned.commit).await.or_else(|error| match error {
+                error if Self::scan_stands_in(&pinned, &error) => Ok(true),
+                error if is_outage(&error) => Ok(false),
+                error => Err(error),
+            })?;
+        if !pinned.is_local() && (!kept || expand) {
             let Pinned { repo, commit, .. } = &pinned;
             let path = format!("{}/paths-info/{commit}", repo.key.api_path());
             let body = json!({"paths": paths, "expand": expand}).to_string();

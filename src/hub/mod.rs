@@ -12,11 +12,13 @@ mod events;
 mod facts;
 mod fetch;
 mod flight;
+mod import;
 mod info;
 mod jobs;
 mod listing;
 mod live;
 mod models;
+mod origin;
 mod overview;
 mod pace;
 mod passthrough;
@@ -36,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::blob::LocalStore;
+pub use crate::blob::Placement;
 use crate::config;
 use crate::db::{BlobRow, Db, StoreTotals};
 use crate::domain::{Artifact, Clock, CommitId, ContentId, Digest, Principal, RepoPath};
@@ -54,6 +57,10 @@ pub use events::{Event, Happening, Traffic, Watch};
 pub use facts::{Card, Found, Head, HeadTensor, ReadFacts};
 pub use fetch::{Body, Opened, StoredFile};
 pub use flight::{FlightReader, ReadError};
+pub use import::{
+    ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
+    ProblemKind, Problems,
+};
 pub use info::InfoQuery;
 pub use jobs::{Done, JobRun};
 pub use listing::{Listing, TreeQuery};

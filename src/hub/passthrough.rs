@@ -86,6 +86,9 @@ impl Hub {
         const SAME_FOR_ALL: [&str; 3] = ["commits", "discussions", "treesize"];
         let repo = self.repo(caller, key).await?;
         let verb = rest.split(['/', '?']).next().unwrap_or_default();
+        if repo.is_local {
+            return Err(Error::NotSupported(format!("{key} was imported from a folder: it has no {verb}")));
+        }
         let is_shared = caller.principal.is_anonymous() || SAME_FOR_ALL.contains(&verb);
         let scope = if is_shared { Scope::of(&repo) } else { Scope::Caller };
         self.pass(caller, &format!("{}/{rest}", repo.key.api_path()), scope).await

@@ -3,23 +3,25 @@
 //! Steps of `pin`: find the repository (also by an older name) → authorise, before anything is
 //! looked up → a full commit is itself; a name is what it was pinned to within its time to
 //! live → else ask upstream once for everybody → upstream away or slow: what the name last
-//! meant, marked stale.
+//! meant, marked stale. What was made here of a folder (`import`) is as it is: upstream is not
+//! asked.
 //!
 //! One decision per name and time to live serves all routes, so that a client sees one commit
 //! in the info, the tree and the files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
 use super::coalesce::Coalesce;
 use super::{Caller, Error, Hub, Need, Result, Served};
-use crate::domain::{CommitId, Millis, RepoId, RepoKey, Revision, Visibility};
+use crate::domain::{CommitId, Millis, Origin, RepoId, RepoKey, Revision, Visibility};
 use crate::upstream;
 
-/// A repository that upstream has shown, under its present name.
+/// A repository that upstream has shown, under its present name, or that a scan has found.
 #[derive(Debug)]
 pub struct Repo {
     /// The id of its database row.
@@ -27,6 +29,8 @@ pub struct Repo {
     pub key: RepoKey,
     pub visibility: Visibility,
     pub(super) checked_at: Millis,
+    /// Upstream is never asked about it.
+    pub(super) is_local: bool,
 }
 
 /// What a request means.
@@ -34,7 +38,16 @@ pub struct Repo {
 pub struct Pinned {
     pub repo: Arc<Repo>,
     pub commit: CommitId,
+    /// Where the commit is known from.
+    pub origin: Origin,
     pub served: Served,
+}
+
+impl Pinned {
+    /// Whether upstream knows nothing of this commit, and is not asked about it.
+    pub(super) fn is_local(&self) -> bool {
+        self.repo.is_local || self.origin == Origin::Local
+    }
 }
 
 type CallKey = (RepoKey, String, Option<String>);
@@ -52,9 +65,13 @@ pub(super) struct Pins {
     epoch: AtomicU64,
     /// The present name of each name that was asked for.
     names: moka::sync::Cache<RepoKey, RepoKey>,
-    repos: moka::sync::Cache<RepoKey, Arc<Repo>>,
-    pins: moka::sync::Cache<(Arc<str>, String), (CommitId, Millis)>,
-    infos: moka::sync::Cache<(Arc<str>, CommitId), Arc<str>>,
+    pub(super) repos: moka::sync::Cache<RepoKey, Arc<Repo>>,
+    pub(super) pins: moka::sync::Cache<(Arc<str>, String), (CommitId, Millis)>,
+    /// Of commits that are recorded here.
+    pub(super) origins: moka::sync::Cache<(Arc<str>, CommitId), Origin>,
+    /// When the database was last asked for a local name, on the monotonic clock.
+    pub(super) looked: moka::sync::Cache<(Arc<str>, String), Duration>,
+    pub(super) infos: moka::sync::Cache<(Arc<str>, CommitId), Arc<str>>,
     calls: Coalesce<CallKey, (Arc<Repo>, CommitId)>,
 }
 
@@ -65,6 +82,8 @@ impl Pins {
             names: moka::sync::Cache::new(20_000),
             repos: moka::sync::Cache::new(20_000),
             pins: moka::sync::Cache::new(50_000),
+            origins: moka::sync::Cache::new(50_000),
+            looked: moka::sync::Cache::new(50_000),
             infos: moka::sync::Cache::builder()
                 .weigher(|_, info: &Arc<str>| u32::try_from(info.len()).unwrap_or(u32::MAX))
                 .max_capacity(32 << 20)
@@ -80,22 +99,25 @@ impl Hub {
         let Some(repo) = self.known_repo(key).await? else {
             let (repo, commit) = self.ask_revision(caller, key, revision, None).await?;
             self.authorise(caller, &repo, need).await?;
-            return Ok(Pinned { repo, commit, served: Served::Miss });
+            return self.pinned(repo, commit, Served::Miss).await;
         };
         self.authorise(caller, &repo, need).await?;
+        if let Some(commit) = self.local_commit(&repo, revision).await? {
+            return self.pinned(repo, commit, Served::Hit).await;
+        }
 
         // What to ask upstream, and what to fall back to. The visibility of a pinned commit's
         // repository is learned again with the tip of its default branch.
         let (asked, known) = match revision {
             Revision::Commit(commit) => {
                 if self.is_fresh(repo.checked_at, self.settings.cache.visibility_ttl.duration()) {
-                    return Ok(Pinned { repo, commit: commit.clone(), served: Served::Hit });
+                    return self.pinned(repo, commit.clone(), Served::Hit).await;
                 }
                 (Revision::main(), Some(commit.clone()))
             }
             Revision::Named(name) => match self.known_pin(&repo, name).await? {
                 Some((commit, checked_at)) if self.is_fresh(checked_at, self.ref_ttl()) => {
-                    return Ok(Pinned { repo, commit, served: Served::Hit });
+                    return self.pinned(repo, commit, Served::Hit).await;
                 }
                 pin => (revision.clone(), pin.map(|(commit, _)| commit)),
             },
@@ -104,24 +126,24 @@ impl Hub {
         let Some(known) = known else {
             let (repo, commit) = call.await?;
             self.authorise(caller, &repo, need).await?;
-            return Ok(Pinned { repo, commit, served: Served::Miss });
+            return self.pinned(repo, commit, Served::Miss).await;
         };
         match tokio::time::timeout(self.settings.slow_after.duration(), call).await {
             Ok(Ok((repo, commit))) => {
                 // It may have become private or gated since.
                 self.authorise(caller, &repo, need).await?;
                 let commit = if matches!(revision, Revision::Commit(_)) { known } else { commit };
-                Ok(Pinned { repo, commit, served: Served::Miss })
+                self.pinned(repo, commit, Served::Miss).await
             }
             // The repository is there, only without that branch: a commit needs none.
             Ok(Err(Error::RevisionNotFound { .. })) if matches!(revision, Revision::Commit(_)) => {
                 let repo = self.note_repo(&repo.key, repo.visibility).await?;
-                Ok(Pinned { repo, commit: known, served: Served::Miss })
+                self.pinned(repo, known, Served::Miss).await
             }
             Ok(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
             // Away, or too slow (the call goes on and will be noted), or our database cannot
             // note it: no reason to refuse what is here.
-            Ok(Err(_)) | Err(_) => Ok(Pinned { repo, commit: known, served: Served::Stale }),
+            Ok(Err(_)) | Err(_) => self.pinned(repo, known, Served::Stale).await,
         }
     }
 
@@ -152,13 +174,14 @@ impl Hub {
             key: name.clone(),
             visibility: row.visibility,
             checked_at: row.checked_at,
+            is_local: row.is_local,
         });
         self.pins.names.insert(key.clone(), name.clone());
         self.pins.repos.insert(name, Arc::clone(&repo));
         Ok(Some(repo))
     }
 
-    async fn known_pin(&self, repo: &Repo, name: &str) -> Result<Option<(CommitId, Millis)>> {
+    pub(super) async fn known_pin(&self, repo: &Repo, name: &str) -> Result<Option<(CommitId, Millis)>> {
         let key = (Arc::clone(&repo.row), name.to_owned());
         if let Some(pin) = self.pins.pins.get(&key) {
             return Ok(Some(pin));
@@ -175,7 +198,8 @@ impl Hub {
         // at least as new as the count.
         let epoch = self.pins.epoch.load(Ordering::SeqCst);
         let repo = self.pins.repos.get(&pinned.repo.key)?;
-        if repo.visibility != Visibility::Public || pinned.served == Served::Stale {
+        // Of a local file the bytes are looked at each time: nobody else has them.
+        if repo.visibility != Visibility::Public || pinned.served == Served::Stale || pinned.is_local() {
             return None;
         }
         let (checked_at, ttl) = match revision {
@@ -196,7 +220,7 @@ impl Hub {
         (stamp.made..stamp.until).contains(&self.clock.now()) && stamp.epoch == self.pins.epoch.load(Ordering::SeqCst)
     }
 
-    fn ref_ttl(&self) -> std::time::Duration {
+    pub(super) fn ref_ttl(&self) -> std::time::Duration {
         self.live().ref_ttl
     }
 
@@ -311,10 +335,11 @@ impl Hub {
         self.pins.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
-    async fn note_repo(&self, key: &RepoKey, visibility: Visibility) -> Result<Arc<Repo>> {
+    pub(super) async fn note_repo(&self, key: &RepoKey, visibility: Visibility) -> Result<Arc<Repo>> {
         let new_id = uuid::Uuid::now_v7().to_string();
         let row = self.db.put_repo(key, visibility, &new_id, self.clock.now()).await?;
-        let repo = Arc::new(Repo { row: row.id.into(), key: key.clone(), visibility, checked_at: row.checked_at });
+        let (checked_at, is_local) = (row.checked_at, row.is_local);
+        let repo = Arc::new(Repo { row: row.id.into(), key: key.clone(), visibility, checked_at, is_local });
         let known = self.pins.repos.get(key);
         self.pins.repos.insert(key.clone(), Arc::clone(&repo));
         if known.is_none_or(|known| known.visibility != visibility) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::pin::is_outage;
 use super::{Caller, Error, Hub, Need, Pinned, Result, Served};
-use crate::domain::{Artifact, ContentId, Entry, RepoKey, RepoPath, Revision};
+use crate::domain::{Artifact, ContentId, Entry, Origin, RepoKey, RepoPath, Revision};
 use crate::upstream;
 
 /// A file as it is asked for.
@@ -47,15 +47,19 @@ impl Hub {
         if let Some(artifact) = self.artifacts.get(&key) {
             return Ok((artifact, false));
         }
+        self.confirm(caller, pinned).await;
         // Asked before the look for the entry: a listing that ends in between must not turn
         // "not read yet" into "proven absent".
         let had_tree = self.has_tree(repo, commit).await?;
         if let Some(artifact) = self.kept_artifact(pinned, path).await? {
-            self.artifacts.insert(key, Arc::clone(&artifact));
+            // What a scan told may still turn out differently.
+            if self.origin(repo, commit).await? != Some(Origin::Scanned) {
+                self.artifacts.insert(key, Arc::clone(&artifact));
+            }
             return Ok((artifact, false));
         }
         let absent = || Error::EntryNotFound { commit: Some(commit.clone()) };
-        if had_tree || self.db.is_missing(&repo.row, commit, path).await? {
+        if had_tree || pinned.is_local() || self.db.is_missing(&repo.row, commit, path).await? {
             return Err(absent());
         }
 

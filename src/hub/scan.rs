@@ -1,9 +1,12 @@
 //! Models on this machine's disk, imported: the job around `import`.
 
 use super::jobs::{Done, JobRun};
-use super::{Error, Hub, Result};
-use crate::domain::job::{Job, JobKind, NewJob, Payload, priority};
-use crate::domain::{RepoKey, RepoKind};
+use super::{Error, Hub, ImportProgress, ImportReport, ImportRequest, Placement, Result};
+use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
+use crate::domain::{RepoId, RepoKey, RepoKind};
+
+/// Problems that a job's log names one by one.
+const LOGGED: usize = 100;
 
 /// What to import, and how.
 #[derive(Debug, Clone)]
@@ -50,7 +53,11 @@ pub struct ScanFinding {
 impl Hub {
     /// Begins to import what is in a folder.
     pub async fn enqueue_scan(&self, scan: Scan) -> Result<Job> {
-        let target = scan.repo.map(|key| format!("{}/{}", key.kind.as_str(), key.id)).unwrap_or_default();
+        let target = match &scan.repo {
+            Some(key) => format!("{}/{}", key.kind.as_str(), key.id),
+            None if scan.kind == RepoKind::Model => String::new(),
+            None => scan.kind.as_str().to_owned(),
+        };
         self.enqueue(NewJob {
             kind: JobKind::Scan,
             repo: None,
@@ -69,11 +76,80 @@ impl Hub {
 
     /// What a scan would find, without reading contents.
     pub async fn preview_scan(&self, scan: Scan) -> Result<ScanPreview> {
-        Err(Error::NotSupported(format!("scanning {} is not built yet", scan.path)))
+        let request = ImportRequest { repo: scan.repo, kind: scan.kind, ..ImportRequest::new(scan.path) };
+        let preview = self.preview_import(request).await?;
+        let findings = preview.repos.into_iter().map(|found| ScanFinding {
+            repo: found.repo,
+            layout: found.layout.as_str(),
+            path: found.path.display().to_string(),
+            files: found.files,
+            bytes: found.bytes,
+        });
+        let problems =
+            preview.problems.first.into_iter().map(|problem| (problem.path.display().to_string(), problem.message));
+        Ok(ScanPreview {
+            findings: findings.collect(),
+            problems: problems.collect(),
+            files: preview.files,
+            bytes: preview.bytes,
+        })
     }
 
-    /// Runs a job of the kind scan.
+    /// Runs a job of the kind scan. One that was stopped goes on where it was: what has not changed is not read again.
     pub async fn scan(&self, run: &JobRun) -> Result<Done> {
-        Err(Error::NotSupported(format!("scanning {} is not built yet", run.job.payload.path)))
+        let payload = &run.job.payload;
+        let (repo, kind) = target(&payload.target)?;
+        let request = ImportRequest {
+            how: placement(&payload.placement),
+            repo,
+            kind,
+            bytes_per_second: Some(payload.bytes_per_second).filter(|limit| *limit > 0),
+            ..ImportRequest::new(&payload.path)
+        };
+        let note = |now: ImportProgress| {
+            run.update(|progress| {
+                (progress.files_done, progress.bytes_done) = (now.files, now.bytes_read.max(now.bytes));
+                progress.doing = format!("reading {}", now.current);
+            });
+        };
+        let report = self.import(request, &note, run.stop.clone()).await?;
+        if report.cancelled {
+            return Err(Error::Stopping);
+        }
+        for problem in report.problems.first.iter().take(LOGGED) {
+            run.log(Level::Warning, &format!("{}: {}", problem.path.display(), problem.message)).await;
+        }
+        Ok(Done { outcome: outcome(&report), changes: None })
     }
+}
+
+/// What the job says in the end.
+fn outcome(report: &ImportReport) -> String {
+    let ImportReport { repos_found, attached, hashed, unchanged, bytes_added, .. } = report;
+    let problems: u64 = report.problems.counts.values().sum();
+    let mut text = format!(
+        "{repos_found} {}, {attached} files; {hashed} read, {unchanged} unchanged, {bytes_added} bytes added",
+        if *repos_found == 1 { "repository" } else { "repositories" }
+    );
+    if problems > 0 {
+        text.push_str(&format!("; {problems} not taken"));
+    }
+    text
+}
+
+fn placement(word: &str) -> Placement {
+    match word {
+        "reflink" => Placement::Reflink,
+        "hard_link" => Placement::HardLink,
+        "copy" => Placement::Copy,
+        _ => Placement::Auto,
+    }
+}
+
+/// `kind/namespace/name`, a kind alone, or nothing.
+fn target(text: &str) -> Result<(Option<RepoKey>, RepoKind)> {
+    let (kind, id) = text.split_once('/').unwrap_or((text, ""));
+    let kind = RepoKind::parse(kind).unwrap_or(RepoKind::Model);
+    let repo = if id.is_empty() { None } else { Some(RepoKey::new(kind, RepoId::parse(id)?)) };
+    Ok((repo, kind))
 }

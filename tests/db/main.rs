@@ -11,5 +11,6 @@ mod connection;
 mod database;
 mod migrations;
 mod rows;
+mod scans;
 mod server;
 mod writers;

@@ -13,6 +13,7 @@ mod errors;
 mod faults;
 mod flights;
 mod harness;
+mod import;
 mod layers;
 mod no_bypass;
 mod offline;

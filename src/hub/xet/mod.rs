@@ -29,7 +29,7 @@ pub use self::recipe::Recipe;
 use self::seal::Seal;
 use super::fetch::Opened;
 use super::flight::FlightTarget;
-use super::{Caller, Error, Hub, Need, Pinned, Repo, Resolved, Result, Served};
+use super::{Caller, Error, Hub, Need, Repo, Resolved, Result, Served};
 use crate::domain::xet::{Layout, Piece};
 use crate::domain::{
     Artifact, ByteRange, CommitId, Millis, Principal, RepoId, RepoKey, RepoKind, Revision, Visibility,
@@ -261,7 +261,8 @@ impl Hub {
                 found
             }
         };
-        Ok(Resolved { pinned: Pinned { repo, commit, served: Served::Hit }, artifact, served: Served::Hit })
+        let pinned = self.pinned(repo, commit, Served::Hit).await?;
+        Ok(Resolved { pinned, artifact, served: Served::Hit })
     }
 
     fn xet_flight(&self, caller: &Caller, resolved: &Resolved) -> FlightTarget {

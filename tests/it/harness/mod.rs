@@ -212,6 +212,12 @@ impl TestHub {
         self.mock.stats().cdn_body_bytes
     }
 
+    /// The hub itself, for what has no route of its own.
+    #[allow(dead_code, reason = "the binary `it` imports folders, `load` does not")]
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.running.hub
+    }
+
     pub(crate) fn flights(&self) -> usize {
         self.running.hub.flights_in_the_air()
     }
