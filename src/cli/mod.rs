@@ -45,8 +45,12 @@ Ask a running hub:
   modelhub jobs
   modelhub doctor
 
-Exit codes of what asks a hub: 0 fine, 1 a job or the server failed, 2 wrong usage or an invalid request, 3 not found, \
-4 no hub answers, 5 refused (a token), 130 interrupted.
+Exit codes of the commands that ask a hub:
+
+  0  fine                                      3  not found
+  1  a job or the server failed                4  no hub answers
+  2  wrong usage, or an invalid request        5  refused: a token is missing or does not suffice
+  130  interrupted; a job that was followed goes on
 
 Every setting is explained in the output of `modelhub config print --defaults`.";
 
