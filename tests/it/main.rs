@@ -7,6 +7,7 @@
 
 mod access;
 mod api;
+mod cli;
 mod conditional;
 mod disk_full;
 mod errors;

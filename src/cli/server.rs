@@ -1,48 +1,18 @@
-//! The command line. Flags beat the environment, which beats the configuration file.
+//! The commands that are a server or look at its settings: `serve`, `worker`, `config`. Flags beat the environment,
+//! which beats the configuration file.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Subcommand};
 
 use crate::app::{self, App};
 use crate::config::{self, Config};
 use crate::domain::Clock;
 use crate::{metrics, shutdown, telemetry};
 
-#[derive(Parser)]
-#[command(
-    name = "modelhub",
-    version,
-    about = "A caching proxy of the Hugging Face Hub: each byte is downloaded once, verified, and served from here",
-    after_help = "Start the hub and point your tools at it:\n\n  modelhub serve\n  export HF_ENDPOINT=http://127.0.0.1:8484\n  hf download openai-community/gpt2\n\nEvery setting is explained in the output of `modelhub config print --defaults`."
-)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Subcommand)]
-enum Command {
-    /// Run the hub
-    #[command(
-        after_help = "Each flag has an environment variable, e.g. MODELHUB_DATA_DIR for --data-dir.\nSIGTERM stops the hub after running answers have finished; a second one stops it at once."
-    )]
-    Serve(Serve),
-    /// Run jobs for a hub, in a process of their own
-    #[command(
-        after_help = "A worker shares the data directory and a PostgreSQL database with its hub (modelhub serve --no-worker).\nKill it at any time: its jobs go on elsewhere."
-    )]
-    Worker(Worker),
-    /// Look at the settings
-    Config {
-        #[command(subcommand)]
-        command: ConfigCommand,
-    },
-}
-
-#[derive(Subcommand)]
-enum ConfigCommand {
+pub(super) enum ConfigCommand {
     /// Say whether the settings can be used, and what is wrong with them
     Check(Source),
     /// Show the settings as they would be used; secrets are hidden
@@ -56,14 +26,14 @@ enum ConfigCommand {
 }
 
 #[derive(Args)]
-struct Source {
+pub(super) struct Source {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "MODELHUB_CONFIG")]
     config: Option<PathBuf>,
 }
 
 #[derive(Args)]
-struct Serve {
+pub(super) struct Serve {
     #[command(flatten)]
     source: Source,
     /// Where blobs and the database live
@@ -93,7 +63,7 @@ struct Serve {
 }
 
 #[derive(Args)]
-struct Worker {
+pub(super) struct Worker {
     #[command(flatten)]
     source: Source,
     /// Where blobs live: the hub's own data directory
@@ -138,26 +108,22 @@ impl Serve {
     }
 }
 
-/// Parses the arguments and runs the command; an error is a message for people.
-pub fn run() -> anyhow::Result<()> {
-    let cli = Cli::parse();
-    match cli.command {
-        Command::Serve(serve) => {
-            let config = Config::load(serve.source.config.as_deref(), std::env::vars(), &serve.flags())?;
-            telemetry::init(&config.log)?;
-            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_server(config))
-        }
-        Command::Worker(worker) => {
-            let config = Config::load(worker.source.config.as_deref(), std::env::vars(), &worker.flags())?;
-            telemetry::init(&config.log)?;
-            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_worker(config))
-        }
-        Command::Config { command } => run_config(&command),
-    }
+/// Runs the hub until it is stopped.
+pub(super) fn serve(serve: &Serve) -> anyhow::Result<()> {
+    let config = Config::load(serve.source.config.as_deref(), std::env::vars(), &serve.flags())?;
+    telemetry::init(&config.log)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_server(config))
+}
+
+/// Runs a worker until it is stopped.
+pub(super) fn work(worker: &Worker) -> anyhow::Result<()> {
+    let config = Config::load(worker.source.config.as_deref(), std::env::vars(), &worker.flags())?;
+    telemetry::init(&config.log)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_worker(config))
 }
 
 #[expect(clippy::print_stdout, reason = "the output of this command")]
-fn run_config(command: &ConfigCommand) -> anyhow::Result<()> {
+pub(super) fn run_config(command: &ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Check(source) => {
             Config::load(source.config.as_deref(), std::env::vars(), &[])?;

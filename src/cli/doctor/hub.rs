@@ -1,0 +1,214 @@
+//! The checks that ask a running hub.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::Report;
+use crate::cli::client::{Client, is_local, read};
+use crate::cli::failure::{Code, Outcome};
+use crate::cli::format::{bytes, counted, span};
+use crate::config::Config;
+use crate::domain::Clock;
+use crate::pb;
+
+/// Clocks further apart than this are worth a word; leases and tokens begin to suffer.
+const CLOCKS_APART: u64 = 5;
+/// Less room than this is a failure, whatever the disk's size.
+const LEAST_ROOM: u64 = 1 << 30;
+
+/// Compares the hub's clock with this machine's.
+pub(super) fn clock(report: &mut Report, answer: &reqwest::Response, clock: &Clock) {
+    let date = answer.headers().get("date").and_then(|value| value.to_str().ok());
+    let Some(date) = date.and_then(|text| httpdate::parse_http_date(text).ok()) else { return };
+    let there = date.duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let here = u64::try_from(clock.now() / 1000).unwrap_or(0);
+    let apart = here.abs_diff(there);
+    if apart <= CLOCKS_APART {
+        report.ok("clock", "the hub's and this machine's agree");
+    } else {
+        let text = format!("the hub's and this machine's are {} apart", span(apart));
+        report.warn("clock", text, "let both keep time, e.g. with systemd-timesyncd or chrony");
+    }
+}
+
+/// All questions to the hub; gives the address that HF_ENDPOINT should be.
+pub(super) async fn look(report: &mut Report, client: &Client, config: Option<&Config>) -> Option<String> {
+    let overview: pb::Overview = match ask(client, "/v1/overview").await {
+        Ok(overview) => overview,
+        Err(failure) => {
+            let advice = match failure.code {
+                Code::Refused => "set MODELHUB_ADMIN_TOKEN, or --config FILE, to what the hub has as admin.token",
+                _ => "see what the hub logged",
+            };
+            report.fail("admin API", failure.text, advice);
+            return None;
+        }
+    };
+    let text =
+        format!("modelhub {} at {}, up for {}", overview.version, client.address(), span(overview.uptime_seconds));
+    if overview.version == env!("CARGO_PKG_VERSION") {
+        report.ok("admin API", text);
+    } else {
+        let advice = format!("this command is version {}: use the same for both", env!("CARGO_PKG_VERSION"));
+        report.warn("admin API", text, advice);
+    }
+    exposure(report, client, config).await;
+    hub_listener(report, client, &overview.endpoint).await;
+    upstream(report, client, &overview).await;
+    token(report, client).await;
+    disk(report, client).await;
+    machine(report, client).await;
+    if overview.jobs_failed > 0 {
+        let text = format!("{} failed", counted(overview.jobs_failed, "job"));
+        report.warn("jobs", text, "see modelhub jobs list --status failed");
+    }
+    Some(overview.endpoint)
+}
+
+async fn ask<T: DeserializeOwned>(client: &Client, path: &str) -> Outcome<T> {
+    read(&client.get(path, &[]).await?)
+}
+
+/// Who can use the admin API, found out by asking without a token.
+async fn exposure(report: &mut Report, client: &Client, config: Option<&Config>) {
+    let open = client.without_token().get("/v1/settings", &[]).await.is_ok();
+    let listens = config.map(|config| config.admin.listen.ip()).filter(|_| is_local(client.base()));
+    match (open, is_local(client.base())) {
+        (true, true) if listens.is_none_or(|ip| ip.is_loopback()) => {
+            report.ok("exposure", "the admin API asks for no token; its address is this machine's own");
+        }
+        (true, _) => {
+            let text = "the admin API asks for no token, and others can reach it";
+            report.fail("exposure", text, "set admin.token, or listen on 127.0.0.1");
+        }
+        (false, local) if local || client.base().scheme() == "https" => {
+            report.ok("exposure", "the admin API asks for a token");
+        }
+        _ => {
+            let text = "the admin token goes over the network unencrypted";
+            report.warn("exposure", text, "put a proxy with TLS in front of it, and use its https:// address");
+        }
+    }
+}
+
+async fn hub_listener(report: &mut Report, client: &Client, endpoint: &str) {
+    match client.probe(&format!("{}/readyz", endpoint.trim_end_matches('/'))).await {
+        Ok(answer) if answer.status().is_success() => report.ok("hub", format!("it is ready at {endpoint}")),
+        Ok(answer) => {
+            let text = format!("{endpoint} answers {}", answer.status());
+            report.fail("hub", text, "see what the hub logged: its store or its database does not answer");
+        }
+        Err(cause) => {
+            let text = format!("{endpoint} cannot be reached from here ({cause})");
+            report.fail("hub", text, "set hub.public_url to the address that clients use, and check hub.listen");
+        }
+    }
+}
+
+async fn upstream(report: &mut Report, client: &Client, overview: &pb::Overview) {
+    use pb::upstream::State;
+    let Some(upstream) = &overview.upstream else { return };
+    let url = &upstream.url;
+    match upstream.state() {
+        State::Offline => {
+            report.warn(
+                "upstream",
+                "the hub is offline and serves what is here",
+                "modelhub settings set offline=false",
+            );
+            return;
+        }
+        State::RateLimited => {
+            let advice = "wait, or give the hub a token: modelhub settings token";
+            report.warn("upstream", format!("{url} limits the hub's rate"), advice);
+            return;
+        }
+        _ => {}
+    }
+    // A short list that every hub has; it comes from upstream if it is older than seconds.
+    let list = format!("{}/api/models?limit=1", overview.endpoint.trim_end_matches('/'));
+    let advice = "check the hub's network and upstream.url; what is here is served on";
+    match client.probe(&list).await {
+        Ok(answer) if answer.headers().get("x-modelhub-cache").is_some_and(|how| how == "stale") => {
+            report.fail("upstream", format!("{url} does not answer"), advice);
+        }
+        Ok(answer) if answer.status().is_success() => report.ok("upstream", format!("{url} answers")),
+        Ok(answer) if answer.status().as_u16() == 401 => report.ok("upstream", format!("{url} answers")),
+        Ok(answer) => {
+            report.fail("upstream", format!("{url} does not answer well (status {})", answer.status()), advice)
+        }
+        // That the hub itself cannot be reached was said before.
+        Err(cause) => report.warn("upstream", format!("it could not be tried through the hub ({cause})"), ""),
+    }
+}
+
+async fn token(report: &mut Report, client: &Client) {
+    let settings: pb::Settings = match ask(client, "/v1/settings").await {
+        Ok(settings) => settings,
+        Err(failure) => return report.fail("token", failure.text, ""),
+    };
+    if !settings.hf_token_set {
+        return report.ok("token", "none is set: gated and private repositories need one (modelhub settings token)");
+    }
+    if settings.offline {
+        return report.ok("token", "one is set; it cannot be tried while the hub is offline");
+    }
+    let answer = client.post("/v1/settings/test-token", &json!({})).await;
+    match answer.and_then(|value| read::<pb::TestTokenResponse>(&value)) {
+        Ok(answer) if answer.valid => report.ok("token", format!("upstream knows it: {}", answer.account)),
+        Ok(answer) => report.fail("token", answer.problem, "set another one: modelhub settings token"),
+        Err(failure) => report.warn("token", format!("it could not be tried: {}", failure.text), ""),
+    }
+}
+
+async fn disk(report: &mut Report, client: &Client) {
+    let storage: pb::GetStorageResponse = match ask(client, "/v1/storage").await {
+        Ok(storage) => storage,
+        Err(failure) => return report.fail("disk", failure.text, ""),
+    };
+    let text =
+        format!("{} of {} free, {} stored", bytes(storage.disk_free), bytes(storage.disk_total), bytes(storage.bytes));
+    let advice = "free some: modelhub evict --free 50GiB --plan";
+    if storage.disk_free < LEAST_ROOM {
+        report.fail("disk", text, advice);
+    } else if storage.disk_free < storage.disk_total / 20 {
+        report.warn("disk", text, advice);
+    } else if storage.limit > 0 && storage.bytes >= storage.limit {
+        let text = format!("{} stored of {} that the store may take", bytes(storage.bytes), bytes(storage.limit));
+        report.warn("disk", text, format!("{advice}; or raise store_limit_bytes"));
+    } else {
+        report.ok("disk", text);
+    }
+    if storage.quarantine_bytes > 0 {
+        let text = format!("{} of wrong bodies are set aside", bytes(storage.quarantine_bytes));
+        report.warn("quarantine", text, "upstream sent wrong bytes, or the disk or the network spoils them");
+    }
+}
+
+async fn machine(report: &mut Report, client: &Client) {
+    let ready = client.probe(&format!("{}/readyz", client.address())).await;
+    let ready = ready.is_ok_and(|answer| answer.status().is_success());
+    let system: pb::System = match ask(client, "/v1/system").await {
+        Ok(system) => system,
+        Err(failure) => return report.fail("database", failure.text, "see what the hub logged"),
+    };
+    if ready {
+        report.ok("database", format!("{} and the store answer", system.database));
+    } else {
+        let text = format!("{} or the store does not answer", system.database);
+        report.fail("database", text, "see what the hub logged");
+    }
+    match system.workers.iter().filter(|worker| worker.alive).count() {
+        0 => report.fail("workers", "nobody runs jobs", "start one: modelhub worker; or set jobs.run = true"),
+        alive => report.ok("workers", format!("{} at work", counted(alive as u64, "worker"))),
+    }
+    if system.gpus.is_empty() {
+        let why = if system.gpu_problem.is_empty() { "none" } else { &system.gpu_problem };
+        report.ok("GPU", format!("{why}; the hub needs none"));
+    } else {
+        let names: Vec<_> = system.gpus.iter().map(|gpu| gpu.name.as_str()).collect();
+        report.ok("GPU", format!("{}, driver {}", names.join(", "), system.driver_version));
+    }
+}

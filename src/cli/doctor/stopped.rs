@@ -1,0 +1,132 @@
+//! The checks while no hub runs: whether one could start.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
+
+use super::Report;
+use crate::cli::format::bytes;
+use crate::config::Config;
+
+/// Less room than this and a start makes little sense.
+const LEAST_ROOM: u64 = 1 << 30;
+
+/// The address that clients would use.
+pub(super) fn endpoint(config: &Config) -> String {
+    let public = config.hub.public_url.trim_end_matches('/');
+    if !public.is_empty() {
+        return public.to_owned();
+    }
+    let mut addr = config.hub.listen;
+    if addr.ip().is_unspecified() {
+        addr.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{addr}")
+}
+
+pub(super) fn look(report: &mut Report, config: &Config) {
+    for (name, addr, key) in
+        [("hub port", config.hub.listen, "hub.listen"), ("admin port", config.admin.listen, "admin.listen")]
+    {
+        port(report, name, addr, key);
+    }
+    if config.hub.listen.ip().is_loopback() {
+        report.ok("exposure", "both listeners would be this machine's own");
+    } else {
+        let text = format!("others could use the hub at {}", config.hub.listen);
+        report.ok("exposure", text);
+    }
+    data_dir(report, &config.store.data_dir);
+    database(report, config);
+}
+
+fn port(report: &mut Report, name: &'static str, addr: SocketAddr, key: &str) {
+    if addr.port() == 0 {
+        return report.ok(name, format!("{addr} takes a free one"));
+    }
+    match TcpListener::bind(addr) {
+        Ok(_) => report.ok(name, format!("{addr} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let text = format!("another program listens on {addr}");
+            report.fail(name, text, format!("stop it, or choose another {key}"));
+        }
+        Err(error) => report.fail(name, format!("cannot listen on {addr}: {error}"), format!("choose another {key}")),
+    }
+}
+
+fn data_dir(report: &mut Report, dir: &Path) {
+    // What is not there yet is made in the nearest folder that is.
+    let existing = nearest_existing(dir);
+    let shown = dir.display();
+    if !existing.is_dir() {
+        let text = format!("{} is no folder", existing.display());
+        return report.fail("data directory", text, "choose another store.data_dir (MODELHUB_DATA_DIR)");
+    }
+    if let Err(error) = rustix::fs::access(&existing, Access::WRITE_OK | Access::EXEC_OK) {
+        let text = format!("{shown} cannot be written ({error})");
+        return report.fail("data directory", text, "give this user the right to, or choose another MODELHUB_DATA_DIR");
+    }
+    match rustix::fs::statvfs(&existing) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let text = format!("{shown}, {} free", bytes(free));
+            if free < LEAST_ROOM {
+                report.fail("data directory", text, "make room, or choose another MODELHUB_DATA_DIR");
+            } else {
+                report.ok("data directory", text);
+            }
+        }
+        Err(error) => report.warn("data directory", format!("{shown}: how much is free is unknown ({error})"), ""),
+    }
+}
+
+fn nearest_existing(dir: &Path) -> PathBuf {
+    let found = dir.ancestors().find(|ancestor| !ancestor.as_os_str().is_empty() && ancestor.exists());
+    found.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+fn database(report: &mut Report, config: &Config) {
+    let Some(url) = config.database.url.get() else {
+        return report.ok("database", "SQLite in the data directory");
+    };
+    // The address may hold a password: host and port only.
+    let parsed = url::Url::parse(url).ok().filter(|url| url.scheme().starts_with("postgres"));
+    let Some((host, port)) = parsed.and_then(|url| Some((url.host_str()?.to_owned(), url.port().unwrap_or(5432))))
+    else {
+        return report.ok("database", "as database.url says");
+    };
+    let reached = std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)).map(|addrs| {
+        let patience = std::time::Duration::from_secs(3);
+        addrs.into_iter().any(|addr| std::net::TcpStream::connect_timeout(&addr, patience).is_ok())
+    });
+    match reached {
+        Ok(true) => report.ok("database", format!("a server listens on {host}:{port}")),
+        Ok(false) => {
+            report.fail(
+                "database",
+                format!("nothing answers on {host}:{port}"),
+                "start PostgreSQL, or change database.url",
+            );
+        }
+        Err(error) => report.fail("database", format!("{host}: {error}"), "change database.url"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::Verdict;
+
+    #[test]
+    fn a_port_that_is_taken_and_a_file_in_place_of_a_folder_fail() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut report = Report::default();
+        port(&mut report, "hub port", taken.local_addr().unwrap(), "hub.listen");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        data_dir(&mut report, file.path());
+        assert_eq!(report.count(Verdict::Fail), 2, "{:?}", report.0);
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(nearest_existing(&dir.path().join("a/b")), dir.path());
+    }
+}

@@ -1,0 +1,232 @@
+//! `modelhub download`: register if need be → plan → ask → one job, followed to its end.
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use super::Call;
+use super::client::read;
+use super::failure::{Code, Failure, Outcome};
+use super::follow::{self, Following};
+use super::format::{bytes, count, counted, parse_size, short};
+use super::models::{named, path_of, qualified, registration};
+use super::output::{Tone, clean, confirm, is_attended, note};
+use super::table::{Cell, Table, fields};
+use crate::pb;
+
+/// Files of a plan that are named on a terminal.
+const NAMED: usize = 20;
+
+/// Flags of `modelhub download`.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The repository: org/name, an id, an address on the Hub, or a pasted `hf download …`
+    repo: String,
+    #[command(flatten)]
+    selection: Selected,
+    /// A branch, tag or commit
+    #[arg(long)]
+    revision: Option<String>,
+    /// model, dataset or space
+    #[arg(long)]
+    kind: Option<String>,
+    /// 0 to 100: higher goes first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=100))]
+    priority: Option<i32>,
+    /// Speed limit of this download, e.g. 10MiB (a second)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    limit_rate: Option<u64>,
+    /// Show what would be fetched, and stop
+    #[arg(long, conflicts_with = "detach")]
+    plan: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    following: Following,
+}
+
+/// Which files: everything, unless some of these narrow it.
+#[derive(Args, Default, Clone)]
+pub(super) struct Selected {
+    /// Files, or folders with all below
+    #[arg(value_name = "FILES")]
+    paths: Vec<String>,
+    /// Glob over whole paths; `*` also matches `/`
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Glob of what stays away
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Which weights
+    #[arg(long)]
+    preset: Option<Preset>,
+    /// Which GGUF quantisation, e.g. Q4_K_M (implies --preset gguf)
+    #[arg(long, value_name = "NAME", visible_alias = "quant")]
+    quantisation: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Preset {
+    /// Of weights only safetensors
+    Safetensors,
+    /// One GGUF quantisation: the one named, else the smallest
+    Gguf,
+}
+
+impl Selected {
+    pub(super) fn message(self) -> Outcome<pb::Selection> {
+        let quantisation = self.quantisation.unwrap_or_default();
+        if !quantisation.is_empty() && self.preset == Some(Preset::Safetensors) {
+            return Err(Failure::usage("--quantisation goes with --preset gguf"));
+        }
+        let preset = match self.preset {
+            Some(Preset::Safetensors) => pb::selection::Preset::Safetensors,
+            Some(Preset::Gguf) => pb::selection::Preset::Gguf,
+            None if !quantisation.is_empty() => pb::selection::Preset::Gguf,
+            None => pb::selection::Preset::Unspecified,
+        };
+        let (paths, include, exclude) = (self.paths, self.include, self.exclude);
+        Ok(pb::Selection { paths, include, exclude, preset: preset.into(), quantisation })
+    }
+}
+
+/// A selection in words; empty if it is everything.
+pub(super) fn describe(selection: &pb::Selection) -> String {
+    let mut parts = Vec::new();
+    parts.extend((!selection.paths.is_empty()).then(|| selection.paths.join(", ")));
+    parts.extend((!selection.include.is_empty()).then(|| format!("include {}", selection.include.join(", "))));
+    parts.extend((!selection.exclude.is_empty()).then(|| format!("exclude {}", selection.exclude.join(", "))));
+    parts.extend(match selection.preset() {
+        pb::selection::Preset::Unspecified => None,
+        preset => Some(format!("{} {}", preset.as_str_name(), selection.quantisation).trim().to_owned()),
+    });
+    parts.join("; ")
+}
+
+pub(super) async fn run(call: &Call, arguments: Arguments) -> Outcome {
+    let selection = arguments.selection.message()?;
+    let (model, meant) = known(call, &arguments.repo, arguments.kind, arguments.revision.clone()).await?;
+    // What a pasted command or address selected, unless it is selected here.
+    let selection = if selection == pb::Selection::default() { meant.selection.unwrap_or_default() } else { selection };
+    let request = pb::DownloadModelRequest {
+        model: model.id.clone(),
+        revision: arguments.revision.or(meant.revision).unwrap_or_default(),
+        selection: Some(selection),
+        priority: arguments.priority,
+        bytes_per_second: arguments.limit_rate.unwrap_or(0),
+        ..Default::default()
+    };
+    let value = call.client.post(&path_of(&model.id, "/plan"), &request).await?;
+    let plan: pb::DownloadPlan = read(&value)?;
+    if arguments.plan {
+        return show(call, &value, &plan);
+    }
+    plan.warnings.iter().for_each(|warning| note(&format!("Note: {}", clean(warning))));
+    if plan.files == 0 {
+        return Err(Failure::usage("there is nothing to download: see modelhub files"));
+    }
+    let fetch = format!(
+        "{}: {}, {} to fetch, {} free",
+        clean(&named(&model)),
+        counted(plan.files, "file"),
+        bytes(plan.bytes_to_fetch),
+        bytes(plan.disk_free)
+    );
+    let asks = !arguments.yes && is_attended() && plan.bytes_to_fetch > 0;
+    if asks && !confirm(&format!("{fetch}. Go on?"))? {
+        return Err(Failure::new(Code::Interrupted, "nothing was downloaded"));
+    }
+    if !plan.fits && !arguments.yes && !asks {
+        return Err(Failure::new(Code::Failed, format!("{fetch}: it does not fit; --yes begins all the same")));
+    }
+    let job = call.client.post(&path_of(&model.id, "/download"), &request).await?;
+    follow::begun(call, job, &arguments.following).await
+}
+
+/// What a pasted address or command wanted.
+#[derive(Default)]
+struct Meant {
+    revision: Option<String>,
+    selection: Option<pb::Selection>,
+}
+
+/// The model that is meant, registered now if it is not known.
+async fn known(
+    call: &Call,
+    repo: &str,
+    kind: Option<String>,
+    revision: Option<String>,
+) -> Outcome<(pb::ModelRepo, Meant)> {
+    let pasted = repo.contains("://") || repo.contains(char::is_whitespace);
+    if !pasted {
+        match call.client.get(&path_of(&qualified(repo, kind.as_deref()), ""), &[]).await {
+            Ok(model) => return Ok((read(&model)?, Meant::default())),
+            Err(failure) if failure.code == Code::NotFound && uuid::Uuid::parse_str(repo).is_err() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    let mut meant = Meant::default();
+    if pasted {
+        let body = serde_json::json!({"source": repo});
+        let found: pb::LookUpModelResponse = read(&call.client.post("/v1/lookup", &body).await?)?;
+        meant = Meant { revision: Some(found.revision), selection: found.selection };
+    }
+    let request = registration(call, repo, kind, revision).await?;
+    let model: pb::ModelRepo = read(&call.client.post("/v1/models", &request).await?)?;
+    note(&format!("Registered {}.", clean(&named(&model))));
+    Ok((model, meant))
+}
+
+fn show(call: &Call, value: &Value, plan: &pb::DownloadPlan) -> Outcome {
+    if call.screen.json {
+        return call.screen.print_json(value);
+    }
+    let model = plan.model.as_ref().map(named).unwrap_or_default();
+    let fits = if plan.fits { Cell::new("yes", Tone::Good) } else { Cell::new("no", Tone::Bad) };
+    let text = fields(
+        &call.screen,
+        [
+            ("model", Cell::new(model, Tone::Strong)),
+            ("revision", (&plan.revision).into()),
+            ("commit", short(&plan.commit).into()),
+            ("selected", format!("{} in {}", bytes(plan.bytes), counted(plan.files, "file")).into()),
+            ("here already", format!("{} in {}", bytes(plan.bytes_here), counted(plan.files_here, "file")).into()),
+            ("to fetch", bytes(plan.bytes_to_fetch).into()),
+            ("free on disk", bytes(plan.disk_free).into()),
+            ("fits", fits),
+        ],
+    );
+    call.screen.print(&text)?;
+    let mut table = Table::new(&["~LARGEST FILES", ">SIZE", "STATUS"]);
+    for file in plan.largest.iter().take(NAMED) {
+        let here = file.download_status() == pb::model_artifact::DownloadStatus::Completed;
+        let status = if here { Cell::new("here", Tone::Good) } else { Cell::new("to fetch", Tone::Plain) };
+        table.row([(&file.file_path).into(), bytes(file.size_bytes).into(), status]);
+    }
+    if !table.is_empty() {
+        call.screen.print(&format!("\n{}", table.render(&call.screen)))?;
+    }
+    if plan.files > NAMED as u64 {
+        call.screen.print(&format!("… and {} more", count(plan.files - NAMED as u64)))?;
+    }
+    plan.warnings.iter().for_each(|warning| note(&format!("Note: {}", clean(warning))));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantisation_means_gguf_and_everything_is_said_in_words() {
+        let selected =
+            Selected { quantisation: Some("Q4_K_M".into()), exclude: vec!["*.md".into()], ..Selected::default() };
+        let selection = selected.message().unwrap();
+        assert_eq!(selection.preset(), pb::selection::Preset::Gguf);
+        assert_eq!(describe(&selection), "exclude *.md; gguf Q4_K_M");
+        assert_eq!(describe(&pb::Selection::default()), "");
+        let both =
+            Selected { preset: Some(Preset::Safetensors), quantisation: Some("Q8_0".into()), ..Selected::default() };
+        assert_eq!(both.message().unwrap_err().code, Code::Usage);
+    }
+}

@@ -1,0 +1,261 @@
+//! Follows a job until it has ended: bars on a terminal, now and then a line elsewhere, nothing beside JSON.
+//!
+//! Steps: open the stream of events → read the job, so that nothing is missed → show what comes → read the job again
+//! when nothing came for a while → its end decides the exit code. Ctrl-C leaves the job running and says so.
+
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use super::Call;
+use super::client::{read, segment};
+use super::events::Events;
+use super::failure::{Code, Failure, Outcome};
+use super::format::{bytes, count, rate, span};
+use super::output::{Tone, clean, note};
+use crate::pb;
+
+/// A job of which nothing was heard is asked about.
+const ASK_AFTER: Duration = Duration::from_secs(2);
+/// Without a terminal, how far it is is told this often.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Bars of files below the job's own.
+const FILE_BARS: usize = 4;
+/// Steps of a bar.
+const LENGTH: u64 = 1000;
+
+/// Flags of commands that begin a job.
+#[derive(Args, Debug, Clone, Default)]
+pub(super) struct Following {
+    /// Do not wait for the job: print it and return
+    #[arg(long)]
+    pub(super) detach: bool,
+}
+
+/// Shows a job that was begun: how it ends, or that it is on its way.
+pub(super) async fn begun(call: &Call, job: Value, following: &Following) -> Outcome {
+    if following.detach {
+        if call.screen.json {
+            return call.screen.print_json(&job);
+        }
+        let job: pb::Job = read(&job)?;
+        let text = format!("{} job {} is {}", job.kind().as_str_name(), job.id, job.status().as_str_name());
+        call.screen.print(&text)?;
+        note(&format!("Follow it: modelhub jobs watch {}", job.id));
+        return Ok(());
+    }
+    watch(call, &read::<pb::Job>(&job)?.id).await
+}
+
+/// Follows a job to its end and says what became of it.
+pub(super) async fn watch(call: &Call, id: &str) -> Outcome {
+    let ended = to_end(call, id).await?;
+    let job: pb::Job = read(&ended)?;
+    if call.screen.json {
+        call.screen.print_json(&ended)?;
+    }
+    let what = super::jobs::subject(&job);
+    match job.status() {
+        pb::job::Status::Completed if call.screen.json => Ok(()),
+        pb::job::Status::Completed => {
+            let outcome = if job.outcome.is_empty() { "done" } else { &job.outcome };
+            let mark = call.screen.paint("✓", Tone::Good);
+            call.screen.print(&format!("{mark} {}: {}", clean(&what), clean(outcome)))
+        }
+        pb::job::Status::Cancelled => Err(Failure::new(Code::Failed, format!("{what}: the job was cancelled"))),
+        _ => {
+            let text = format!(
+                "{}: {}\nSee modelhub jobs log {id}; once its cause is gone: modelhub jobs retry {id}",
+                clean(&what),
+                clean(&job.error)
+            );
+            Err(Failure::new(Code::Failed, text))
+        }
+    }
+}
+
+/// The job as it is when it has ended.
+pub(super) async fn to_end(call: &Call, id: &str) -> Outcome<Value> {
+    let path = format!("/v1/jobs/{}", segment(id));
+    let query = vec![("job_id", id.to_owned()), ("kinds", "job".to_owned()), ("kinds", "progress".to_owned())];
+    let mut events = Events::new(&call.client, call.clock.clone(), query);
+    events.open().await?;
+    let mut display = Display::new(call);
+    let mut now = call.client.get(&path, &[]).await?;
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
+    loop {
+        let job: pb::Job = read(&now)?;
+        if is_final(job.status()) {
+            display.end();
+            return Ok(now);
+        }
+        display.show(&job);
+        let heard = tokio::select! {
+            event = events.next() => Some(event),
+            () = tokio::time::sleep(ASK_AFTER) => None,
+            _ = &mut interrupted => {
+                display.end();
+                let text = format!(
+                    "The job goes on without you.\n  watch it:   modelhub jobs watch {id}\n  cancel it:  modelhub jobs cancel {id}"
+                );
+                return Err(Failure::new(Code::Interrupted, text));
+            }
+        };
+        now = match heard {
+            Some(Err(mut failure)) => {
+                display.end();
+                if failure.code == Code::Unreachable {
+                    failure.text.push_str("\nThe job goes on when the hub is back: modelhub jobs watch ");
+                    failure.text.push_str(id);
+                }
+                return Err(failure);
+            }
+            Some(Ok(mut event)) if event["job"].is_object() => event["job"].take(),
+            // Silence, or events were lost. While the hub is away, the stream says when to give up.
+            _ => match call.client.get(&path, &[]).await {
+                Err(failure) if failure.code == Code::Unreachable => now,
+                job => job?,
+            },
+        };
+    }
+}
+
+fn is_final(status: pb::job::Status) -> bool {
+    use pb::job::Status::{Cancelled, Completed, Failed};
+    matches!(status, Completed | Failed | Cancelled)
+}
+
+/// Where progress is shown.
+enum Display {
+    Bars { all: MultiProgress, job: ProgressBar, files: Vec<ProgressBar> },
+    Lines { clock: crate::domain::Clock, said: String, at: Option<Duration> },
+    Nothing,
+}
+
+impl Display {
+    fn new(call: &Call) -> Self {
+        use std::io::IsTerminal as _;
+        if std::io::stderr().is_terminal() {
+            let all = MultiProgress::new();
+            let job = all.add(ProgressBar::new(LENGTH).with_style(style("{spinner} {wide_bar} {msg}")));
+            job.enable_steady_tick(Duration::from_millis(120));
+            return Self::Bars { all, job, files: Vec::new() };
+        }
+        if call.screen.json {
+            return Self::Nothing;
+        }
+        Self::Lines { clock: call.clock.clone(), said: String::new(), at: None }
+    }
+
+    fn show(&mut self, job: &pb::Job) {
+        match self {
+            Self::Nothing => {}
+            Self::Lines { clock, said, at } => {
+                let state = format!("{} {}", job.status().as_str_name(), job.waiting_for);
+                let elapsed = clock.elapsed();
+                if state != *said || at.is_some_and(|at| elapsed - at >= LINE_EVERY) {
+                    note(&format!("{}: {}", clean(&super::jobs::subject(job)), clean(&state_of(job))));
+                    (*said, *at) = (state, Some(elapsed));
+                }
+            }
+            Self::Bars { all, job: bar, files } => {
+                bar.set_position(share(job.progress.as_ref()));
+                bar.set_message(clean(&state_of(job)));
+                let shown = job.progress.iter().flat_map(|progress| &progress.files).take(FILE_BARS);
+                let shown: Vec<_> = shown.collect();
+                while files.len() > shown.len() {
+                    files.pop().iter().for_each(ProgressBar::finish_and_clear);
+                }
+                while files.len() < shown.len() {
+                    files.push(all.add(ProgressBar::new(LENGTH).with_style(style("    {bar:20} {wide_msg}"))));
+                }
+                for (bar, file) in files.iter().zip(shown) {
+                    bar.set_position(portion(file.bytes_done, file.bytes_total));
+                    let (done, total) = (bytes(file.bytes_done), bytes(file.bytes_total));
+                    bar.set_message(format!("{done} of {total}  {}", clean(&file.file_path)));
+                }
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if let Self::Bars { all, job, files } = self {
+            files.iter().for_each(ProgressBar::finish_and_clear);
+            job.finish_and_clear();
+            // Nothing to clear is no failure.
+            let _ = all.clear();
+        }
+    }
+}
+
+/// The templates are constants; one that is wrong becomes indicatif's own.
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("━╸─")
+}
+
+fn portion(done: u64, total: u64) -> u64 {
+    if total == 0 { 0 } else { (u128::from(done.min(total)) * u128::from(LENGTH) / u128::from(total)) as u64 }
+}
+
+fn share(progress: Option<&pb::JobProgress>) -> u64 {
+    progress.map_or(0, |progress| match progress.bytes_total {
+        0 => portion(progress.files_done, progress.files_total),
+        total => portion(progress.bytes_done, total),
+    })
+}
+
+/// How a job is doing, in a line: `1.2 GiB of 4.0 GiB, 3 of 12 files, 80 MiB/s, 40 s left`.
+pub(super) fn state_of(job: &pb::Job) -> String {
+    let status = job.status();
+    if status != pb::job::Status::Running {
+        let waits = if job.waiting_for.is_empty() { String::new() } else { format!(", waits for {}", job.waiting_for) };
+        return format!("{}{waits}", status.as_str_name());
+    }
+    let Some(progress) = &job.progress else { return "running".into() };
+    let mut parts = Vec::new();
+    if progress.bytes_total > 0 {
+        parts.push(format!("{} of {}", bytes(progress.bytes_done), bytes(progress.bytes_total)));
+    }
+    if progress.files_total > 0 {
+        parts.push(format!("{} of {} files", count(progress.files_done), count(progress.files_total)));
+    }
+    if progress.bytes_per_second > 0 {
+        parts.push(rate(progress.bytes_per_second));
+    }
+    if progress.seconds_left > 0 {
+        parts.push(format!("{} left", span(progress.seconds_left)));
+    }
+    if parts.is_empty() || !progress.doing.is_empty() {
+        parts.push(if progress.doing.is_empty() { "running".into() } else { progress.doing.clone() });
+    }
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_says_how_far_it_is_or_what_it_waits_for() {
+        let mut job = pb::Job { waiting_for: "the queue".into(), ..Default::default() };
+        job.set_status(pb::job::Status::Pending);
+        assert_eq!(state_of(&job), "pending, waits for the queue");
+        job.set_status(pb::job::Status::Running);
+        job.progress = Some(pb::JobProgress {
+            files_done: 3,
+            files_total: 12,
+            bytes_done: 1 << 30,
+            bytes_total: 4 << 30,
+            bytes_per_second: 80 << 20,
+            seconds_left: 40,
+            ..Default::default()
+        });
+        assert_eq!(state_of(&job), "1.0 GiB of 4.0 GiB, 3 of 12 files, 80.0 MiB/s, 40 s left");
+        assert_eq!(share(job.progress.as_ref()), 250);
+        assert_eq!((portion(1, 0), portion(9, 3)), (0, LENGTH));
+    }
+}

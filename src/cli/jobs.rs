@@ -1,0 +1,297 @@
+//! `modelhub jobs`: the list, one job, its log, and orders to it.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Call;
+use super::client::{read, segment};
+use super::failure::Outcome;
+use super::follow::{self, state_of};
+use super::format::{ago, bytes, clock_time, count, counted, limit, short};
+use super::output::{Tone, clean, note};
+use super::table::{Cell, Table, fields};
+use crate::pb;
+
+/// A log that is followed is read again after this.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+/// Lines of a log that are read at once.
+const LOG_PAGE: &str = "1000";
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Jobs, the newest first (the default)
+    List(List),
+    /// One job: what it was asked, how far it is, what came of it
+    Show(Id),
+    /// Follow a job until it has ended; the exit code is that of the job
+    Watch(Id),
+    /// The lines that a job wrote
+    Log(Log),
+    /// Stop a job for good
+    Cancel(Ids),
+    /// Stop a job until it is resumed
+    Pause(Ids),
+    /// Let a paused job go on
+    Resume(Ids),
+    /// Run a failed or cancelled job again
+    Retry(Ids),
+}
+
+#[derive(Args, Default)]
+struct List {
+    /// Only these: pending, running, completed, failed, cancelled, paused
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    status: Vec<String>,
+    /// Only these: sync, download, scan, verify, evict
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    kind: Vec<String>,
+    /// Only of this model
+    #[arg(long)]
+    model: Option<String>,
+    /// A part of the repository's name, the error or the outcome
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// At most this many; 0: all
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+}
+
+#[derive(Args)]
+struct Id {
+    /// The job's id
+    id: String,
+}
+
+#[derive(Args)]
+struct Ids {
+    /// The jobs' ids
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+}
+
+#[derive(Args)]
+struct Log {
+    /// The job's id
+    id: String,
+    /// Wait for more lines until the job has ended
+    #[arg(long, short)]
+    follow: bool,
+}
+
+pub(super) async fn run(call: &Call, arguments: Arguments) -> Outcome {
+    match arguments.command.unwrap_or_else(|| Command::List(List { limit: 50, ..List::default() })) {
+        Command::List(filter) => list(call, filter).await,
+        Command::Show(Id { id }) => show(call, &id).await,
+        Command::Watch(Id { id }) => follow::watch(call, &id).await,
+        Command::Log(arguments) => log(call, arguments).await,
+        Command::Cancel(Ids { ids }) => order(call, &ids, "cancel").await,
+        Command::Pause(Ids { ids }) => order(call, &ids, "pause").await,
+        Command::Resume(Ids { ids }) => order(call, &ids, "resume").await,
+        Command::Retry(Ids { ids }) => order(call, &ids, "retry").await,
+    }
+}
+
+async fn list(call: &Call, filter: List) -> Outcome {
+    let mut query: Vec<(&str, String)> = Vec::new();
+    query.extend(filter.status.into_iter().map(|status| ("status", status)));
+    query.extend(filter.kind.into_iter().map(|kind| ("kind", kind)));
+    query.extend(filter.model.map(|model| ("model", model)));
+    query.extend(filter.search.map(|text| ("search", text)));
+    let (jobs, more) = call.client.list("/v1/jobs", "jobs", &query, Some(filter.limit)).await?;
+    if more {
+        note(&format!("These are the newest {}; --limit 0 shows all.", jobs.len()));
+    }
+    if call.screen.json {
+        return call.screen.print_json(&Value::Array(jobs));
+    }
+    let mut table = Table::new(&["ID", "KIND", "~ABOUT", "STATUS", "CREATED", "~HOW"]);
+    for job in &jobs {
+        let job: pb::Job = read(job)?;
+        table.row([
+            (&job.id).into(),
+            job.kind().as_str_name().into(),
+            about(&job).into(),
+            Cell::new(job.status().as_str_name(), tone(job.status())),
+            ago(job.created_at.as_ref(), call.clock.now()).into(),
+            how(&job).into(),
+        ]);
+    }
+    call.print_table(&table, "There are no such jobs.")
+}
+
+async fn show(call: &Call, id: &str) -> Outcome {
+    let value = call.client.get(&format!("/v1/jobs/{}", segment(id)), &[]).await?;
+    if call.screen.json {
+        return call.screen.print_json(&value);
+    }
+    let job: pb::Job = read(&value)?;
+    let now = call.clock.now();
+    let payload = job.payload.clone().unwrap_or_default();
+    let attempts = format!("{} of {}", job.attempts, job.max_attempts);
+    let speed = (payload.bytes_per_second > 0).then(|| limit(payload.bytes_per_second, "/s")).unwrap_or_default();
+    let at = |time: &Option<pbjson_types::Timestamp>| match ago(time.as_ref(), now) {
+        relative if relative.is_empty() => relative,
+        relative => format!("{} ({relative})", clock_time(time.as_ref(), now)),
+    };
+    let selection = payload.selection.map(|selection| super::download::describe(&selection)).unwrap_or_default();
+    let mut text = fields(
+        &call.screen,
+        [
+            ("id", (&job.id).into()),
+            ("kind", job.kind().as_str_name().into()),
+            ("about", about(&job).into()),
+            ("status", Cell::new(state_of(&job), tone(job.status()))),
+            ("outcome", (&job.outcome).into()),
+            ("error", Cell::new(&job.error, Tone::Bad)),
+            ("revision", payload.revision.into()),
+            ("commit", short(&payload.commit).into()),
+            ("selection", selection.into()),
+            ("placement", payload.placement.into()),
+            ("speed limit", speed.into()),
+            ("priority", job.priority.to_string().into()),
+            ("attempts", attempts.into()),
+            ("worker", (&job.worker).into()),
+            ("created", at(&job.created_at).into()),
+            ("started", at(&job.started_at).into()),
+            ("finished", at(&job.finished_at).into()),
+        ],
+    );
+    if let Some(changes) = &job.changes {
+        text.push_str(&format!(
+            "\nchanges: {} added, {} removed, {} changed",
+            count(changes.added),
+            count(changes.removed),
+            count(changes.changed)
+        ));
+        for change in &changes.changes {
+            let (kind, path) = (change.kind().as_str_name(), clean(&change.file_path));
+            text.push_str(&format!("\n  {kind:<8} {path} ({})", bytes(change.size_bytes)));
+        }
+    }
+    call.screen.print(&text)
+}
+
+async fn log(call: &Call, arguments: Log) -> Outcome {
+    let path = format!("/v1/jobs/{}", segment(&arguments.id));
+    let mut after = 0;
+    let mut all = Vec::new();
+    loop {
+        // Asked before the lines are read: what it wrote last is then among them.
+        let job: pb::Job = read(&call.client.get(&path, &[]).await?)?;
+        loop {
+            let query = [("after", after.to_string()), ("page_size", LOG_PAGE.to_owned())];
+            let mut page = call.client.get(&format!("{path}/log"), &query).await?;
+            let more = page["more"].as_bool().unwrap_or(false);
+            let lines = match page["lines"].take() {
+                Value::Array(lines) => lines,
+                _ => Vec::new(),
+            };
+            for value in lines {
+                let line: pb::LogLine = read(&value)?;
+                after = line.number;
+                match (call.screen.json, arguments.follow) {
+                    (true, true) => call.screen.print_json_line(&value)?,
+                    (true, false) => all.push(value),
+                    (false, _) => print_line(call, &line)?,
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+        use pb::job::Status::{Cancelled, Completed, Failed};
+        if !arguments.follow || matches!(job.status(), Completed | Failed | Cancelled) {
+            break;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(READ_AGAIN) => {}
+            _ = tokio::signal::ctrl_c() => break,
+        }
+    }
+    if call.screen.json && !arguments.follow { call.screen.print_json(&Value::Array(all)) } else { Ok(()) }
+}
+
+fn print_line(call: &Call, line: &pb::LogLine) -> Outcome {
+    let tone = match line.level.as_str() {
+        "error" => Tone::Bad,
+        "warning" => Tone::Warning,
+        _ => Tone::Faint,
+    };
+    let at = call.screen.paint(&clock_time(line.at.as_ref(), call.clock.now()), Tone::Faint);
+    let level = call.screen.paint(&format!("{:<7}", clean(&line.level)), tone);
+    call.screen.print(&format!("{at}  {level}  {}", clean(&line.text)))
+}
+
+async fn order(call: &Call, ids: &[String], order: &str) -> Outcome {
+    let mut jobs = Vec::new();
+    for id in ids {
+        let job = call.client.post(&format!("/v1/jobs/{}/{order}", segment(id)), &json!({})).await?;
+        if !call.screen.json {
+            let job: pb::Job = read(&job)?;
+            call.screen.print(&format!("{} ({}): {}", job.id, clean(&subject(&job)), clean(&state_of(&job))))?;
+        }
+        jobs.push(job);
+    }
+    if !call.screen.json {
+        return Ok(());
+    }
+    match <[Value; 1]>::try_from(jobs) {
+        Ok([job]) => call.screen.print_json(&job),
+        Err(jobs) => call.screen.print_json(&Value::Array(jobs)),
+    }
+}
+
+fn tone(status: pb::job::Status) -> Tone {
+    use pb::job::Status;
+    match status {
+        Status::Completed => Tone::Good,
+        Status::Failed => Tone::Bad,
+        Status::Paused | Status::Cancelled => Tone::Warning,
+        Status::Running => Tone::Strong,
+        _ => Tone::Plain,
+    }
+}
+
+/// What a job is about: a repository, a folder, or the whole store.
+fn about(job: &pb::Job) -> String {
+    let path = job.payload.as_ref().map(|payload| payload.path.as_str()).unwrap_or_default();
+    match (job.repo_id.as_str(), job.repo_kind.as_str(), path) {
+        ("", _, "") => "the store".into(),
+        ("", _, path) => path.to_owned(),
+        (id, "" | "model", _) => id.to_owned(),
+        (id, kind, _) => format!("{kind}/{id}"),
+    }
+}
+
+/// `download org/name`.
+pub(super) fn subject(job: &pb::Job) -> String {
+    format!("{} {}", job.kind().as_str_name(), about(job))
+}
+
+/// A job in one sentence.
+pub(super) fn sentence(job: &pb::Job) -> String {
+    let rest = how(job);
+    let rest = if rest.is_empty() { rest } else { format!(": {rest}") };
+    format!("{} {}{rest}", subject(job), job.status().as_str_name())
+}
+
+fn how(job: &pb::Job) -> String {
+    use pb::job::Status;
+    match job.status() {
+        Status::Completed if job.outcome.is_empty() => {
+            job.progress.as_ref().map(|progress| counted(progress.files_done, "file")).unwrap_or_default()
+        }
+        Status::Completed => job.outcome.clone(),
+        Status::Failed => job.error.clone(),
+        Status::Running => state_of(job),
+        _ => job.waiting_for.clone(),
+    }
+}

@@ -1,0 +1,161 @@
+//! The only place that writes to the terminal: results to standard output, everything else to standard error.
+//!
+//! Colours only on a terminal and without NO_COLOR. Text that came from elsewhere cannot steer the terminal: `clean`
+//! takes control characters out. A reader who leaves (`| head`) ends the command quietly.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde_json::Value;
+
+use super::failure::{Code, Failure, Outcome};
+
+/// How a piece of text is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Tone {
+    #[default]
+    Plain,
+    Strong,
+    Faint,
+    Good,
+    Warning,
+    Bad,
+}
+
+/// What results are written to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Screen {
+    /// Results as JSON.
+    pub(super) json: bool,
+    pub(super) colour: bool,
+    /// Columns of the terminal; `None` if it is none.
+    pub(super) width: Option<usize>,
+}
+
+impl Screen {
+    pub(super) fn new(json: bool) -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_terminal = io::stdout().is_terminal();
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { json, colour: is_terminal && !set("NO_COLOR") && !dumb, width: is_terminal.then(columns) }
+    }
+
+    /// A result, with a line end after it.
+    pub(super) fn print(&self, text: &str) -> Outcome {
+        let mut out = io::stdout().lock();
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).map_err(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return Failure::silent(Code::Quiet);
+            }
+            Failure::new(Code::Failed, format!("cannot write the output: {error}"))
+        })
+    }
+
+    /// A result as JSON, one document.
+    pub(super) fn print_json(&self, value: &Value) -> Outcome {
+        self.print(&serde_json::to_string_pretty(value).unwrap_or_default())
+    }
+
+    /// One of many JSON results, on a line of its own.
+    pub(super) fn print_json_line(&self, value: &Value) -> Outcome {
+        self.print(&value.to_string())
+    }
+
+    pub(super) fn paint(&self, text: &str, tone: Tone) -> String {
+        let code = match tone {
+            Tone::Plain => return text.to_owned(),
+            _ if !self.colour => return text.to_owned(),
+            Tone::Strong => "1",
+            Tone::Faint => "2",
+            Tone::Good => "32",
+            Tone::Warning => "33",
+            Tone::Bad => "31",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// A remark beside the results. Where nobody hears it, that is no failure.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether a person sees remarks and can answer questions.
+pub(super) fn is_attended() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks yes or no; yes if just Enter is pressed.
+pub(super) fn confirm(question: &str) -> Outcome<bool> {
+    let failed = |error| Failure::new(Code::Failed, format!("cannot ask: {error}"));
+    let mut err = io::stderr().lock();
+    write!(err, "{question} [Y/n] ").and_then(|()| err.flush()).map_err(failed)?;
+    let mut answer = String::new();
+    if io::stdin().read_line(&mut answer).map_err(failed)? == 0 {
+        return Ok(false);
+    }
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"))
+}
+
+/// A secret from standard input: the first line that is piped in, or what is typed, which is not shown.
+pub(super) fn read_secret(prompt: &str) -> Outcome<String> {
+    let failed = |error: io::Error| Failure::new(Code::Failed, format!("cannot read the token: {error}"));
+    let stdin = io::stdin();
+    let mut line = String::new();
+    if !stdin.is_terminal() {
+        stdin.read_line(&mut line).map_err(failed)?;
+        return Ok(line.trim().to_owned());
+    }
+    let before = rustix::termios::tcgetattr(&stdin).map_err(|e| failed(e.into()))?;
+    let mut hidden = before.clone();
+    hidden.local_modes.remove(rustix::termios::LocalModes::ECHO);
+    rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &hidden)
+        .map_err(|e| failed(e.into()))?;
+    let mut err = io::stderr().lock();
+    let asked = write!(err, "{prompt}: ").and_then(|()| err.flush());
+    let read = asked.and_then(|()| stdin.read_line(&mut line));
+    let restored = rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &before);
+    // The Enter that ended the line was not shown either.
+    let _ = writeln!(err);
+    restored.map_err(|e| failed(e.into()))?;
+    read.map_err(failed)?;
+    Ok(line.trim().to_owned())
+}
+
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    if size == 0 { 100 } else { size }
+}
+
+/// Text from elsewhere on one line, without characters that steer terminals or turn the direction of writing.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// As `clean`, with line ends and tabs kept.
+pub(super) fn clean_lines(text: &str) -> String {
+    text.chars().map(|c| if steers(c) && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        assert_eq!(clean("a\x1b[31m\nb\u{202e}c"), "a\u{fffd}[31m\u{fffd}b\u{fffd}c");
+        assert_eq!(clean_lines("a\n\tb\r"), "a\n\tb\u{fffd}");
+        assert_eq!(clean("模型/päth"), "模型/päth");
+    }
+
+    #[test]
+    fn without_colour_text_stays_as_it_is() {
+        let screen = Screen { json: false, colour: false, width: None };
+        assert_eq!(screen.paint("x", Tone::Bad), "x");
+        assert_eq!(Screen { colour: true, ..screen }.paint("x", Tone::Bad), "\x1b[31mx\x1b[0m");
+    }
+}

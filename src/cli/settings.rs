@@ -1,0 +1,184 @@
+//! `modelhub settings`: what can be changed while the hub runs. The Hugging Face token comes from standard input or a
+//! prompt, never from the command line, where everybody on the machine could read it.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::Call;
+use super::client::read;
+use super::failure::{Code, Failure, Outcome};
+use super::format::{limit, parse_seconds, parse_size, span};
+use super::output::{Tone, clean, read_secret};
+use super::table::{Cell, fields};
+use crate::pb;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the settings (the default)
+    Show,
+    /// Change some: key=value …
+    #[command(
+        after_help = "Keys:\n  offline=true|false                 never call out\n  max_downloads=4                    downloads that jobs run at once\n  download_bytes_per_second=10MiB    speed of all of them together; 0: no limit\n  download_hours=22:00-06:00         when they may run, local time; empty: always\n  store_limit_bytes=500GiB           what the store may take; 0: what the disk has\n  ref_ttl_seconds=60s                how long a branch stays what it was\n\nExample:\n  modelhub settings set download_hours=22:00-06:00 max_downloads=4"
+    )]
+    Set {
+        /// E.g. max_downloads=4
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        pairs: Vec<String>,
+    },
+    /// Set the hub's own Hugging Face token, read from standard input or a prompt
+    Token {
+        /// Take the token away instead
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Ask upstream whose the hub's token is
+    TestToken {
+        /// Test one from standard input or a prompt instead, without setting it
+        #[arg(long)]
+        stdin: bool,
+    },
+}
+
+pub(super) async fn run(call: &Call, arguments: Arguments) -> Outcome {
+    match arguments.command.unwrap_or(Command::Show) {
+        Command::Show => {
+            let value = call.client.get("/v1/settings", &[]).await?;
+            show(call, &value)
+        }
+        Command::Set { pairs } => {
+            let value = call.client.patch("/v1/settings", &changes(&pairs)?).await?;
+            show(call, &value)
+        }
+        Command::Token { remove } => {
+            let token = if remove { String::new() } else { read_secret("Hugging Face token")? };
+            if token.is_empty() && !remove {
+                return Err(Failure::usage(
+                    "no token came: pipe one in, e.g. modelhub settings token < FILE, or use --remove",
+                ));
+            }
+            let value = call.client.patch("/v1/settings", &json!({"hf_token": token})).await?;
+            show(call, &value)
+        }
+        Command::TestToken { stdin } => {
+            let token = if stdin { read_secret("Hugging Face token")? } else { String::new() };
+            test(call, &token).await
+        }
+    }
+}
+
+async fn test(call: &Call, token: &str) -> Outcome {
+    let value = call.client.post("/v1/settings/test-token", &json!({"token": token})).await?;
+    let answer: pb::TestTokenResponse = read(&value)?;
+    if call.screen.json {
+        call.screen.print_json(&value)?;
+        return if answer.valid { Ok(()) } else { Err(Failure::silent(Code::Refused)) };
+    }
+    if !answer.valid {
+        return Err(Failure::new(Code::Refused, clean(&answer.problem)));
+    }
+    call.screen.print(&format!("it is {}'s", clean(&answer.account)))
+}
+
+/// The body of a change. What is no key is left to the server, which names those that there are.
+fn changes(pairs: &[String]) -> Outcome<Value> {
+    let mut body = Map::new();
+    for pair in pairs {
+        let Some((key, text)) = pair.split_once('=') else {
+            return Err(Failure::usage(format!(
+                "`{pair}`: write key=value; modelhub settings set --help lists the keys"
+            )));
+        };
+        let (key, text) = (key.trim().replace('-', "_"), text.trim());
+        let wrong = |rule: &str| Failure::usage(format!("{key}: {rule}"));
+        let value = match key.as_str() {
+            "hf_token" => {
+                let text = "hf_token: a command line is no place for it: use `modelhub settings token`";
+                return Err(Failure::usage(text));
+            }
+            "offline" => match text {
+                "true" | "yes" | "on" | "1" => json!(true),
+                "false" | "no" | "off" | "0" => json!(false),
+                _ => return Err(wrong("use true or false")),
+            },
+            "max_downloads" => json!(text.parse::<u32>().map_err(|_| wrong("use a whole number"))?),
+            "download_bytes_per_second" | "store_limit_bytes" => json!(parse_size(text).map_err(|rule| wrong(&rule))?),
+            "ref_ttl_seconds" => json!(parse_seconds(text).map_err(|rule| wrong(&rule))?),
+            "download_hours" => json!(text),
+            _ => return Err(wrong("there is no such setting; modelhub settings set --help lists them")),
+        };
+        if body.insert(key.clone(), value).is_some() {
+            return Err(Failure::usage(format!("{key} is given twice")));
+        }
+    }
+    Ok(Value::Object(body))
+}
+
+fn show(call: &Call, value: &Value) -> Outcome {
+    if call.screen.json {
+        return call.screen.print_json(value);
+    }
+    let settings: pb::Settings = read(value)?;
+    let token = match settings.hf_token_source.as_str() {
+        "" => "none".to_owned(),
+        "settings" => "set here".to_owned(),
+        source => format!("set in the {source}"),
+    };
+    let hours = if settings.download_hours.is_empty() { "always" } else { &settings.download_hours };
+    let offline = if settings.offline { Cell::new("true", Tone::Warning) } else { "false".into() };
+    let text = fields(
+        &call.screen,
+        [
+            ("offline", offline),
+            ("max_downloads", settings.max_downloads.to_string().into()),
+            ("download_bytes_per_second", limit(settings.download_bytes_per_second, "").into()),
+            ("download_hours", hours.into()),
+            ("store_limit_bytes", limit(settings.store_limit_bytes, "").into()),
+            ("ref_ttl_seconds", span(settings.ref_ttl_seconds).into()),
+            ("Hugging Face token", token.into()),
+            ("storage path", settings.storage_path.into()),
+            ("database", settings.database.into()),
+            ("upstream", settings.upstream_url.into()),
+            ("HF_ENDPOINT", settings.endpoint.into()),
+        ],
+    );
+    call.screen.print(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[&str]) -> Result<Value, String> {
+        changes(&pairs.iter().map(|pair| (*pair).to_owned()).collect::<Vec<_>>()).map_err(|failure| failure.text)
+    }
+
+    #[test]
+    fn values_are_read_as_people_write_them() {
+        let body =
+            of(&["offline=on", "download-bytes-per-second=10MiB", "ref_ttl_seconds=2m", "download_hours="]).unwrap();
+        let expected = json!({
+            "offline": true, "download_bytes_per_second": 10 << 20, "ref_ttl_seconds": 120, "download_hours": ""
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn mistakes_and_tokens_are_refused() {
+        for (wrong, says) in [
+            ("offline", "key=value"),
+            ("offline=maybe", "true or false"),
+            ("max_downloads=many", "whole number"),
+            ("colour=red", "no such setting"),
+            ("hf_token=hf_x", "settings token"),
+        ] {
+            assert!(of(&[wrong]).unwrap_err().contains(says), "{wrong}");
+        }
+        assert!(of(&["offline=on", "offline=off"]).unwrap_err().contains("twice"));
+    }
+}

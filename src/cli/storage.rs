@@ -1,0 +1,260 @@
+//! What is on the disk: scans, verification, eviction, and what takes the space.
+
+use clap::Args;
+use serde_json::json;
+
+use super::Call;
+use super::client::read;
+use super::download::Selected;
+use super::failure::{Code, Failure, Outcome};
+use super::follow::{self, Following};
+use super::format::{ago, bytes, count, counted, limit, parse_seconds, parse_size};
+use super::models::path_of;
+use super::output::{clean, confirm, is_attended, note};
+use super::table::{Table, fields};
+use crate::pb;
+
+#[derive(Args)]
+pub(super) struct Scan {
+    /// A folder on the hub's machine; the store's own folder if none is given
+    path: Option<String>,
+    /// Show what would be found, and stop
+    #[arg(long, conflicts_with = "detach")]
+    preview: bool,
+    /// How files get into the store: auto, reflink, hard_link or copy
+    #[arg(long, value_name = "HOW")]
+    placement: Option<String>,
+    /// The repository of folders that do not say which they are
+    #[arg(long, value_name = "ORG/NAME")]
+    repo_id: Option<String>,
+    /// Its kind: model, dataset or space
+    #[arg(long)]
+    kind: Option<String>,
+    /// Reading speed, e.g. 100MiB (a second)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    limit_rate: Option<u64>,
+    #[command(flatten)]
+    following: Following,
+}
+
+pub(super) async fn scan(call: &Call, arguments: Scan) -> Outcome {
+    let path = match arguments.path {
+        None => String::new(),
+        // Relative to this shell; the hub takes absolute ones only.
+        Some(path) => {
+            let absolute = std::path::absolute(&path).map_err(|error| Failure::usage(format!("{path}: {error}")))?;
+            absolute.display().to_string()
+        }
+    };
+    let request = pb::ScanStorageRequest {
+        path,
+        placement: arguments.placement.unwrap_or_default(),
+        repo_id: arguments.repo_id.unwrap_or_default(),
+        kind: arguments.kind.unwrap_or_default(),
+        bytes_per_second: arguments.limit_rate.unwrap_or(0),
+    };
+    if !arguments.preview {
+        let job = call.client.post("/v1/scans", &request).await?;
+        return follow::begun(call, job, &arguments.following).await;
+    }
+    let value = call.client.post("/v1/scans/preview", &request).await?;
+    if call.screen.json {
+        return call.screen.print_json(&value);
+    }
+    let preview: pb::PreviewScanResponse = read(&value)?;
+    let mut table = Table::new(&["MODEL", "KIND", "LAYOUT", ">FILES", ">SIZE", "~FOLDER"]);
+    for found in &preview.findings {
+        table.row([
+            (&found.repo_id).into(),
+            (&found.kind).into(),
+            (&found.layout).into(),
+            count(found.files).into(),
+            bytes(found.bytes).into(),
+            (&found.path).into(),
+        ]);
+    }
+    call.print_table(&table, "There are no models in it.")?;
+    for problem in &preview.problems {
+        note(&format!("Note: {}: {}", clean(&problem.path), clean(&problem.text)));
+    }
+    call.screen.print(&format!("\n{} in {}", bytes(preview.bytes), counted(preview.files, "file")))
+}
+
+#[derive(Args)]
+pub(super) struct Verify {
+    /// Its id, org/name, or kind/org/name; the whole store if none is given
+    model: Option<String>,
+    #[command(flatten)]
+    selection: Selected,
+    /// A branch, tag or commit
+    #[arg(long)]
+    revision: Option<String>,
+    /// Reading speed of a verification of the whole store, e.g. 100MiB (a second)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "model")]
+    limit_rate: Option<u64>,
+    #[command(flatten)]
+    following: Following,
+}
+
+pub(super) async fn verify(call: &Call, arguments: Verify) -> Outcome {
+    let job = match arguments.model {
+        Some(model) => {
+            let request = pb::VerifyModelRequest {
+                model: model.clone(),
+                revision: arguments.revision.unwrap_or_default(),
+                selection: Some(arguments.selection.message()?),
+            };
+            call.client.post(&path_of(&model, "/verify"), &request).await?
+        }
+        None => {
+            needs_model(&arguments.selection.message()?, arguments.revision.as_ref())?;
+            let body = json!({"bytes_per_second": arguments.limit_rate.unwrap_or(0)});
+            call.client.post("/v1/storage/verify", &body).await?
+        }
+    };
+    follow::begun(call, job, &arguments.following).await
+}
+
+#[derive(Args)]
+pub(super) struct Evict {
+    /// Its id, org/name, or kind/org/name
+    #[arg(required_unless_present_any = ["free", "unused"])]
+    model: Option<String>,
+    #[command(flatten)]
+    selection: Selected,
+    /// A branch, tag or commit
+    #[arg(long)]
+    revision: Option<String>,
+    /// Instead of a model: free this much, the least recently used first, e.g. 100GiB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "model")]
+    free: Option<u64>,
+    /// Instead of a model: only what was not used for this long, e.g. 30d
+    #[arg(long, value_name = "TIME", value_parser = parse_seconds, conflicts_with = "model")]
+    unused: Option<u64>,
+    /// Show what would be removed, and stop (with --free or --unused)
+    #[arg(long, conflicts_with_all = ["model", "detach"])]
+    plan: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    following: Following,
+}
+
+pub(super) async fn evict(call: &Call, arguments: Evict) -> Outcome {
+    let selection = arguments.selection.message()?;
+    let (question, path, body) = match &arguments.model {
+        Some(model) => {
+            let parts = super::download::describe(&selection);
+            let parts = if parts.is_empty() { String::new() } else { format!(" ({parts})") };
+            let request = pb::EvictModelRequest {
+                model: model.clone(),
+                revision: arguments.revision.unwrap_or_default(),
+                selection: Some(selection),
+            };
+            let body = serde_json::to_value(&request).unwrap_or_default();
+            (format!("Remove the stored files of {model}{parts}?"), path_of(model, "/evict"), body)
+        }
+        None => {
+            needs_model(&selection, arguments.revision.as_ref())?;
+            // To the API, 0 is no end.
+            if arguments.free == Some(0) {
+                return Err(Failure::usage(
+                    "--free 0: say how much is to be freed, or --unused alone for all that is old",
+                ));
+            }
+            let (free_bytes, unused_seconds) = (arguments.free.unwrap_or(0), arguments.unused.unwrap_or(0));
+            let request = pb::EvictStoreRequest { free_bytes, unused_seconds };
+            let body = serde_json::to_value(request).unwrap_or_default();
+            if arguments.plan {
+                return plan(call, &body).await;
+            }
+            let plan: pb::PlanEvictionResponse = read(&call.client.post("/v1/storage/evict/plan", &body).await?)?;
+            let question = format!("Remove {}, {}?", counted(plan.files, "file"), bytes(plan.bytes));
+            (question, "/v1/storage/evict".into(), body)
+        }
+    };
+    if !arguments.yes && is_attended() && !confirm(&clean(&question))? {
+        return Err(Failure::new(Code::Interrupted, "nothing was removed"));
+    }
+    let job = call.client.post(&path, &body).await?;
+    follow::begun(call, job, &arguments.following).await
+}
+
+async fn plan(call: &Call, body: &serde_json::Value) -> Outcome {
+    let value = call.client.post("/v1/storage/evict/plan", body).await?;
+    if call.screen.json {
+        return call.screen.print_json(&value);
+    }
+    let plan: pb::PlanEvictionResponse = read(&value)?;
+    call.screen.print(&format!("{} in {} would be removed", bytes(plan.bytes), counted(plan.files, "file")))?;
+    if plan.models.is_empty() {
+        Ok(())
+    } else {
+        call.screen.print(&format!("\n{}", usage(call, "MODEL", &plan.models)))
+    }
+}
+
+fn needs_model(selection: &pb::Selection, revision: Option<&String>) -> Outcome {
+    if revision.is_some() || *selection != pb::Selection::default() {
+        return Err(Failure::usage("--revision, --include, --exclude and the like go with a model: name one"));
+    }
+    Ok(())
+}
+
+#[derive(Args)]
+pub(super) struct Storage {
+    /// At most this many models; 0: all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+}
+
+pub(super) async fn storage(call: &Call, arguments: Storage) -> Outcome {
+    let value = call.client.get("/v1/storage", &[]).await?;
+    if call.screen.json {
+        return call.screen.print_json(&value);
+    }
+    let storage: pb::GetStorageResponse = read(&value)?;
+    let some = |count: u64| if count == 0 { String::new() } else { bytes(count) };
+    let text = fields(
+        &call.screen,
+        [
+            ("stored", format!("{} in {}", bytes(storage.bytes), counted(storage.blobs, "blob")).into()),
+            ("limit", limit(storage.limit, "").into()),
+            ("disk", format!("{} of {} free", bytes(storage.disk_free), bytes(storage.disk_total)).into()),
+            ("arriving", some(storage.partial_bytes).into()),
+            ("set aside", some(storage.quarantine_bytes).into()),
+            ("of no known file", some(storage.unreferenced_bytes).into()),
+        ],
+    );
+    call.screen.print(&text)?;
+    let shown = if arguments.limit == 0 { storage.models.len() } else { arguments.limit.min(storage.models.len()) };
+    for (title, list) in [("MODEL", &storage.models[..shown]), ("FORMAT", &storage.formats[..])] {
+        if !list.is_empty() {
+            call.screen.print(&format!("\n{}", usage(call, title, list)))?;
+        }
+    }
+    if shown < storage.models.len() {
+        note(&format!("{} more models; --limit 0 shows all.", storage.models.len() - shown));
+    }
+    Ok(())
+}
+
+fn usage(call: &Call, title: &'static str, list: &[pb::Usage]) -> String {
+    let of_models = title == "MODEL";
+    let mut table = if of_models {
+        Table::new(&["~MODEL", ">FILES", ">SIZE", ">ALONE", "PINNED", "USED"])
+    } else {
+        Table::new(&[title, ">FILES", ">SIZE"])
+    };
+    for usage in list {
+        let mut cells = vec![(&usage.name).into(), count(usage.files).into(), bytes(usage.bytes).into()];
+        if of_models {
+            cells.push(bytes(usage.own_bytes).into());
+            cells.push(if usage.pinned { "yes" } else { "" }.into());
+            cells.push(ago(usage.last_used_at.as_ref(), call.clock.now()).into());
+        }
+        table.row(cells);
+    }
+    table.render(&call.screen)
+}
