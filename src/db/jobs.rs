@@ -365,14 +365,20 @@ pub(super) async fn enqueue_in(
     max_attempts: u32,
     now: Millis,
 ) -> Result<(Job, bool)> {
-    const INSERT: &str =
+    // One statement, so that the job that is there cannot end before it is looked at. Who asks more urgently pulls it
+    // to the front.
+    const SQL: &str = with_columns!(
         "insert into job (id, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress,
             waiting_for, error, outcome, dedup_key, worker, lease_until, created_at, run_at)
-        values ($1, $2, 'pending', $3, $4, $5, $6, 0, $7, '{}', '', '', '', $8, '', 0, $9, $9) on conflict do nothing";
-    let key = job.dedup_key();
-    let added = tx
-        .execute(
-            INSERT,
+        values ($1, $2, 'pending', $3, $4, $5, $6, 0, $7, '{}', '', '', '', $8, '', 0, $9, $9)
+        on conflict (dedup_key) where status in ('pending', 'running', 'paused')
+        do update set priority = case when excluded.priority > job.priority then excluded.priority else job.priority end
+        returning",
+        ""
+    );
+    let row: Option<JobRow> = tx
+        .optional(
+            SQL,
             args![
                 id,
                 job.kind.as_str(),
@@ -381,20 +387,13 @@ pub(super) async fn enqueue_in(
                 json(&job.payload),
                 job.priority,
                 i64::from(max_attempts),
-                key.as_str(),
+                job.dedup_key(),
                 now
             ],
         )
-        .await?
-        == 1;
-    if !added {
-        // Who asks more urgently pulls the job that is there to the front.
-        let sql = "update job set priority = $2 where dedup_key = $1 and status in ('pending', 'running', 'paused') and priority < $2";
-        tx.execute(sql, args![key.as_str(), job.priority]).await?;
-    }
-    let sql = with_columns!("select", "from job where dedup_key = $1 and status in ('pending', 'running', 'paused')");
-    let row: Option<JobRow> = tx.optional(sql, args![key]).await?;
+        .await?;
     let row = row.ok_or(super::Error::Driver(sqlx::Error::RowNotFound))?;
+    let added = row.id == id;
     Ok((row.into(), added))
 }
 
