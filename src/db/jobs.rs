@@ -125,11 +125,12 @@ impl Db {
 
     /// Takes the first job that this worker may run.
     pub async fn claim_job(&self, who: &Claimant<'_>) -> Result<Option<Job>> {
+        // By itself SQLite sorts all jobs that wait, for each claim.
         const SQL: Pick = Pick {
             sqlite: with_columns!(
                 "update job set status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
                     waiting_for = '', wanted = null
-                where id = (select id from job where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
+                where id = (select id from job indexed by job_claim where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
                     and (kind <> 'download' or $5 > (select count(*) from job d where d.status = 'running' and d.kind = 'download'))
                     order by priority desc, id limit 1)
                 returning",

@@ -172,7 +172,10 @@ async fn what_is_looked_up_often_is_looked_up_by_an_index(base: &TestDatabase) {
     let (row, commit) = repo_with_commit(&db).await;
     db.put_entries(&row, &commit, &[entry(0), entry(1)]).await.unwrap();
     for (sql, index) in [
-        ("select id from job where status = 'pending' and run_at <= 1 order by priority desc, id limit 1", "job_claim"),
+        (
+            "select id from job indexed by job_claim where status = 'pending' and run_at <= 1 order by priority desc, id limit 1",
+            "job_claim",
+        ),
         ("select count(*) from job d where d.status = 'running' and d.kind = 'download'", "job_running"),
         ("select id from job where status = 'running' and lease_until < 1", "job_running"),
         (
