@@ -184,18 +184,32 @@ impl Db {
             where id = $1 and worker = $2 and status = 'running' returning",
             ""
         );
-        let changes = end.changes.as_ref().map(json);
-        let finished_at = end.status.is_final().then_some(now);
         let mut tx = self.begin().await?;
+        let wanted = Pick {
+            sqlite: "select wanted from job where id = $1 and worker = $2 and status = 'running'",
+            postgres: "select wanted from job where id = $1 and worker = $2 and status = 'running' for update",
+        };
+        let Some((wanted,)) = tx.optional::<(Option<String>,)>(wanted, args![id, worker]).await? else {
+            return Ok(None);
+        };
+        // An order may have come, or been taken back, after the worker had made up its mind.
+        let (status, waiting_for) = match (end.status, wanted.as_deref().and_then(Order::parse)) {
+            (JobStatus::Pending | JobStatus::Paused, Some(Order::Cancel)) => (JobStatus::Cancelled, ""),
+            (JobStatus::Pending, Some(Order::Pause)) => (JobStatus::Paused, "paused"),
+            (JobStatus::Paused, None) => (JobStatus::Pending, ""),
+            (status, _) => (status, end.waiting_for.as_str()),
+        };
+        let changes = end.changes.as_ref().map(json);
+        let finished_at = status.is_final().then_some(now);
         let row: Option<JobRow> = tx
             .optional(
                 SQL,
                 args![
                     id,
                     worker,
-                    end.status.as_str(),
+                    status.as_str(),
                     end.run_at,
-                    end.waiting_for.as_str(),
+                    waiting_for,
                     end.error.as_str(),
                     end.outcome.as_str(),
                     changes,
@@ -214,6 +228,7 @@ impl Db {
         const SQL: &str = with_columns!(
             "update job set worker = '', lease_until = 0,
                 status = case wanted when 'cancel' then 'cancelled' when 'pause' then 'paused' else 'pending' end,
+                waiting_for = case wanted when 'pause' then 'paused' else '' end,
                 finished_at = case wanted when 'cancel' then $1 else null end, wanted = null
             where status = 'running' and lease_until < $1 returning",
             ""
@@ -299,11 +314,14 @@ impl Db {
             (Order::Pause, S::Pending) => {
                 "update job set status = 'paused', run_at = $2, waiting_for = 'paused' where id = $1"
             }
-            (Order::Pause, S::Running) => "update job set wanted = 'pause', run_at = $2 where id = $1",
+            (Order::Pause, S::Running) => {
+                "update job set wanted = coalesce(wanted, 'pause'), run_at = $2 where id = $1"
+            }
             (Order::Resume, S::Paused) => {
                 "update job set status = 'pending', run_at = $2, waiting_for = '' where id = $1"
             }
-            (Order::Resume, S::Running) => "update job set wanted = null, run_at = $2 where id = $1",
+            // Takes a pause back; a cancellation stays.
+            (Order::Resume, S::Running) => "update job set wanted = nullif(wanted, 'pause'), run_at = $2 where id = $1",
             (Order::Retry, S::Failed | S::Cancelled) => {
                 let sql = with_columns!(
                     "select",
