@@ -254,13 +254,24 @@ impl Db {
 
     /// One page of jobs, the newest first.
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
-        const SQL: &str = with_columns!(
-            "select",
-            "from job where ($1 = '' or $1 like '%,' || status || ',%') and ($2 = '' or $2 like '%,' || kind || ',%')
-            and ($3 = '' or repo = $3)
-            and ($4 = '' or lower(repo_name) like $4 escape '\\' or lower(error) like $4 escape '\\' or lower(outcome) like $4 escape '\\')
-            and created_at > $5 and created_at < $6 and ($7 = '' or id < $7) order by id desc limit $8"
-        );
+        macro_rules! listed {
+            ($bytewise:literal) => {
+                concat!(
+                    with_columns!("select", "from job where"),
+                    " ($1 = '' or $1 like '%,' || status || ',%') and ($2 = '' or $2 like '%,' || kind || ',%')
+                    and ($3 = '' or repo = $3)
+                    and ($4 = '' or lower(repo_name",
+                    $bytewise,
+                    ") like $4 escape '\\' or lower(error",
+                    $bytewise,
+                    ") like $4 escape '\\' or lower(outcome",
+                    $bytewise,
+                    ") like $4 escape '\\')
+                    and created_at > $5 and created_at < $6 and ($7 = '' or id < $7) order by id desc limit $8"
+                )
+            };
+        }
+        const SQL: Pick = Pick { sqlite: listed!(""), postgres: listed!(" collate \"C\"") };
         let Some(search) = like(&filter.search) else { return Ok(Vec::new()) };
         let statuses = words(filter.statuses.iter().map(|status| status.as_str()));
         let kinds = words(filter.kinds.iter().map(|kind| kind.as_str()));

@@ -574,7 +574,7 @@ async fn a_list_is_narrowed_by_status_kind_repository_and_time(base: &TestDataba
 async fn a_search_looks_into_names_errors_and_outcomes(base: &TestDatabase) {
     let db = base.open().await;
     add_with(&db, 1, job(JobKind::Sync, "models/Org/Model_A")).await;
-    for (number, error, outcome) in [(2, "Disk 100% full: \\x", ""), (3, "", "27 files of a_b")] {
+    for (number, error, outcome) in [(2, "Disk 100% full: \\x of \u{c9}tude", ""), (3, "", "27 files of a_b")] {
         let id = add(&db, number, JobKind::Download).await.id;
         db.claim_job(&claimant("w", &[JobKind::Download], 100)).await.unwrap().unwrap();
         let ended = Settled { error: error.into(), outcome: outcome.into(), ..end(JobStatus::Failed) };
@@ -587,6 +587,7 @@ async fn a_search_looks_into_names_errors_and_outcomes(base: &TestDatabase) {
         ("_", vec!["job-0003", "job-0001"]),
         ("a_b", vec!["job-0003"]),
         ("\\", vec!["job-0002"]),
+        ("\u{c9}TUDE", vec!["job-0002"]),
         ("'", vec![]),
         ("\0", vec![]),
         ("", vec!["job-0003", "job-0002", "job-0001"]),
