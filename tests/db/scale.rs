@@ -176,7 +176,7 @@ async fn what_is_looked_up_often_is_looked_up_by_an_index(base: &TestDatabase) {
             "select id from job indexed by job_claim where status = 'pending' and run_at <= 1 order by priority desc, id limit 1",
             "job_claim",
         ),
-        ("select count(*) from job d where d.status = 'running' and d.kind = 'download'", "job_running"),
+        ("select count(*) from job d where d.status = 'running' and d.kind = 'download'", "job_status"),
         ("select id from job where status = 'running' and lease_until < 1", "job_running"),
         (
             "select status, count(*) from job where status in ('pending', 'running', 'paused', 'failed') group by status",
