@@ -66,7 +66,7 @@ create table activity (
 
 -- Sums over the whole life of this installation.
 create table counter (
-    name text not null primary key,
+    name text collate "C" not null primary key,
     value bigint not null
 );
 

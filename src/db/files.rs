@@ -118,8 +118,8 @@ impl Db {
             self.all(SQL, args![repo, commit, page.folder.as_str(), page.after.as_str(), page.limit]).await?
         };
         let mut files = rows.into_iter().map(FileRow::try_from).collect::<Result<Vec<_>>>()?;
-        if let Some((first, last)) = ends_of_folders(&files) {
-            let totals = self.folder_totals(repo, commit, &page.folder, first, last).await?;
+        if let Some((from, to)) = range_below_folders(&files) {
+            let totals = self.folder_totals(repo, commit, &page.folder, from, to).await?;
             for file in &mut files {
                 if matches!(file.entry, Entry::Directory { .. }) {
                     file.totals = totals.get(file.entry.path().as_str()).copied().unwrap_or_default();
@@ -129,14 +129,14 @@ impl Db {
         Ok(files)
     }
 
-    /// What is below each folder of `parent` from `first` to `last`, added up.
+    /// What is below each folder of `parent` between two paths, added up.
     async fn folder_totals(
         &self,
         repo: &str,
         commit: &str,
         parent: &str,
-        first: String,
-        last: String,
+        from: String,
+        to: String,
     ) -> Result<HashMap<String, FileTotals>> {
         const SQL: Pick = Pick {
             sqlite: with_blob!(
@@ -156,8 +156,7 @@ impl Db {
         };
         // Characters of the paths before the folders' own names.
         let skip = if parent.is_empty() { 0 } else { parent.chars().count() as u64 + 1 };
-        let rows: Vec<(String, i64, i64, i64, i64)> =
-            self.all(SQL, args![repo, commit, first, format!("{last}0"), skip]).await?;
+        let rows: Vec<(String, i64, i64, i64, i64)> = self.all(SQL, args![repo, commit, from, to, skip]).await?;
         let total = |(folder, files, bytes, files_here, bytes_here): (String, i64, i64, i64, i64)| {
             let [files, bytes, files_here, bytes_here] =
                 [files, bytes, files_here, bytes_here].map(|n| n.max(0) as u64);
@@ -167,12 +166,12 @@ impl Db {
     }
 }
 
-/// The paths of the first and the last folder of a page.
-fn ends_of_folders(files: &[FileRow]) -> Option<(String, String)> {
-    let is_folder = |file: &&FileRow| matches!(file.entry, Entry::Directory { .. });
-    let first = files.iter().find(is_folder)?;
-    let last = files.iter().rfind(is_folder)?;
-    Some((first.entry.path().to_string(), last.entry.path().to_string()))
+/// The open range that holds everything below the folders of a page. It need not end with the last one: what is in
+/// `a` comes after `a b` and all that is in it.
+fn range_below_folders(files: &[FileRow]) -> Option<(String, String)> {
+    let folders = files.iter().filter(|file| matches!(file.entry, Entry::Directory { .. }));
+    let ranges = folders.map(|folder| below(folder.entry.path().as_str()));
+    ranges.reduce(|(from, to), (other_from, other_to)| (from.min(other_from), to.max(other_to)))
 }
 
 /// The open range that holds exactly the paths below a folder: `0` follows `/`.

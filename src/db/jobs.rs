@@ -125,11 +125,12 @@ impl Db {
 
     /// Takes the first job that this worker may run.
     pub async fn claim_job(&self, who: &Claimant<'_>) -> Result<Option<Job>> {
+        // By itself SQLite sorts all jobs that wait, for each claim.
         const SQL: Pick = Pick {
             sqlite: with_columns!(
                 "update job set status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
                     waiting_for = '', wanted = null
-                where id = (select id from job where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
+                where id = (select id from job indexed by job_claim where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
                     and (kind <> 'download' or $5 > (select count(*) from job d where d.status = 'running' and d.kind = 'download'))
                     order by priority desc, id limit 1)
                 returning",
@@ -183,18 +184,32 @@ impl Db {
             where id = $1 and worker = $2 and status = 'running' returning",
             ""
         );
-        let changes = end.changes.as_ref().map(json);
-        let finished_at = end.status.is_final().then_some(now);
         let mut tx = self.begin().await?;
+        let wanted = Pick {
+            sqlite: "select wanted from job where id = $1 and worker = $2 and status = 'running'",
+            postgres: "select wanted from job where id = $1 and worker = $2 and status = 'running' for update",
+        };
+        let Some((wanted,)) = tx.optional::<(Option<String>,)>(wanted, args![id, worker]).await? else {
+            return Ok(None);
+        };
+        // An order may have come, or been taken back, after the worker had made up its mind.
+        let (status, waiting_for) = match (end.status, wanted.as_deref().and_then(Order::parse)) {
+            (JobStatus::Pending | JobStatus::Paused, Some(Order::Cancel)) => (JobStatus::Cancelled, ""),
+            (JobStatus::Pending, Some(Order::Pause)) => (JobStatus::Paused, "paused"),
+            (JobStatus::Paused, None) => (JobStatus::Pending, ""),
+            (status, _) => (status, end.waiting_for.as_str()),
+        };
+        let changes = end.changes.as_ref().map(json);
+        let finished_at = status.is_final().then_some(now);
         let row: Option<JobRow> = tx
             .optional(
                 SQL,
                 args![
                     id,
                     worker,
-                    end.status.as_str(),
+                    status.as_str(),
                     end.run_at,
-                    end.waiting_for.as_str(),
+                    waiting_for,
                     end.error.as_str(),
                     end.outcome.as_str(),
                     changes,
@@ -213,6 +228,7 @@ impl Db {
         const SQL: &str = with_columns!(
             "update job set worker = '', lease_until = 0,
                 status = case wanted when 'cancel' then 'cancelled' when 'pause' then 'paused' else 'pending' end,
+                waiting_for = case wanted when 'pause' then 'paused' else '' end,
                 finished_at = case wanted when 'cancel' then $1 else null end, wanted = null
             where status = 'running' and lease_until < $1 returning",
             ""
@@ -238,13 +254,24 @@ impl Db {
 
     /// One page of jobs, the newest first.
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
-        const SQL: &str = with_columns!(
-            "select",
-            "from job where ($1 = '' or $1 like '%,' || status || ',%') and ($2 = '' or $2 like '%,' || kind || ',%')
-            and ($3 = '' or repo = $3)
-            and ($4 = '' or lower(repo_name) like $4 escape '\\' or lower(error) like $4 escape '\\' or lower(outcome) like $4 escape '\\')
-            and created_at > $5 and created_at < $6 and ($7 = '' or id < $7) order by id desc limit $8"
-        );
+        macro_rules! listed {
+            ($bytewise:literal) => {
+                concat!(
+                    with_columns!("select", "from job where"),
+                    " ($1 = '' or $1 like '%,' || status || ',%') and ($2 = '' or $2 like '%,' || kind || ',%')
+                    and ($3 = '' or repo = $3)
+                    and ($4 = '' or lower(repo_name",
+                    $bytewise,
+                    ") like $4 escape '\\' or lower(error",
+                    $bytewise,
+                    ") like $4 escape '\\' or lower(outcome",
+                    $bytewise,
+                    ") like $4 escape '\\')
+                    and created_at > $5 and created_at < $6 and ($7 = '' or id < $7) order by id desc limit $8"
+                )
+            };
+        }
+        const SQL: Pick = Pick { sqlite: listed!(""), postgres: listed!(" collate \"C\"") };
         let Some(search) = like(&filter.search) else { return Ok(Vec::new()) };
         let statuses = words(filter.statuses.iter().map(|status| status.as_str()));
         let kinds = words(filter.kinds.iter().map(|kind| kind.as_str()));
@@ -298,11 +325,14 @@ impl Db {
             (Order::Pause, S::Pending) => {
                 "update job set status = 'paused', run_at = $2, waiting_for = 'paused' where id = $1"
             }
-            (Order::Pause, S::Running) => "update job set wanted = 'pause', run_at = $2 where id = $1",
+            (Order::Pause, S::Running) => {
+                "update job set wanted = coalesce(wanted, 'pause'), run_at = $2 where id = $1"
+            }
             (Order::Resume, S::Paused) => {
                 "update job set status = 'pending', run_at = $2, waiting_for = '' where id = $1"
             }
-            (Order::Resume, S::Running) => "update job set wanted = null, run_at = $2 where id = $1",
+            // Takes a pause back; a cancellation stays.
+            (Order::Resume, S::Running) => "update job set wanted = nullif(wanted, 'pause'), run_at = $2 where id = $1",
             (Order::Retry, S::Failed | S::Cancelled) => {
                 let sql = with_columns!(
                     "select",
@@ -365,14 +395,20 @@ pub(super) async fn enqueue_in(
     max_attempts: u32,
     now: Millis,
 ) -> Result<(Job, bool)> {
-    const INSERT: &str =
+    // One statement, so that the job that is there cannot end before it is looked at. Who asks more urgently pulls it
+    // to the front.
+    const SQL: &str = with_columns!(
         "insert into job (id, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress,
             waiting_for, error, outcome, dedup_key, worker, lease_until, created_at, run_at)
-        values ($1, $2, 'pending', $3, $4, $5, $6, 0, $7, '{}', '', '', '', $8, '', 0, $9, $9) on conflict do nothing";
-    let key = job.dedup_key();
-    let added = tx
-        .execute(
-            INSERT,
+        values ($1, $2, 'pending', $3, $4, $5, $6, 0, $7, '{}', '', '', '', $8, '', 0, $9, $9)
+        on conflict (dedup_key) where status in ('pending', 'running', 'paused')
+        do update set priority = case when excluded.priority > job.priority then excluded.priority else job.priority end
+        returning",
+        ""
+    );
+    let row: Option<JobRow> = tx
+        .optional(
+            SQL,
             args![
                 id,
                 job.kind.as_str(),
@@ -381,20 +417,13 @@ pub(super) async fn enqueue_in(
                 json(&job.payload),
                 job.priority,
                 i64::from(max_attempts),
-                key.as_str(),
+                job.dedup_key(),
                 now
             ],
         )
-        .await?
-        == 1;
-    if !added {
-        // Who asks more urgently pulls the job that is there to the front.
-        let sql = "update job set priority = $2 where dedup_key = $1 and status in ('pending', 'running', 'paused') and priority < $2";
-        tx.execute(sql, args![key.as_str(), job.priority]).await?;
-    }
-    let sql = with_columns!("select", "from job where dedup_key = $1 and status in ('pending', 'running', 'paused')");
-    let row: Option<JobRow> = tx.optional(sql, args![key]).await?;
+        .await?;
     let row = row.ok_or(super::Error::Driver(sqlx::Error::RowNotFound))?;
+    let added = row.id == id;
     Ok((row.into(), added))
 }
 

@@ -36,14 +36,16 @@ pub use scans::ScannedFile;
 pub use sql::Db;
 pub use storage::UsageRow;
 
-/// The pattern of `lower(column) like … escape '\'` that finds `part` anywhere; empty for an empty part. `None` if
+/// The pattern of `lower(column) like … escape '\'` that finds `part` anywhere; empty for an empty part. Only ASCII
+/// letters are alike in upper and lower case: SQLite's `lower` knows no others, PostgreSQL's none where text is
+/// ordered byte by byte (`collate "C"`). `None` if
 /// nothing can hold it: PostgreSQL refuses NUL, and SQLite would stop reading there.
 fn like(part: &str) -> Option<String> {
     if part.is_empty() || part.contains('\0') {
         return part.is_empty().then(String::new);
     }
     let mut pattern = String::from("%");
-    for c in part.to_lowercase().chars() {
+    for c in part.to_ascii_lowercase().chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

@@ -155,7 +155,10 @@ impl Hub {
         if job.status == JobStatus::Running && matches!(order, Order::Cancel | Order::Pause) {
             let handle = self.jobs.running().get(id).cloned();
             if let Some(handle) = handle {
-                *handle.order.lock().unwrap_or_else(PoisonError::into_inner) = Some(order);
+                let mut wanted = handle.order.lock().unwrap_or_else(PoisonError::into_inner);
+                if *wanted != Some(Order::Cancel) {
+                    *wanted = Some(order);
+                }
                 handle.stop.cancel();
             }
         }

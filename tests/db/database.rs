@@ -89,6 +89,14 @@ impl TestDatabase {
         rows.into_iter().map(|(text,)| text).collect()
     }
 
+    /// How SQLite would run a statement, step by step.
+    pub(crate) async fn plan(&self, sql: &str) -> Vec<String> {
+        let Pools::Sqlite(pool) = self.pools().await else { unreachable!("PostgreSQL says it otherwise") };
+        let explain = AssertSqlSafe(format!("explain query plan {sql}"));
+        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain).fetch_all(&pool).await.unwrap();
+        rows.into_iter().map(|(.., step)| step).collect()
+    }
+
     async fn pools(&self) -> Pools {
         match &self.url {
             None => {

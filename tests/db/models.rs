@@ -1,0 +1,477 @@
+//! Models as people see them: registered once, counted right whatever comes and goes, listed in every order.
+
+use std::collections::BTreeMap;
+
+use modelhub::db::{Db, Held, ModelFilter, ModelOrder, ModelRow, Registration};
+use modelhub::domain::job::{JobKind, NewJob, Payload};
+use modelhub::domain::{CommitId, ContentId, RepoId, RepoKey, RepoKind, Visibility};
+
+use crate::database::{TestDatabase, commit, digest, file, folder, key, lfs, oid, on_both, repo, repo_with_commit};
+
+on_both!(
+    a_model_is_registered_with_its_job_or_not_at_all,
+    registering_twice_changes_nothing_and_enqueues_nothing,
+    a_model_registered_by_many_at_once_is_one_with_one_job,
+    a_model_that_was_only_downloaded_from_can_be_registered,
+    models_of_other_kinds_and_letter_cases_are_others,
+    counts_follow_every_blob_that_comes_or_goes,
+    a_blob_counts_in_every_model_that_has_it,
+    counts_follow_the_revision_to_its_new_commit,
+    an_empty_file_is_always_here,
+    counts_are_made_again_for_a_few_models_at_a_time,
+    the_outcome_of_a_sync_is_kept,
+    a_pin_and_a_schedule_are_changed_one_by_one,
+    syncs_are_due_when_their_time_has_come,
+    models_are_listed_in_every_order_both_ways_page_by_page,
+    a_list_of_models_is_narrowed_by_every_filter,
+    a_search_takes_wildcards_as_they_are,
+    a_forgotten_model_leaves_nothing_but_its_blobs,
+    changes_between_commits_are_counted_and_named,
+);
+
+fn registration<'a>(key: &'a RepoKey, id: &'a str, job: Option<&'a (NewJob, String)>, now: i64) -> Registration<'a> {
+    let job = job.map(|(job, id)| (job, id.as_str(), 5));
+    Registration { key, revision: "main", sync_every_ms: 0, new_id: id, job, now }
+}
+
+fn sync_of(key: &RepoKey, id: &str) -> (NewJob, String) {
+    let job = NewJob {
+        kind: JobKind::Sync,
+        repo: None,
+        repo_name: key.to_string(),
+        payload: Payload::default(),
+        priority: 100,
+    };
+    (job, id.into())
+}
+
+async fn model(db: &Db, id: &str) -> ModelRow {
+    db.recount_models(100).await.unwrap();
+    db.model(id).await.unwrap().unwrap()
+}
+
+/// Files, files here, bytes, bytes here.
+async fn counts(db: &Db, id: &str) -> (u64, u64, u64, u64) {
+    let row = model(db, id).await;
+    (row.files, row.files_here, row.bytes, row.bytes_here)
+}
+
+async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
+    let db = base.open().await;
+    let key = key("org/model");
+    let job = sync_of(&key, "job-1");
+    let what = Registration { revision: "dev", sync_every_ms: 60_000, ..registration(&key, "row-1", Some(&job), 10) };
+    let (id, job, again) = db.register(&what).await.unwrap();
+    assert_eq!((id.as_str(), again), ("row-1", false));
+    let job = job.unwrap();
+    assert_eq!((job.id.as_str(), job.repo.as_deref(), job.kind), ("job-1", Some("row-1"), JobKind::Sync));
+    let row = db.model("row-1").await.unwrap().unwrap();
+    assert_eq!(db.model_named(&key).await.unwrap().as_ref(), Some(&row));
+    assert_eq!(
+        row,
+        ModelRow {
+            id: "row-1".into(),
+            key: key.clone(),
+            source: "huggingface".into(),
+            status: "registered".into(),
+            problem: String::new(),
+            // Nobody may see it before upstream has said who may.
+            visibility: Visibility::Private,
+            pinned: false,
+            registered_at: Some(10),
+            revision: "dev".into(),
+            commit: String::new(),
+            files: 0,
+            files_here: 0,
+            bytes: 0,
+            bytes_here: 0,
+            created_at: 10,
+            synced_at: None,
+            last_used_at: None,
+            sync_every_ms: 60_000,
+        }
+    );
+    // A job whose id is taken stands for whatever may go wrong.
+    let other = RepoKey::new(RepoKind::Dataset, RepoId::parse("org/other").unwrap());
+    let job = sync_of(&other, "job-1");
+    assert!(db.register(&registration(&other, "row-2", Some(&job), 20)).await.is_err());
+    assert_eq!(db.model_named(&other).await.unwrap(), None, "it was registered without its job");
+}
+
+async fn registering_twice_changes_nothing_and_enqueues_nothing(base: &TestDatabase) {
+    let db = base.open().await;
+    let key = key("org/model");
+    let job = sync_of(&key, "job-1");
+    db.register(&registration(&key, "row-1", Some(&job), 10)).await.unwrap();
+    let before = db.model("row-1").await.unwrap();
+    let job = sync_of(&key, "job-2");
+    let again = Registration { revision: "dev", sync_every_ms: 1, ..registration(&key, "row-2", Some(&job), 20) };
+    let (id, job, again) = db.register(&again).await.unwrap();
+    assert_eq!((id.as_str(), job, again), ("row-1", None, true));
+    assert_eq!(db.model("row-1").await.unwrap(), before);
+    assert_eq!(base.texts("select id from job").await, ["job-1"]);
+}
+
+async fn a_model_registered_by_many_at_once_is_one_with_one_job(base: &TestDatabase) {
+    let db = base.open().await;
+    let mut registering = tokio::task::JoinSet::new();
+    for n in 0..16 {
+        let db = db.clone();
+        registering.spawn(async move {
+            let key = key("org/model");
+            let (row, job) = (format!("row-{n}"), sync_of(&key, &format!("job-{n}")));
+            db.register(&registration(&key, &row, Some(&job), n)).await.unwrap()
+        });
+    }
+    let all = registering.join_all().await;
+    assert!(all.iter().all(|(id, ..)| *id == all[0].0));
+    assert_eq!(base.texts("select cast(count(*) as text) from job").await, ["1"]);
+    let live = db.live_job_of(&all[0].0).await.unwrap().unwrap();
+    assert!(all.iter().all(|(_, job, _)| job.as_ref().is_none_or(|job| job.id == live)), "{all:?}");
+    assert!(all.iter().any(|(_, _, again)| !again));
+}
+
+async fn a_model_that_was_only_downloaded_from_can_be_registered(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, _) = repo_with_commit(&db).await;
+    assert_eq!(model(&db, &row).await.registered_at, None);
+    let key = key("org/model");
+    let job = sync_of(&key, "job-1");
+    let (id, job, again) = db.register(&registration(&key, "row-2", Some(&job), 20)).await.unwrap();
+    assert_eq!((id.as_str(), job.unwrap().repo.as_deref(), again), (row.as_str(), Some(row.as_str()), false));
+    let found = model(&db, &row).await;
+    assert_eq!((found.registered_at, found.visibility, found.created_at), (Some(20), Visibility::Public, 1));
+}
+
+async fn models_of_other_kinds_and_letter_cases_are_others(base: &TestDatabase) {
+    let db = base.open().await;
+    let id = || RepoId::parse("org/model").unwrap();
+    let keys = [
+        RepoKey::new(RepoKind::Model, id()),
+        RepoKey::new(RepoKind::Dataset, id()),
+        RepoKey::new(RepoKind::Space, id()),
+        key("Org/Model"),
+        key("model"),
+    ];
+    for (n, key) in keys.iter().enumerate() {
+        db.register(&registration(key, &format!("row-{n}"), None, 1)).await.unwrap();
+    }
+    for (n, key) in keys.iter().enumerate() {
+        assert_eq!(db.model_named(key).await.unwrap().unwrap().id, format!("row-{n}"));
+    }
+    assert_eq!(db.models(&ModelFilter { limit: 10, ..ModelFilter::default() }).await.unwrap().1, 5);
+}
+
+async fn counts_follow_every_blob_that_comes_or_goes(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, one) = repo_with_commit(&db).await;
+    let tib = 1u64 << 40;
+    // Two names of one content, a file of git, and folders, which are no files.
+    let entries = [file("config.json"), folder("f"), lfs("f/a.bin", 1), lfs("f/b.bin", 1), lfs("c.bin", 2)];
+    db.put_entries(&row, &one, &entries).await.unwrap();
+    db.complete_tree(&row, &one).await.unwrap();
+    assert_eq!(counts(&db, &row).await, (4, 0, 7 + 3 * tib, 0));
+    assert_eq!(model(&db, &row).await.commit, one.as_str());
+    db.put_blob(digest(1), None, tib, 50).await.unwrap();
+    assert_eq!(counts(&db, &row).await, (4, 2, 7 + 3 * tib, 2 * tib));
+    // A file of git is found by its git id with its size, and by nothing less.
+    db.put_blob(digest(9), Some(oid(7)), 8, 60).await.unwrap();
+    assert_eq!(counts(&db, &row).await.1, 2, "of another size");
+    db.put_blob(digest(8), Some(oid(7)), 7, 60).await.unwrap();
+    assert_eq!(counts(&db, &row).await, (4, 3, 7 + 3 * tib, 2 * tib + 7));
+    assert_eq!(model(&db, &row).await.last_used_at, Some(60));
+    db.delete_blob(digest(1)).await.unwrap();
+    assert_eq!(counts(&db, &row).await, (4, 1, 7 + 3 * tib, 7));
+    db.delete_blob(digest(8)).await.unwrap();
+    assert_eq!(counts(&db, &row).await, (4, 0, 7 + 3 * tib, 0));
+    assert_eq!(model(&db, &row).await.last_used_at, Some(60), "when it was used does not go with its blobs");
+    assert_eq!(db.recount_models(100).await.unwrap(), 0, "nothing changed since");
+}
+
+async fn a_blob_counts_in_every_model_that_has_it(base: &TestDatabase) {
+    let db = base.open().await;
+    let mut rows = Vec::new();
+    for id in ["org/a", "org/b", "org/c"] {
+        let row = repo(&db, id).await.id;
+        db.put_pin(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
+        let content = if id == "org/c" { 3 } else { 1 };
+        db.put_entries(&row, &commit('1'), &[lfs("w.bin", content)]).await.unwrap();
+        db.complete_tree(&row, &commit('1')).await.unwrap();
+        rows.push(row);
+    }
+    db.recount_models(100).await.unwrap();
+    db.put_blob(digest(1), None, 1 << 40, 1).await.unwrap();
+    assert_eq!(db.recount_models(100).await.unwrap(), 2, "only those that have it are counted again");
+    let mut here = Vec::new();
+    for row in &rows {
+        here.push(counts(&db, row).await.1);
+    }
+    assert_eq!(here, [1, 1, 0]);
+    assert_eq!(db.named_bytes().await.unwrap(), 2 << 40);
+}
+
+async fn counts_follow_the_revision_to_its_new_commit(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, one) = repo_with_commit(&db).await;
+    db.put_entries(&row, &one, &[lfs("a.bin", 1)]).await.unwrap();
+    db.complete_tree(&row, &one).await.unwrap();
+    assert_eq!(counts(&db, &row).await.0, 1);
+    let two = commit('2');
+    db.put_pin(&row, Some("main"), &two, None, 2).await.unwrap();
+    db.put_entries(&row, &two, &[lfs("a.bin", 1), lfs("b.bin", 2)]).await.unwrap();
+    db.complete_tree(&row, &two).await.unwrap();
+    let found = model(&db, &row).await;
+    assert_eq!((found.commit.as_str(), found.files), (two.as_str(), 2));
+    // Another name that moves is no news for a model at main.
+    db.put_pin(&row, Some("dev"), &one, None, 3).await.unwrap();
+    assert_eq!(model(&db, &row).await.commit, two.as_str());
+    // A model that was registered at a commit stays there.
+    let key = key("org/fixed");
+    let what = Registration { revision: one.as_str(), ..registration(&key, "fixed", None, 1) };
+    db.register(&what).await.unwrap();
+    db.put_pin("fixed", None, &one, None, 1).await.unwrap();
+    db.put_entries("fixed", &one, &[lfs("a.bin", 1)]).await.unwrap();
+    db.complete_tree("fixed", &one).await.unwrap();
+    let found = model(&db, "fixed").await;
+    assert_eq!((found.commit.as_str(), found.files), (one.as_str(), 1));
+}
+
+async fn an_empty_file_is_always_here(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, one) = repo_with_commit(&db).await;
+    let modelhub::domain::Entry::File(mut empty) = file("empty.txt") else { unreachable!() };
+    (empty.size, empty.content) = (0, ContentId::Git(oid(3)));
+    db.put_entries(&row, &one, &[modelhub::domain::Entry::File(empty)]).await.unwrap();
+    db.complete_tree(&row, &one).await.unwrap();
+    assert_eq!(counts(&db, &row).await, (1, 1, 0, 0));
+}
+
+async fn counts_are_made_again_for_a_few_models_at_a_time(base: &TestDatabase) {
+    let db = base.open().await;
+    for n in 0..5 {
+        repo(&db, &format!("org/{n}")).await;
+    }
+    assert_eq!(db.recount_models(2).await.unwrap(), 2);
+    assert_eq!(db.recount_models(2).await.unwrap(), 2);
+    assert_eq!(db.recount_models(2).await.unwrap(), 1);
+    assert_eq!(db.recount_models(2).await.unwrap(), 0);
+}
+
+async fn the_outcome_of_a_sync_is_kept(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, _) = repo_with_commit(&db).await;
+    db.put_synced(&row, Some("it is gone"), 10).await.unwrap();
+    let found = model(&db, &row).await;
+    assert_eq!((found.status.as_str(), found.problem.as_str(), found.synced_at), ("error", "it is gone", None));
+    db.put_synced(&row, None, 20).await.unwrap();
+    let found = model(&db, &row).await;
+    assert_eq!((found.status.as_str(), found.problem.as_str(), found.synced_at), ("synced", "", Some(20)));
+    db.put_synced(&row, Some("away"), 30).await.unwrap();
+    assert_eq!(model(&db, &row).await.synced_at, Some(20), "what failed is no sync");
+}
+
+async fn a_pin_and_a_schedule_are_changed_one_by_one(base: &TestDatabase) {
+    let db = base.open().await;
+    let row = repo(&db, "org/model").await.id;
+    for (pinned, every, expected) in [
+        (Some(true), None, (true, 0)),
+        (None, Some(60_000), (true, 60_000)),
+        (None, None, (true, 60_000)),
+        (Some(false), Some(0), (false, 0)),
+    ] {
+        db.put_pinned(&row, pinned, every).await.unwrap();
+        let found = model(&db, &row).await;
+        assert_eq!((found.pinned, found.sync_every_ms), expected);
+    }
+}
+
+async fn syncs_are_due_when_their_time_has_come(base: &TestDatabase) {
+    let db = base.open().await;
+    for (id, every, synced) in
+        [("never", 0, Some(1)), ("old", 100, Some(1000)), ("new", 1000, Some(1000)), ("not-yet", 100, None)]
+    {
+        let row = repo(&db, id).await.id;
+        db.put_pinned(&row, None, Some(every)).await.unwrap();
+        if let Some(at) = synced {
+            db.put_synced(&row, None, at).await.unwrap();
+        }
+    }
+    let due = async |now, limit| {
+        let mut names: Vec<String> =
+            db.due_syncs(now, limit).await.unwrap().into_iter().map(|row| row.key.id.to_string()).collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(due(1099, 10).await, ["not-yet"]);
+    assert_eq!(due(1100, 10).await, ["not-yet", "old"]);
+    assert_eq!(due(2000, 10).await, ["new", "not-yet", "old"]);
+    assert_eq!(due(2000, 1).await.len(), 1);
+}
+
+/// Models with equal and unequal sizes, times and names.
+async fn some_models(db: &Db) {
+    for (n, id) in ["b/x", "a/y", "A/y", "c_d/z", "c-d/z", "z", "a/y-2"].into_iter().enumerate() {
+        let n = n as i64;
+        let row = db.put_repo(&key(id), Visibility::Public, &format!("row-{n}"), 100 - n / 2).await.unwrap().id;
+        db.put_pin(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
+        let content = 10 + (n % 3) as u8;
+        db.put_entries(&row, &commit('1'), &[lfs("w.bin", content), lfs("v.bin", 50 + n as u8)]).await.unwrap();
+        db.complete_tree(&row, &commit('1')).await.unwrap();
+        db.put_synced(&row, (n == 4).then_some("broken"), 1).await.unwrap();
+        db.put_pinned(&row, Some(n % 2 == 0), None).await.unwrap();
+    }
+    db.put_blob(digest(10), None, 1 << 40, 700).await.unwrap();
+    db.put_blob(digest(11), None, 1 << 40, 800).await.unwrap();
+    db.put_blob(digest(51), None, 1 << 40, 900).await.unwrap();
+    db.recount_models(100).await.unwrap();
+}
+
+fn place(order: ModelOrder, row: &ModelRow) -> String {
+    match order {
+        ModelOrder::Name => row.key.id.to_string(),
+        ModelOrder::Size => row.bytes.to_string(),
+        ModelOrder::Used => row.last_used_at.unwrap_or(0).to_string(),
+        ModelOrder::Created => row.created_at.to_string(),
+    }
+}
+
+async fn models_are_listed_in_every_order_both_ways_page_by_page(base: &TestDatabase) {
+    let db = base.open().await;
+    some_models(&db).await;
+    for order in [ModelOrder::Name, ModelOrder::Size, ModelOrder::Used, ModelOrder::Created] {
+        for descending in [false, true] {
+            let whole = ModelFilter { order, descending, limit: 100, ..ModelFilter::default() };
+            let (all, total) = db.models(&whole).await.unwrap();
+            assert_eq!((all.len(), total), (7, 7));
+            let key = |row: &ModelRow| {
+                let number = place(order, row).parse::<u64>().unwrap_or(0);
+                let name = if order == ModelOrder::Name { place(order, row) } else { String::new() };
+                (number, name, row.id.clone())
+            };
+            let mut sorted = all.clone();
+            sorted.sort_by_key(key);
+            if descending {
+                sorted.reverse();
+            }
+            assert_eq!(all, sorted, "{order:?}, descending: {descending}");
+            for limit in [1, 2, 3] {
+                let (mut seen, mut after) = (Vec::new(), None);
+                loop {
+                    let page = ModelFilter { after, limit, ..whole.clone() };
+                    let (rows, total) = db.models(&page).await.unwrap();
+                    assert_eq!(total, 7, "the total is of all pages");
+                    let Some(last) = rows.last() else { break };
+                    after = Some((place(order, last), last.id.clone()));
+                    seen.extend(rows);
+                }
+                assert_eq!(seen, all, "{order:?}, descending: {descending}, pages of {limit}");
+            }
+        }
+    }
+}
+
+async fn a_list_of_models_is_narrowed_by_every_filter(base: &TestDatabase) {
+    let db = base.open().await;
+    some_models(&db).await;
+    let dataset = RepoKey::new(RepoKind::Dataset, RepoId::parse("b/x").unwrap());
+    db.put_repo(&dataset, Visibility::Public, "data", 1).await.unwrap();
+    db.recount_models(100).await.unwrap();
+    let list = async |filter: ModelFilter| -> Vec<String> {
+        let filter = ModelFilter { limit: 100, ..filter };
+        let (rows, total) = db.models(&filter).await.unwrap();
+        assert_eq!(rows.len() as u64, total);
+        rows.into_iter().map(|row| row.id.trim_start_matches("row-").to_owned()).collect()
+    };
+    let none = ModelFilter::default;
+    assert_eq!(list(ModelFilter { kind: Some(RepoKind::Dataset), ..none() }).await, ["data"]);
+    assert_eq!(list(ModelFilter { status: "error".into(), ..none() }).await, ["4"]);
+    let pinned = list(ModelFilter { pinned: Some(true), kind: Some(RepoKind::Model), ..none() }).await;
+    assert_eq!(pinned, sorted_by_name(&db, &["0", "2", "4", "6"]).await);
+    // 0, 3 and 6 have content 10, 1 and 4 have content 11, of 1 there is all.
+    assert_eq!(list(ModelFilter { held: Some(Held::All), ..none() }).await, ["1"]);
+    let partial = list(ModelFilter { held: Some(Held::Some), ..none() }).await;
+    assert_eq!(partial, sorted_by_name(&db, &["0", "3", "4", "6"]).await);
+    let nothing = list(ModelFilter { held: Some(Held::Nothing), kind: Some(RepoKind::Model), ..none() }).await;
+    assert_eq!(nothing, sorted_by_name(&db, &["2", "5"]).await);
+    let both = ModelFilter { held: Some(Held::Some), pinned: Some(false), search: "C_".into(), ..none() };
+    assert_eq!(list(both).await, ["3"]);
+}
+
+/// These rows in the order of a list by name.
+async fn sorted_by_name(db: &Db, ids: &[&str]) -> Vec<String> {
+    let mut names = BTreeMap::new();
+    for id in ids {
+        let row = db.model(&format!("row-{id}")).await.unwrap().unwrap();
+        names.insert(row.key.id.to_string(), (*id).to_owned());
+    }
+    names.into_values().collect()
+}
+
+async fn a_search_takes_wildcards_as_they_are(base: &TestDatabase) {
+    let db = base.open().await;
+    some_models(&db).await;
+    for (search, found) in [("C_D", 1), ("%", 0), ("a/Y", 3), ("\\", 0), ("\0", 0), ("", 7), ("'", 0), ("ä", 0)] {
+        let filter = ModelFilter { search: search.into(), limit: 100, ..ModelFilter::default() };
+        let (rows, total) = db.models(&filter).await.unwrap();
+        assert_eq!((rows.len(), total), (found, found as u64), "a search for {search:?}");
+    }
+}
+
+async fn a_forgotten_model_leaves_nothing_but_its_blobs(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, one) = repo_with_commit(&db).await;
+    db.put_entries(&row, &one, &[lfs("a.bin", 1)]).await.unwrap();
+    db.complete_tree(&row, &one).await.unwrap();
+    db.put_blob(digest(1), None, 1 << 40, 1).await.unwrap();
+    db.put_missing(&row, &one, &crate::database::path("x"), 1).await.unwrap();
+    assert!(db.delete_model(&row).await.unwrap());
+    assert!(!db.delete_model(&row).await.unwrap());
+    for table in ["model_repo", "model_artifact", "repo_commit", "repo_revision", "missing_path"] {
+        assert_eq!(base.texts(&format!("select cast(count(*) as text) from {table}")).await, ["0"], "{table}");
+    }
+    assert_eq!(db.store_totals().await.unwrap().blobs, 1);
+    assert_eq!(db.unreferenced_bytes().await.unwrap(), 1 << 40);
+}
+
+async fn changes_between_commits_are_counted_and_named(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, one) = repo_with_commit(&db).await;
+    let two: CommitId = commit('2');
+    db.put_pin(&row, Some("main"), &two, None, 2).await.unwrap();
+    let before = [
+        file("same.txt"),
+        lfs("same.bin", 1),
+        lfs("changed.bin", 2),
+        lfs("gone.bin", 3),
+        folder("f"),
+        lfs("ä/é.bin", 4),
+    ];
+    let after = [
+        file("same.txt"),
+        lfs("same.bin", 1),
+        lfs("changed.bin", 5),
+        lfs("f", 6),
+        folder("new"),
+        lfs("new/\u{1f600}", 7),
+    ];
+    db.put_entries(&row, &one, &before).await.unwrap();
+    db.put_entries(&row, &two, &after).await.unwrap();
+    let counted: BTreeMap<String, u64> = db.count_changes(&row, &one, &two).await.unwrap().into_iter().collect();
+    let right = [("added", 2), ("changed", 1), ("removed", 2)].map(|(what, n)| (what.to_owned(), n));
+    assert_eq!(counted, BTreeMap::from(right));
+    let named = db.first_changes(&row, &one, &two, 100).await.unwrap();
+    let shown: Vec<_> = named.iter().map(|(what, path, size)| (what.as_str(), path.as_str(), *size)).collect();
+    let tib = 1u64 << 40;
+    assert_eq!(
+        shown,
+        [
+            ("changed", "changed.bin", tib),
+            ("added", "f", tib),
+            ("removed", "gone.bin", tib),
+            ("added", "new/\u{1f600}", tib),
+            ("removed", "ä/é.bin", tib),
+        ]
+    );
+    assert_eq!(db.first_changes(&row, &one, &two, 2).await.unwrap(), named[..2]);
+    assert!(db.count_changes(&row, &two, &two).await.unwrap().is_empty());
+}

@@ -1,0 +1,181 @@
+//! What takes the space of the store, and what may leave it.
+
+use modelhub::db::{BlobRow, Db};
+use modelhub::domain::{Artifact, ContentId, Digest, Entry};
+
+use crate::database::{TestDatabase, commit, digest, file, oid, on_both, path, repo};
+
+on_both!(
+    usage_counts_each_content_once_and_tells_what_a_model_has_alone,
+    usage_is_of_all_known_commits_and_is_listed_largest_first,
+    what_no_file_names_is_unreferenced,
+    what_is_pinned_stays_and_the_rest_goes_least_recently_used_first,
+    content_that_another_model_has_is_used_elsewhere,
+    blobs_are_read_in_pages,
+    each_stored_content_has_a_name_for_sums_by_format,
+    a_blob_that_was_read_again_says_when,
+    a_blob_tells_its_git_id,
+);
+
+fn sized(name: &str, content: u8, size: u64) -> Entry {
+    let content = ContentId::Sha256(digest(content));
+    Entry::File(Artifact { path: path(name), size, content, oid: None, xet_hash: None })
+}
+
+async fn model(db: &Db, id: &str, entries: &[Entry]) -> String {
+    let row = repo(db, id).await.id;
+    add_commit(db, &row, '1', entries).await;
+    row
+}
+
+async fn add_commit(db: &Db, row: &str, digit: char, entries: &[Entry]) {
+    db.put_pin(row, Some("main"), &commit(digit), None, 1).await.unwrap();
+    db.put_entries(row, &commit(digit), entries).await.unwrap();
+    db.complete_tree(row, &commit(digit)).await.unwrap();
+}
+
+async fn blob(db: &Db, content: u8, size: u64, used: i64) {
+    db.put_blob(digest(content), None, size, used).await.unwrap();
+}
+
+/// Name, files, bytes, own bytes, last use.
+async fn usage(db: &Db) -> Vec<(String, u64, u64, u64, Option<i64>)> {
+    let rows = db.usage(100).await.unwrap();
+    rows.into_iter().map(|row| (row.name, row.files, row.bytes, row.own_bytes, row.last_used_at)).collect()
+}
+
+async fn usage_counts_each_content_once_and_tells_what_a_model_has_alone(base: &TestDatabase) {
+    let db = base.open().await;
+    assert!(db.usage(100).await.unwrap().is_empty());
+    let a = model(&db, "org/a", &[sized("1", 1, 100), sized("twice", 1, 100), sized("2", 2, 20), sized("far", 9, 900)])
+        .await;
+    model(&db, "org/b", &[sized("x", 1, 100), file("git.txt")]).await;
+    model(&db, "org/empty", &[sized("far", 9, 900)]).await;
+    blob(&db, 1, 100, 5).await;
+    blob(&db, 2, 20, 7).await;
+    db.put_blob(digest(3), Some(oid(7)), 7, 6).await.unwrap();
+    let (one, other) = ("model/org/a".to_owned(), "model/org/b".to_owned());
+    assert_eq!(usage(&db).await, [(one, 2, 120, 20, Some(7)), (other, 2, 107, 7, Some(6))]);
+    assert_eq!(db.usage(1).await.unwrap().len(), 1);
+    assert!(!db.usage(1).await.unwrap()[0].pinned);
+    db.put_pinned(&a, Some(true), None).await.unwrap();
+    let first = &db.usage(1).await.unwrap()[0];
+    assert_eq!((first.pinned, first.id.as_str()), (true, a.as_str()));
+}
+
+async fn usage_is_of_all_known_commits_and_is_listed_largest_first(base: &TestDatabase) {
+    let db = base.open().await;
+    let a = model(&db, "org/a", &[sized("w", 1, 100)]).await;
+    add_commit(&db, &a, '2', &[sized("w", 2, 1 << 50)]).await;
+    model(&db, "org/b", &[sized("w", 3, 1000)]).await;
+    for (content, size) in [(1, 100), (2, 1 << 50), (3, 1000)] {
+        blob(&db, content, size, 1).await;
+    }
+    let bytes: Vec<u64> = usage(&db).await.into_iter().map(|row| row.2).collect();
+    assert_eq!(bytes, [(1 << 50) + 100, 1000]);
+}
+
+async fn what_no_file_names_is_unreferenced(base: &TestDatabase) {
+    let db = base.open().await;
+    assert_eq!(db.unreferenced_bytes().await.unwrap(), 0);
+    let row = model(&db, "org/a", &[sized("w", 1, 100), file("git.txt")]).await;
+    blob(&db, 1, 100, 1).await;
+    db.put_blob(digest(2), Some(oid(7)), 7, 1).await.unwrap();
+    assert_eq!(db.unreferenced_bytes().await.unwrap(), 0);
+    // Of the same git id, but not of the size that the file has.
+    db.put_blob(digest(3), Some(oid(7)), 8, 1).await.unwrap();
+    blob(&db, 4, 1000, 1).await;
+    assert_eq!(db.unreferenced_bytes().await.unwrap(), 1008);
+    db.delete_model(&row).await.unwrap();
+    assert_eq!(db.unreferenced_bytes().await.unwrap(), 1115);
+}
+
+fn row(content: u8, size: u64) -> BlobRow {
+    BlobRow { digest: digest(content), size }
+}
+
+async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: &TestDatabase) {
+    let db = base.open().await;
+    let pinned = model(&db, "org/pinned", &[sized("w", 1, 100), file("git.txt")]).await;
+    model(&db, "org/other", &[sized("shared", 1, 100), sized("own", 2, 20)]).await;
+    blob(&db, 1, 100, 10).await;
+    blob(&db, 2, 20, 30).await;
+    db.put_blob(digest(3), Some(oid(7)), 7, 5).await.unwrap();
+    // Nobody names it.
+    blob(&db, 4, 40, 20).await;
+    let all = [row(3, 7), row(1, 100), row(4, 40), row(2, 20)];
+    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all);
+    assert_eq!(db.evictable(i64::MAX, 2).await.unwrap(), all[..2]);
+    // Strictly before: what was used just then is in use.
+    assert_eq!(db.evictable(20, 100).await.unwrap(), all[..2]);
+    db.put_pinned(&pinned, Some(true), None).await.unwrap();
+    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all[2..]);
+    // At an older commit it is as pinned.
+    add_commit(&db, &pinned, '2', &[sized("w", 9, 900)]).await;
+    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all[2..]);
+    db.touch_blobs(&[digest(4)], 99).await.unwrap();
+    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), [row(2, 20), row(4, 40)]);
+}
+
+async fn content_that_another_model_has_is_used_elsewhere(base: &TestDatabase) {
+    let db = base.open().await;
+    let a = model(&db, "org/a", &[sized("w", 1, 100), sized("own", 2, 20), file("git.txt")]).await;
+    let b = model(&db, "org/b", &[sized("w", 1, 100), file("text.md")]).await;
+    db.put_blob(digest(3), Some(oid(7)), 7, 1).await.unwrap();
+    let elsewhere = async |content, repo: &str| db.is_used_elsewhere(digest(content), repo).await.unwrap();
+    assert!(elsewhere(1, &a).await && elsewhere(1, &b).await);
+    assert!(!elsewhere(2, &a).await && elsewhere(2, &b).await);
+    assert!(elsewhere(3, &a).await, "by its git id");
+    assert!(!elsewhere(4, &a).await);
+    db.delete_model(&b).await.unwrap();
+    assert!(!elsewhere(1, &a).await && !elsewhere(3, &a).await);
+}
+
+async fn blobs_are_read_in_pages(base: &TestDatabase) {
+    let db = base.open().await;
+    for content in (1..=7).rev() {
+        blob(&db, content, u64::from(content), 1).await;
+    }
+    let (mut seen, mut after) = (Vec::new(), None::<Digest>);
+    loop {
+        let page = db.blob_page(after, 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.digest);
+        seen.extend(page);
+    }
+    assert_eq!(seen, (1..=7).map(|content| row(content, u64::from(content))).collect::<Vec<_>>());
+}
+
+async fn each_stored_content_has_a_name_for_sums_by_format(base: &TestDatabase) {
+    let db = base.open().await;
+    model(&db, "org/a", &[sized("z.bin", 1, 100), sized("a.gguf", 1, 100), sized("far", 9, 900), file("git.txt")])
+        .await;
+    model(&db, "org/b", &[sized("b.gguf", 1, 100)]).await;
+    blob(&db, 1, 100, 1).await;
+    db.put_blob(digest(2), Some(oid(7)), 7, 1).await.unwrap();
+    // Nothing names it.
+    blob(&db, 4, 40, 1).await;
+    let names = db.stored_names("", 100).await.unwrap();
+    let hex = |content| digest(content).to_hex();
+    assert_eq!(names, [(hex(1), "a.gguf".to_owned(), 100), (hex(2), "git.txt".to_owned(), 7)]);
+    assert_eq!(db.stored_names("", 1).await.unwrap().len(), 1);
+    assert_eq!(db.stored_names(&hex(1), 100).await.unwrap(), names[1..]);
+}
+
+async fn a_blob_that_was_read_again_says_when(base: &TestDatabase) {
+    let db = base.open().await;
+    blob(&db, 1, 100, 1).await;
+    db.put_verified(digest(1), 50).await.unwrap();
+    db.put_verified(digest(2), 50).await.unwrap();
+    let times = "select cast(created_at as text) || ' ' || cast(verified_at as text) || ' ' || cast(last_used_at as text) from blob";
+    assert_eq!(base.texts(times).await, ["1 50 1"]);
+}
+
+async fn a_blob_tells_its_git_id(base: &TestDatabase) {
+    let db = base.open().await;
+    blob(&db, 1, 100, 1).await;
+    db.put_blob(digest(2), Some(oid(5)), 7, 1).await.unwrap();
+    assert_eq!(db.git_id_of(digest(1)).await.unwrap(), None);
+    assert_eq!(db.git_id_of(digest(2)).await.unwrap(), Some(oid(5)));
+    assert_eq!(db.git_id_of(digest(3)).await.unwrap(), None);
+}

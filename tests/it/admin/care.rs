@@ -1,0 +1,206 @@
+//! Care of the store: read again, made room in, and what it says of itself.
+
+use std::path::PathBuf;
+
+use mock_hf::Content;
+use serde_json::json;
+
+use super::{assert_refused, each, list, number, one_file, small_model, text, weights};
+use crate::harness::repos::MIB;
+use crate::harness::{TestHub, store};
+
+fn blob(hub: &TestHub, content: &Content) -> PathBuf {
+    let hex = content.sha256();
+    hub.data_dir().join("blobs/sha256").join(&hex[..2]).join(hex)
+}
+
+async fn with_models(ids: &[&str]) -> TestHub {
+    let hub = ids.iter().fold(TestHub::builder(), |hub, id| hub.repo(small_model(id))).start().await;
+    for id in ids {
+        hub.synced(id).await;
+        hub.done(&hub.download(id, json!({})).await).await;
+    }
+    hub
+}
+
+/// One byte of a stored file becomes another, as a failing disk does it.
+fn flip(path: &std::path::Path) {
+    use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+    let mut permissions = path.metadata().unwrap().permissions();
+    permissions.set_mode(0o644);
+    std::fs::set_permissions(path, permissions).unwrap();
+    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 100_000).unwrap();
+    file.write_all_at(&[!byte[0]], 100_000).unwrap();
+}
+
+#[tokio::test]
+async fn a_verification_finds_a_flipped_byte_sets_it_aside_and_the_next_reader_gets_right_bytes() {
+    let hub = with_models(&["org/model"]).await;
+    let right = hub.done(&hub.order("/v1/models/org/model/verify", json!({})).await).await;
+    assert!(text(&right["outcome"]).contains('3'), "{right:#}");
+    flip(&blob(&hub, &weights()));
+    for (path, body) in [("/v1/storage/verify", json!({})), ("/v1/models/org/model/verify", json!({}))] {
+        if path.contains("models") {
+            // Fetched again since, and broken again.
+            hub.get("/org/model/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
+            hub.landed().await;
+            flip(&blob(&hub, &weights()));
+        }
+        let aside = store::quarantined(hub.data_dir());
+        let job = hub.ended(&hub.order(path, body).await).await;
+        assert_eq!(job["status"], "failed", "{job:#}");
+        assert!(text(&job["error"]).contains('1'), "{job:#}");
+        let log = hub.look(&format!("/v1/jobs/{}/log", text(&job["id"]))).await;
+        assert!(each(&log["lines"], "text").iter().any(|line| line.contains(&weights().sha256())), "{log:#}");
+        assert_eq!(store::quarantined(hub.data_dir()), aside + 1);
+        assert!(!blob(&hub, &weights()).exists());
+        let files = hub.look("/v1/models/org/model/files?flat=true&download_status=pending").await;
+        assert_eq!(each(&files["files"], "file_path"), ["model.safetensors"]);
+        assert_eq!(hub.look("/v1/models/org/model").await["download"], "partial");
+    }
+    assert!(number(&hub.look("/v1/storage").await["quarantine_bytes"]) >= 3 * MIB);
+    hub.mock.clear_log();
+    hub.get("/org/model/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
+    assert_eq!(hub.cdn_bytes(), 3 * MIB, "it is fetched again");
+    hub.landed().await;
+    hub.done(&hub.order("/v1/storage/verify", json!({})).await).await;
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_verification_notes_what_is_missing_and_comes_to_an_end() {
+    let hub = with_models(&["org/model"]).await;
+    std::fs::remove_file(blob(&hub, &weights())).unwrap();
+    let job = hub.ended(&hub.order("/v1/storage/verify", json!({})).await).await;
+    assert_eq!((text(&job["status"]), &job["attempts"]), ("failed", &json!(1)), "{job:#}");
+    let log = hub.look(&format!("/v1/jobs/{}/log", text(&job["id"]))).await;
+    assert!(each(&log["lines"], "text").iter().any(|line| line.contains("missing")), "{log:#}");
+    assert_eq!(hub.look("/v1/models/org/model").await["download"], "partial");
+    hub.done(&hub.download("org/model", json!({})).await).await;
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn only_the_selected_files_are_verified_and_say_when() {
+    let hub = with_models(&["org/model"]).await;
+    flip(&blob(&hub, &weights()));
+    let body = json!({"selection": {"include": ["*.json"]}});
+    let job = hub.done(&hub.order("/v1/models/org/model/verify", body).await).await;
+    assert_eq!(number(&job["progress"]["files_done"]), 1, "{job:#}");
+    // What nobody looked at is still taken for right; put it right for the last check of this test.
+    std::fs::remove_file(blob(&hub, &weights())).unwrap();
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn evicting_a_model_frees_its_own_files_and_keeps_what_others_use() {
+    let mut hub = with_models(&["org/a", "org/b"]).await;
+    hub.mock.commit("model", "org/a", "main", vec![mock_hf::Change::put_lfs("own.bin", Content::random(5, MIB))]);
+    hub.done(&hub.order("/v1/models/org/a/sync", json!({})).await).await;
+    hub.done(&hub.download("org/a", json!({})).await).await;
+    let stored = number(&hub.look("/v1/storage").await["bytes"]);
+    let job = hub.done(&hub.order("/v1/models/org/a/evict", json!({})).await).await;
+    assert!(text(&job["outcome"]).contains("1 files") && text(&job["outcome"]).contains("3 stay"), "{job:#}");
+    assert_eq!(number(&hub.look("/v1/storage").await["bytes"]), stored - MIB);
+    assert!(!blob(&hub, &Content::random(5, MIB)).exists() && blob(&hub, &weights()).exists());
+    assert_eq!(hub.look("/v1/models/org/b").await["download"], "complete");
+    hub.allow_upstream_calls(0);
+    hub.get("/org/b/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_pinned_model_is_never_evicted() {
+    let hub = with_models(&["org/model"]).await;
+    // Asked before it was pinned, run after.
+    let hub = hub.restart_with(&[("jobs.run", "false")]).await;
+    let job = hub.order("/v1/models/org/model/evict", json!({})).await;
+    hub.order("/v1/models/org/model/pin", json!({})).await;
+    let refused = hub.admin("POST", "/v1/models/org/model/evict", &json!({"revision": "main"})).await;
+    assert_refused(&refused, 409, "");
+    assert!(text(&refused.json()["detail"]).contains("pinned"));
+    let hub = hub.restart_with(&[("jobs.run", "true")]).await;
+    let job = hub.ended(&job).await;
+    assert_eq!(hub.look("/v1/models/org/model").await["download"], "complete", "{job:#}");
+    assert_eq!(job["status"], "failed", "{job:#}");
+    let everything = json!({"free_bytes": 1u64 << 40});
+    let plan = hub.order("/v1/storage/evict/plan", everything.clone()).await;
+    assert_eq!((number(&plan["files"]), number(&plan["bytes"])), (0, 0));
+    hub.done(&hub.order("/v1/storage/evict", everything.clone()).await).await;
+    assert_eq!(hub.look("/v1/models/org/model").await["download"], "complete");
+    hub.order("/v1/models/org/model/pin", json!({"pinned": false})).await;
+    hub.done(&hub.order("/v1/storage/evict", everything).await).await;
+    assert_eq!(number(&hub.look("/v1/storage").await["bytes"]), 0);
+    assert_eq!(hub.look("/v1/models/org/model").await["download"], "none");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn the_store_is_freed_least_recently_used_first_until_it_is_enough() {
+    let hub = TestHub::builder().manual_clock();
+    let hub = (0..4).fold(hub, |hub, n| hub.repo(one_file(&format!("org/m{n}"), 80 + n, MIB))).start().await;
+    for n in 0..4 {
+        hub.synced(&format!("org/m{n}")).await;
+        hub.done(&hub.download(&format!("org/m{n}"), json!({})).await).await;
+        hub.clock.advance(std::time::Duration::from_secs(3600));
+    }
+    let plan = hub.order("/v1/storage/evict/plan", json!({"free_bytes": MIB + 1})).await;
+    assert_eq!((number(&plan["files"]), number(&plan["bytes"])), (2, 2 * MIB));
+    let unused = hub.order("/v1/storage/evict/plan", json!({"unused_seconds": 5400})).await;
+    assert_eq!(number(&unused["files"]), 3, "{unused:#}");
+    let job = hub.done(&hub.order("/v1/storage/evict", json!({"free_bytes": MIB + 1})).await).await;
+    assert!(text(&job["outcome"]).contains("2 files"), "{job:#}");
+    let mut left = Vec::new();
+    for n in 0..4 {
+        left.push(hub.look(&format!("/v1/models/org/m{n}")).await["download"].clone());
+    }
+    assert_eq!(left, ["none", "none", "complete", "complete"]);
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn who_reads_a_file_that_is_evicted_reads_to_its_end() {
+    let content = Content::random(90, 8 * MIB);
+    let hub = TestHub::builder().repo(one_file("org/big", 90, 8 * MIB)).start().await;
+    hub.synced("org/big").await;
+    hub.done(&hub.download("org/big", json!({})).await).await;
+    let url = hub.at("/org/big/resolve/main/big.bin");
+    let mut response = hub.client.send("GET", &url, &[], "").await.unwrap();
+    let mut got = response.chunk().await.unwrap().unwrap().to_vec();
+    hub.done(&hub.order("/v1/models/org/big/evict", json!({})).await).await;
+    assert!(!blob(&hub, &content).exists());
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        got.extend_from_slice(&chunk);
+    }
+    assert!(got == content.read_all());
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn the_storage_says_what_takes_the_space() {
+    let hub = with_models(&["org/a", "org/b"]).await;
+    hub.mock.commit("model", "org/a", "main", vec![mock_hf::Change::put_lfs("own.gguf", Content::random(5, MIB))]);
+    hub.done(&hub.order("/v1/models/org/a/sync", json!({})).await).await;
+    hub.done(&hub.download("org/a", json!({})).await).await;
+    let storage = hub.look("/v1/storage").await;
+    let small = number(&storage["bytes"]) - 4 * MIB;
+    assert_eq!(number(&storage["blobs"]), 4);
+    let models: Vec<(&str, u64, u64)> = list(&storage["models"])
+        .iter()
+        .map(|line| (text(&line["name"]), number(&line["bytes"]), number(&line["own_bytes"])))
+        .collect();
+    assert_eq!(models, [("model/org/a", 4 * MIB + small, MIB), ("model/org/b", 3 * MIB + small, 0)]);
+    let formats: Vec<(&str, u64)> =
+        list(&storage["formats"]).iter().map(|line| (text(&line["name"]), number(&line["bytes"]))).collect();
+    assert!(formats.contains(&("gguf", MIB)) && formats.contains(&("safetensors", 3 * MIB)), "{formats:?}");
+    let sum: u64 = formats.iter().map(|(_, bytes)| bytes).sum();
+    assert_eq!(sum, number(&storage["bytes"]), "{formats:?}");
+    assert_eq!(number(&storage["unreferenced_bytes"]), 0);
+    assert!(number(&storage["disk_total"]) >= number(&storage["disk_free"]));
+    assert_eq!(storage["models"][0]["model_id"], hub.look("/v1/models/org/a").await["id"]);
+    let overview = hub.look("/v1/overview").await;
+    assert_eq!(number(&overview["bytes_shared"]), 3 * MIB + small);
+    hub.finish().await;
+}
