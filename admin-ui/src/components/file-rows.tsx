@@ -4,6 +4,7 @@ import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from
 import { sentence } from "@/api/problem";
 import { cn } from "@/lib/cn";
 import { FileRow, fileGrid } from "./files/file-row";
+import { RowIcons } from "./files/row-icons";
 import { type Chosen, chosenBy, isFolder, type Row } from "./files/rows";
 import type { FileActions } from "./files/use-file-actions";
 import { Button } from "./ui/button";
@@ -50,7 +51,7 @@ export function FileRows({
   const virtual = useWindowVirtualizer({
     count: rows.length,
     estimateSize: () => rowHeight,
-    overscan: 15,
+    overscan: 8,
     scrollMargin: top,
     getItemKey: (index) => rows[index]?.key ?? index,
   });
@@ -137,6 +138,7 @@ export function FileRows({
 
   return (
     <div role="treegrid" aria-label="Files" aria-rowcount={rows.length + 1} aria-multiselectable onKeyDown={onKeyDown}>
+      <RowIcons />
       <div role="rowgroup" className="sticky top-12 z-10 rounded-t-lg bg-panel lg:top-0">
         <div role="row" aria-rowindex={1} className={cn(fileGrid, "h-9 border-b border-line text-xs text-muted")}>
           <span role="columnheader">

@@ -1,20 +1,5 @@
 // One line of the file list. It is drawn often while scrolling, so it is light: plain buttons, titles instead of
 // tooltips, and its menu exists only once it was asked for.
-import {
-  ChevronRight,
-  Download,
-  Ellipsis,
-  FileCode2,
-  FileCog,
-  File as FileIcon,
-  FileText,
-  Film,
-  Folder,
-  FolderOpen,
-  Package,
-  TriangleAlert,
-  Type,
-} from "lucide-react";
 import { memo, useState } from "react";
 import { type ModelArtifact, ModelArtifact_DownloadStatus as Status } from "@/gen/modelhub/v1/model_pb";
 import { cn } from "@/lib/cn";
@@ -25,21 +10,22 @@ import { buttonClass } from "../ui/button";
 import { CheckBox } from "../ui/field";
 import { Progress } from "../ui/progress";
 import { FileMenu } from "./file-menu";
+import { RowIcon, type RowIconName } from "./row-icons";
 import { isFolder, type Row } from "./rows";
 import type { FileActions } from "./use-file-actions";
 
 export const fileGrid =
   "grid items-center gap-x-3 px-4 grid-cols-[1rem_minmax(0,1fr)_4.75rem_3.75rem] sm:grid-cols-[1rem_minmax(0,1fr)_4.75rem_8.5rem_3.75rem] md:grid-cols-[1rem_minmax(0,1fr)_5rem_7rem_9rem_3.75rem]";
 
-const types: Record<string, { word: string; icon: typeof FileIcon }> = {
-  model: { word: "Weights", icon: Package },
-  config: { word: "Config", icon: FileCog },
-  tokenizer: { word: "Tokenizer", icon: Type },
-  dataset: { word: "Data", icon: Package },
-  code: { word: "Code", icon: FileCode2 },
-  media: { word: "Media", icon: Film },
-  document: { word: "Document", icon: FileText },
-  other: { word: "Other", icon: FileIcon },
+const types: Record<string, { word: string; icon: RowIconName }> = {
+  model: { word: "Weights", icon: "package" },
+  config: { word: "Config", icon: "config" },
+  tokenizer: { word: "Tokenizer", icon: "tokenizer" },
+  dataset: { word: "Data", icon: "package" },
+  code: { word: "Code", icon: "code" },
+  media: { word: "Media", icon: "media" },
+  document: { word: "Document", icon: "text" },
+  other: { word: "Other", icon: "file" },
 };
 export const typeWord = (type: string) => types[type]?.word ?? "Other";
 
@@ -70,7 +56,7 @@ export const FileRow = memo(function FileRow({
   const folder = isFolder(entry);
   const [menu, setMenu] = useState(false);
   const complete = entry.downloadStatus === Status.completed;
-  const Icon = folder ? (open ? FolderOpen : Folder) : (types[entry.fileType]?.icon ?? FileIcon);
+  const icon = folder ? (open ? "folder-open" : "folder") : (types[entry.fileType]?.icon ?? "file");
   const name = baseName(entry.filePath);
   const where = flat ? folderOf(entry.filePath) : "";
   return (
@@ -111,21 +97,21 @@ export const FileRow = memo(function FileRow({
         style={{ paddingLeft: depth > 0 ? `${depth * 1.25}rem` : undefined }}
       >
         {folder ? (
-          <ChevronRight
+          <RowIcon
+            name="chevron"
             className={cn("-ml-0.5 size-3.5 shrink-0 text-muted transition-transform", open && "rotate-90")}
-            aria-hidden
           />
         ) : (
           !flat && <span className="w-3 shrink-0" />
         )}
-        <Icon className={cn("size-4 shrink-0", folder ? "text-accent" : "text-muted")} aria-hidden />
+        <RowIcon name={icon} className={cn("size-4 shrink-0", folder ? "text-accent" : "text-muted")} />
         <span className="min-w-0 truncate" title={entry.filePath}>
           {where && <span className="text-muted">{where}/</span>}
           {name}
         </span>
         {entry.canRunCode && (
           <span title="This format (pickle) can run code when it is loaded" className="shrink-0">
-            <TriangleAlert className="size-3.5 text-warn" aria-label="Can run code when loaded" />
+            <RowIcon name="warning" className="size-3.5 text-warn" label="Can run code when loaded" />
           </span>
         )}
         {folder && (
@@ -151,7 +137,7 @@ export const FileRow = memo(function FileRow({
             onClick={() => actions.download([entry])}
             className={cn(buttonClass("quiet", true), "size-7 px-0")}
           >
-            <Download className="size-4" aria-hidden />
+            <RowIcon name="download" className="size-4" />
           </button>
         )}
         {menu ? (
@@ -165,7 +151,7 @@ export const FileRow = memo(function FileRow({
             onClick={() => setMenu(true)}
             className={cn(buttonClass("quiet", true), "size-7 px-0")}
           >
-            <Ellipsis className="size-4" aria-hidden />
+            <RowIcon name="more" className="size-4" />
           </button>
         )}
       </span>

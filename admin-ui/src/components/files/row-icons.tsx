@@ -1,0 +1,62 @@
+// The pictures of the file list. They stand once in the page and lines point at them, because thousands of lines come
+// and go while somebody scrolls, and a picture of its own for each is what costs most of the time.
+import {
+  ChevronRight,
+  Download,
+  Ellipsis,
+  File,
+  FileCode2,
+  FileCog,
+  FileText,
+  Film,
+  Folder,
+  FolderOpen,
+  type LucideIcon,
+  Package,
+  TriangleAlert,
+  Type,
+} from "lucide-react";
+
+const icons = {
+  chevron: ChevronRight,
+  download: Download,
+  more: Ellipsis,
+  file: File,
+  code: FileCode2,
+  config: FileCog,
+  text: FileText,
+  media: Film,
+  folder: Folder,
+  "folder-open": FolderOpen,
+  package: Package,
+  warning: TriangleAlert,
+  tokenizer: Type,
+} satisfies Record<string, LucideIcon>;
+
+export type RowIconName = keyof typeof icons;
+
+/** Stands once, above the lines. */
+export function RowIcons() {
+  return (
+    <svg className="absolute size-0" aria-hidden>
+      {Object.entries(icons).map(([name, Icon]) => (
+        <symbol key={name} id={`row-${name}`} viewBox="0 0 24 24">
+          <Icon size={24} />
+        </symbol>
+      ))}
+    </svg>
+  );
+}
+
+export function RowIcon({ name, className, label }: { name: RowIconName; className: string; label?: string }) {
+  return (
+    <svg
+      className={className}
+      aria-hidden={label ? undefined : true}
+      role={label ? "img" : undefined}
+      aria-label={label}
+    >
+      <use href={`#row-${name}`} />
+    </svg>
+  );
+}
