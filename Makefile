@@ -3,16 +3,21 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-xet test-db test-load test-clients test-python check format proto bench-quick bench-xet
+.PHONY: help run ui test test-rust test-xet test-db test-load test-clients test-python test-ui check format proto \
+	bench-quick bench-xet
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## builds the hub and starts it with its built-in settings
+run: ui ## builds the hub and starts it with its built-in settings
 	@scripts/need cc
 	cargo run --locked --release --bin modelhub -- serve
 
-test: test-rust test-xet test-db test-load test-clients test-python ## format check, all Rust tests, then the tests with real clients
+ui: ## builds the dashboard, which the hub takes in
+	@scripts/need node npm
+	scripts/ui
+
+test: ui test-rust test-xet test-db test-load test-clients test-python test-ui ## everything below
 
 test-rust: ## format check and all Rust tests
 	@scripts/need cc
@@ -28,7 +33,7 @@ test-db: ## the database on SQLite and PostgreSQL, then what depends on it most,
 	@scripts/need cc postgresql openssl
 	cargo test --locked --test db
 	IT_DATABASE=postgres cargo test --locked -p modelhub --test it -- $(ON_POSTGRES)
-	cargo test --locked -p modelhub --test it -- --ignored postgres::
+	cargo test --locked -p modelhub --test it -- --ignored postgres:: workers::
 
 # Files of tests/it: what is found, listed, allowed, kept for later and said when it fails.
 ON_POSTGRES := access:: errors:: offline:: resolve_get:: tree::
@@ -45,6 +50,11 @@ test-clients: ## the tests with real clients; ARGS go to pytest
 test-python: ## the tests of the Python client; ARGS go to pytest
 	@scripts/need python3 ca-certificates
 	scripts/test-python $(ARGS)
+
+test-ui: ## the dashboard: types, lints, unit tests, and in a real browser
+	@scripts/need node npm chromium
+	scripts/ui --install
+	cd admin-ui && npm run --silent check && npm run --silent test && npm run --silent e2e
 
 check: ## formats, lints, licences, bans, and what is generated from proto/
 	@scripts/need cc python3 ca-certificates node npm

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto/modelhub");
     println!("cargo:rerun-if-changed=proto/google");
+    // Taken in by api::admin::ui: there, so that a change of what is in it is seen.
+    std::fs::create_dir_all("admin-ui/dist")?;
+    println!("cargo:rerun-if-changed=admin-ui/dist");
     let files = ["hub_service", "worker_service"].map(|name| format!("modelhub/v1/{name}.proto"));
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true).open_files(files)?;

@@ -4,6 +4,7 @@
 //! something happened to a job, and the job's row says what.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -46,14 +47,13 @@ pub(super) async fn follow_workers(hub: &Hub, token: &Secret, stop: &Cancellatio
             alive && !task.is_finished()
         });
         for (worker, _) in workers.into_iter().filter(|(worker, alive)| *alive && !worker.address.is_empty()) {
-            if !followed.contains_key(&worker.id) {
+            if let Entry::Vacant(place) = followed.entry(worker.id) {
                 let (hub, token, address) = (hub.clone(), token.clone(), worker.address);
-                let task = tasks.spawn(async move {
+                place.insert(tasks.spawn(async move {
                     if let Err(error) = follow(&hub, &token, &address).await {
                         tracing::debug!(worker.address = %address, %error, "lost sight of a worker");
                     }
-                });
-                followed.insert(worker.id, task);
+                }));
             }
         }
     }

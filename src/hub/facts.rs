@@ -175,7 +175,7 @@ impl Hub {
         kind: ConfigFile,
         file: &Artifact,
     ) -> Result<ModelFacts> {
-        if file.size > config::SIZE_LIMIT as u64 {
+        if file.size > config::SIZE_LIMIT {
             return Err(Error::Invalid(format!("{} bytes are too many for a config file", file.size)));
         }
         let (bytes, _) = self.read_start(model, commit, &file.path, file.size).await?;

@@ -394,7 +394,7 @@ impl Speed {
         }
         let (then, before) = self.0[0];
         let millis = now.saturating_sub(then).as_millis() as u64;
-        if millis == 0 { 0 } else { bytes.saturating_sub(before) * 1000 / millis }
+        (bytes.saturating_sub(before) * 1000).checked_div(millis).unwrap_or(0)
     }
 }
 

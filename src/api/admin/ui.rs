@@ -4,7 +4,7 @@
 //! extension is a page of the application, which finds its way by itself.
 
 use axum::body::Body;
-use axum::extract::Path;
+use axum::http::Uri;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 
 use super::problem::Problem;
@@ -24,7 +24,9 @@ pub(super) async fn index() -> Response<Body> {
     }
 }
 
-pub(super) async fn asset(Path(path): Path<String>) -> Response<Body> {
+/// Names in it are plain: what is percent-encoded is none of them.
+pub(super) async fn asset(uri: Uri) -> Response<Body> {
+    let path = uri.path().strip_prefix("/ui/").unwrap_or_default().to_owned();
     match Files::get(&path) {
         Some(file) if path == "index.html" => answer(&path, file, "no-cache"),
         Some(file) => answer(&path, file, "public, max-age=31536000, immutable"),
