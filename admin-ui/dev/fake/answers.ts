@@ -146,7 +146,7 @@ export function storage(hub: Fake): Json {
   const models = hub.models
     .filter((model) => model.summary.bytesHere > 0)
     .map((model) => ({
-      name: model.repoId,
+      name: `${model.kind}/${model.repoId}`,
       model_id: model.id,
       files: String(model.summary.filesHere),
       bytes: String(model.summary.bytesHere),

@@ -1,6 +1,7 @@
 // The GPUs of this machine: how much of their memory is taken, how busy and how warm they are.
 import type { System } from "@/gen/modelhub/v1/system_pb";
 import { bytes, share } from "@/lib/format";
+import { capital, sentenceOf } from "@/lib/words";
 import { Panel } from "./ui/panel";
 import { Progress } from "./ui/progress";
 import { SkeletonLines } from "./ui/states";
@@ -21,7 +22,7 @@ export function Gpus({ system, failed }: { system: System | undefined; failed?: 
         )
       ) : system.gpus.length === 0 ? (
         <p className="px-4 py-5 text-sm text-muted">
-          {system.gpuProblem || "This machine has no GPUs that the hub can see."}
+          {capital(sentenceOf(system.gpuProblem || "This machine has no GPUs that the hub can see"))}
         </p>
       ) : (
         <ul className="divide-y divide-line">

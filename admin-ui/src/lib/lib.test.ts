@@ -28,7 +28,8 @@ test("addresses keep what they know and drop what they do not", () => {
 
 test("models in addresses", () => {
   expect(modelSlug({ kind: "model", repoId: "org/name" })).toBe("org/name");
-  expect(modelSlug({ kind: "model", repoId: "gpt2" })).toBe("model/gpt2");
+  expect(modelSlug({ kind: "model", repoId: "gpt2" })).toBe("gpt2");
+  expect(modelSlug({ kind: "dataset", repoId: "squad", id: "0193" })).toBe("0193");
   expect(modelSlug({ kind: "dataset", repoId: "org/name" })).toBe("dataset/org/name");
 });
 

@@ -1,11 +1,17 @@
 // Names of models in addresses of this dashboard, and small helpers on file paths.
 
-/** The address part of a model: `org/name`, and with its kind first where that is not a plain model. */
-export function modelSlug(model: { kind: string; repoId: string }): string {
-  const plain = model.kind === "model" || model.kind === "";
-  // A model without a vendor (`gpt2`) would look like an id, so its kind is written.
-  return plain && model.repoId.includes("/") ? model.repoId : `${model.kind || "model"}/${model.repoId}`;
+/**
+ * The address part of a model: `org/name` or `gpt2`, and with its kind first where that is not a plain model. A dataset
+ * without an owner would read as a model `dataset/name`, so it is named by its id if that is known.
+ */
+export function modelSlug(model: { kind: string; repoId: string; id?: string }): string {
+  if (model.kind === "model" || model.kind === "") return model.repoId;
+  if (!model.repoId.includes("/") && model.id) return model.id;
+  return `${model.kind}/${model.repoId}`;
 }
+
+/** The name of a line of the storage: models go without their kind, as everywhere. */
+export const usageName = (name: string) => name.replace(/^model\//, "");
 
 /** The last part of a path. */
 export function baseName(path: string): string {

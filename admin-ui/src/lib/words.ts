@@ -79,3 +79,14 @@ export function everyWords(seconds: bigint): string {
   };
   return known[value] ?? `every ${Math.round(value / 3600)} hours`;
 }
+
+/** Texts of the hub as sentences: with a full stop, so that another can follow. */
+export function sentenceOf(text: string): string {
+  const trimmed = text.trim();
+  return trimmed === "" || /[.!?…]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+}
+
+/** With a capital at its beginning, unless it begins with a name. */
+export function capital(text: string): string {
+  return /^[a-z]+[ :,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+}

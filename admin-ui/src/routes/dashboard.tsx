@@ -104,7 +104,9 @@ export function Dashboard() {
             ) : jobs.isError ? (
               <Failure error={jobs.error} retry={() => jobs.refetch()} />
             ) : (
-              <Empty title="Nothing is running">Downloads, syncs and imports appear here while they run.</Empty>
+              <Empty title="Nothing is running" className="py-6">
+                Downloads, syncs and imports appear here while they run.
+              </Empty>
             )}
           </Panel>
         </div>

@@ -172,7 +172,9 @@ function ActiveJobs() {
       ) : isError && !data ? (
         <Failure error={error} retry={() => refetch()} />
       ) : jobs.length === 0 ? (
-        <Empty title="Nothing is running">Jobs appear here while they wait and run.</Empty>
+        <Empty title="Nothing is running" className="py-6">
+          Jobs appear here while they wait and run.
+        </Empty>
       ) : (
         <>
           <ul className="divide-y divide-line">

@@ -16,6 +16,7 @@ import type { Usage } from "@/gen/modelhub/v1/system_pb";
 import { cn } from "@/lib/cn";
 import { bytes, count, plural, share } from "@/lib/format";
 import { useSlow, useTitle } from "@/lib/hooks";
+import { usageName } from "@/lib/paths";
 import type { StorageSearch } from "@/lib/search";
 import { toDate } from "@/lib/time";
 
@@ -118,7 +119,7 @@ export function Storage() {
                 rows={rows}
                 columns={columns}
                 rowId={usageId}
-                href={(one) => ({ to: "/models/$", params: { _splat: one.modelId || one.name } })}
+                href={(one) => ({ to: "/models/$", params: { _splat: usageSlug(one) } })}
                 order={order === "name" ? "name" : `-${order}`}
                 onOrder={(next) => {
                   const key = next.replace("-", "") as StorageSearch["order"];
@@ -144,6 +145,8 @@ export function Storage() {
   );
 }
 
+/** By name where that is unique, so that addresses can be read. */
+const usageSlug = (one: Usage) => (usageName(one.name).includes("/") ? usageName(one.name) : one.modelId || one.name);
 const usageId = (one: Usage) => one.modelId || one.name;
 
 export function sorted(models: readonly Usage[], search: StorageSearch): Usage[] {
@@ -159,7 +162,7 @@ export function sorted(models: readonly Usage[], search: StorageSearch): Usage[]
       // The least recently used first: these go first when room is needed.
       return found.sort((a, b) => used(a) - used(b));
     case "name":
-      return found.sort((a, b) => a.name.localeCompare(b.name));
+      return found.sort((a, b) => usageName(a.name).localeCompare(usageName(b.name)));
     default:
       return found.sort((a, b) => Number(b.bytes - a.bytes));
   }
@@ -175,10 +178,10 @@ const columnsFor = (largest: bigint): Column<Usage>[] => [
       <span className="flex min-w-0 items-center gap-2">
         <Link
           to="/models/$"
-          params={{ _splat: one.modelId || one.name }}
+          params={{ _splat: usageSlug(one) }}
           className="min-w-0 truncate font-medium hover:text-accent hover:underline"
         >
-          {one.name}
+          {usageName(one.name)}
         </Link>
         {one.pinned && <Pin className="size-3.5 shrink-0 text-accent" aria-label="Pinned" />}
       </span>
@@ -190,7 +193,7 @@ const columnsFor = (largest: bigint): Column<Usage>[] => [
     width: "minmax(0,1fr)",
     from: 900,
     cell: (one) => (
-      <Progress value={share(one.bytes, largest)} label={`${one.name} beside the largest`} className="h-1" />
+      <Progress value={share(one.bytes, largest)} label={`${usageName(one.name)} beside the largest`} className="h-1" />
     ),
   },
   {

@@ -34,6 +34,7 @@ export function DownloadPlanView({
   }
   const nothing = plan.bytesToFetch === 0n;
   const after = plan.diskFree - plan.bytesToFetch;
+  const seconds = Math.round(Number(plan.bytesToFetch) / (110 * 1024 ** 2));
   const largest = plan.largest.filter((file) => file.bytesHere < file.sizeBytes).slice(0, 5);
   return (
     <div className={cn("flex flex-col gap-3 transition-opacity", stale && "opacity-60")} aria-busy={stale}>
@@ -65,8 +66,7 @@ export function DownloadPlanView({
         <details>
           <summary className="w-fit rounded text-xs text-muted hover:text-text">
             The largest {largest.length > 1 ? `${largest.length} files` : "file"} to come
-            {" · "}
-            {duration(Math.round(Number(plan.bytesToFetch) / (110 * 1024 ** 2)))} at 1 Gbit/s
+            {seconds >= 5 && ` · ${duration(seconds)} at 1 Gbit/s`}
           </summary>
           <ul className="mt-2 flex flex-col gap-1">
             {largest.map((file) => (

@@ -43,7 +43,16 @@ export function GpuFit({
   const data = facts.data;
   if (facts.isPending || system.isPending) return <Skeleton className="h-10 w-full" />;
   const gpus = system.data?.gpus ?? [];
-  if (!data || data.memoryBytes === 0n || gpus.length === 0 || data.fits.length === 0) return null;
+  if (!data || data.memoryBytes === 0n) return null;
+  if (gpus.length === 0 || data.fits.length === 0) {
+    return (
+      <p className="text-xs text-muted">
+        To run it takes about {bytes(data.memoryBytes)} of GPU memory
+        {data.context > 0n && ` with a context of ${count(data.context)} tokens`}. This machine has no GPU to compare
+        with.
+      </p>
+    );
+  }
   const longest = Number(data.contextLength);
   const offered = lengths.filter((length) => longest === 0 || length <= longest);
   if (longest > 0 && !offered.includes(longest)) offered.push(longest);

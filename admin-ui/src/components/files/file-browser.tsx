@@ -123,7 +123,7 @@ export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () =>
     setChosen(next);
   };
 
-  if (model.status === ModelRepo_Status.registered && model.files === 0n) {
+  if (model.status !== ModelRepo_Status.synced && model.files === 0n && !revision) {
     return (
       <Empty title="Its files are not listed yet" action={<Button onClick={onSync}>Sync now</Button>}>
         {model.activeJobId

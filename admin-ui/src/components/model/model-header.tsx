@@ -18,7 +18,7 @@ import { useState } from "react";
 import { deleteModel, pinModel, useAction, verifyModel } from "@/api/actions";
 import { type ModelFacts, type ModelRepo, ModelRepo_Download } from "@/gen/modelhub/v1/model_pb";
 import { bytes, count, plural, share } from "@/lib/format";
-import { everyWords, modelState } from "@/lib/words";
+import { capital, everyWords, modelState, sentenceOf } from "@/lib/words";
 import { RemoveFiles } from "../files/remove-files";
 import { Badge } from "../ui/badge";
 import { Button, IconButton } from "../ui/button";
@@ -175,7 +175,8 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
         {facts?.task && <span>{facts.task}</span>}
         {facts?.licence && <span>Licence {facts.licence}</span>}
         <span>
-          Synced <When at={model.syncedAt} />, {everyWords(model.syncEverySeconds)}
+          {model.syncedAt ? "Synced " : ""}
+          <When at={model.syncedAt} none="Never synced" />, {everyWords(model.syncEverySeconds)}
         </span>
         <span>
           Last used <When at={model.lastUsedAt} />
@@ -220,7 +221,8 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
             </Button>
           }
         >
-          {model.problem} What is here is still served.
+          {capital(sentenceOf(model.problem))}
+          {model.bytesHere > 0n && " What is here is still served."}
         </Note>
       )}
       {removing && (

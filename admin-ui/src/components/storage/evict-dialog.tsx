@@ -6,6 +6,7 @@ import { sentence } from "@/api/problem";
 import { cn } from "@/lib/cn";
 import { bytes, parseBytes, plural } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
+import { usageName } from "@/lib/paths";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Field, Input, Select } from "../ui/field";
@@ -108,7 +109,7 @@ export function EvictDialog({ onClose }: { onClose: () => void }) {
                   <tbody className="divide-y divide-line">
                     {data.models.map((one) => (
                       <tr key={one.modelId || one.name}>
-                        <td className="px-3 py-1.5">{one.name}</td>
+                        <td className="px-3 py-1.5">{usageName(one.name)}</td>
                         <td className="px-3 py-1.5 text-right">
                           <Bytes value={one.ownBytes || one.bytes} />
                         </td>
