@@ -1,0 +1,106 @@
+// A real hub with a mock of the Hub behind it: two programs, a data directory of their own, and free ports.
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const find = (name: string, given: string | undefined) =>
+  [given, at(`../../target/debug/${name}`), at(`../../target/release/${name}`)].find(
+    (path) => path && existsSync(path),
+  );
+const hubProgram = find("modelhub", process.env.E2E_HUB);
+const mockProgram = find("mock-hf", process.env.E2E_MOCK);
+
+export const programs = hubProgram && mockProgram ? { hub: hubProgram, mock: mockProgram } : undefined;
+export const aliceToken = "hf_mockAliceTokenForTestsOnly000000000001";
+
+export interface RealHub {
+  /** Where the dashboard is. */
+  admin: string;
+  /** Where clients go. */
+  hub: string;
+  mock: string;
+  folder: string;
+  stop: () => Promise<void>;
+  start: () => Promise<void>;
+  end: () => Promise<void>;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
+
+async function answers(url: string) {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const response = await fetch(url).catch(() => undefined);
+    if (response?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${url} does not answer`);
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) resolve();
+    else child.once("exit", () => resolve());
+  });
+}
+
+export async function startRealHub(): Promise<RealHub> {
+  if (!programs) throw new Error("modelhub and mock-hf are not built: run `cargo build --bins`");
+  const { hub: hubBinary, mock: mockBinary } = programs;
+  const [hubPort, adminPort, mockPort] = await Promise.all([freePort(), freePort(), freePort()]);
+  const folder = mkdtempSync(join(tmpdir(), "modelhub-ui-"));
+  const mockUrl = `http://127.0.0.1:${mockPort}`;
+  // Slow enough that progress can be seen, fast enough that nobody waits.
+  const mock = spawn(mockBinary, ["--demo", "--listen", `127.0.0.1:${mockPort}`, "--rate", "6MiB"], {
+    stdio: "ignore",
+  });
+  await answers(`${mockUrl}/api/models/demo/tiny-llama`);
+  // The hub refuses variables that it does not know, and the ones that it knows would change what is tested.
+  const foreign = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("MODELHUB_")));
+  let child: ChildProcess | undefined;
+  const admin = `http://127.0.0.1:${adminPort}`;
+  const start = async () => {
+    child = spawn(hubBinary, ["serve"], {
+      stdio: process.env.E2E_LOG ? "inherit" : "ignore",
+      env: {
+        ...foreign,
+        MODELHUB_DATA_DIR: join(folder, "data"),
+        MODELHUB_HUB_LISTEN: `127.0.0.1:${hubPort}`,
+        MODELHUB_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
+        MODELHUB_UPSTREAM_URL: mockUrl,
+      },
+    });
+    await answers(`${admin}/readyz`);
+  };
+  const stop = async () => {
+    if (!child) return;
+    child.kill("SIGTERM");
+    await ended(child);
+  };
+  await start();
+  return {
+    admin,
+    hub: `http://127.0.0.1:${hubPort}`,
+    mock: mockUrl,
+    folder,
+    start,
+    stop,
+    end: async () => {
+      await stop();
+      mock.kill("SIGTERM");
+      await ended(mock);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,222 @@
+// The dashboard as it is built into the program, against the real hub with a mock upstream.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { open, serious, startBrowser } from "./browser.ts";
+import { aliceToken, programs, type RealHub, startRealHub } from "./hub.ts";
+
+describe.skipIf(!programs)("the real hub", () => {
+  let browser: Browser;
+  let hub: RealHub;
+  beforeAll(async () => {
+    [browser, hub] = await Promise.all([startBrowser(), startRealHub()]);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await hub.end();
+  });
+
+  test("a fresh hub says what to do first, and / leads to it", async () => {
+    const { page, clean, close } = await open(browser, `${hub.admin}/`);
+    await page.getByRole("heading", { name: "The hub is ready" }).waitFor();
+    expect(new URL(page.url()).pathname).toBe("/ui/");
+    await page.getByText(`export HF_ENDPOINT=${hub.hub}`).first().waitFor();
+    expect(await serious(page)).toEqual([]);
+    clean();
+    await close();
+  });
+
+  test("register, sync, download a model, watch it arrive, and get it from the hub", async () => {
+    const { page, clean, close } = await open(browser, `${hub.admin}/ui/models?register=`);
+    const dialog = page.getByRole("dialog", { name: "Register a model" });
+    await dialog.getByLabel("Repository").fill("demo/sharded");
+    await dialog.getByText("36 MiB in 10 files").waitFor();
+    await dialog.getByRole("button", { name: "Register", exact: true }).click();
+    await page.waitForURL("**/ui/models/demo/sharded");
+    await page
+      .getByRole("row", { name: /model-00001-of-00003/ })
+      .getByText("Remote")
+      .waitFor();
+    await page.getByRole("button", { name: "Download…", exact: true }).click();
+    await page
+      .getByRole("dialog")
+      .getByRole("button", { name: /^Download \d/ })
+      .click();
+    await page.getByRole("progressbar", { name: "Progress of demo/sharded" }).waitFor();
+    await page.getByText("Downloaded", { exact: true }).waitFor({ timeout: 45_000 });
+    await page
+      .getByRole("row", { name: /model-00003-of-00003/ })
+      .getByText("Local")
+      .waitFor();
+    const served = await fetch(`${hub.hub}/demo/sharded/resolve/main/model-00001-of-00003.safetensors`);
+    expect(served.status).toBe(200);
+    expect((await served.arrayBuffer()).byteLength).toBeGreaterThan(10_000_000);
+    await page.getByRole("tab", { name: "Metadata" }).click();
+    await page.getByText("LlamaForCausalLM").first().waitFor();
+    await page.getByRole("radio", { name: "Tensors" }).click();
+    await page
+      .getByText(/model\.\S+\.weight/)
+      .first()
+      .waitFor();
+    await page.getByRole("tab", { name: "Card" }).click();
+    await page.locator(".prose").waitFor();
+    clean();
+    await close();
+  });
+
+  test("one file of a folder of a dataset", async () => {
+    const { page, clean, close } = await open(
+      browser,
+      `${hub.admin}/ui/models?register=${encodeURIComponent(`${hub.mock}/datasets/demo/squad-mini`)}`,
+    );
+    await page.getByRole("dialog").getByText("demo/squad-mini").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Register", exact: true }).click();
+    await page.waitForURL("**/ui/models/dataset/demo/squad-mini");
+    await page.getByRole("row", { name: /README/ }).waitFor();
+    await page.getByRole("button", { name: "Download README.md" }).click();
+    await page
+      .getByRole("dialog")
+      .getByRole("button", { name: /^Download \d/ })
+      .click();
+    await page
+      .getByRole("row", { name: /README/ })
+      .getByText("Local")
+      .waitFor({ timeout: 20_000 });
+    clean();
+    await close();
+  });
+
+  test("a job that failed says why; with the right token it runs", async () => {
+    const { page, clean, close } = await open(browser, `${hub.admin}/ui/settings`);
+    await fetch(`${hub.admin}/v1/models`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: '{"repo_id":"demo/gated"}',
+    });
+    await page.goto(`${hub.admin}/ui/jobs?status=failed`);
+    await page
+      .getByRole("table", { name: "Jobs" })
+      .getByRole("link", { name: "demo/gated" })
+      .click({ timeout: 20_000 });
+    await page.getByRole("heading", { name: "What went wrong" }).waitFor();
+    const failed = page.url();
+    await page.goto(`${hub.admin}/ui/settings`);
+    await page.getByLabel("Token", { exact: true }).fill(aliceToken);
+    await page.getByRole("button", { name: "Test" }).click();
+    await page.getByText(/belongs to alice/).waitFor();
+    await page.locator("#token").getByRole("button", { name: "Save" }).click();
+    await page.getByText("The token is set").waitFor();
+    expect(await page.content()).not.toContain(aliceToken);
+    await page.goto(failed);
+    await page.getByRole("button", { name: "Retry" }).click();
+    await page.getByText("Completed", { exact: true }).waitFor({ timeout: 20_000 });
+    clean();
+    await close();
+  });
+
+  test("a folder of this machine is imported", async () => {
+    const folder = join(hub.folder, "import");
+    const target = join(folder, "demo", "tiny-llama");
+    mkdirSync(target, { recursive: true });
+    for (const name of ["config.json", "model.safetensors"]) {
+      const file = await fetch(`${hub.mock}/demo/tiny-llama/resolve/main/${name}`);
+      writeFileSync(join(target, name), Buffer.from(await file.arrayBuffer()));
+    }
+    const { page, clean, close } = await open(browser, `${hub.admin}/ui/storage?dialog=import`);
+    await page.getByLabel("Folder on this machine").fill(folder);
+    await page.getByRole("button", { name: "Look" }).click();
+    await page.getByRole("dialog").getByText("demo/tiny-llama", { exact: true }).waitFor();
+    await page.getByRole("button", { name: /^Import \d/ }).click();
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByText("Completed", { exact: true }).waitFor({ timeout: 30_000 });
+    await page.goto(`${hub.admin}/ui/models/demo/tiny-llama`);
+    await page
+      .getByRole("row", { name: /model\.safetensors/ })
+      .getByText("Local")
+      .waitFor({ timeout: 20_000 });
+    clean();
+    await close();
+  });
+
+  test("searches and filters by address", async () => {
+    const { page, clean, close } = await open(browser, `${hub.admin}/ui/models?q=demo&download=complete`);
+    await page.getByRole("link", { name: "demo/sharded" }).waitFor();
+    expect(await page.getByRole("link", { name: "demo/gated" }).count()).toBe(0);
+    await page.getByRole("combobox", { name: "Kind" }).selectOption("dataset");
+    await page.getByText("No model matches").waitFor();
+    await page.reload();
+    await page.getByText("No model matches").waitFor();
+    clean();
+    await close();
+  });
+
+  test("space is freed after it was shown what goes", async () => {
+    const { page, clean, close } = await open(browser, `${hub.admin}/ui/storage?dialog=evict`);
+    await page.getByLabel("Free at least").fill("1 MiB");
+    await page
+      .getByRole("dialog")
+      .getByText(/would be removed/)
+      .waitFor();
+    await page
+      .getByRole("dialog")
+      .getByRole("button", { name: /^Remove \d/ })
+      .click();
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByText("Completed", { exact: true }).waitFor({ timeout: 20_000 });
+    clean();
+    await close();
+  });
+
+  test("the page says when the hub is gone, and goes on when it is back", async () => {
+    const { page, clean, close } = await open(browser, `${hub.admin}/ui/jobs`);
+    await page.locator("[data-connection=live]").first().waitFor();
+    await hub.stop();
+    await page.getByText("The hub does not answer.", { exact: false }).first().waitFor();
+    await hub.start();
+    await page.locator("[data-connection=live]").first().waitFor({ timeout: 30_000 });
+    await fetch(`${hub.admin}/v1/models/demo/sharded/sync`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    await page
+      .getByRole("table", { name: "Jobs" })
+      .getByRole("row", { name: /demo\/sharded.*(just now|seconds? ago)/ })
+      .first()
+      .waitFor({ timeout: 20_000 });
+    clean(/ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|ERR_ABORTED|Failed to load resource/);
+    await close();
+  });
+
+  test.each([
+    ["light", 1280],
+    ["dark", 360],
+  ] as const)("axe finds nothing serious, %s at %i pixels", async (colorScheme, width) => {
+    const { page, clean, close } = await open(browser, `${hub.admin}/ui/`, {
+      colorScheme,
+      viewport: { width, height: 800 },
+    });
+    for (const path of [
+      "",
+      "models",
+      "models/demo/sharded",
+      "models/demo/sharded?tab=metadata",
+      "models/demo/gated",
+      "jobs",
+      "storage",
+      "settings",
+    ]) {
+      await page.goto(`${hub.admin}/ui/${path}`);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      await page.waitForTimeout(400);
+      expect(await serious(page), path).toEqual([]);
+      const over = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      expect(over, `${path}: pixels that stick out to the right`).toBeLessThanOrEqual(0);
+    }
+    clean();
+    await close();
+  });
+});
