@@ -3,18 +3,15 @@ import type { ReactNode } from "react";
 
 export function BulkBar({ label, note, children }: { label: string; note?: string; children: ReactNode }) {
   return (
-    <>
-      <div className="h-16" aria-hidden />
-      <section
-        aria-label="Selection"
-        className="appear fixed right-3 bottom-3 left-3 z-30 mx-auto flex max-w-fit flex-wrap items-center gap-2 rounded-lg border border-line-strong/70 bg-raised px-3 py-2 shadow-pop lg:left-[14.25rem]"
-      >
-        <p className="tabular mr-2 text-sm" aria-live="polite">
-          <span className="font-medium">{label}</span>
-          {note && <span className="text-muted"> · {note}</span>}
-        </p>
-        {children}
-      </section>
-    </>
+    <section
+      aria-label="Selection"
+      className="appear fixed right-3 bottom-3 left-3 z-30 mx-auto flex max-w-fit flex-wrap items-center gap-2 rounded-lg border border-line-strong/70 bg-raised px-3 py-2 shadow-pop lg:left-[14.25rem]"
+    >
+      <p className="tabular mr-2 text-sm" aria-live="polite">
+        <span className="font-medium">{label}</span>
+        {note && <span className="text-muted"> · {note}</span>}
+      </p>
+      {children}
+    </section>
   );
 }

@@ -186,7 +186,7 @@ export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHel
                   onClick={() => choose(command)}
                   className={cn(
                     "flex h-9 cursor-pointer items-center gap-2.5 rounded-md px-2.5",
-                    index === marked && "bg-hover",
+                    index === marked && "bg-accent-soft",
                   )}
                 >
                   <command.icon className="size-4 shrink-0 text-muted" aria-hidden />

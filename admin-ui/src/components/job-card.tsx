@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { CirclePause, Clock3, Download, FolderInput, RefreshCw, ShieldCheck, Trash2 } from "lucide-react";
 import { type Job, Job_Kind, Job_Status } from "@/gen/modelhub/v1/job_pb";
 import { bytes, count, duration, percent, share, speed } from "@/lib/format";
-import { baseName } from "@/lib/paths";
+import { shortPath } from "@/lib/paths";
 import { jobKindWords, jobSubject, selectionWords } from "@/lib/words";
 import { JobControls } from "./job-controls";
 import { Progress } from "./ui/progress";
@@ -107,7 +107,7 @@ export function FileBars({ job }: { job: Job }) {
       {job.progress?.files.map((file) => (
         <li key={file.filePath} className="flex min-w-0 items-center gap-2">
           <span className="min-w-0 flex-1 truncate font-mono text-soft" title={file.filePath}>
-            {baseName(file.filePath)}
+            {shortPath(file.filePath)}
           </span>
           <Progress
             value={share(file.bytesDone, file.bytesTotal)}

@@ -80,7 +80,7 @@ export function Shell() {
         <main
           id="content"
           tabIndex={-1}
-          className="mx-auto w-full max-w-[88rem] flex-1 px-4 py-5 outline-none sm:px-6 lg:px-8"
+          className="mx-auto w-full max-w-[88rem] flex-1 px-4 pt-5 pb-24 outline-none sm:px-6 lg:px-8"
         >
           <Outlet />
         </main>

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { areaPath, linePath, steps } from "./chart";
 import { cn } from "./cn";
 import { splitFrontMatter } from "./front-matter";
-import { baseName, folderOf, isText, modelSlug } from "./paths";
+import { baseName, folderOf, isText, modelSlug, shortPath } from "./paths";
 import { jobsSearch, modelSearch, modelsSearch } from "./search";
 import { everything, globs, selectionOf } from "./selection";
 import { looksLikeSource } from "./source";
@@ -37,6 +37,7 @@ test("paths", () => {
   expect(baseName("a/b.json")).toBe("b.json");
   expect(folderOf("a/b/c")).toBe("a/b");
   expect(folderOf("c")).toBe("");
+  expect(shortPath("a/b/c.bin")).toBe("b/c.bin");
   expect(isText("LICENSE")).toBe(true);
   expect(isText("x/tokenizer.json")).toBe(true);
   expect(isText("model.safetensors")).toBe(false);

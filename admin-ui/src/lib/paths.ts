@@ -18,6 +18,11 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
+/** The last two parts of a path: enough to tell files of the same name apart. */
+export function shortPath(path: string): string {
+  return path.split("/").slice(-2).join("/");
+}
+
 /** The folder of a path, empty at the root. */
 export function folderOf(path: string): string {
   const slash = path.lastIndexOf("/");

@@ -15,7 +15,7 @@ import { isFolder, type Row } from "./rows";
 import type { FileActions } from "./use-file-actions";
 
 export const fileGrid =
-  "grid items-center gap-x-3 px-4 grid-cols-[1rem_minmax(0,1fr)_4.75rem_3.75rem] sm:grid-cols-[1rem_minmax(0,1fr)_4.75rem_8.5rem_3.75rem] md:grid-cols-[1rem_minmax(0,1fr)_5rem_7rem_9rem_3.75rem]";
+  "grid items-center gap-x-2 px-3 sm:gap-x-3 sm:px-4 grid-cols-[1rem_minmax(0,1fr)_4.25rem_1.75rem] sm:grid-cols-[1rem_minmax(0,1fr)_4.75rem_8.5rem_3.75rem] md:grid-cols-[1rem_minmax(0,1fr)_5rem_7rem_9rem_3.75rem]";
 
 const types: Record<string, { word: string; icon: RowIconName }> = {
   model: { word: "Weights", icon: "package" },
@@ -102,9 +102,15 @@ export const FileRow = memo(function FileRow({
             className={cn("-ml-0.5 size-3.5 shrink-0 text-muted transition-transform", open && "rotate-90")}
           />
         ) : (
-          !flat && <span className="w-3 shrink-0" />
+          !flat && <span className="w-3 shrink-0 max-sm:hidden" />
         )}
-        <RowIcon name={icon} className={cn("size-4 shrink-0", folder ? "text-accent" : "text-muted")} />
+        <RowIcon
+          name={icon}
+          className={cn(
+            "size-4 shrink-0",
+            folder ? "text-accent" : complete ? "text-muted max-sm:text-good" : "text-muted",
+          )}
+        />
         <span className="min-w-0 truncate" title={entry.filePath}>
           {where && <span className="text-muted">{where}/</span>}
           {name}
@@ -135,7 +141,7 @@ export const FileRow = memo(function FileRow({
             title={`Download ${name}`}
             aria-label={`Download ${name}`}
             onClick={() => actions.download([entry])}
-            className={cn(buttonClass("quiet", true), "size-7 px-0")}
+            className={cn(buttonClass("quiet", true), "size-7 px-0 max-sm:hidden")}
           >
             <RowIcon name="download" className="size-4" />
           </button>
