@@ -4,10 +4,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { factsOf, lookUp, overview, previewScan, readText, storage, system, tensors } from "./answers.ts";
 import { catalogue, type FakeModel, fileType, GiB } from "./catalogue.ts";
 import { history, Jobs } from "./jobs.ts";
+import { listJobs, listModels } from "./lists.ts";
 import { commitOf, fileView, folderView, iso, type Json, modelView, selected } from "./views.ts";
 
 type Next = () => void;
-type Answer = { status?: number; body: unknown };
+export type Answer = { status?: number; body: unknown };
 
 export class Fake {
   readonly models = catalogue();
@@ -144,7 +145,7 @@ export class Fake {
       case "POST /v1/lookup":
         return lookUp(this, String(body.source ?? ""));
       case "GET /v1/models":
-        return this.listModels(query, page);
+        return listModels(this, query, page);
       case "POST /v1/models":
         return this.register(body);
       case "POST /v1/scans/preview":
@@ -183,7 +184,7 @@ export class Fake {
         };
       }
       case "GET /v1/jobs":
-        return this.listJobs(query, page);
+        return listJobs(this, query, page);
     }
     const jobMatch = /^\/v1\/jobs\/([^/]+)(?:\/(\w+))?$/.exec(path);
     if (jobMatch) {
@@ -378,51 +379,6 @@ export class Fake {
       },
     });
     return { body: modelView(model, this.active(model)) };
-  }
-
-  private listModels(query: URLSearchParams, page: <T>(list: T[]) => { items: T[]; next: string }): Answer {
-    const search = (query.get("search") ?? "").toLowerCase();
-    const views = this.models
-      .filter(
-        (model) =>
-          (!search || model.repoId.toLowerCase().includes(search)) &&
-          (!query.get("kind") || model.kind === query.get("kind")) &&
-          (!query.get("status") || model.status === query.get("status")) &&
-          (!query.has("pinned") || String(model.pinned) === query.get("pinned")),
-      )
-      .map((model) => modelView(model, this.active(model)))
-      .filter((view) => !query.get("download") || view.download === query.get("download"));
-    const order = query.get("order") || "name";
-    const key = order.replace("-", "");
-    const value = (view: Json): string | number =>
-      key === "size"
-        ? Number(view.bytes_here)
-        : key === "used"
-          ? String(view.last_used_at ?? "")
-          : key === "created"
-            ? String(view.created_at)
-            : String(view.repo_id).toLowerCase();
-    views.sort((a, b) => (value(a) < value(b) ? -1 : 1) * (order.startsWith("-") ? -1 : 1));
-    const { items, next } = page(views);
-    return { body: { models: items, next_page_token: next, total: String(views.length) } };
-  }
-
-  private listJobs(query: URLSearchParams, page: <T>(list: T[]) => { items: T[]; next: string }): Answer {
-    const status = query.getAll("status");
-    const kind = query.getAll("kind");
-    const search = (query.get("search") ?? "").toLowerCase();
-    const model = query.get("model") ? this.find(query.get("model") ?? "") : undefined;
-    const after = query.get("created_after");
-    const found = this.jobs.list.filter(
-      (job) =>
-        (status.length === 0 || status.includes(job.status)) &&
-        (kind.length === 0 || kind.includes(job.kind)) &&
-        (!query.get("model") || job.model === model) &&
-        (!search || `${job.model?.repoId} ${job.error} ${job.outcome}`.toLowerCase().includes(search)) &&
-        (!after || job.created > new Date(after).getTime()),
-    );
-    const { items, next } = page(found);
-    return { body: { jobs: items.map((job) => this.jobs.view(job)), next_page_token: next } };
   }
 }
 

@@ -2,7 +2,7 @@
 import { Link } from "@tanstack/react-router";
 import { CirclePause, Clock3, Download, FolderInput, RefreshCw, ShieldCheck, Trash2 } from "lucide-react";
 import { type Job, Job_Kind, Job_Status } from "@/gen/modelhub/v1/job_pb";
-import { bytes, count, duration, percent, share, speed } from "@/lib/format";
+import { bytes, count, duration, percent, plural, share, speed } from "@/lib/format";
 import { shortPath } from "@/lib/paths";
 import { jobKindWords, jobSubject, selectionWords } from "@/lib/words";
 import { JobControls } from "./job-controls";
@@ -38,7 +38,7 @@ export function progressWords(job: Job): string[] {
   const words: string[] = [];
   const inBytes = job.kind !== Job_Kind.sync && job.kind !== Job_Kind.evict;
   if (inBytes && progress.bytesTotal > 0n) words.push(`${bytes(progress.bytesDone)} of ${bytes(progress.bytesTotal)}`);
-  if (progress.filesTotal > 0n) words.push(`${count(progress.filesDone)} of ${count(progress.filesTotal)} files`);
+  if (progress.filesTotal > 0n) words.push(`${count(progress.filesDone)} of ${plural(progress.filesTotal, "file")}`);
   if (job.status === Job_Status.running) {
     if (inBytes && progress.bytesPerSecond > 0n) words.push(speed(progress.bytesPerSecond));
     if (progress.secondsLeft > 0n) words.push(`${duration(Number(progress.secondsLeft))} left`);

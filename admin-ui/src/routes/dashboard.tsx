@@ -8,7 +8,7 @@ import { ActivityList } from "@/components/activity-list";
 import { Gpus } from "@/components/gpus";
 import { JobCard } from "@/components/job-card";
 import { Overview } from "@/components/overview-strip";
-import { upstreamWords } from "@/components/sidebar";
+import { Dot, upstreamWords } from "@/components/sidebar";
 import { TrafficChart } from "@/components/traffic-chart";
 import { Button, buttonClass } from "@/components/ui/button";
 import { LazyDialog } from "@/components/ui/lazy-dialog";
@@ -45,6 +45,12 @@ export function Dashboard() {
           data && (
             <>
               {system.data?.hostname ? `${system.data.hostname}, ` : ""}up for {duration(Number(data.uptimeSeconds))}
+              {upstream && (
+                <span title={upstreamWords(upstream).long}>
+                  {" · "}
+                  <Dot className={upstreamWords(upstream).tone} /> {upstreamWords(upstream).short}
+                </span>
+              )}
             </>
           )
         }

@@ -4,7 +4,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useAction, verifyModel } from "@/api/actions";
-import { activeJobsQuery, type FilesFilter, filesQuery } from "@/api/queries";
+import { activeJobsQuery, type FilesFilter, filesQuery, revisionsQuery } from "@/api/queries";
 import { type ModelArtifact, type ModelRepo, ModelRepo_Status } from "@/gen/modelhub/v1/model_pb";
 import { plural } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
@@ -123,6 +123,17 @@ export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () =>
     setChosen(next);
   };
 
+  const known = useQuery(revisionsQuery(model.id)).data?.revisions.find((one) => one.name === revision);
+  if (revision && known && !known.listed) {
+    return (
+      <Empty
+        title={`The files of ${revision} are not listed yet`}
+        action={<Button onClick={onSync}>Sync {revision}</Button>}
+      >
+        A sync reads the list from upstream. Nothing is downloaded by it.
+      </Empty>
+    );
+  }
   if (model.status !== ModelRepo_Status.synced && model.files === 0n && !revision) {
     return (
       <Empty title="Its files are not listed yet" action={<Button onClick={onSync}>Sync now</Button>}>

@@ -53,7 +53,7 @@ export function Dialog({ open, onClose, title, description, children, footer, wi
             </header>
             <div className="px-5 pb-5">{children}</div>
             {footer && (
-              <footer className="sticky bottom-0 flex flex-wrap items-center justify-end gap-2 rounded-b-lg border-t border-line bg-panel px-5 py-3">
+              <footer className="sticky -bottom-3 flex flex-wrap items-center justify-end gap-2 rounded-b-lg border-t border-line bg-panel px-5 py-3">
                 {footer}
               </footer>
             )}

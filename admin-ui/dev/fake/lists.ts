@@ -1,0 +1,56 @@
+// Models and jobs of the fake hub, searched, filtered, sorted and in pages.
+import type { Answer, Fake } from "./server.ts";
+import { type Json, modelView } from "./views.ts";
+
+export function listModels(
+  hub: Fake,
+  query: URLSearchParams,
+  page: <T>(list: T[]) => { items: T[]; next: string },
+): Answer {
+  const search = (query.get("search") ?? "").toLowerCase();
+  const views = hub.models
+    .filter(
+      (model) =>
+        (!search || model.repoId.toLowerCase().includes(search)) &&
+        (!query.get("kind") || model.kind === query.get("kind")) &&
+        (!query.get("status") || model.status === query.get("status")) &&
+        (!query.has("pinned") || String(model.pinned) === query.get("pinned")),
+    )
+    .map((model) => modelView(model, hub.active(model)))
+    .filter((view) => !query.get("download") || view.download === query.get("download"));
+  const order = query.get("order") || "name";
+  const key = order.replace("-", "");
+  const value = (view: Json): string | number =>
+    key === "size"
+      ? Number(view.bytes_here)
+      : key === "used"
+        ? String(view.last_used_at ?? "")
+        : key === "created"
+          ? String(view.created_at)
+          : String(view.repo_id).toLowerCase();
+  views.sort((a, b) => (value(a) < value(b) ? -1 : 1) * (order.startsWith("-") ? -1 : 1));
+  const { items, next } = page(views);
+  return { body: { models: items, next_page_token: next, total: String(views.length) } };
+}
+
+export function listJobs(
+  hub: Fake,
+  query: URLSearchParams,
+  page: <T>(list: T[]) => { items: T[]; next: string },
+): Answer {
+  const status = query.getAll("status");
+  const kind = query.getAll("kind");
+  const search = (query.get("search") ?? "").toLowerCase();
+  const model = query.get("model") ? hub.find(query.get("model") ?? "") : undefined;
+  const after = query.get("created_after");
+  const found = hub.jobs.list.filter(
+    (job) =>
+      (status.length === 0 || status.includes(job.status)) &&
+      (kind.length === 0 || kind.includes(job.kind)) &&
+      (!query.get("model") || job.model === model) &&
+      (!search || `${job.model?.repoId} ${job.error} ${job.outcome}`.toLowerCase().includes(search)) &&
+      (!after || job.created > new Date(after).getTime()),
+  );
+  const { items, next } = page(found);
+  return { body: { jobs: items.map((job) => hub.jobs.view(job)), next_page_token: next } };
+}
