@@ -17,6 +17,7 @@ pub mod range;
 pub mod repo;
 pub mod revision;
 pub mod selection;
+pub mod size;
 pub mod weight_format;
 pub mod xet;
 
@@ -33,6 +34,7 @@ pub use range::ByteRange;
 pub use repo::{RepoId, RepoKey, RepoKind};
 pub use revision::{CommitId, Origin, Revision};
 pub use selection::{Preset, Selection};
+pub use size::ByteSize;
 pub use weight_format::{Shard, WeightFormat};
 
 /// Why a text from outside is not one of our types. The text names the rule that it broke.

@@ -14,7 +14,7 @@ use super::prefetch::Speed;
 use super::{Error, Hub, Result};
 use crate::db::{BlobRow, FilePage, ModelRow};
 use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
-use crate::domain::{ContentId, Digest, Entry, Millis, Selection};
+use crate::domain::{ByteSize, ContentId, Digest, Entry, Millis, Selection};
 
 const PAGE: u64 = 500;
 
@@ -120,7 +120,7 @@ impl Hub {
         if wrong > 0 {
             return Err(Error::Damaged { files: wrong });
         }
-        Ok(Done { outcome: format!("{files} files are as they should be, {bytes} bytes"), changes: None })
+        Ok(Done { outcome: format!("{files} files are as they should be, {}", ByteSize(bytes)), changes: None })
     }
 
     /// Runs a job of the kind evict.
@@ -155,7 +155,10 @@ impl Hub {
         if let Some(repo) = &run.job.repo {
             self.events.publish(Happening::Model(repo.clone()));
         }
-        Ok(Done { outcome: format!("{} files left the store, {} bytes{kept}", room.files, room.bytes), changes: None })
+        Ok(Done {
+            outcome: format!("{} files left the store, {}{kept}", room.files, ByteSize(room.bytes)),
+            changes: None,
+        })
     }
 
     /// What an eviction from the store would remove.

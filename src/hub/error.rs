@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{CommitId, ParseError};
+use crate::domain::{ByteSize, CommitId, ParseError};
 use crate::{blob, db, upstream};
 
 /// Cloned to everyone who waits for the same thing.
@@ -51,7 +51,7 @@ pub enum Error {
     Moved { path: String },
     #[error("the disk of this hub is full")]
     NoSpace,
-    #[error("it needs {needed} bytes of disk space, and {free} are free")]
+    #[error("it needs {} of disk space, and {} is free", ByteSize(*needed), ByteSize(*free))]
     NoRoom { needed: u64, free: u64 },
     /// Another process put the content into the store meanwhile: look again.
     #[error("another process has fetched it")]

@@ -19,7 +19,7 @@ use super::{Caller, Error, Hub, Need, Pinned, Result};
 use crate::db::{FilePage, FileTotals, ModelRow};
 use crate::domain::job::{FileProgress, Job, JobKind, Level, NewJob, Payload};
 use crate::domain::selection::{Matcher, quantisation};
-use crate::domain::{Artifact, CommitId, ContentId, Entry, FileType, Revision, Selection, WeightFormat};
+use crate::domain::{Artifact, ByteSize, CommitId, ContentId, Entry, FileType, Revision, Selection, WeightFormat};
 
 const PAGE: u64 = 1000;
 /// Files of one job that are fetched at once; each has several connections.
@@ -92,6 +92,10 @@ impl Hub {
         if !self.keep_tree(&caller, &pinned.repo, &pinned.commit).await? {
             let message = format!("{} is gated, and this hub's token was not accepted for it", model.key);
             return Err(Error::Gated { message });
+        }
+        // Whatever was wrong at the last sync is not wrong any more.
+        if model.status != "synced" {
+            self.db.put_synced(&model.id, None, self.clock.now()).await?;
         }
         Ok(pinned)
     }
@@ -219,8 +223,11 @@ impl Hub {
             return Err(Error::NoRoom { needed: plan.to_fetch, free: plan.disk_free });
         }
         let text = format!(
-            "{} files at {}, {} of them here; {} bytes to fetch",
-            plan.totals.files, pinned.commit, plan.totals.files_here, plan.to_fetch
+            "{} files at {}, {} of them here; {} to fetch",
+            plan.totals.files,
+            pinned.commit,
+            plan.totals.files_here,
+            ByteSize(plan.to_fetch)
         );
         run.log(Level::Info, &text).await;
 
@@ -245,7 +252,7 @@ impl Hub {
         }
         let (files, bytes) = (fetched.files.load(Ordering::Relaxed), fetched.done.load(Ordering::Relaxed));
         Ok(Done {
-            outcome: format!("{} files are here; {files} came now, {bytes} bytes", plan.totals.files),
+            outcome: format!("{} files are here; {files} came now, {}", plan.totals.files, ByteSize(bytes)),
             changes: None,
         })
     }
