@@ -31,11 +31,12 @@ impl Runner {
         let doing = AssertUnwindSafe(carry_out(hub, &run)).catch_unwind();
         let ending = {
             tokio::pin!(doing);
-            let mut beat = tokio::time::interval(BEAT);
+            // Beside the job, never instead of it: it may hold the connection to the database that this waits for.
+            let lost = self.keep_lease(&run);
+            tokio::pin!(lost);
             let mut stopping = std::pin::pin!(self.0.stop.cancelled());
             let mut told = false;
             let mut deadline = None;
-            let mut kept_at = self.0.clock.elapsed();
             loop {
                 let grace = async {
                     match deadline {
@@ -58,23 +59,33 @@ impl Runner {
                         deadline = Some(tokio::time::Instant::now() + GRACE);
                     }
                     () = grace => break Ending::Failed(Error::Stopping),
-                    _ = beat.tick() => match hub.renew_job(&run, worker, self.0.settings.lease).await {
-                        Ok(true) => kept_at = self.0.clock.elapsed(),
-                        Ok(false) => {
-                            tracing::warn!(job.id = %run.job.id, "a job's lease is lost: it stops here");
-                            return;
-                        }
-                        // A database that is away for a moment is no reason to stop; a lease that ran out is.
-                        Err(error) if self.0.clock.elapsed().saturating_sub(kept_at) > self.0.settings.lease => {
-                            tracing::error!(job.id = %run.job.id, %error, "a job's lease could not be kept: it stops here");
-                            return;
-                        }
-                        Err(error) => tracing::warn!(job.id = %run.job.id, %error, "a job's lease could not be renewed yet"),
-                    },
+                    () = &mut lost => return,
                 }
             }
         };
         self.end(&run, ending).await;
+    }
+
+    /// Renews the lease and shows the progress; returns when the lease is lost.
+    async fn keep_lease(&self, run: &JobRun) {
+        let mut beat = tokio::time::interval(BEAT);
+        let mut kept_at = self.0.clock.elapsed();
+        loop {
+            beat.tick().await;
+            match self.0.hub.renew_job(run, self.id(), self.0.settings.lease).await {
+                Ok(true) => kept_at = self.0.clock.elapsed(),
+                Ok(false) => {
+                    tracing::warn!(job.id = %run.job.id, "a job's lease is lost: it stops here");
+                    return;
+                }
+                // A database that is away for a moment is no reason to stop; a lease that ran out is.
+                Err(error) if self.0.clock.elapsed().saturating_sub(kept_at) > self.0.settings.lease => {
+                    tracing::error!(job.id = %run.job.id, %error, "a job's lease could not be kept: it stops here");
+                    return;
+                }
+                Err(error) => tracing::warn!(job.id = %run.job.id, %error, "a job's lease could not be renewed yet"),
+            }
+        }
     }
 
     /// Writes down how a run ended, again and again while the database is away and the lease is ours.
