@@ -151,7 +151,8 @@ async fn jobs_are_listed_watched_paused_cancelled_and_run_again() {
     hub.run(&["jobs", "pause", id]).await.is(0).says("paused");
     hub.run(&["jobs", "show", id]).await.is(0).says("org/big").says("paused");
     hub.run(&["jobs", "resume", id]).await.is(0);
-    let watching = hub.run(&["jobs", "watch", id]);
+    let watch = ["jobs", "watch", id];
+    let watching = hub.run(&watch);
     let cancelling = async {
         tokio::time::sleep(std::time::Duration::from_millis(700)).await;
         hub.run(&["jobs", "cancel", id, "--json"]).await.is(0).json()
