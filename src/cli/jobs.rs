@@ -112,7 +112,7 @@ async fn list(call: &Call, filter: List) -> Outcome {
     if call.screen.json {
         return call.screen.print_json(&Value::Array(jobs));
     }
-    let mut table = Table::new(&["ID", "KIND", "~ABOUT", "STATUS", "CREATED", "~HOW"]);
+    let mut table = Table::new(&["ID", "KIND", "~ABOUT", "STATUS", "CREATED", "…HOW"]);
     for job in &jobs {
         let job: pb::Job = read(job)?;
         table.row([
@@ -236,7 +236,12 @@ async fn order(call: &Call, ids: &[String], order: &str) -> Outcome {
         let job = call.client.post(&format!("/v1/jobs/{}/{order}", segment(id)), &json!({})).await?;
         if !call.screen.json {
             let job: pb::Job = read(&job)?;
-            call.screen.print(&format!("{} ({}): {}", job.id, clean(&subject(&job)), clean(&state_of(&job))))?;
+            let state = if is_obeyed(order, job.status()) {
+                state_of(&job)
+            } else {
+                format!("was told to {order}, and is {} until then", job.status().as_str_name())
+            };
+            call.screen.print(&format!("{} ({}): {}", job.id, clean(&subject(&job)), clean(&state)))?;
         }
         jobs.push(job);
     }
@@ -246,6 +251,14 @@ async fn order(call: &Call, ids: &[String], order: &str) -> Outcome {
     match <[Value; 1]>::try_from(jobs) {
         Ok([job]) => call.screen.print_json(&job),
         Err(jobs) => call.screen.print_json(&Value::Array(jobs)),
+    }
+}
+
+/// A job that runs is told, and stops within seconds.
+fn is_obeyed(order: &str, status: pb::job::Status) -> bool {
+    match order {
+        "cancel" | "pause" => status != pb::job::Status::Running,
+        _ => true,
     }
 }
 
