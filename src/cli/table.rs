@@ -150,7 +150,7 @@ mod tests {
         table.row(["organisation/a-very-long-name-of-a-model-Q4_K_M.gguf".into(), "1 B".into(), "x".into()]);
         let narrow = table.render(&screen(Some(45)));
         assert!(narrow.lines().all(|line| line.width() <= 45), "{narrow}");
-        assert!(narrow.contains("organis…") && narrow.contains("Q4_K_M.gguf"), "{narrow}");
+        assert!(narrow.contains("organisa…") && narrow.contains("Q4_K_M.gguf"), "{narrow}");
         assert_eq!(shorten("main is 6ed7cf34277e with 7 files", 12, false), "main is 6ed…");
         assert!(table.render(&screen(None)).contains("organisation/a-very-long-name-of-a-model-Q4_K_M.gguf"));
     }
