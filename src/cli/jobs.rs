@@ -9,7 +9,7 @@ use super::Call;
 use super::client::{read, segment};
 use super::failure::Outcome;
 use super::follow::{self, state_of};
-use super::format::{ago, bytes, clock_time, count, counted, limit, short};
+use super::format::{ago, bytes, clock_time, count, counted, rate, short};
 use super::output::{Tone, clean, note};
 use super::table::{Cell, Table, fields};
 use crate::pb;
@@ -136,7 +136,7 @@ async fn show(call: &Call, id: &str) -> Outcome {
     let now = call.clock.now();
     let payload = job.payload.clone().unwrap_or_default();
     let attempts = format!("{} of {}", job.attempts, job.max_attempts);
-    let speed = (payload.bytes_per_second > 0).then(|| limit(payload.bytes_per_second, "/s")).unwrap_or_default();
+    let speed = rate(payload.bytes_per_second);
     let at = |time: &Option<pbjson_types::Timestamp>| match ago(time.as_ref(), now) {
         relative if relative.is_empty() => relative,
         relative => format!("{} ({relative})", clock_time(time.as_ref(), now)),
