@@ -213,7 +213,10 @@ pub(super) fn state_of(job: &pb::Job) -> String {
     let status = job.status();
     if status != pb::job::Status::Running {
         let waits = if job.waiting_for.is_empty() { String::new() } else { format!(", waits for {}", job.waiting_for) };
-        return format!("{}{waits}", status.as_str_name());
+        // A job that is tried again has the error of the time before.
+        let again = status == pb::job::Status::Pending && !job.error.is_empty();
+        let error = if again { format!(", tried again after: {}", job.error) } else { String::new() };
+        return format!("{}{waits}{error}", status.as_str_name());
     }
     let Some(progress) = &job.progress else { return "running".into() };
     let mut parts = Vec::new();

@@ -9,7 +9,7 @@ use super::Call;
 use super::client::{read, segment};
 use super::failure::Outcome;
 use super::follow::{self, state_of};
-use super::format::{ago, bytes, clock_time, count, counted, limit, short};
+use super::format::{ago, bytes, clock_time, count, counted, rate, short};
 use super::output::{Tone, clean, note};
 use super::table::{Cell, Table, fields};
 use crate::pb;
@@ -112,7 +112,7 @@ async fn list(call: &Call, filter: List) -> Outcome {
     if call.screen.json {
         return call.screen.print_json(&Value::Array(jobs));
     }
-    let mut table = Table::new(&["ID", "KIND", "~ABOUT", "STATUS", "CREATED", "~HOW"]);
+    let mut table = Table::new(&["ID", "KIND", "~ABOUT", "STATUS", "CREATED", "…HOW"]);
     for job in &jobs {
         let job: pb::Job = read(job)?;
         table.row([
@@ -136,7 +136,7 @@ async fn show(call: &Call, id: &str) -> Outcome {
     let now = call.clock.now();
     let payload = job.payload.clone().unwrap_or_default();
     let attempts = format!("{} of {}", job.attempts, job.max_attempts);
-    let speed = (payload.bytes_per_second > 0).then(|| limit(payload.bytes_per_second, "/s")).unwrap_or_default();
+    let speed = rate(payload.bytes_per_second);
     let at = |time: &Option<pbjson_types::Timestamp>| match ago(time.as_ref(), now) {
         relative if relative.is_empty() => relative,
         relative => format!("{} ({relative})", clock_time(time.as_ref(), now)),
@@ -236,7 +236,12 @@ async fn order(call: &Call, ids: &[String], order: &str) -> Outcome {
         let job = call.client.post(&format!("/v1/jobs/{}/{order}", segment(id)), &json!({})).await?;
         if !call.screen.json {
             let job: pb::Job = read(&job)?;
-            call.screen.print(&format!("{} ({}): {}", job.id, clean(&subject(&job)), clean(&state_of(&job))))?;
+            let state = if is_obeyed(order, job.status()) {
+                state_of(&job)
+            } else {
+                format!("was told to {order}, and is {} until then", job.status().as_str_name())
+            };
+            call.screen.print(&format!("{} ({}): {}", job.id, clean(&subject(&job)), clean(&state)))?;
         }
         jobs.push(job);
     }
@@ -246,6 +251,14 @@ async fn order(call: &Call, ids: &[String], order: &str) -> Outcome {
     match <[Value; 1]>::try_from(jobs) {
         Ok([job]) => call.screen.print_json(&job),
         Err(jobs) => call.screen.print_json(&Value::Array(jobs)),
+    }
+}
+
+/// A job that runs is told, and stops within seconds.
+fn is_obeyed(order: &str, status: pb::job::Status) -> bool {
+    match order {
+        "cancel" | "pause" => status != pb::job::Status::Running,
+        _ => true,
     }
 }
 

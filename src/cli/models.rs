@@ -56,10 +56,10 @@ pub(super) async fn register(call: &Call, arguments: Register) -> Outcome {
         value = call.client.get(&path_of(&model.id, ""), &[]).await?;
         model = read(&value)?;
     }
-    if call.screen.json {
-        return call.screen.print_json(&value);
+    match call.screen.json {
+        true => call.screen.print_json(&value)?,
+        false => call.screen.print(&details(call, &model))?,
     }
-    call.screen.print(&details(call, &model))?;
     if model.status() == pb::model_repo::Status::Error {
         return Err(Failure::new(
             Code::Failed,

@@ -40,7 +40,7 @@ pub(super) async fn overview(call: &Call) -> Outcome {
         ],
     );
     call.screen.print(&text)?;
-    let mut table = Table::new(&["WHEN", "~WHAT"]);
+    let mut table = Table::new(&["WHEN", "…WHAT"]);
     for activity in overview.recent.iter().take(10) {
         table.row([Cell::new(ago(activity.at.as_ref(), now), Tone::Faint), (&activity.text).into()]);
     }

@@ -248,7 +248,11 @@ fn usage(call: &Call, title: &'static str, list: &[pb::Usage]) -> String {
         Table::new(&[title, ">FILES", ">SIZE"])
     };
     for usage in list {
-        let mut cells = vec![(&usage.name).into(), count(usage.files).into(), bytes(usage.bytes).into()];
+        let mut cells = vec![
+            usage.name.strip_prefix("model/").unwrap_or(&usage.name).into(),
+            count(usage.files).into(),
+            bytes(usage.bytes).into(),
+        ];
         if of_models {
             cells.push(bytes(usage.own_bytes).into());
             cells.push(if usage.pinned { "yes" } else { "" }.into());

@@ -29,7 +29,7 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-/// Columns by their titles: `>` before one aligns it right, `~` lets it shrink.
+/// Columns by their titles: `>` before one aligns it right, `~` lets it lose its middle, `…` its end, which goes first.
 #[derive(Debug)]
 pub(super) struct Table {
     titles: Vec<&'static str>,
@@ -50,7 +50,7 @@ impl Table {
     }
 
     pub(super) fn render(&self, screen: &Screen) -> String {
-        let title = |at: usize| self.titles[at].trim_start_matches(['>', '~']);
+        let title = |at: usize| self.titles[at].trim_start_matches(['>', '~', '…']);
         let mut widths: Vec<usize> = (0..self.titles.len())
             .map(|at| {
                 let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.text.width());
@@ -60,16 +60,19 @@ impl Table {
         if let Some(room) = screen.width {
             let total = widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1);
             let mut over = total.saturating_sub(room);
-            for (at, width) in widths.iter_mut().enumerate().filter(|(at, _)| self.titles[*at].starts_with('~')) {
-                let shrunk = width.saturating_sub(over).max(LEAST.max(title(at).width())).min(*width);
-                over -= *width - shrunk;
-                *width = shrunk;
+            for mark in ['…', '~'] {
+                for (at, width) in widths.iter_mut().enumerate().filter(|(at, _)| self.titles[*at].starts_with(mark)) {
+                    let shrunk = width.saturating_sub(over).max(LEAST.max(title(at).width())).min(*width);
+                    over -= *width - shrunk;
+                    *width = shrunk;
+                }
             }
         }
         let head: Vec<Cell> = (0..self.titles.len()).map(|at| Cell::new(title(at), Tone::Faint)).collect();
         let lines = std::iter::once(&head).chain(&self.rows).map(|row| {
             let cells = row.iter().enumerate().map(|(at, cell)| {
-                let text = shorten(&cell.text, widths[at]);
+                let keep_end = !self.titles[at].starts_with('…');
+                let text = shorten(&cell.text, widths[at], keep_end);
                 let pad = " ".repeat(widths[at].saturating_sub(text.width()));
                 let text = screen.paint(&text, cell.tone);
                 match self.titles[at].starts_with('>') {
@@ -97,13 +100,14 @@ pub(super) fn fields<'a>(screen: &Screen, pairs: impl IntoIterator<Item = (&'a s
     pairs.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Takes letters out of the middle until the text fits: beginnings and ends of paths tell most.
-fn shorten(text: &str, width: usize) -> String {
+/// Takes letters out until the text fits: of paths the middle, as their beginnings and ends tell most; of prose the end.
+fn shorten(text: &str, width: usize, keep_end: bool) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
     let room = width.saturating_sub(1);
-    let (front_room, back_room) = (room / 3, room - room / 3);
+    let front_room = if keep_end { room / 3 } else { room };
+    let back_room = room - front_room;
     let take = |letters: &mut dyn Iterator<Item = char>, room: usize| {
         let mut taken = String::new();
         for letter in letters {
@@ -146,7 +150,8 @@ mod tests {
         table.row(["organisation/a-very-long-name-of-a-model-Q4_K_M.gguf".into(), "1 B".into(), "x".into()]);
         let narrow = table.render(&screen(Some(45)));
         assert!(narrow.lines().all(|line| line.width() <= 45), "{narrow}");
-        assert!(narrow.contains("organis…") && narrow.contains("Q4_K_M.gguf"), "{narrow}");
+        assert!(narrow.contains("organisa…") && narrow.contains("Q4_K_M.gguf"), "{narrow}");
+        assert_eq!(shorten("main is 6ed7cf34277e with 7 files", 12, false), "main is 6ed…");
         assert!(table.render(&screen(None)).contains("organisation/a-very-long-name-of-a-model-Q4_K_M.gguf"));
     }
 

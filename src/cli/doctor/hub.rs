@@ -127,8 +127,9 @@ async fn upstream(report: &mut Report, client: &Client, overview: &pb::Overview)
         }
         _ => {}
     }
-    // A short list that every hub has; it comes from upstream if it is older than seconds.
-    let list = format!("{}/api/models?limit=1", overview.endpoint.trim_end_matches('/'));
+    // A search that nobody has made before, so that the answer is no older one.
+    let search = uuid::Uuid::new_v4();
+    let list = format!("{}/api/models?limit=1&search={search}", overview.endpoint.trim_end_matches('/'));
     let advice = "check the hub's network and upstream.url; what is here is served on";
     match client.probe(&list).await {
         Ok(answer) if answer.headers().get("x-modelhub-cache").is_some_and(|how| how == "stale") => {
