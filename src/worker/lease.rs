@@ -36,7 +36,16 @@ impl Runner {
             let mut told = false;
             let mut deadline = None;
             let mut kept_at = self.0.clock.elapsed();
+            // Beside the job, never in its way: the job may hold the connection that the renewal waits for.
+            let mut renewal: Option<BoxFuture<'_, Result<bool>>> = None;
             loop {
+                let idle = renewal.is_none();
+                let renewed = async {
+                    match &mut renewal {
+                        Some(renewal) => renewal.await,
+                        None => std::future::pending().await,
+                    }
+                };
                 let grace = async {
                     match deadline {
                         Some(at) => tokio::time::sleep_until(at).await,
@@ -58,19 +67,27 @@ impl Runner {
                         deadline = Some(tokio::time::Instant::now() + GRACE);
                     }
                     () = grace => break Ending::Failed(Error::Stopping),
-                    _ = beat.tick() => match hub.renew_job(&run, worker, self.0.settings.lease).await {
-                        Ok(true) => kept_at = self.0.clock.elapsed(),
-                        Ok(false) => {
-                            tracing::warn!(job.id = %run.job.id, "a job's lease is lost: it stops here");
-                            return;
+                    kept = renewed => {
+                        renewal = None;
+                        match kept {
+                            Ok(true) => kept_at = self.0.clock.elapsed(),
+                            Ok(false) => {
+                                tracing::warn!(job.id = %run.job.id, "a job's lease is lost: it stops here");
+                                return;
+                            }
+                            // A database that is away for a moment is no reason to stop; a lease that ran out is.
+                            Err(error) if self.0.clock.elapsed().saturating_sub(kept_at) > self.0.settings.lease => {
+                                tracing::error!(job.id = %run.job.id, %error, "a job's lease could not be kept: it stops here");
+                                return;
+                            }
+                            Err(error) => {
+                                tracing::warn!(job.id = %run.job.id, %error, "a job's lease could not be renewed yet");
+                            }
                         }
-                        // A database that is away for a moment is no reason to stop; a lease that ran out is.
-                        Err(error) if self.0.clock.elapsed().saturating_sub(kept_at) > self.0.settings.lease => {
-                            tracing::error!(job.id = %run.job.id, %error, "a job's lease could not be kept: it stops here");
-                            return;
-                        }
-                        Err(error) => tracing::warn!(job.id = %run.job.id, %error, "a job's lease could not be renewed yet"),
-                    },
+                    }
+                    _ = beat.tick(), if idle => {
+                        renewal = Some(hub.renew_job(&run, worker, self.0.settings.lease).boxed());
+                    }
                 }
             }
         };
