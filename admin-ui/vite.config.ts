@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
-import { createFake } from "./dev/fake/server.ts";
+import { createFake } from "./dev/fake/middleware.ts";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 

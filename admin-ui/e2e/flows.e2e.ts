@@ -164,12 +164,14 @@ test("the palette finds models and does things", async () => {
   await page.getByRole("option", { name: /Qwen\/Qwen3-8B/ }).waitFor();
   await page.keyboard.press("Enter");
   await page.waitForURL("**/models/Qwen/Qwen3-8B");
+  await page.getByRole("heading", { level: 1 }).waitFor();
   await page.keyboard.press("Control+k");
   await field.fill("dark");
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
   await page.reload();
   expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
+  await page.getByRole("heading", { level: 1 }).waitFor();
   await page.keyboard.press("?");
   await page.getByRole("dialog", { name: "Keys" }).waitFor();
   clean();

@@ -27,6 +27,12 @@ describe.skipIf(!programs)("the real hub", () => {
     await close();
   });
 
+  test("addresses with dots in names of models are pages, absent files are not", async () => {
+    const page = await fetch(`${hub.admin}/ui/models/Wan-AI/Wan2.1-T2V-1.3B`);
+    expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+    expect((await fetch(`${hub.admin}/ui/assets/absent.js`)).status).toBe(404);
+  });
+
   test("register, sync, download a model, watch it arrive, and get it from the hub", async () => {
     const { page, clean, close } = await open(browser, `${hub.admin}/ui/models?register=`);
     const dialog = page.getByRole("dialog", { name: "Register a model" });

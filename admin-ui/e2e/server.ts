@@ -4,7 +4,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createFake, Fake } from "../dev/fake/server.ts";
+import { createFake } from "../dev/fake/middleware.ts";
+import { Fake } from "../dev/fake/server.ts";
 
 const dist = fileURLToPath(new URL("../dist", import.meta.url));
 export const policy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";

@@ -1,5 +1,5 @@
 // Thousands of models that nobody looks at closely, for tables that have to stay quick.
-import { day, type FakeModel, GiB, make, start } from "./model.ts";
+import { day, type FakeFile, type FakeModel, GiB, make, start } from "./model.ts";
 import { seeded } from "./random.ts";
 import { tokenizer } from "./samples.ts";
 

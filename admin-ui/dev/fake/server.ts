@@ -7,7 +7,6 @@ import { history, Jobs } from "./jobs.ts";
 import { listJobs, listModels } from "./lists.ts";
 import { commitOf, fileView, folderView, iso, type Json, modelView, selected } from "./views.ts";
 
-type Next = () => void;
 export type Answer = { status?: number; body: unknown };
 
 export class Fake {
@@ -394,27 +393,5 @@ export function problem(status: number, detail: string): Answer {
       status,
       detail,
     },
-  };
-}
-
-/** Middleware for Vite's servers and for node:http. */
-export function createFake(hub = new Fake(process.env.MODELHUB_FAKE === "empty")) {
-  return (request: IncomingMessage, response: ServerResponse, next: Next) => {
-    const url = new URL(request.url ?? "/", "http://fake");
-    if (!url.pathname.startsWith("/v1/")) return next();
-    if (url.pathname === "/v1/events") return hub.watch(request, response);
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const text = Buffer.concat(chunks).toString();
-      const { status = 200, body } = hub.answer(
-        request.method ?? "GET",
-        url.pathname,
-        url.searchParams,
-        text ? (JSON.parse(text) as Json) : {},
-      );
-      response.writeHead(status, { "content-type": status < 400 ? "application/json" : "application/problem+json" });
-      response.end(JSON.stringify(body));
-    });
   };
 }
