@@ -97,28 +97,38 @@ pub(super) fn confirm(question: &str) -> Outcome<bool> {
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"))
 }
 
-/// A secret from standard input: the first line that is piped in, or what is typed, which is not shown.
-pub(super) fn read_secret(prompt: &str) -> Outcome<String> {
+/// A secret from standard input: the first line that is piped in, or what is typed, which is not shown. Ctrl-C leaves
+/// the terminal as it was.
+pub(super) async fn read_secret(prompt: &str) -> Outcome<String> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
     let failed = |error: io::Error| Failure::new(Code::Failed, format!("cannot read the token: {error}"));
     let stdin = io::stdin();
-    let mut line = String::new();
     if !stdin.is_terminal() {
-        stdin.read_line(&mut line).map_err(failed)?;
-        return Ok(line.trim().to_owned());
+        return read_line().map_err(failed);
     }
-    let before = rustix::termios::tcgetattr(&stdin).map_err(|e| failed(e.into()))?;
+    let before = tcgetattr(&stdin).map_err(|e| failed(e.into()))?;
     let mut hidden = before.clone();
-    hidden.local_modes.remove(rustix::termios::LocalModes::ECHO);
-    rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &hidden)
-        .map_err(|e| failed(e.into()))?;
-    let mut err = io::stderr().lock();
-    let asked = write!(err, "{prompt}: ").and_then(|()| err.flush());
-    let read = asked.and_then(|()| stdin.read_line(&mut line));
-    let restored = rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &before);
+    hidden.local_modes.remove(LocalModes::ECHO);
+    let interrupted = tokio::signal::ctrl_c();
+    tcsetattr(&stdin, OptionalActions::Flush, &hidden).map_err(|e| failed(e.into()))?;
+    let _ = write!(io::stderr(), "{prompt}: ");
+    // A thread of its own: nothing can end a read from a terminal, and the process need not wait for it.
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || sender.send(read_line()));
+    let line = tokio::select! {
+        line = receiver => line.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(failed),
+        _ = interrupted => Err(Failure::new(Code::Interrupted, "nothing was changed")),
+    };
+    let restored = tcsetattr(&stdin, OptionalActions::Flush, &before);
     // The Enter that ended the line was not shown either.
-    let _ = writeln!(err);
+    note("");
     restored.map_err(|e| failed(e.into()))?;
-    read.map_err(failed)?;
+    line
+}
+
+fn read_line() -> io::Result<String> {
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
     Ok(line.trim().to_owned())
 }
 

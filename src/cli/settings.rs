@@ -56,7 +56,7 @@ pub(super) async fn run(call: &Call, arguments: Arguments) -> Outcome {
             show(call, &value)
         }
         Command::Token { remove } => {
-            let token = if remove { String::new() } else { read_secret("Hugging Face token")? };
+            let token = if remove { String::new() } else { read_secret("Hugging Face token").await? };
             if token.is_empty() && !remove {
                 return Err(Failure::usage(
                     "no token came: pipe one in, e.g. modelhub settings token < FILE, or use --remove",
@@ -66,7 +66,7 @@ pub(super) async fn run(call: &Call, arguments: Arguments) -> Outcome {
             show(call, &value)
         }
         Command::TestToken { stdin } => {
-            let token = if stdin { read_secret("Hugging Face token")? } else { String::new() };
+            let token = if stdin { read_secret("Hugging Face token").await? } else { String::new() };
             test(call, &token).await
         }
     }
