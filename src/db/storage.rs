@@ -2,13 +2,13 @@
 
 use super::sql::{Pick, args};
 use super::{BlobRow, Db, Error, Result};
-use crate::domain::{Digest, GitOid, Millis};
+use crate::domain::{Digest, GitOid, Millis, RepoKind};
 
 /// How much of the store a repository takes at all its known commits.
 #[derive(Debug, Clone)]
 pub struct UsageRow {
     pub id: String,
-    /// `kind/namespace/name`.
+    /// `namespace/name`; datasets and spaces behind their kind.
     pub name: String,
     pub files: u64,
     pub bytes: u64,
@@ -63,7 +63,7 @@ impl Db {
         let rows: Vec<Row> = self.all(SQL, args![limit]).await?;
         let usage = |(id, kind, repo_id, files, bytes, own, pinned, used): Row| UsageRow {
             id,
-            name: format!("{kind}/{repo_id}"),
+            name: format!("{}{repo_id}", RepoKind::parse(&kind).unwrap_or(RepoKind::Model).url_prefix()),
             files: files.max(0) as u64,
             bytes: bytes.max(0) as u64,
             own_bytes: own.max(0) as u64,

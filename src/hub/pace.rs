@@ -24,6 +24,14 @@ impl Pace {
         Self(Arc::new(Inner { clock, limit: AtomicU64::new(limit), free_at: Mutex::default() }))
     }
 
+    /// How fast it lets pass: greater is faster.
+    pub(super) fn speed(&self) -> u64 {
+        match self.0.limit.load(Ordering::Relaxed) {
+            0 => u64::MAX,
+            limit => limit,
+        }
+    }
+
     pub(super) fn set_limit(&self, limit: u64) {
         self.0.limit.store(limit, Ordering::Relaxed);
     }

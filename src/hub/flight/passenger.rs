@@ -77,7 +77,9 @@ impl Flight {
             if state.paces.is_empty() || state.readers.len() != state.paces.len() {
                 return;
             }
-            state.paces.values().next().cloned().unwrap_or_default()
+            // Who may go fastest takes the others along.
+            let speed = |paces: &&Vec<Pace>| paces.iter().map(Pace::speed).min();
+            state.paces.values().max_by_key(speed).cloned().unwrap_or_default()
         };
         for pace in paces {
             pace.take(bytes).await;
