@@ -15,7 +15,9 @@ export function Downloads({ settings }: { settings: Settings }) {
           hint="Download jobs that run at the same time."
           value={String(settings.maxDownloads)}
           parse={(text) =>
-            /^[1-9]\d?$/.test(text.trim()) ? { maxDownloads: Number(text.trim()) } : "Write a number from 1 to 99."
+            /^([1-9]|[1-5]\d|6[0-4])$/.test(text.trim())
+              ? { maxDownloads: Number(text.trim()) }
+              : "Write a number from 1 to 64."
           }
         />
         <SettingForm

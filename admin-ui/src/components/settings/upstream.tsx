@@ -70,9 +70,9 @@ export function UpstreamSettings({ settings }: { settings: Settings }) {
           value={String(settings.refTtlSeconds)}
           suffix="seconds"
           parse={(text) =>
-            /^\d{1,7}$/.test(text.trim())
+            /^\d{1,6}$/.test(text.trim()) && Number(text) <= 604_800
               ? { refTtlSeconds: BigInt(text.trim()) }
-              : "Write a number of seconds, like 60."
+              : "Write a number of seconds, like 60; a week (604800) at most."
           }
         />
       </div>
