@@ -115,8 +115,8 @@ export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () =>
     remove: setRemoving,
   });
 
-  const top = rows.filter((row) => row.kind === "entry" && row.depth === 0);
-  const allChosen = top.length > 0 && top.every((row) => chosen.has(row.key));
+  const top = useMemo(() => rows.filter((row) => row.kind === "entry" && row.depth === 0), [rows]);
+  const allChosen = chosen.size > 0 && top.length > 0 && top.every((row) => chosen.has(row.key));
   const chooseAll = (on: boolean) => {
     let next: Map<string, ModelArtifact> = new Map();
     if (on) for (const row of top) if (row.kind === "entry") next = toggleInto(next, row.entry);
