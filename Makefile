@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-rust test-xet test-db test-load test-clients test-python test-ui check format proto \
+.PHONY: help run ui test test-rust test-xet test-db test-load test-clients test-python test-api test-ui check format proto \
 	bench-quick bench-xet
 
 help: ## shows this list
@@ -17,7 +17,7 @@ ui: ## builds the dashboard, which the hub takes in
 	@scripts/need node npm
 	scripts/ui
 
-test: ui test-rust test-xet test-db test-load test-clients test-python test-ui ## everything below
+test: ui test-rust test-xet test-db test-load test-clients test-python test-api test-ui ## everything below
 
 test-rust: ## format check and all Rust tests
 	@scripts/need cc
@@ -48,8 +48,14 @@ test-clients: ## the tests with real clients; ARGS go to pytest
 	scripts/test-clients $(ARGS)
 
 test-python: ## the tests of the Python client; ARGS go to pytest
-	@scripts/need python3 ca-certificates
+	@scripts/need cc python3 ca-certificates postgresql openssl
+	cargo build --locked --bins
 	scripts/test-python $(ARGS)
+
+test-api: ## Schemathesis over the admin API; ARGS go to it
+	@scripts/need cc python3 ca-certificates
+	cargo build --locked --bins
+	scripts/test-api $(ARGS)
 
 test-ui: ## the dashboard: types, lints, unit tests, and in a real browser
 	@scripts/need node npm chromium

@@ -167,7 +167,7 @@ def test_answers_have_types() -> None:
         (tensor,) = client.tensors("org/name", "x.gguf")
         assert tensor.shape == [2**64 - 1]
         (gpu,) = client.system().gpus
-        assert gpu.power_watts == 0.5 and client.system().load == [0.5]
+        assert gpu.power_watts == 0.5 and client.system().load_average == [0.5]
         assert client.metadata("org/name", "x.gguf")[0].key == "some key"
 
 

@@ -74,15 +74,18 @@ impl Routes {
         if segments.len() > MOST_SEGMENTS {
             return Err(not_found());
         }
+        // The first path that fits is the one that is meant, whatever the method.
+        let mut meant: Option<&str> = None;
         let mut allowed = Vec::new();
         for route in &self.0 {
             let mut fields = Map::new();
-            if !matches(&route.segments, &segments, &mut fields) {
+            if meant.is_some_and(|path| path != route.rule.path) || !matches(&route.segments, &segments, &mut fields) {
                 continue;
             }
             if route.method == *method {
                 return Ok((&route.rule, fields));
             }
+            meant = Some(&route.rule.path);
             allowed.push(route.method.as_str());
         }
         if allowed.is_empty() {
