@@ -7,6 +7,7 @@ const before = (seconds: number) => relative(new Date(now.getTime() - seconds * 
 
 test("relative times", () => {
   expect(before(3)).toBe("just now");
+  expect(before(-9)).toBe("just now");
   expect(before(-30)).toBe("in 30 seconds");
   expect(before(45)).toBe("45 seconds ago");
   expect(before(3_000)).toBe("50 minutes ago");

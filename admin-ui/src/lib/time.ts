@@ -22,7 +22,8 @@ const words = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long"
 export function relative(date: Date, now: Date): string {
   const seconds = (date.getTime() - now.getTime()) / 1000;
   const distance = Math.abs(seconds);
-  if (distance < 10) return seconds > 1 ? "in a moment" : "just now";
+  // The page's clock ticks every ten seconds, so what just happened may seem to lie ahead of it.
+  if (distance < 10 || (seconds > 0 && seconds < 15)) return "just now";
   for (const [limit, size, unit] of steps) {
     if (distance < limit) return words.format(Math.trunc(seconds / size), unit);
   }
