@@ -128,7 +128,7 @@ impl WorkerService for Worker {
         let request = request.into_inner();
         let model = self.model(&request.repo_id, &request.kind, &request.revision).await?;
         let revision = self.revision(&request.revision)?;
-        let selection = convert::selection(request.selection);
+        let selection = convert::selection(request.selection)?;
         selection.matcher().map_err(Problem::of("selection"))?;
         let wish = Wish { revision, selection, priority: priority::WAITING, bytes_per_second: 0 };
         let job = self.hub.enqueue_download(&model, wish).await.map_err(Problem::from)?;

@@ -37,9 +37,7 @@ impl Hub {
 
     /// Begins to remove files of a model that nothing else uses.
     pub async fn enqueue_evict_model(&self, model: &ModelRow, revision: String, selection: Selection) -> Result<Job> {
-        if model.pinned {
-            return Err(Error::Conflict(format!("{} is pinned: take the pin away first", model.key)));
-        }
+        refuse_pinned(model)?;
         self.enqueue_care(JobKind::Evict, Some((model, revision, selection)), Payload::default()).await
     }
 
@@ -47,8 +45,8 @@ impl Hub {
     /// `unused_ms`.
     pub async fn enqueue_evict_store(&self, free_bytes: u64, unused_ms: u64) -> Result<Job> {
         if free_bytes == 0 && unused_ms == 0 {
-            let rule = "say how much to free (free_bytes), or how long unused files must be (unused_seconds)";
-            return Err(Error::Invalid(rule.into()));
+            let rule = "say how much to free, or in unused_seconds how long files must be unused".into();
+            return Err(Error::InvalidField { field: "free_bytes", rule });
         }
         self.enqueue_care(JobKind::Evict, None, Payload { free_bytes, unused_ms, ..Payload::default() }).await
     }
@@ -125,6 +123,10 @@ impl Hub {
 
     /// Runs a job of the kind evict.
     pub async fn evict(&self, run: &JobRun) -> Result<Done> {
+        // The pin may have come after the job.
+        if run.job.repo.is_some() {
+            refuse_pinned(&self.model_of(run).await?)?;
+        }
         let (mut room, mut kept) = (Room::default(), 0u64);
         let wanted = match (run.job.repo.is_some(), run.job.payload.free_bytes) {
             (false, bytes) if bytes > 0 => bytes,
@@ -214,6 +216,13 @@ impl Hub {
         let matcher = payload.selection.matcher()?;
         Ok(Blobs { of: Of::Model { model: model.id, commit, matcher, after: String::new() }, known: None })
     }
+}
+
+fn refuse_pinned(model: &ModelRow) -> Result<()> {
+    if model.pinned {
+        return Err(Error::Conflict(format!("{} is pinned: take the pin away first", model.key)));
+    }
+    Ok(())
 }
 
 /// Blobs, page by page.

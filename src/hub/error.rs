@@ -28,6 +28,9 @@ pub enum Error {
     Forbidden { message: String },
     #[error("{0}")]
     Invalid(String),
+    /// One field of an admin request, and what would be right.
+    #[error("{field}: {rule}")]
+    InvalidField { field: &'static str, rule: String },
     #[error("{0}")]
     NotSupported(String),
     /// Deliberately offline, and the answer is not here.

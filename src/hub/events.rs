@@ -92,7 +92,8 @@ impl Events {
         let receiver = self.sender.subscribe();
         let mut backlog = VecDeque::new();
         if let Some(after) = after {
-            let is_known = kept.events.front().is_some_and(|oldest| oldest.id <= after + 1) && after <= kept.next;
+            let is_known =
+                kept.events.front().is_some_and(|oldest| oldest.id <= after.saturating_add(1)) && after <= kept.next;
             if is_known || after == kept.next {
                 backlog.extend(kept.events.iter().filter(|event| event.id > after).cloned());
             } else {

@@ -104,16 +104,19 @@ impl Hub {
         if let Some(max) = change.max_downloads
             && !(1..=64).contains(&max)
         {
-            return Err(Error::Invalid(format!("max_downloads is {max}: use 1 to 64")));
+            let rule = format!("{max} is not possible: use 1 to 64");
+            return Err(Error::InvalidField { field: "max_downloads", rule });
         }
         if let Some(seconds) = change.ref_ttl_seconds
             && seconds > 7 * 86_400
         {
-            return Err(Error::Invalid(format!("ref_ttl_seconds is {seconds}: use 0 to 604800 (a week)")));
+            let rule = format!("{seconds} is too long: use 0 to 604800 (a week)");
+            return Err(Error::InvalidField { field: "ref_ttl_seconds", rule });
         }
         let token = change.hf_token;
         if token.as_ref().and_then(Secret::get).is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic())) {
-            return Err(Error::Invalid("hf_token holds characters that no token has".into()));
+            let rule = "it holds characters that no token has".into();
+            return Err(Error::InvalidField { field: "hf_token", rule });
         }
         let texts = [
             ("offline", change.offline.map(|on| on.to_string())),

@@ -45,8 +45,8 @@ impl Hub {
     /// A model by its id, or by its name with or without a kind.
     pub async fn model(&self, named: &str) -> Result<ModelRow> {
         self.db.recount_models(RECOUNTED).await?;
-        if uuid::Uuid::parse_str(named).is_ok() {
-            return self.model_by_id(named).await;
+        if let Ok(id) = uuid::Uuid::parse_str(named) {
+            return self.model_by_id(&id.hyphenated().to_string()).await;
         }
         let key = RepoKey::parse(named)?;
         let known = self.db.model_named(&key).await?;

@@ -292,7 +292,9 @@ impl Hub {
 
     /// Brings one file here.
     async fn bring(&self, pinned: &Pinned, artifact: &Artifact, fetched: &Fetching) -> Result<()> {
+        // Another file of the same content has brought it.
         if self.stored(artifact).await?.is_some() {
+            fetched.share(artifact);
             return Ok(());
         }
         let target = FlightTarget {
@@ -335,6 +337,9 @@ struct Fetching {
     /// Bytes and files that came by this run.
     done: AtomicU64,
     files: AtomicU64,
+    /// The same of what came as the content of another file.
+    shared_bytes: AtomicU64,
+    shared_files: AtomicU64,
     flying: Mutex<Vec<(Artifact, FlightWatch)>>,
 }
 
@@ -345,6 +350,8 @@ impl Fetching {
             paces: vec![hub.pace.clone(), own],
             done: AtomicU64::new(0),
             files: AtomicU64::new(0),
+            shared_bytes: AtomicU64::new(0),
+            shared_files: AtomicU64::new(0),
             flying: Mutex::default(),
         }
     }
@@ -365,6 +372,11 @@ impl Fetching {
         }
     }
 
+    fn share(&self, artifact: &Artifact) {
+        self.shared_bytes.fetch_add(artifact.size, Ordering::Relaxed);
+        self.shared_files.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn bytes(&self) -> u64 {
         let flying: u64 = self.flying().iter().map(|(_, watch)| watch.present_bytes()).sum();
         flying + self.done.load(Ordering::Relaxed)
@@ -381,8 +393,9 @@ impl Fetching {
             })
             .collect();
         run.update(|progress| {
-            progress.files_done = planned.files_here + self.files.load(Ordering::Relaxed);
-            progress.bytes_done = (planned.bytes_here + self.bytes()).min(planned.bytes);
+            let shared = [&self.shared_files, &self.shared_bytes].map(|count| count.load(Ordering::Relaxed));
+            progress.files_done = planned.files_here + self.files.load(Ordering::Relaxed) + shared[0];
+            progress.bytes_done = (planned.bytes_here + self.bytes() + shared[1]).min(planned.bytes);
             progress.bytes_per_second = bytes_per_second;
             progress.files = files;
         });

@@ -27,7 +27,7 @@ pub(super) struct Ended {
 
 /// Decides it: what was ordered comes first, then what happened. What lies outside (a full disk, upstream away) is
 /// waited for without counting; other failures are tried again a few times; what will not change fails at once.
-pub(super) fn settle(run: &JobRun, ending: Ending, stopping: bool, now: Millis) -> Ended {
+pub(super) fn settle(run: &JobRun, ending: Ending, stopping: bool, upstream_is_down: bool, now: Millis) -> Ended {
     let progress = Progress { files: Vec::new(), bytes_per_second: 0, doing: String::new(), ..run.progress() };
     let mut end = Settled {
         status: JobStatus::Pending,
@@ -78,6 +78,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, stopping: bool, now: Millis) 
     let (pause, counts) = match &error {
         Error::NoSpace | Error::NoRoom { .. } => (LOOK_AGAIN, false),
         Error::Offline { .. } => (LOOK_AGAIN, false),
+        Error::UpstreamUnavailable { .. } if upstream_is_down => (LOOK_AGAIN, false),
         Error::RateLimited { retry_after } => ((*retry_after).max(Duration::from_secs(1)), false),
         Error::UpstreamUnavailable { .. } | Error::BadUpstream(_) | Error::Internal(_) | Error::Tainted => {
             (FIRST_PAUSE.saturating_mul(1 << run.job.attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE), true)
@@ -100,6 +101,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, stopping: bool, now: Millis) 
         Error::NoSpace | Error::NoRoom { .. } => format!("disk space: {text}"),
         Error::Offline { .. } => "the hub to go online again".into(),
         Error::RateLimited { .. } => "upstream's rate limit".into(),
+        Error::UpstreamUnavailable { .. } if upstream_is_down => format!("upstream to come back: {text}"),
         _ => format!("the next try, after: {text}"),
     };
     let line = format!("{text}; it goes on in {} s", pause.as_secs());

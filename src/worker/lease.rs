@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use super::Runner;
 use super::ending::{self, Ending};
 use crate::domain::job::{JobKind, Level};
-use crate::hub::{Done, Error, Hub, JobRun, Result};
+use crate::hub::{Done, Error, Hub, JobRun, Result, UpstreamState};
 
 /// How often progress is written down, the lease renewed and orders seen.
 const BEAT: Duration = Duration::from_secs(1);
@@ -90,7 +90,13 @@ impl Runner {
 
     /// Writes down how a run ended, again and again while the database is away and the lease is ours.
     async fn end(&self, run: &JobRun, ending: Ending) {
-        let settled = ending::settle(run, ending, self.0.stop.is_cancelled(), self.0.clock.now());
+        let settled = ending::settle(
+            run,
+            ending,
+            self.0.stop.is_cancelled(),
+            matches!(self.0.hub.upstream_state(), UpstreamState::Down),
+            self.0.clock.now(),
+        );
         if let Some((level, text)) = &settled.line {
             run.log(*level, text).await;
         }

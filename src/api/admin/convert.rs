@@ -1,5 +1,6 @@
 //! Between the messages of the API and the types of the domain.
 
+use super::problem::{Answer, Problem};
 use crate::domain::job::{ChangeKind, Changes, Job, JobKind, JobStatus, Level, LogLine, Progress};
 use crate::domain::{Activity, ContentId, Entry, FileType, Millis, Preset, RepoKey, Selection};
 use crate::hub::{self, Happening, UpstreamState};
@@ -210,31 +211,39 @@ fn job_status(status: JobStatus) -> pb::job::Status {
     }
 }
 
-/// The words of the enums are the same on both sides; the zero value is none.
-pub(in crate::api) fn kinds_of(kinds: &[i32]) -> Vec<JobKind> {
-    let words = kinds.iter().filter_map(|kind| pb::job::Kind::try_from(*kind).ok());
-    words.filter_map(|kind| JobKind::parse(kind.as_str_name())).collect()
+/// The words of the enums are the same on both sides; the zero value is none. Numbers that have no word, of a later
+/// version, are refused: left out, they would mean everything.
+pub(in crate::api) fn kinds_of(kinds: &[i32]) -> Answer<Vec<JobKind>> {
+    let word = |kind: &i32| pb::job::Kind::try_from(*kind).map_err(|_| unknown("kind", *kind));
+    let words = kinds.iter().map(word).collect::<Answer<Vec<_>>>()?;
+    Ok(words.into_iter().filter_map(|kind| JobKind::parse(kind.as_str_name())).collect())
 }
 
-pub(in crate::api) fn statuses_of(statuses: &[i32]) -> Vec<JobStatus> {
-    let words = statuses.iter().filter_map(|status| pb::job::Status::try_from(*status).ok());
-    words.filter_map(|status| JobStatus::parse(status.as_str_name())).collect()
+pub(in crate::api) fn statuses_of(statuses: &[i32]) -> Answer<Vec<JobStatus>> {
+    let word = |status: &i32| pb::job::Status::try_from(*status).map_err(|_| unknown("status", *status));
+    let words = statuses.iter().map(word).collect::<Answer<Vec<_>>>()?;
+    Ok(words.into_iter().filter_map(|status| JobStatus::parse(status.as_str_name())).collect())
 }
 
-pub(in crate::api) fn selection(message: Option<pb::Selection>) -> Selection {
+fn unknown(field: &str, number: i32) -> Problem {
+    Problem::field(field, format!("{number} is none that this version knows"))
+}
+
+pub(in crate::api) fn selection(message: Option<pb::Selection>) -> Answer<Selection> {
     let message = message.unwrap_or_default();
-    let preset = match message.preset() {
-        pb::selection::Preset::Unspecified => None,
-        pb::selection::Preset::Safetensors => Some(Preset::Safetensors),
-        pb::selection::Preset::Gguf => Some(Preset::Gguf),
+    let preset = match pb::selection::Preset::try_from(message.preset) {
+        Ok(pb::selection::Preset::Unspecified) => None,
+        Ok(pb::selection::Preset::Safetensors) => Some(Preset::Safetensors),
+        Ok(pb::selection::Preset::Gguf) => Some(Preset::Gguf),
+        Err(_) => return Err(unknown("selection.preset", message.preset)),
     };
-    Selection {
+    Ok(Selection {
         paths: message.paths,
         include: message.include,
         exclude: message.exclude,
         preset,
         quantisation: message.quantisation,
-    }
+    })
 }
 
 pub(in crate::api) fn selection_message(selection: Selection) -> pb::Selection {

@@ -68,6 +68,7 @@ impl From<Error> for Problem {
             Error::Gated { .. } | Error::Disabled | Error::Forbidden { .. } => StatusCode::FORBIDDEN,
             // Upstream does not know this hub's token; the caller's right to this API is not in question.
             Error::Unauthenticated { .. } => StatusCode::FORBIDDEN,
+            Error::InvalidField { field, rule } => return Self::field(field, rule),
             Error::Invalid(_) => StatusCode::BAD_REQUEST,
             Error::Conflict(_) => StatusCode::CONFLICT,
             Error::Busy { .. } | Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,

@@ -90,7 +90,7 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 #[tokio::test]
 async fn a_token_that_is_set_is_needed_for_everything_but_health() {
-    let hub = TestHub::builder().set("admin.token", TOKEN).set("admin.hosts", "[\"models.example\"]").start().await;
+    let hub = TestHub::builder().set("admin.token", TOKEN).set("admin.hosts", "models.example").start().await;
     let bearer = format!("Bearer {TOKEN}");
     for wrong in [
         "",

@@ -146,6 +146,14 @@ impl TestHub {
         self.order(&format!("/v1/models/{id}/download"), body).await
     }
 
+    /// Moves a manual clock to the next try of a job that waits for one; what it is after that.
+    async fn next_try(&self, job: &Value) -> Value {
+        let before = self.job_until(job, "it waits", |job| job["status"] != "running").await;
+        self.clock.advance(Duration::from_secs(700));
+        let again = |job: &Value| job["status"] != "running" && job["run_at"] != before["run_at"];
+        self.job_until(job, "it is tried again", again).await
+    }
+
     /// Moves a manual clock until a job is as wanted: what waits for a time gets it.
     async fn let_time_pass_until(&self, job: &Value, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let id = text(&job["id"]).to_owned();

@@ -101,7 +101,7 @@ async fn an_id_an_address_and_a_download_command_are_looked_up() {
     );
     assert_eq!(number(&found["files"]), 5);
     assert_eq!(number(&found["bytes"]), 3 * MIB + 9000 + CONFIG.len() as u64);
-    assert_eq!(each(&found["formats"], "name"), ["gguf", "pytorch", "safetensors"]);
+    assert_eq!(each(&found["formats"], "name"), ["gguf", "pickle", "safetensors"]);
     let quantisations: Vec<_> = each(&found["quantisations"], "name");
     assert_eq!(quantisations, ["Q4_K_M", "Q8_0"]);
     assert_eq!(found["model_id"], "");
@@ -123,11 +123,14 @@ async fn an_id_an_address_and_a_download_command_are_looked_up() {
 }
 
 #[tokio::test]
-async fn a_look_up_registers_nothing_and_is_no_model_of_the_list() {
+async fn a_look_up_registers_nothing_and_fetches_no_file() {
     let hub = TestHub::builder().repo(mixed()).start().await;
     hub.order("/v1/lookup", json!({"source": "org/mixed"})).await;
-    assert_eq!(number(&hub.look("/v1/models").await["total"]), 0);
-    assert_eq!(number(&hub.look("/v1/overview").await["models"]), 0);
+    for model in super::list(&hub.look("/v1/models").await["models"]) {
+        assert_eq!((&model["registered_at"], text(&model["download"])), (&Value::Null, "none"));
+    }
+    assert!(super::list(&hub.look("/v1/jobs").await["jobs"]).is_empty());
+    assert_eq!(hub.cdn_bytes(), 0);
     hub.finish().await;
 }
 

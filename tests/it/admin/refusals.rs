@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{assert_refused, each, list, small_model, text};
-use crate::harness::TestHub;
+use crate::harness::{Reply, TestHub};
 
 /// Bodies that are refused, with the field that is named.
 fn wrong_bodies() -> Vec<(&'static str, &'static str, Value, &'static str)> {
@@ -82,7 +82,6 @@ fn wrong_bodies() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ("PATCH", "/v1/settings", json!({"hf_token": "two words"}), "hf_token"),
         ("PATCH", "/v1/settings", json!({"hf_token": "hf_\u{e9}"}), "hf_token"),
         ("POST", "/v1/settings/test-token", json!({}), "token"),
-        ("POST", "/v1/settings/test-token", json!({"token": "two words"}), "token"),
         ("POST", "/v1/storage/evict", json!({}), "free_bytes"),
         ("POST", "/v1/storage/evict", json!({"free_bytes": "much"}), "free_bytes"),
         ("POST", "/v1/storage/verify", json!({"bytes_per_second": -5}), "bytes_per_second"),
@@ -97,17 +96,9 @@ async fn wrong_bodies_are_refused_by_the_name_of_their_field_and_change_nothing(
     let mut wrong = Vec::new();
     for (method, path, body, field) in wrong_bodies() {
         let reply = hub.admin(method, path, &body).await;
-        let shown = reply.text();
-        let fields = |text: &str| -> Vec<String> {
-            let problem: Value = serde_json::from_str(text).unwrap_or_default();
-            problem["errors"].as_array().into_iter().flatten().map(|error| text_of(&error["field"])).collect()
-        };
-        if reply.status != 400
-            || fields(&shown) != [field]
-            || reply.header("content-type") != "application/problem+json"
-        {
+        if !names(&reply, field) {
             let body: String = body.to_string().chars().take(100).collect();
-            wrong.push(format!("{method} {path} {body} should name {field}: {} {shown}", reply.status));
+            wrong.push(format!("{method} {path} {body} should name {field}: {} {}", reply.status, reply.text()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -115,8 +106,12 @@ async fn wrong_bodies_are_refused_by_the_name_of_their_field_and_change_nothing(
     hub.finish().await;
 }
 
-fn text_of(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+/// Whether a request was refused because of this field.
+fn names(reply: &Reply, field: &str) -> bool {
+    let problem: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_problem = reply.header("content-type") == "application/problem+json";
+    reply.status == 400 && is_problem && matches!(errors, [error] if error["field"] == field)
 }
 
 #[tokio::test]
@@ -125,6 +120,7 @@ async fn wrong_queries_are_refused_by_the_name_of_their_parameter() {
     hub.synced("org/model").await;
     let jobs = "/v1/jobs";
     let files = "/v1/models/org/model/files";
+    let mut wrong = Vec::new();
     for (path, query, field) in [
         ("/v1/models", "sort=name", "sort"),
         ("/v1/models", "order=speed", "order"),
@@ -169,9 +165,11 @@ async fn wrong_queries_are_refused_by_the_name_of_their_parameter() {
         ("/v1/overview", "verbose=true", "verbose"),
     ] {
         let reply = hub.admin("GET", &format!("{path}?{query}"), &Value::Null).await;
-        assert_eq!(reply.status, 400, "{path}?{query}: {}", reply.text());
-        assert_refused(&reply, 400, field);
+        if !names(&reply, field) {
+            wrong.push(format!("{path}?{query} should name {field}: {} {}", reply.status, reply.text()));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     hub.finish().await;
 }
 

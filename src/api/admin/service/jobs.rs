@@ -15,8 +15,8 @@ impl Service {
             model => Some(self.model_named("model", model).await?.id),
         };
         let filter = JobFilter {
-            statuses: convert::statuses_of(&request.status),
-            kinds: convert::kinds_of(&request.kind),
+            statuses: convert::statuses_of(&request.status)?,
+            kinds: convert::kinds_of(&request.kind)?,
             repo,
             search: request.search,
             created_after: request.created_after.as_ref().map(convert::millis),

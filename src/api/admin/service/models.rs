@@ -5,7 +5,7 @@ use crate::api::admin::convert;
 use crate::api::admin::problem::{Answer, Problem};
 use crate::api::admin::source::Source;
 use crate::domain::job::priority;
-use crate::domain::{RepoId, RepoKey, RepoKind, Revision, Visibility};
+use crate::domain::{RepoId, RepoKey, RepoKind, Revision, Selection, Visibility};
 use crate::hub::Wish;
 use crate::hub::{Held, ModelFilter, ModelOrder, ModelRow};
 use crate::pb;
@@ -26,10 +26,16 @@ impl Service {
             _ => return Err(Problem::field("source_repo_id", "it names another repository than repo_id: give one")),
         };
         if !named.is_empty()
+            && !request.name.is_empty()
+            && RepoId::parse(&text).is_ok_and(|id| id.name() != request.name)
+        {
+            return Err(Problem::field("name", format!("`{}` is not the name of {text}", shown(&request.name))));
+        }
+        if !named.is_empty()
             && !request.vendor.is_empty()
             && RepoId::parse(&text).is_ok_and(|id| id.vendor() != request.vendor)
         {
-            return Err(Problem::field("vendor", format!("`{}` is not the vendor of {text}", request.vendor)));
+            return Err(Problem::field("vendor", format!("`{}` is not the vendor of {text}", shown(&request.vendor))));
         }
         let mut key = RepoKey::new(kind("kind", &request.kind)?, RepoId::parse(&text).map_err(Problem::of(field))?);
         if request.kind.is_empty() {
@@ -46,7 +52,7 @@ impl Service {
         use pb::model_repo::{Download, Status};
         let limit = page::size(request.page_size)?;
         let descending = request.order.starts_with('-');
-        let order = match request.order.trim_start_matches('-') {
+        let order = match request.order.strip_prefix('-').unwrap_or(&request.order) {
             "" | "name" => ModelOrder::Name,
             "size" => ModelOrder::Size,
             "used" => ModelOrder::Used,
@@ -199,8 +205,7 @@ impl Service {
         if !(priority::SCHEDULED..=priority::WAITING).contains(&priority) {
             return Err(Problem::field("priority", format!("{priority} is none: use 0 to 100")));
         }
-        let selection = convert::selection(request.selection);
-        selection.matcher().map_err(Problem::of("selection"))?;
+        let selection = selection(request.selection)?;
         let revision = revision(&request.revision)?;
         Ok((row, Wish { revision, selection, priority, bytes_per_second: request.bytes_per_second }))
     }
@@ -217,13 +222,15 @@ impl Service {
 
     pub(in crate::api) async fn verify_model(&self, request: pb::VerifyModelRequest) -> Answer<pb::Job> {
         let row = self.model_named("model", &request.model).await?;
-        let selection = convert::selection(request.selection);
+        let selection = selection(request.selection)?;
+        revision(&request.revision)?;
         Ok(convert::job(self.hub.enqueue_verify(Some((&row, request.revision, selection)), 0).await?))
     }
 
     pub(in crate::api) async fn evict_model(&self, request: pb::EvictModelRequest) -> Answer<pb::Job> {
         let row = self.model_named("model", &request.model).await?;
-        let selection = convert::selection(request.selection);
+        let selection = selection(request.selection)?;
+        revision(&request.revision)?;
         Ok(convert::job(self.hub.enqueue_evict_model(&row, request.revision, selection).await?))
     }
 
@@ -251,7 +258,7 @@ impl Service {
             ("", repo_id) => {
                 let id = RepoId::parse(repo_id).map_err(Problem::of("repo_id"))?;
                 let key = RepoKey::new(kind("kind", of_kind)?, id);
-                self.model_named("repo_id", &format!("{}/{}", key.kind.as_str(), key.id)).await
+                self.model_named("repo_id", &key.to_string()).await
             }
             _ => Err(Problem::field("repo_id", "it is the same as model: give one of them")),
         }
@@ -262,9 +269,20 @@ fn kind(field: &'static str, text: &str) -> Answer<RepoKind> {
     if text.is_empty() {
         return Ok(RepoKind::Model);
     }
-    let shown = || text.chars().take(40).collect::<String>();
     RepoKind::parse(text)
-        .ok_or_else(|| Problem::field(field, format!("`{}` is none: use model, dataset or space", shown())))
+        .ok_or_else(|| Problem::field(field, format!("`{}` is none: use model, dataset or space", shown(text))))
+}
+
+/// The beginning of what somebody sent, to be shown.
+fn shown(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+/// A selection whose every part can be used.
+fn selection(message: Option<pb::Selection>) -> Answer<Selection> {
+    let selection = convert::selection(message)?;
+    selection.matcher().map_err(Problem::of("selection"))?;
+    Ok(selection)
 }
 
 pub(super) fn revision(text: &str) -> Answer<Option<Revision>> {
