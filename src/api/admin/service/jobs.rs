@@ -35,12 +35,12 @@ impl Service {
     }
 
     pub(in crate::api) async fn get_job(&self, request: pb::GetJobRequest) -> Answer<pb::Job> {
-        Ok(convert::job(self.hub.job(&job_id(&request.id)?).await?))
+        Ok(convert::job(self.hub.job(&job_id("id", &request.id)?).await?))
     }
 
     pub(in crate::api) async fn list_job_log(&self, request: pb::ListJobLogRequest) -> Answer<pb::ListJobLogResponse> {
         let limit = page::size(request.page_size)?;
-        let mut lines = self.hub.job_log(&job_id(&request.id)?, request.after, limit + 1).await?;
+        let mut lines = self.hub.job_log(&job_id("id", &request.id)?, request.after, limit + 1).await?;
         let more = lines.len() as u64 > limit;
         lines.truncate(limit as usize);
         Ok(pb::ListJobLogResponse { lines: lines.into_iter().map(convert::log_line).collect(), more })
@@ -63,7 +63,7 @@ impl Service {
     }
 
     async fn order(&self, id: &str, order: Order) -> Answer<pb::Job> {
-        Ok(convert::job(self.hub.order_job(&job_id(id)?, order).await?))
+        Ok(convert::job(self.hub.order_job(&job_id("id", id)?, order).await?))
     }
 
     /// Follows what happens; see `Watch`.
@@ -73,7 +73,11 @@ impl Service {
             return Err(Problem::field("kinds", format!("`{kind}` is none: use {}", KINDS.join(", "))));
         }
         let after = (request.after > 0).then_some(request.after);
-        Ok(Watching { watch: self.hub.watch(after), kinds: request.kinds, job: request.job_id })
+        let job = match request.job_id.as_str() {
+            "" => String::new(),
+            id => job_id("job_id", id)?,
+        };
+        Ok(Watching { watch: self.hub.watch(after), kinds: request.kinds, job })
     }
 }
 
@@ -99,11 +103,11 @@ impl Watching {
     }
 }
 
-fn job_id(id: &str) -> Answer<String> {
+fn job_id(field: &str, id: &str) -> Answer<String> {
     match uuid::Uuid::parse_str(id) {
         Ok(id) => Ok(id.hyphenated().to_string()),
         Err(_) => Err(Problem::field(
-            "id",
+            field,
             format!("`{}` is no job id: it is a UUID", id.chars().take(80).collect::<String>()),
         )),
     }
