@@ -73,7 +73,10 @@ impl Hub {
             (Some(before), None) if *before == commit => "; nothing new".into(),
             _ => String::new(),
         };
-        let outcome = format!("{revision} is {short} with {} files and {refs} refs{news}", totals.files);
+        let s = |count: u64| if count == 1 { "" } else { "s" };
+        let files = totals.files;
+        let outcome =
+            format!("{revision} is {short} with {files} file{}, {refs} ref{}{news}", s(files), s(refs as u64));
         run.log(Level::Info, &outcome).await;
         Ok(Done { outcome, changes })
     }

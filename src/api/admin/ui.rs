@@ -1,7 +1,7 @@
 //! The dashboard: files of admin-ui/dist, built into the program.
 //!
-//! Names with a hash never change, so browsers keep them; the page itself is asked for again. A path without a file
-//! extension is a page of the application, which finds its way by itself.
+//! Names in `assets/` have a hash and never change, so browsers keep them; all else is asked for again. A path that is
+//! no file is a page of the application, which finds its way by itself: names of models have dots too.
 
 use axum::body::Body;
 use axum::http::Uri;
@@ -28,9 +28,9 @@ pub(super) async fn index() -> Response<Body> {
 pub(super) async fn asset(uri: Uri) -> Response<Body> {
     let path = uri.path().strip_prefix("/ui/").unwrap_or_default().to_owned();
     match Files::get(&path) {
-        Some(file) if path == "index.html" => answer(&path, file, "no-cache"),
-        Some(file) => answer(&path, file, "public, max-age=31536000, immutable"),
-        None if path.rsplit('/').next().is_some_and(|name| name.contains('.')) => {
+        Some(file) if path.starts_with("assets/") => answer(&path, file, "public, max-age=31536000, immutable"),
+        Some(file) => answer(&path, file, "no-cache"),
+        None if path.starts_with("assets/") => {
             Problem::new(StatusCode::NOT_FOUND, format!("the dashboard has no file {path}")).response()
         }
         None => index().await,

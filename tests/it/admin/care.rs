@@ -191,7 +191,7 @@ async fn the_storage_says_what_takes_the_space() {
         .iter()
         .map(|line| (text(&line["name"]), number(&line["bytes"]), number(&line["own_bytes"])))
         .collect();
-    assert_eq!(models, [("model/org/a", 4 * MIB + small, MIB), ("model/org/b", 3 * MIB + small, 0)]);
+    assert_eq!(models, [("org/a", 4 * MIB + small, MIB), ("org/b", 3 * MIB + small, 0)]);
     let formats: Vec<(&str, u64)> =
         list(&storage["formats"]).iter().map(|line| (text(&line["name"]), number(&line["bytes"]))).collect();
     assert!(formats.contains(&("gguf", MIB)) && formats.contains(&("safetensors", 3 * MIB)), "{formats:?}");
