@@ -58,8 +58,9 @@ test-api: ## Schemathesis over the admin API; ARGS go to it
 	scripts/test-api $(ARGS)
 
 test-ui: ## the dashboard: types, lints, unit tests, and in a real browser
-	@scripts/need node npm chromium
-	scripts/ui --install
+	@scripts/need cc node npm chromium
+	scripts/ui
+	cargo build --locked --bins
 	cd admin-ui && npm run --silent check && npm run --silent test && npm run --silent e2e
 
 check: ## formats, lints, licences, bans, and what is generated from proto/

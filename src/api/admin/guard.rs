@@ -35,6 +35,11 @@ pub(in crate::api) async fn admit(State(guard): State<Guard>, request: Request, 
     }
 }
 
+/// The dashboard's own files are the same for everybody; what it shows it asks for with the token.
+fn is_dashboard(path: &str) -> bool {
+    path == "/" || path == "/ui" || path.starts_with("/ui/")
+}
+
 impl Guard {
     fn check(&self, method: &Method, uri: &axum::http::Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
@@ -44,7 +49,7 @@ impl Guard {
             let detail = "this listener answers to addresses, local names and admin.hosts only: use its address";
             return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
         }
-        if OPEN.contains(&uri.path()) {
+        if OPEN.contains(&uri.path()) || (method.is_safe() && is_dashboard(uri.path())) {
             return Ok(());
         }
         match self.token.get() {
