@@ -42,6 +42,34 @@ macro_rules! unless_named {
     };
 }
 
+/// A row of `UsageRow`'s columns.
+type Usage = (String, String, String, i64, i64, i64, bool, Option<i64>);
+
+fn usage_of((id, kind, repo_id, files, bytes, own, pinned, used): Usage) -> UsageRow {
+    UsageRow {
+        id,
+        name: format!("{}{repo_id}", RepoKind::parse(&kind).unwrap_or(RepoKind::Model).url_prefix()),
+        files: files.max(0) as u64,
+        bytes: bytes.max(0) as u64,
+        own_bytes: own.max(0) as u64,
+        pinned,
+        last_used_at: used,
+    }
+}
+
+/// `with goes`: the blobs that an eviction removes, the least recently used first, until `$2` bytes (0: all) are freed.
+macro_rules! goes {
+    ($pinned:literal) => {
+        concat!(
+            "with goes as (select sha256, size_bytes from (
+                select b.sha256, b.size_bytes, sum(b.size_bytes) over (order by b.last_used_at, b.sha256) - b.size_bytes as freed_before
+                from blob b where b.last_used_at < $1 and ",
+            unless_named!($pinned),
+            ") w where $2 = 0 or freed_before < $2) "
+        )
+    };
+}
+
 fn blob_of((sha256, size): (String, i64)) -> Result<BlobRow> {
     let digest = Digest::parse(&sha256).map_err(|source| Error::Corrupt { what: "sha256", source })?;
     Ok(BlobRow { digest, size: size.max(0) as u64 })
@@ -59,18 +87,8 @@ impl Db {
             from content c join shared s on s.sha256 = c.sha256 join model_repo r on r.id = c.repo
             group by r.id, r.kind, r.repo_id, r.pinned order by 5 desc, r.id limit $1"
         );
-        type Row = (String, String, String, i64, i64, i64, bool, Option<i64>);
-        let rows: Vec<Row> = self.all(SQL, args![limit]).await?;
-        let usage = |(id, kind, repo_id, files, bytes, own, pinned, used): Row| UsageRow {
-            id,
-            name: format!("{}{repo_id}", RepoKind::parse(&kind).unwrap_or(RepoKind::Model).url_prefix()),
-            files: files.max(0) as u64,
-            bytes: bytes.max(0) as u64,
-            own_bytes: own.max(0) as u64,
-            pinned,
-            last_used_at: used,
-        };
-        Ok(rows.into_iter().map(usage).collect())
+        let rows: Vec<Usage> = self.all(SQL, args![limit]).await?;
+        Ok(rows.into_iter().map(usage_of).collect())
     }
 
     /// Stored bytes that no known file names.
@@ -122,6 +140,43 @@ impl Db {
         };
         let rows: Vec<(String, i64)> = self.all(SQL, args![unused_since, limit]).await?;
         rows.into_iter().map(blob_of).collect()
+    }
+
+    /// What an eviction of blobs not used since `unused_since`, until `free_bytes` are freed (0: all), would remove:
+    /// files, bytes, and what each repository would lose, the largest first.
+    pub async fn eviction(
+        &self,
+        unused_since: Millis,
+        free_bytes: u64,
+        limit: u64,
+    ) -> Result<(u64, u64, Vec<UsageRow>)> {
+        const SUM: Pick = Pick {
+            sqlite: concat!(
+                goes!("r.pinned = 1"),
+                "select count(*), cast(coalesce(sum(size_bytes), 0) as bigint) from goes"
+            ),
+            postgres: concat!(
+                goes!("r.pinned"),
+                "select count(*), cast(coalesce(sum(size_bytes), 0) as bigint) from goes"
+            ),
+        };
+        macro_rules! losses {
+            ($pinned:literal) => {
+                concat!(
+                    goes!($pinned),
+                    "select r.id, r.kind, r.repo_id, count(*), cast(sum(c.size_bytes) as bigint), cast(0 as bigint), r.pinned, max(c.last_used_at)
+                    from (",
+                    contents!(),
+                    ") c join goes g on g.sha256 = c.sha256 join model_repo r on r.id = c.repo
+                    group by r.id, r.kind, r.repo_id, r.pinned order by 5 desc, r.id limit $3"
+                )
+            };
+        }
+        const LOSSES: Pick = Pick { sqlite: losses!("r.pinned = 1"), postgres: losses!("r.pinned") };
+        let row: Option<(i64, i64)> = self.optional(SUM, args![unused_since, free_bytes]).await?;
+        let (files, bytes) = row.unwrap_or_default();
+        let rows: Vec<Usage> = self.all(LOSSES, args![unused_since, free_bytes, limit]).await?;
+        Ok((files.max(0) as u64, bytes.max(0) as u64, rows.into_iter().map(usage_of).collect()))
     }
 
     /// Whether a file of another repository than this one has this content.

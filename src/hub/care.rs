@@ -12,7 +12,7 @@ use super::jobs::{Done, JobRun};
 use super::pace::Pace;
 use super::prefetch::Speed;
 use super::{Error, Hub, Result};
-use crate::db::{BlobRow, FilePage, ModelRow};
+use crate::db::{BlobRow, FilePage, ModelRow, UsageRow};
 use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
 use crate::domain::{ByteSize, ContentId, Digest, Entry, Millis, Selection};
 
@@ -44,10 +44,7 @@ impl Hub {
     /// Begins to remove the least recently used files: until `free_bytes` are freed, and only what was not used for
     /// `unused_ms`.
     pub async fn enqueue_evict_store(&self, free_bytes: u64, unused_ms: u64) -> Result<Job> {
-        if free_bytes == 0 && unused_ms == 0 {
-            let rule = "say how much to free, or in unused_seconds how long files must be unused".into();
-            return Err(Error::InvalidField { field: "free_bytes", rule });
-        }
+        check_eviction(free_bytes, unused_ms)?;
         self.enqueue_care(JobKind::Evict, None, Payload { free_bytes, unused_ms, ..Payload::default() }).await
     }
 
@@ -163,18 +160,11 @@ impl Hub {
         })
     }
 
-    /// What an eviction from the store would remove.
-    pub async fn plan_eviction(&self, free_bytes: u64, unused_ms: u64) -> Result<Room> {
-        let mut room = Room::default();
-        // The whole answer is one list, as nothing is removed between its pages.
-        for blob in self.db.evictable(self.unused_since(unused_ms), 1_000_000).await? {
-            if free_bytes > 0 && room.bytes >= free_bytes {
-                break;
-            }
-            room.files += 1;
-            room.bytes += blob.size;
-        }
-        Ok(room)
+    /// What an eviction from the store would remove, and what each model would lose.
+    pub async fn plan_eviction(&self, free_bytes: u64, unused_ms: u64) -> Result<(Room, Vec<UsageRow>)> {
+        check_eviction(free_bytes, unused_ms)?;
+        let (files, bytes, models) = self.db.eviction(self.unused_since(unused_ms), free_bytes, 1000).await?;
+        Ok((Room { files, bytes }, models))
     }
 
     fn unused_since(&self, unused_ms: u64) -> Millis {
@@ -221,6 +211,15 @@ impl Hub {
 fn refuse_pinned(model: &ModelRow) -> Result<()> {
     if model.pinned {
         return Err(Error::Conflict(format!("{} is pinned: take the pin away first", model.key)));
+    }
+    Ok(())
+}
+
+/// An eviction without any bound would empty the store.
+fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
+    if free_bytes == 0 && unused_ms == 0 {
+        let rule = "say how much to free (free_bytes), or how long unused files must be (unused_seconds)";
+        return Err(Error::Invalid(rule.into()));
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ async fn usage_counts_each_content_once_and_tells_what_a_model_has_alone(base: &
     blob(&db, 1, 100, 5).await;
     blob(&db, 2, 20, 7).await;
     db.put_blob(digest(3), Some(oid(7)), 7, 6).await.unwrap();
-    let (one, other) = ("model/org/a".to_owned(), "model/org/b".to_owned());
+    let (one, other) = ("org/a".to_owned(), "org/b".to_owned());
     assert_eq!(usage(&db).await, [(one, 2, 120, 20, Some(7)), (other, 2, 107, 7, Some(6))]);
     assert_eq!(db.usage(1).await.unwrap().len(), 1);
     assert!(!db.usage(1).await.unwrap()[0].pinned);
@@ -108,8 +108,18 @@ async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: 
     assert_eq!(db.evictable(i64::MAX, 2).await.unwrap(), all[..2]);
     // Strictly before: what was used just then is in use.
     assert_eq!(db.evictable(20, 100).await.unwrap(), all[..2]);
+    // The plan is the same list, cut where enough is freed: 7, 100 (which two models lose), 40, 20.
+    let plan = async |before, free| {
+        let (files, bytes, models) = db.eviction(before, free, 100).await.unwrap();
+        (files, bytes, models.into_iter().map(|model| model.bytes).sum::<u64>())
+    };
+    assert_eq!(plan(i64::MAX, 0).await, (4, 167, 227));
+    assert_eq!(plan(i64::MAX, 7).await, (1, 7, 7));
+    assert_eq!(plan(i64::MAX, 8).await, (2, 107, 207));
+    assert_eq!(plan(20, 0).await, (2, 107, 207));
     db.put_pinned(&pinned, Some(true), None).await.unwrap();
     assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all[2..]);
+    assert_eq!(plan(i64::MAX, 0).await.0, 2);
     // At an older commit it is as pinned.
     add_commit(&db, &pinned, '2', &[sized("w", 9, 900)]).await;
     assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all[2..]);

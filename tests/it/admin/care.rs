@@ -148,6 +148,9 @@ async fn the_store_is_freed_least_recently_used_first_until_it_is_enough() {
     }
     let plan = hub.order("/v1/storage/evict/plan", json!({"free_bytes": MIB + 1})).await;
     assert_eq!((number(&plan["files"]), number(&plan["bytes"])), (2, 2 * MIB));
+    let losers: Vec<(&str, u64)> =
+        list(&plan["models"]).iter().map(|line| (text(&line["name"]), number(&line["bytes"]))).collect();
+    assert_eq!(losers, [("org/m0", MIB), ("org/m1", MIB)]);
     let unused = hub.order("/v1/storage/evict/plan", json!({"unused_seconds": 5400})).await;
     assert_eq!(number(&unused["files"]), 3, "{unused:#}");
     let job = hub.done(&hub.order("/v1/storage/evict", json!({"free_bytes": MIB + 1})).await).await;

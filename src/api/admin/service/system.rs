@@ -175,8 +175,10 @@ impl Service {
         &self,
         request: pb::EvictStoreRequest,
     ) -> Answer<pb::PlanEvictionResponse> {
-        let plan = self.hub.plan_eviction(request.free_bytes, request.unused_seconds.saturating_mul(1000)).await?;
-        Ok(pb::PlanEvictionResponse { files: plan.files, bytes: plan.bytes, models: Vec::new() })
+        let unused_ms = request.unused_seconds.saturating_mul(1000);
+        let (room, models) = self.hub.plan_eviction(request.free_bytes, unused_ms).await?;
+        let models = models.into_iter().map(usage_message).collect();
+        Ok(pb::PlanEvictionResponse { files: room.files, bytes: room.bytes, models })
     }
 
     pub(in crate::api) async fn get_storage(&self, _: pb::GetStorageRequest) -> Answer<pb::GetStorageResponse> {
@@ -184,15 +186,6 @@ impl Service {
         let (models, unreferenced_bytes, (partial_bytes, quarantine_bytes)) = self.hub.usage().await?;
         let (disk_free, disk_total) = self.hub.disk()?;
         let formats = self.hub.usage_by(format_of).await?;
-        let usage = |row: crate::hub::UsageRow| pb::Usage {
-            name: row.name,
-            model_id: row.id,
-            files: row.files,
-            bytes: row.bytes,
-            own_bytes: row.own_bytes,
-            pinned: row.pinned,
-            last_used_at: convert::time(row.last_used_at),
-        };
         let format = |(name, (files, bytes))| pb::Usage { name, files, bytes, ..Default::default() };
         Ok(pb::GetStorageResponse {
             bytes: totals.bytes,
@@ -202,10 +195,22 @@ impl Service {
             limit: self.hub.live().store_limit_bytes,
             partial_bytes,
             quarantine_bytes,
-            models: models.into_iter().map(usage).collect(),
+            models: models.into_iter().map(usage_message).collect(),
             formats: formats.into_iter().map(format).collect(),
             unreferenced_bytes,
         })
+    }
+}
+
+fn usage_message(row: crate::hub::UsageRow) -> pb::Usage {
+    pb::Usage {
+        name: row.name,
+        model_id: row.id,
+        files: row.files,
+        bytes: row.bytes,
+        own_bytes: row.own_bytes,
+        pinned: row.pinned,
+        last_used_at: convert::time(row.last_used_at),
     }
 }
 
