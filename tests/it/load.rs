@@ -117,6 +117,32 @@ async fn a_tree_of_a_hundred_thousand_files_lists_and_pages_without_a_spike() {
     assert_eq!(info["siblings"].as_array().unwrap().len(), 100_000);
     let file = format!("{}/org/wide/resolve/main/many/099/file-099999.txt", addresses.hub);
     client.call("GET", &file, &[], "").await.assert_is(200, b"small file 99999\n");
+    // The same through the admin API: registered, synced, listed by folder and flat.
+    let admin = async |method: &str, path: &str, body: &str| {
+        let reply = client.call(method, &format!("{}{path}", addresses.admin), &[], body).await;
+        assert_eq!(reply.status, 200, "{path}: {}", String::from_utf8_lossy(&reply.body));
+        reply.json()
+    };
+    let model = admin("POST", "/v1/models", "{\"repo_id\":\"org/wide\"}").await;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    while admin("GET", &format!("/v1/models/{}", model["id"].as_str().unwrap()), "").await["status"] != "synced" {
+        assert!(tokio::time::Instant::now() < deadline, "the sync never ends");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let folder = admin("GET", "/v1/models/org/wide/files?path=many", "").await;
+    assert_eq!(folder["files"].as_array().unwrap().len(), 100);
+    assert!(folder["files"].as_array().unwrap().iter().all(|folder| folder["files"] == "1000"), "{folder:#}");
+    let (mut listed, mut token) = (0, String::new());
+    loop {
+        let path = format!("/v1/models/org/wide/files?flat=true&page_size=1000&page_token={token}");
+        let page = admin("GET", &path, "").await;
+        listed += page["files"].as_array().unwrap().len();
+        token = page["next_page_token"].as_str().unwrap().to_owned();
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(listed, 100_000);
     let memory = server.peak_memory();
     println!("a tree of 100 000 files: {} MiB at most", memory / MIB);
     assert!(memory <= 256 * MIB, "{} MiB", memory / MIB);
