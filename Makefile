@@ -17,7 +17,14 @@ ui: ## builds the dashboard, which the hub takes in
 	@scripts/need node npm
 	scripts/ui
 
-test: ui test-rust test-xet test-db test-load test-clients test-python test-api test-ui ## everything below
+# Two lanes, as half of the tests wait for others most of the time; then what measures memory, alone. All that they need
+# is installed first: apt does one thing at a time.
+test: ## everything below
+	@scripts/need cc python3 ca-certificates node npm strace postgresql openssl chromium
+	@scripts/rust-component rustfmt
+	$(MAKE) --no-print-directory ui
+	scripts/lanes "test-rust test-xet test-db" "test-clients test-python test-api test-ui"
+	$(MAKE) --no-print-directory test-load
 
 test-rust: ## format check and all Rust tests
 	@scripts/need cc
