@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run ui test test-rust test-xet test-db test-load test-clients test-python test-api test-ui check format proto \
-	bench-quick bench-xet
+	screenshots bench-quick bench-xet
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,12 @@ format: ## formats Rust and Python
 proto: ## checks and formats proto/, and generates the clients' code from it
 	@scripts/need python3 ca-certificates node npm
 	scripts/proto
+
+screenshots: ## pictures of every screen of the dashboard, with demo data; those in the README are taken anew
+	@scripts/need node npm chromium
+	scripts/ui
+	cd admin-ui && npm run --silent screenshots -- ../.cache/screenshots
+	for picture in docs/screenshots/*.png; do cp ".cache/screenshots/$$(basename "$$picture")" "$$picture"; done
 
 bench-quick: ## a short benchmark against a mock upstream
 	@scripts/need cc python3
