@@ -81,7 +81,7 @@ impl Hub {
             return Err(Error::Conflict(format!("job {job} works on {}: cancel it first", model.key)));
         }
         self.db.delete_model(&model.id).await?;
-        self.forget_repo(&model.key, &model.id);
+        self.forget_repo(&model.key);
         self.note("model.removed", format!("{} was removed", model.key), &model.key.to_string(), None).await;
         self.events.publish(Happening::Model(model.id.clone()));
         Ok(())

@@ -84,7 +84,7 @@ impl Hub {
         for name in names {
             self.pins.pins.invalidate(&(Arc::clone(&repo.row), (*name).to_owned()));
         }
-        self.forget_repo(&repo.key, &repo.row);
+        self.forget_repo(&repo.key);
     }
 
     /// Asks upstream for the listing of a commit that a scan has found, not more often than for a branch. While

@@ -322,11 +322,10 @@ impl Hub {
     }
 
     /// Forgets a repository that was removed.
-    pub(super) fn forget_repo(&self, key: &RepoKey, row: &str) {
+    pub(super) fn forget_repo(&self, key: &RepoKey) {
         self.pins.repos.invalidate(key);
         self.pins.names.invalidate(key);
-        // Keys hold the row's id, which never comes again; what is left of them goes with time.
-        let _ = row;
+        // Other caches go by the row's id, which never comes again: what is left in them goes with time.
         self.forget_stamps();
     }
 

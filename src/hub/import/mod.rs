@@ -257,8 +257,8 @@ impl Run<'_> {
             _ => None,
         };
         let new_id = uuid::Uuid::now_v7().to_string();
-        let row = self.hub.db.add_repo(key, origin, &new_id, self.hub.clock.now()).await?;
-        self.hub.forget_repo(key, &row.id);
+        self.hub.db.add_repo(key, origin, &new_id, self.hub.clock.now()).await?;
+        self.hub.forget_repo(key);
         let repo = self.hub.known_repo(key).await?.ok_or(Error::RepoNotFound)?;
         if let Some((commit, _)) = local.filter(|_| !repo.is_local) {
             self.keep_as_local(&repo, &commit).await?;

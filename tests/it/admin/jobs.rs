@@ -309,16 +309,13 @@ async fn a_running_job_goes_on_where_it_was_after_a_restart() {
     let job = hub.download("org/big", json!({})).await;
     hub.job_until(&job, "a part is here", |job| bytes_done(job) > MIB).await;
     let mut here = 0;
-    let hub = {
-        let mock = hub.mock.clone();
-        let hub = hub
-            .restart_after(|dir| {
-                here = store::finished_segments(dir, &content.sha256()).len() as u64;
-                mock.clear_log();
-            })
-            .await;
-        hub
-    };
+    let mock = hub.mock.clone();
+    let hub = hub
+        .restart_after(|dir| {
+            here = store::finished_segments(dir, &content.sha256()).len() as u64;
+            mock.clear_log();
+        })
+        .await;
     let done = hub.done(&job).await;
     assert!(here >= 4, "{here} segments");
     assert_eq!(hub.cdn_bytes(), 6 * MIB - here * SEGMENT, "what was here was fetched again");
