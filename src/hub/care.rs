@@ -218,8 +218,8 @@ fn refuse_pinned(model: &ModelRow) -> Result<()> {
 /// An eviction without any bound would empty the store.
 fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
     if free_bytes == 0 && unused_ms == 0 {
-        let rule = "say how much to free (free_bytes), or how long unused files must be (unused_seconds)";
-        return Err(Error::Invalid(rule.into()));
+        let rule = "say how much to free, or how long unused files must be (unused_seconds)".to_owned();
+        return Err(Error::InvalidField { field: "free_bytes", rule });
     }
     Ok(())
 }
