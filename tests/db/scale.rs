@@ -16,6 +16,7 @@ on_both!(
 );
 
 /// Runs something, and prints how long it took.
+#[expect(clippy::print_stdout, reason = "figures for who runs it")]
 async fn timed<T>(base: &TestDatabase, what: &str, doing: impl Future<Output = T>) -> T {
     #[expect(clippy::disallowed_methods, reason = "a figure for people, nothing depends on it")]
     let start = Instant::now();
@@ -100,7 +101,8 @@ fn git(number: usize) -> GitOid {
 /// Every tenth file is large, the others are git's own.
 fn entry(number: usize) -> Entry {
     let name = format!("folder-{:03}/file-{:04}.bin", number / FILES, number % FILES);
-    let content = if number % 10 == 0 { ContentId::Sha256(content(number)) } else { ContentId::Git(git(number)) };
+    let content =
+        if number.is_multiple_of(10) { ContentId::Sha256(content(number)) } else { ContentId::Git(git(number)) };
     Entry::File(Artifact { path: path(&name), size: 100, content, oid: Some(git(number)), xet_hash: None })
 }
 
