@@ -92,4 +92,4 @@ create index model_repo_stale on model_repo (id) where stale;
 create index model_repo_schedule on model_repo (synced_at) where sync_every_ms > 0;
 create index model_artifact_sha256 on model_artifact (sha256) where sha256 is not null;
 create index model_artifact_oid on model_artifact (oid) where sha256 is null;
-create index blob_last_used on blob (last_used_at);
+create index blob_last_used on blob (last_used_at, sha256);
