@@ -14,7 +14,7 @@ const find = (name: string, given: string | undefined) =>
 const hubProgram = find("modelhub", process.env.E2E_HUB);
 const mockProgram = find("mock-hf", process.env.E2E_MOCK);
 
-export const programs = hubProgram && mockProgram ? { hub: hubProgram, mock: mockProgram } : undefined;
+const programs = hubProgram && mockProgram ? { hub: hubProgram, mock: mockProgram } : undefined;
 export const aliceToken = "hf_mockAliceTokenForTestsOnly000000000001";
 
 export interface RealHub {

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { open, serious, startBrowser } from "./browser.ts";
-import { aliceToken, programs, type RealHub, startRealHub } from "./hub.ts";
+import { aliceToken, type RealHub, startRealHub } from "./hub.ts";
 
-describe.skipIf(!programs)("the real hub", () => {
+describe("the real hub", () => {
   let browser: Browser;
   let hub: RealHub;
   beforeAll(async () => {

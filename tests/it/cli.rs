@@ -157,7 +157,7 @@ async fn jobs_are_listed_watched_paused_cancelled_and_run_again() {
     let watch = ["jobs", "watch", id];
     let watching = hub.run(&watch);
     let cancelling = async {
-        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        while hub.run(&["jobs", "show", id, "--json"]).await.is(0).json()["status"] != "running" {}
         hub.run(&["jobs", "cancel", id, "--json"]).await.is(0).json()
     };
     let (watched, cancelled) = tokio::join!(watching, cancelling);
