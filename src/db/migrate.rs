@@ -5,7 +5,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
 use sqlx::migrate::Migrator;
 
@@ -19,7 +18,6 @@ pub(super) async fn run(db: &Db) -> Result<()> {
         Db::Sqlite { .. } => &SQLITE,
         Db::Postgres(_) => &POSTGRES,
     };
-    let _one_at_a_time = lock(db).await;
     let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
     let found = applied(db).await?;
     match found {
@@ -33,19 +31,6 @@ pub(super) async fn run(db: &Db) -> Result<()> {
         Db::Postgres(pool) => migrator.run(pool).await?,
     }
     Ok(())
-}
-
-/// Of several processes that open one SQLite database at once, one migrates it and the others wait: here,
-/// for a lock on its directory, which needs no file and ends with its holder. (The migrator has a lock in
-/// PostgreSQL.) Where a filesystem has no such locks, they start one by one or not.
-async fn lock(db: &Db) -> Option<File> {
-    let Db::Sqlite { write, .. } = db else { return None };
-    let directory = write.connect_options().get_filename().parent()?.to_owned();
-    let locked = tokio::task::spawn_blocking(move || {
-        let directory = File::open(if directory.as_os_str().is_empty() { Path::new(".") } else { &directory })?;
-        directory.lock().map(|()| directory)
-    });
-    locked.await.ok()?.ok()
 }
 
 /// The newest migration that this database has seen; `None` for a new database.

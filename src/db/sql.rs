@@ -4,7 +4,8 @@
 //! and its arguments as `Value`s; rows are tuples, which decode alike from both. Where the
 //! two dialects differ, both texts stand next to each other in a `Pick`.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -141,18 +142,16 @@ macro_rules! bound {
 impl Db {
     /// Opens the database at `url`, or the embedded one in `data_dir`, and migrates it.
     pub async fn open(url: Option<&str>, data_dir: &Path) -> Result<Self> {
-        let db = match url {
-            None => Self::open_sqlite(&data_dir.join("modelhub.db")).await?,
+        match url {
+            None => Self::open_sqlite(&data_dir.join("modelhub.db")).await,
             Some(url) => match url.strip_prefix("sqlite:") {
-                Some(path) => Self::open_sqlite(Path::new(path.trim_start_matches("//"))).await?,
+                Some(path) => Self::open_sqlite(Path::new(path.trim_start_matches("//"))).await,
                 None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                    Self::open_postgres(url).await?
+                    Self::open_postgres(url).await
                 }
-                None => return Err(Error::Url("use sqlite:/path or postgres://user@host/name".into())),
+                None => Err(Error::Url("use sqlite:/path or postgres://user@host/name".into())),
             },
-        };
-        migrate::run(&db).await?;
-        Ok(db)
+        }
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self> {
@@ -160,6 +159,7 @@ impl Db {
         use std::os::unix::fs::OpenOptionsExt as _;
         let mut file = std::fs::OpenOptions::new();
         file.write(true).create(true).truncate(false).mode(0o600).open(path).map_err(sqlx::Error::Io)?;
+        let _one_at_a_time = lock_directory_of(path).await;
         // FULL syncs the log at each commit: with NORMAL a power cut loses acknowledged rows.
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -171,7 +171,9 @@ impl Db {
         let pool = || SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30)).idle_timeout(None);
         let write = pool().max_connections(1).connect_with(options.clone()).await?;
         let read = pool().max_connections(4).connect_with(options.read_only(true)).await?;
-        Ok(Self::Sqlite { read, write })
+        let db = Self::Sqlite { read, write };
+        migrate::run(&db).await?;
+        Ok(db)
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
@@ -202,7 +204,9 @@ impl Db {
         if found != "UTF8" {
             return Err(Error::Encoding { at, found });
         }
-        Ok(Self::Postgres(pool))
+        let db = Self::Postgres(pool);
+        migrate::run(&db).await?;
+        Ok(db)
     }
 
     pub async fn close(&self) {
@@ -293,4 +297,20 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+/// Of several processes that open one SQLite database at once, one makes and migrates it and the others wait: SQLite
+/// itself refuses who comes while a new file is being given its log. A lock on the directory needs no file and ends with
+/// its holder. (PostgreSQL's migrator has a lock there.) Where a filesystem has no such locks, they start one by one
+/// or not.
+async fn lock_directory_of(database: &Path) -> Option<File> {
+    let directory = match database.parent()? {
+        here if here.as_os_str().is_empty() => PathBuf::from("."),
+        directory => directory.to_owned(),
+    };
+    let locked = tokio::task::spawn_blocking(move || {
+        let directory = File::open(directory)?;
+        directory.lock().map(|()| directory)
+    });
+    locked.await.ok()?.ok()
 }
