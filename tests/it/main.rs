@@ -26,6 +26,7 @@ mod range;
 mod resolve_get;
 mod resolve_head;
 mod taint;
+mod team;
 mod tree;
 mod workers;
 mod xet;

@@ -1,92 +1,24 @@
-//! A hub and its workers as processes on one PostgreSQL database: jobs go where a worker is, and go on when it dies.
-
-use std::path::Path;
+//! A hub and its workers: jobs go where a worker is, and go on when it dies.
 
 use mock_hf::{Content, MockHf, Options, Repo};
 use serde_json::{Value, json};
 
-use crate::harness::Client;
-use crate::harness::database_server::Server as Database;
-use crate::harness::process::{self, Addresses, Server};
 use crate::harness::repos::{CONFIG, MIB};
+use crate::team::Team;
 
-/// Upstream with one large file that comes slowly, a hub without workers, and their database.
-struct Team {
-    mock: MockHf,
-    _database: Database,
-    dir: tempfile::TempDir,
-    settings: Vec<(&'static str, String)>,
-    hub: Server,
-    addresses: Addresses,
-    client: Client,
+/// Upstream with one large file that comes slowly, and what it is asked for.
+async fn team(repo: Repo, rate: u64) -> Team {
+    let options = Options { bytes_per_second_per_connection: Some(rate), ..Options::default() };
+    let mock = MockHf::start_with(options).await.unwrap();
+    mock.put(repo);
+    let settings = [("upstream.cdn_hosts", "127.0.0.1"), ("jobs.lease", "3s"), ("flight.segment_size", "1MiB")];
+    Team::start(mock, &settings).await
 }
 
-impl Team {
-    async fn start(repo: Repo, rate: u64) -> Self {
-        let mock = MockHf::start_with(Options { bytes_per_second_per_connection: Some(rate), ..Options::default() })
-            .await
-            .unwrap();
-        mock.put(repo);
-        let database = Database::start_one();
-        let dir = tempfile::tempdir().unwrap();
-        let settings = vec![
-            ("database.url", database.new_database().await),
-            ("upstream.cdn_hosts", "127.0.0.1".to_owned()),
-            ("jobs.lease", "3s".to_owned()),
-            ("flight.segment_size", "1MiB".to_owned()),
-        ];
-        let mut server: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        server.push(("jobs.run", "false"));
-        let mut hub = Server::spawn(dir.path(), &mock.url(), &server);
-        let addresses = hub.addresses().await.expect("the hub starts");
-        Self { mock, _database: database, dir, settings, hub, addresses, client: Client::new() }
-    }
-
-    async fn worker(&self) -> (Server, String) {
-        let mut settings: Vec<(&str, &str)> = self.settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let upstream = self.mock.url();
-        let data_dir = self.data_dir().to_str().unwrap().to_owned();
-        settings.extend([
-            ("store.data_dir", data_dir.as_str()),
-            ("upstream.url", upstream.as_str()),
-            ("worker.listen", "127.0.0.1:0"),
-            ("log.level", "warn"),
-        ]);
-        let mut worker = Server::start(process::command(&["worker"], &settings));
-        let address = worker.worker_address().await.expect("the worker starts");
-        (worker, address)
-    }
-
-    fn data_dir(&self) -> &Path {
-        self.dir.path()
-    }
-
-    async fn call(&self, method: &str, path: &str, body: &Value) -> Value {
-        let url = format!("{}{path}", self.addresses.admin);
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let reply = self.client.call(method, &url, &[], &body).await;
-        assert_eq!(reply.status, 200, "{method} {path}: {}", String::from_utf8_lossy(&reply.body));
-        reply.json()
-    }
-
-    /// Looks at a job until it is as wanted.
-    async fn job_until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
-        loop {
-            let job = self.call("GET", &format!("/v1/jobs/{id}"), &Value::Null).await;
-            if wanted(&job) {
-                return job;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "{what}: {job:#}");
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn register_and_download(&self) -> String {
-        self.call("POST", "/v1/models", &json!({"repo_id": "org/model"})).await;
-        let job = self.call("POST", "/v1/models/org/model/download", &json!({})).await;
-        job["id"].as_str().unwrap().to_owned()
-    }
+async fn register_and_download(team: &Team) -> String {
+    team.call("POST", "/v1/models", &json!({"repo_id": "org/model"})).await;
+    let job = team.call("POST", "/v1/models/org/model/download", &json!({})).await;
+    job["id"].as_str().unwrap().to_owned()
 }
 
 fn bytes_done(job: &Value) -> u64 {
@@ -98,8 +30,8 @@ fn bytes_done(job: &Value) -> u64 {
 async fn a_worker_that_is_killed_leaves_its_job_to_another_one() {
     let content = Content::random(77, 24 * MIB);
     let repo = Repo::model("org/model").file("config.json", CONFIG).lfs("model.safetensors", content.clone());
-    let team = Team::start(repo, MIB).await;
-    let job = team.register_and_download().await;
+    let team = team(repo, MIB).await;
+    let job = register_and_download(&team).await;
     let waiting = team.call("GET", &format!("/v1/jobs/{job}"), &Value::Null).await;
     assert_eq!((waiting["status"].as_str(), waiting["waiting_for"].as_str()), (Some("pending"), Some("the queue")));
 
@@ -134,7 +66,7 @@ async fn a_server_shows_what_its_workers_do_and_a_worker_needs_the_token() {
     let content = Content::random(78, 16 * MIB);
     let repo = Repo::model("org/model").file("config.json", CONFIG).lfs("model.safetensors", content.clone());
     // Slow enough that the server has found its worker before the job ends.
-    let team = Team::start(repo, MIB / 4).await;
+    let team = team(repo, MIB / 4).await;
     let (_worker, address) = team.worker().await;
     let channel = tonic::transport::Endpoint::from_shared(address).unwrap().connect().await.unwrap();
 
