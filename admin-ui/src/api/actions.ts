@@ -3,6 +3,7 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type QueryKey, useMutation, useQueryClient } from "@tanstack/react-query";
+import { useRef } from "react";
 import { toast } from "@/components/ui/toast";
 import {
   CancelJobRequestSchema,
@@ -108,9 +109,16 @@ export interface Action<I, O> {
   after?: (output: O, input: I) => void;
 }
 
-/** A mutation with its toast and its refreshes. `go` ignores presses while one is on its way. */
+/** The second press of a double click comes within this time, when the answer to the first may be here already. */
+const doubleClick = 500;
+
+const written = (input: unknown) =>
+  JSON.stringify(input, (_, value) => (typeof value === "bigint" ? `${value}n` : value));
+
+/** A mutation with its toast and its refreshes. `go` ignores presses while one is on its way, and double clicks. */
 export function useAction<I, O>(action: Action<I, O>) {
   const client = useQueryClient();
+  const last = useRef<{ at: number; input: string | undefined }>(undefined);
   const mutation = useMutation({
     mutationFn: action.run,
     onSuccess: (output, input) => {
@@ -125,7 +133,11 @@ export function useAction<I, O>(action: Action<I, O>) {
   });
   return {
     go: (input: I) => {
-      if (!mutation.isPending) mutation.mutate(input);
+      const next = { at: performance.now(), input: written(input) };
+      const again = last.current && next.at - last.current.at < doubleClick && next.input === last.current.input;
+      if (mutation.isPending || again) return;
+      last.current = next;
+      mutation.mutate(input);
     },
     busy: mutation.isPending,
     error: mutation.error,
