@@ -84,13 +84,17 @@ export function watchEvents(client: QueryClient): () => void {
     if (again) readAgain(client);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const parser = new EventParser();
+    let counted = false;
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
       for (const event of parser.push(value)) {
         if (event.id) lastId = event.id;
         const message = read(event.data);
-        if (message) applyEvent(client, message);
+        if (!message) continue;
+        // The hub counts from when somebody last watched: the first number is of more than a second.
+        if (message.kind === "traffic" && !counted) counted = true;
+        else applyEvent(client, message);
       }
       flush(client);
     }

@@ -107,7 +107,30 @@ export interface TrafficPoint {
   toClients: number;
   fromUpstream: number;
 }
-let points: readonly TrafficPoint[] = [];
+/** The last minutes survive a reload of the tab, so that the chart does not begin anew. */
+const trafficKey = "modelhub.traffic";
+let points: readonly TrafficPoint[] = kept();
+
+export function kept(): readonly TrafficPoint[] {
+  try {
+    const from = Date.now() / 1000 - trafficSeconds;
+    const read: unknown = JSON.parse(sessionStorage.getItem(trafficKey) ?? "[]");
+    return (Array.isArray(read) ? read : []).filter(
+      (one): one is TrafficPoint =>
+        [one?.at, one?.toClients, one?.fromUpstream].every((value) => typeof value === "number") && one.at > from,
+    );
+  } catch {
+    return [];
+  }
+}
+
+window.addEventListener("pagehide", () => {
+  try {
+    sessionStorage.setItem(trafficKey, JSON.stringify(points));
+  } catch {
+    // Without storage the chart begins anew, as on the first visit.
+  }
+});
 const trafficListeners = new Set<() => void>();
 
 function pushTraffic(traffic: Traffic) {
