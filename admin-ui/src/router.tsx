@@ -14,7 +14,7 @@ import {
 } from "./api/queries";
 import { NotFound, RouteFailure } from "./components/not-found";
 import { Shell } from "./components/shell";
-import { jobsSearch, modelSearch, modelsSearch, storageSearch } from "./lib/search";
+import { dashboardSearch, jobsSearch, modelSearch, modelsSearch, settingsSearch, storageSearch } from "./lib/search";
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -36,9 +36,11 @@ const root = createRootRouteWithContext<{ client: QueryClient }>()({
 const dashboard = createRoute({
   getParentRoute: () => root,
   path: "/",
+  validateSearch: dashboardSearch,
   loader: ({ context: { client } }) => {
     void client.prefetchQuery(overviewQuery());
     void client.prefetchQuery(systemQuery());
+    void client.prefetchQuery(settingsQuery());
     void client.prefetchQuery(activeJobsQuery());
   },
   component: lazyRouteComponent(() => import("./routes/dashboard"), "Dashboard"),
@@ -90,6 +92,7 @@ const storage = createRoute({
 const settings = createRoute({
   getParentRoute: () => root,
   path: "/settings",
+  validateSearch: settingsSearch,
   loader: ({ context: { client } }) => void client.prefetchQuery(settingsQuery()),
   component: lazyRouteComponent(() => import("./routes/settings"), "SettingsPage"),
 });

@@ -1,14 +1,14 @@
 // How to point tools at this hub, to copy: for a shell, Python, Docker and systemd. On a fresh hub it is the first
 // thing on the dashboard, with what to do next.
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { ArrowRight } from "lucide-react";
-import { useState } from "react";
+import type { connectPlaces } from "@/lib/search";
 import { buttonClass } from "./ui/button";
 import { CodeBlock } from "./ui/copy";
 import { Panel } from "./ui/panel";
 import { Segmented } from "./ui/segmented";
 
-type Place = "shell" | "python" | "docker" | "systemd";
+type Place = (typeof connectPlaces)[number];
 
 export function recipe(place: Place, endpoint: string): { text: string; note: string } {
   switch (place) {
@@ -43,7 +43,14 @@ const places = [
 ] as const;
 
 export function ConnectPanel({ endpoint, first }: { endpoint: string; first?: boolean }) {
-  const [place, setPlace] = useState<Place>("shell");
+  const place = useSearch({ from: "/" }).place ?? "shell";
+  const navigate = useNavigate({ from: "/" });
+  const setPlace = (next: Place) =>
+    void navigate({
+      search: (old) => ({ ...old, place: next === "shell" ? undefined : next }),
+      replace: true,
+      resetScroll: false,
+    });
   const { text, note } = recipe(place, endpoint || "http://127.0.0.1:8484");
   const body = (
     <div className="flex flex-col gap-3">
@@ -80,7 +87,7 @@ export function ConnectPanel({ endpoint, first }: { endpoint: string; first?: bo
               title="Import what you already have"
               text="A Hugging Face cache or a folder of models on this machine."
             />
-            <Step to="/settings" title="Set a Hub token" text="For gated and private repositories." />
+            <Step to="/settings" hash="token" title="Set a Hub token" text="For gated and private repositories." />
           </ol>
         </div>
       </div>
@@ -91,11 +98,13 @@ export function ConnectPanel({ endpoint, first }: { endpoint: string; first?: bo
 function Step({
   to,
   search,
+  hash,
   title,
   text,
 }: {
   to: "/models" | "/storage" | "/settings";
   search?: Record<string, string>;
+  hash?: string;
   title: string;
   text: string;
 }) {
@@ -104,6 +113,7 @@ function Step({
       <Link
         to={to}
         search={search as never}
+        hash={hash}
         className={`${buttonClass("plain")} h-auto w-full justify-start gap-3 px-3 py-2 text-left font-normal whitespace-normal`}
       >
         <span className="min-w-0 flex-1">

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { CircleCheck, FileWarning, Lock } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import { downloadModel, lookUp, registerModel, useAction } from "@/api/actions";
 import { sentence } from "@/api/problem";
 import type { LookUpModelResponse } from "@/gen/modelhub/v1/hub_service_pb";
@@ -17,12 +17,23 @@ import { CheckBox, Field, Input, Select } from "./ui/field";
 import { Facts } from "./ui/panel";
 import { Note, Skeleton } from "./ui/states";
 
-export function RegisterDialog({ source, onClose }: { source: string; onClose: () => void }) {
+interface Props {
+  /** From the address, which follows what is looked up. */
+  source: string;
+  onSource: (source: string) => void;
+  onClose: () => void;
+}
+
+export function RegisterDialog({ source, onSource, onClose }: Props) {
   const navigate = useNavigate();
   const [text, setText] = useState(source);
   const [every, setEvery] = useState("0");
   const [download, setDownload] = useState(false);
   const wanted = useDebounced(text.trim(), 350);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the address follows what is typed.
+  useEffect(() => {
+    if (wanted !== source) onSource(wanted);
+  }, [wanted]);
   const found = useQuery({
     queryKey: ["lookup", wanted],
     queryFn: ({ signal }) => lookUp(wanted, signal),

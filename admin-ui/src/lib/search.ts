@@ -63,6 +63,7 @@ export const modelsSearch = (raw: Raw): ModelsSearch =>
 
 export const modelTabs = ["files", "metadata", "card", "activity"] as const;
 export const metadataParts = ["overview", "config", "tensors"] as const;
+export const downloadPresets = ["safetensors", "gguf"] as const;
 export const fileTypes = ["model", "config", "tokenizer", "dataset", "code", "media", "document", "other"] as const;
 
 export interface ModelSearch {
@@ -79,8 +80,15 @@ export interface ModelSearch {
   /** The file that is looked at. */
   file?: string;
   part?: (typeof metadataParts)[number];
+  /** A config file as it is written. */
+  raw?: true;
+  /** A part of the names of tensors. */
+  find?: string;
   /** The download dialog is open. */
   download?: true;
+  /** What is chosen in it. */
+  preset?: (typeof downloadPresets)[number];
+  quant?: string;
   /** Files and folders that the dialog is about; everything if absent. */
   pick?: string[];
 }
@@ -97,7 +105,11 @@ export const modelSearch = (raw: Raw): ModelSearch =>
     here: oneOf(raw, "here", ["completed", "pending"] as const),
     file: text(raw, "file"),
     part: oneOf(raw, "part", metadataParts),
+    raw: flag(raw, "raw"),
+    find: text(raw, "find"),
     download: flag(raw, "download"),
+    preset: oneOf(raw, "preset", downloadPresets),
+    quant: text(raw, "quant"),
     pick: list(raw, "pick"),
   });
 
@@ -122,6 +134,7 @@ export const jobsSearch = (raw: Raw): JobsSearch =>
     since: oneOf(raw, "since", jobTimes),
   });
 
+export const unusedDays = ["1", "7", "30", "90"] as const;
 export const storageOrders = ["size", "own", "used", "name"] as const;
 
 export interface StorageSearch {
@@ -131,6 +144,9 @@ export interface StorageSearch {
   /** A dialog: freeing space or importing a folder. */
   dialog?: "evict" | "import" | "verify";
   folder?: string;
+  /** What the dialog for freeing space asks: how much, as typed, and unused for how many days. */
+  free?: string;
+  unused?: (typeof unusedDays)[number];
 }
 
 export const storageSearch = (raw: Raw): StorageSearch =>
@@ -140,4 +156,26 @@ export const storageSearch = (raw: Raw): StorageSearch =>
     pinned: flag(raw, "pinned"),
     dialog: oneOf(raw, "dialog", ["evict", "import", "verify"] as const),
     folder: text(raw, "folder"),
+    free: text(raw, "free"),
+    unused: oneOf({ unused: text(raw, "unused") }, "unused", unusedDays),
   });
+
+export const connectPlaces = ["shell", "python", "docker", "systemd"] as const;
+
+export interface DashboardSearch {
+  /** The dialog that says how to point a tool at the hub is open. */
+  connect?: true;
+  place?: (typeof connectPlaces)[number];
+}
+
+export const dashboardSearch = (raw: Raw): DashboardSearch =>
+  tidy({ connect: flag(raw, "connect"), place: oneOf(raw, "place", connectPlaces) });
+
+export interface SettingsSearch {
+  /** The guide to moving the store is open, with the folder that it is about. */
+  move?: true;
+  folder?: string;
+}
+
+export const settingsSearch = (raw: Raw): SettingsSearch =>
+  tidy({ move: flag(raw, "move"), folder: text(raw, "folder") });

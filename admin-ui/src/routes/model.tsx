@@ -126,6 +126,7 @@ export function Model() {
               ...old,
               tab: next === "files" ? undefined : (next as ModelSearch["tab"]),
               file: undefined,
+              find: undefined,
             }),
             resetScroll: false,
           })
@@ -169,9 +170,20 @@ export function Model() {
             model={model}
             revision={revision}
             pick={search.pick}
+            preset={search.preset}
+            quant={search.quant}
+            onPreset={(preset, quant) =>
+              void navigate({ search: (old) => ({ ...old, preset, quant }), replace: true, resetScroll: false })
+            }
             onClose={() =>
               void navigate({
-                search: (old) => ({ ...old, download: undefined, pick: undefined }),
+                search: (old) => ({
+                  ...old,
+                  download: undefined,
+                  pick: undefined,
+                  preset: undefined,
+                  quant: undefined,
+                }),
                 replace: true,
                 resetScroll: false,
               })

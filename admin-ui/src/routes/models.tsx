@@ -45,7 +45,7 @@ const columns: Column<ModelRepo>[] = [
           <span className="font-medium">{model.name}</span>
         </Link>
         {model.pinned && (
-          <Tip text="Pinned: never removed to make room">
+          <Tip text="Pinned: it stays when space is freed">
             <span className="shrink-0">
               <Pin className="size-3.5 text-accent" aria-label="Pinned" />
             </span>
@@ -280,7 +280,9 @@ export function Models() {
         />
       )}
       <Suspense>
-        {search.register !== undefined && <RegisterDialog source={search.register} onClose={() => open(undefined)} />}
+        {search.register !== undefined && (
+          <RegisterDialog source={search.register} onSource={open} onClose={() => open(undefined)} />
+        )}
       </Suspense>
     </>
   );

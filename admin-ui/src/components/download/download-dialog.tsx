@@ -9,6 +9,7 @@ import type { ModelRepo } from "@/gen/modelhub/v1/model_pb";
 import { bytes, parseBytes } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
 import { quantisations } from "@/lib/quantisation";
+import type { ModelSearch } from "@/lib/search";
 import { type Choice, everything, hasPartOf, selectionOf } from "@/lib/selection";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
@@ -22,11 +23,25 @@ interface Props {
   model: ModelRepo;
   revision: string;
   pick: readonly string[] | undefined;
+  /** From the address, which follows what is chosen. */
+  preset: ModelSearch["preset"];
+  quant: string | undefined;
+  onPreset: (preset: ModelSearch["preset"], quant: string | undefined) => void;
   onClose: () => void;
 }
 
-export function DownloadDialog({ model, revision, pick, onClose }: Props) {
-  const [choice, setChoice] = useState<Choice>({ ...everything, paths: pick ?? [] });
+export function DownloadDialog({ model, revision, pick, preset, quant, onPreset, onClose }: Props) {
+  const [choice, choose] = useState<Choice>({
+    ...everything,
+    paths: pick ?? [],
+    preset: preset ?? "all",
+    quantisation: quant ?? "",
+  });
+  const setChoice = (next: Choice) => {
+    choose(next);
+    if (next.preset !== choice.preset || next.quantisation !== choice.quantisation)
+      onPreset(next.preset === "all" ? undefined : next.preset, next.quantisation || undefined);
+  };
   const [priority, setPriority] = useState("50");
   const [limit, setLimit] = useState("");
   const late = useDebounced(choice, 200);

@@ -1,7 +1,6 @@
 // The config files of a model, one at a time: readable by default, raw where wanted.
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
 import { contentQuery, filesQuery } from "@/api/queries";
 import type { ModelRepo } from "@/gen/modelhub/v1/model_pb";
 import { CopyButton } from "../ui/copy";
@@ -21,7 +20,6 @@ const rank = (path: string) => {
 export function ConfigFiles({ model, revision }: { model: ModelRepo; revision: string }) {
   const search = useSearch({ from: "/models/$" });
   const navigate = useNavigate({ from: "/models/$" });
-  const [raw, setRaw] = useState<"read" | "raw">("read");
   const list = useInfiniteQuery(filesQuery(model.id, revision, { flat: true, search: ".json" }));
   const files = (list.data?.pages[0]?.files ?? [])
     .filter(
@@ -81,8 +79,14 @@ export function ConfigFiles({ model, revision }: { model: ModelRepo; revision: s
         <>
           <Segmented
             label="Show as"
-            value={raw}
-            onChange={setRaw}
+            value={search.raw ? "raw" : "read"}
+            onChange={(next) =>
+              void navigate({
+                search: (old) => ({ ...old, raw: next === "raw" || undefined }),
+                replace: true,
+                resetScroll: false,
+              })
+            }
             options={[
               { value: "read", label: "Readable" },
               { value: "raw", label: "Raw" },
@@ -96,7 +100,7 @@ export function ConfigFiles({ model, revision }: { model: ModelRepo; revision: s
         <SkeletonLines count={8} />
       ) : content.isError ? (
         <Failure error={content.error} retry={() => content.refetch()} />
-      ) : raw === "raw" || broken ? (
+      ) : search.raw || broken ? (
         <pre tabIndex={0} className="max-h-[70vh] overflow-auto font-mono text-xs leading-5">
           {content.data.text}
         </pre>

@@ -1,10 +1,11 @@
 // The tensors of one file of weights and the file's own metadata.
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { filesQuery, tensorsQuery } from "@/api/queries";
 import { type ModelRepo, ModelArtifact_DownloadStatus as Status } from "@/gen/modelhub/v1/model_pb";
 import { bytes, count, plural } from "@/lib/format";
+import { useDebounced } from "@/lib/hooks";
 import { TensorList } from "../tensor-list";
 import { Button } from "../ui/button";
 import { SearchField, Select } from "../ui/field";
@@ -14,7 +15,13 @@ import { Empty, Failure, SkeletonLines } from "../ui/states";
 export function Tensors({ model, revision }: { model: ModelRepo; revision: string }) {
   const search = useSearch({ from: "/models/$" });
   const navigate = useNavigate({ from: "/models/$" });
-  const [text, setText] = useState("");
+  const [text, setText] = useState(search.find ?? "");
+  const late = useDebounced(text.trim(), 300);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the address follows what is typed.
+  useEffect(() => {
+    if (late !== (search.find ?? ""))
+      void navigate({ search: (old) => ({ ...old, find: late || undefined }), replace: true, resetScroll: false });
+  }, [late]);
   const list = useInfiniteQuery(filesQuery(model.id, revision, { flat: true, file_type: "model" }));
   const files = (list.data?.pages.flatMap((page) => page.files) ?? []).filter((file) =>
     /\.(safetensors|gguf)$/i.test(file.filePath),

@@ -1,29 +1,43 @@
 // Frees space: says how much is wanted and shows exactly what would go before anything does.
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { evictStore, planEviction, useAction } from "@/api/actions";
 import { sentence } from "@/api/problem";
 import { cn } from "@/lib/cn";
 import { bytes, parseBytes, plural } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
 import { usageName } from "@/lib/paths";
+import type { StorageSearch } from "@/lib/search";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Field, Input, Select } from "../ui/field";
 import { Note, SkeletonLines } from "../ui/states";
 import { Bytes, When } from "../ui/values";
 
-const day = 86_400;
+const day = 86_400n;
+const usual = "100 GiB";
 
-export function EvictDialog({ onClose }: { onClose: () => void }) {
-  const [wanted, setWanted] = useState("100 GiB");
-  const [unused, setUnused] = useState("0");
+interface Props {
+  /** How much, as typed, and unused for how many days; from the address. */
+  free: string | undefined;
+  unused: StorageSearch["unused"];
+  onChange: (free: string | undefined, unused: StorageSearch["unused"]) => void;
+  onClose: () => void;
+}
+
+export function EvictDialog({ free, unused, onChange, onClose }: Props) {
+  const [wanted, setWanted] = useState(free ?? usual);
   const text = useDebounced(wanted, 250);
   const size = parseBytes(text);
   const typedSize = parseBytes(wanted);
-  const request = { freeBytes: size ?? 0n, unusedSeconds: BigInt(unused) };
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the address follows what is typed, not the other way round.
+  useEffect(() => {
+    const next = text === usual ? undefined : text;
+    if (next !== free) onChange(next, unused);
+  }, [text]);
+  const request = { freeBytes: size ?? 0n, unusedSeconds: BigInt(unused ?? 0) * day };
   const plan = useQuery({
-    queryKey: ["eviction", String(size), unused],
+    queryKey: ["eviction", String(size), unused ?? ""],
     queryFn: ({ signal }) => planEviction(request, signal),
     enabled: size !== undefined && size > 0n,
     placeholderData: keepPreviousData,
@@ -65,14 +79,19 @@ export function EvictDialog({ onClose }: { onClose: () => void }) {
           <Field label="Free at least" problem={typedSize === undefined ? "Write a size, like 100 GiB." : undefined}>
             {(ids) => <Input {...ids} value={wanted} onChange={(event) => setWanted(event.target.value)} />}
           </Field>
-          <Field label="Only what was not used for">
+          <Field label="Spare what was used">
             {(ids) => (
-              <Select {...ids} className="w-full" value={unused} onChange={(event) => setUnused(event.target.value)}>
-                <option value="0">any time</option>
-                <option value={day}>1 day</option>
-                <option value={7 * day}>7 days</option>
-                <option value={30 * day}>30 days</option>
-                <option value={90 * day}>90 days</option>
+              <Select
+                {...ids}
+                className="w-full"
+                value={unused ?? ""}
+                onChange={(event) => onChange(free, (event.target.value || undefined) as StorageSearch["unused"])}
+              >
+                <option value="">nothing; take the oldest</option>
+                <option value="1">in the last 24 hours</option>
+                <option value="7">in the last 7 days</option>
+                <option value="30">in the last 30 days</option>
+                <option value="90">in the last 90 days</option>
               </Select>
             )}
           </Field>
