@@ -1,5 +1,7 @@
 // What can be changed while the hub runs, what cannot and why, and who does the work.
 import { useQuery } from "@tanstack/react-query";
+import { useRouterState } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { settingsQuery, systemQuery } from "@/api/queries";
 import { Appearance } from "@/components/settings/appearance";
 import { Downloads } from "@/components/settings/downloads";
@@ -27,6 +29,12 @@ export function SettingsPage() {
   const { data, isPending, isError, error, refetch } = useQuery(settingsQuery());
   const system = useQuery(systemQuery());
   const slow = useSlow(isPending);
+  const there = data !== undefined;
+  const hash = useRouterState({ select: (state) => state.location.hash });
+  // Addresses may name a section, which is not there before the settings are.
+  useEffect(() => {
+    if (there && hash) document.getElementById(hash)?.scrollIntoView();
+  }, [there, hash]);
   return (
     <>
       <PageHead title="Settings" note="Changes count at once, without a restart, unless it says otherwise." />

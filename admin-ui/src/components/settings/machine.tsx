@@ -45,7 +45,12 @@ export function Machine({ system, database }: { system: System | undefined; data
                   </span>,
                 ] as const,
             ),
-            ["Database", database || system.database],
+            [
+              "Database",
+              <span key="d">
+                {database || system.database} <span className="text-muted">(changed in the configuration only)</span>
+              </span>,
+            ],
             ["modelhub", system.version],
           ]}
         />

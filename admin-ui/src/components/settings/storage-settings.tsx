@@ -1,11 +1,22 @@
-// Where the store is and how large it may get. Moving it is a matter of four steps, which are told.
+// Where the store is and how large it may get. Moving it is a matter of four steps, which a guide tells.
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { FolderOutput } from "lucide-react";
+import { lazy, Suspense } from "react";
 import type { Settings } from "@/gen/modelhub/v1/system_pb";
 import { bytes, parseBytes } from "@/lib/format";
-import { CodeBlock, CopyButton } from "../ui/copy";
+import type { SettingsSearch } from "@/lib/search";
+import { Button } from "../ui/button";
+import { CopyButton } from "../ui/copy";
 import { Facts, Panel } from "../ui/panel";
 import { SettingForm } from "./setting-form";
 
+const MoveDialog = lazy(() => import("./move-dialog").then((module) => ({ default: module.MoveDialog })));
+
 export function StorageSettings({ settings }: { settings: Settings }) {
+  const search = useSearch({ from: "/settings" });
+  const navigate = useNavigate({ from: "/settings" });
+  const change = (part: SettingsSearch) =>
+    void navigate({ search: (old) => ({ ...old, ...part }), replace: part.move === undefined, resetScroll: false });
   return (
     <Panel id="storage" title="Storage">
       <div className="flex flex-col gap-5">
@@ -18,31 +29,24 @@ export function StorageSettings({ settings }: { settings: Settings }) {
                 <CopyButton text={settings.storagePath} label="Copy the folder" className="size-6" />
               </span>,
             ],
+            [
+              "",
+              <span key="m" className="flex flex-wrap items-center gap-x-3 gap-y-1.5">
+                <Button
+                  small
+                  onClick={() => change({ move: true })}
+                  icon={<FolderOutput className="size-3.5" aria-hidden />}
+                >
+                  Move the store…
+                </Button>
+                <span className="text-xs text-muted">It cannot change while the hub runs; a guide says how.</span>
+              </span>,
+            ],
           ]}
         />
-        <details className="rounded-md border border-line bg-sunken px-3 py-2">
-          <summary className="rounded text-sm text-soft hover:text-text">
-            Move the store to another folder or disk
-          </summary>
-          <div className="mt-3 flex flex-col gap-3 text-sm text-soft">
-            <p>
-              The folder cannot change while the hub runs: files are being read and written in it. Nothing is downloaded
-              again if you move it like this.
-            </p>
-            <ol className="list-decimal space-y-1 pl-5">
-              <li>Pause running jobs, then stop the hub.</li>
-              <li>Copy the folder with everything in it, and keep the old one until the end.</li>
-              <li>Start the hub with the new folder.</li>
-              <li>Verify the store here under Storage, then delete the old folder.</li>
-            </ol>
-            <CodeBlock
-              text={`rsync -aHS --info=progress2 ${settings.storagePath}/ /new/place/\nMODELHUB_DATA_DIR=/new/place modelhub serve`}
-            />
-          </div>
-        </details>
         <SettingForm
           label="Limit of the store"
-          hint="When it is reached, what was not used for longest is removed; pinned models stay. Empty: what the disk has."
+          hint="Downloads that would go beyond it are not begun. Nothing is removed by itself: free space under Storage. Empty: what the disk has."
           value={settings.storeLimitBytes > 0n ? bytes(settings.storeLimitBytes) : ""}
           placeholder="what the disk has"
           parse={(text) => {
@@ -51,6 +55,16 @@ export function StorageSettings({ settings }: { settings: Settings }) {
           }}
         />
       </div>
+      <Suspense>
+        {search.move && (
+          <MoveDialog
+            settings={settings}
+            folder={search.folder ?? ""}
+            onFolder={(folder) => change({ folder: folder || undefined })}
+            onClose={() => change({ move: undefined, folder: undefined })}
+          />
+        )}
+      </Suspense>
     </Panel>
   );
 }

@@ -66,7 +66,7 @@ export function UpstreamSettings({ settings }: { settings: Settings }) {
         </label>
         <SettingForm
           label="Look up branches again after"
-          hint="Seconds that a branch or tag stays at its commit before upstream is asked again."
+          hint="How long a branch or tag stays at its commit before upstream is asked again. Commits never change and are kept for ever. The other times are in the configuration, under [cache], and count from the next start."
           value={String(settings.refTtlSeconds)}
           suffix="seconds"
           parse={(text) =>

@@ -1,5 +1,6 @@
 // The processes that run jobs.
 import type { System } from "@/gen/modelhub/v1/system_pb";
+import { plural } from "@/lib/format";
 import { Badge } from "../ui/badge";
 import { Panel } from "../ui/panel";
 import { SkeletonLines } from "../ui/states";
@@ -17,12 +18,13 @@ export function Workers({ system }: { system: System | undefined }) {
           {system.workers.map((worker) => (
             <li key={worker.id} className="flex flex-wrap items-center gap-x-3 gap-y-0.5 px-4 py-2.5">
               <Badge tone={worker.alive ? "good" : "bad"}>{worker.alive ? "alive" : "silent"}</Badge>
-              <span className="font-medium">{worker.id}</span>
-              <span className="text-muted">
-                {worker.address ? `${worker.hostname}, ${worker.address}` : "inside the server"}
+              <span className="font-medium">{worker.hostname || worker.id}</span>
+              <span className="text-muted">{worker.address || "inside the server"}</span>
+              <span className="max-w-44 truncate font-mono text-xs text-muted max-sm:hidden" title={worker.id}>
+                {worker.id}
               </span>
               <span className="tabular ml-auto text-xs text-muted">
-                {worker.running} running, seen <When at={worker.seenAt} />
+                {plural(worker.running, "job")} running, seen <When at={worker.seenAt} />
               </span>
             </li>
           ))}

@@ -27,7 +27,7 @@ interface PanelProps {
 
 export function Panel({ title, note, actions, children, className, flush, id }: PanelProps) {
   return (
-    <section id={id} className={cn("min-w-0 rounded-lg border border-line bg-panel", className)}>
+    <section id={id} className={cn("min-w-0 scroll-mt-16 rounded-lg border border-line bg-panel", className)}>
       {title && (
         <header className="flex min-h-11 flex-wrap items-center gap-x-3 gap-y-1 px-4 py-1.5">
           <h2 className="text-sm font-semibold">{title}</h2>

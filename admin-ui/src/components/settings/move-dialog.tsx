@@ -1,0 +1,156 @@
+// Guides somebody through moving the store: how much is moved, whether there is room, what to type, and what happens
+// meanwhile. The hub cannot do it itself, because it has the files open as long as it runs.
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { CircleCheck, HardDrive, TriangleAlert } from "lucide-react";
+import { useEffect, useState } from "react";
+import { overviewQuery, storageQuery, systemQuery } from "@/api/queries";
+import type { Settings } from "@/gen/modelhub/v1/system_pb";
+import { bytes, duration, plural } from "@/lib/format";
+import { useDebounced } from "@/lib/hooks";
+import { diskOf, folderProblem, moveSteps, type Service } from "@/lib/move";
+import { Button } from "../ui/button";
+import { CodeBlock } from "../ui/copy";
+import { Dialog } from "../ui/dialog";
+import { Field, Input } from "../ui/field";
+import { Segmented } from "../ui/segmented";
+import { Note } from "../ui/states";
+
+interface Props {
+  settings: Settings;
+  /** From the address, which follows what is typed. */
+  folder: string;
+  onFolder: (folder: string) => void;
+  onClose: () => void;
+}
+
+/** Bytes a second of a disk that reads and writes at once, to say how long it takes at least. */
+const usualSpeed = 400 * 1024 ** 2;
+
+export function MoveDialog({ settings, folder, onFolder, onClose }: Props) {
+  const [typed, setTyped] = useState(folder);
+  const [service, setService] = useState<Service>("systemd");
+  const target = useDebounced(typed.trim(), 250);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the address follows what is typed.
+  useEffect(() => {
+    if (target !== folder) onFolder(target);
+  }, [target]);
+  const problem = target === "" ? undefined : folderProblem(settings.storagePath, target);
+  const ready = target !== "" && problem === undefined;
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      wide
+      title="Move the store"
+      description="Four steps, typed on the hub's machine. Nothing is downloaded again, and nothing happens by pressing here."
+      footer={<Button onClick={onClose}>Close</Button>}
+    >
+      <div className="flex flex-col gap-5">
+        <div className="grid items-start gap-4 sm:grid-cols-[minmax(0,1fr)_auto]">
+          <Field
+            label="New folder"
+            hint={`An empty one, as the hub's machine names it. Now: ${settings.storagePath}`}
+            problem={problem}
+          >
+            {(ids) => (
+              <Input
+                {...ids}
+                value={typed}
+                onChange={(event) => setTyped(event.target.value)}
+                placeholder="/mnt/models/modelhub"
+                className="font-mono text-xs"
+                spellCheck={false}
+                autoComplete="off"
+              />
+            )}
+          </Field>
+          <div className="flex flex-col gap-1.5">
+            <span className="text-sm font-medium">The hub runs</span>
+            <Segmented
+              label="The hub runs"
+              value={service}
+              onChange={setService}
+              options={[
+                { value: "systemd", label: "as a service" },
+                { value: "shell", label: "in a shell" },
+              ]}
+            />
+          </div>
+        </div>
+        {ready && <Room from={settings.storagePath} to={target} />}
+        {ready ? (
+          <ol className="flex flex-col gap-4" aria-label="Steps">
+            {moveSteps(settings.storagePath, target, service).map((step, index) => (
+              <li key={step.title} className="grid grid-cols-[1.5rem_minmax(0,1fr)] gap-x-3">
+                <span className="tabular mt-0.5 grid size-6 place-items-center rounded-full bg-accent-soft text-xs font-semibold text-accent">
+                  {index + 1}
+                </span>
+                <div className="flex min-w-0 flex-col gap-1.5">
+                  <div>
+                    <h3 className="text-sm font-medium">{step.title}</h3>
+                    <p className="text-xs text-muted">
+                      {step.text}{" "}
+                      {index === 3 && (
+                        <Link to="/storage" search={{ dialog: "verify" }} className="rounded text-accent underline">
+                          Verify the store
+                        </Link>
+                      )}
+                    </p>
+                  </div>
+                  <CodeBlock text={step.code} />
+                </div>
+              </li>
+            ))}
+          </ol>
+        ) : (
+          <p className="text-sm text-muted">
+            Name the new folder to see whether everything fits there, and what to type. The store cannot move while the
+            hub runs: its files are being read and written.
+          </p>
+        )}
+      </div>
+    </Dialog>
+  );
+}
+
+/** What is moved, and whether the other disk has room for it. */
+function Room({ from, to }: { from: string; to: string }) {
+  const storage = useQuery(storageQuery()).data;
+  const disks = useQuery(systemQuery()).data?.disks ?? [];
+  const overview = useQuery(overviewQuery()).data;
+  if (!storage) return <div className="skeleton h-14 rounded-md" />;
+  const size = storage.bytes + storage.partialBytes + storage.quarantineBytes;
+  const old = diskOf(disks, from);
+  const next = diskOf(disks, to);
+  const same = old !== undefined && old.mountPoint === next?.mountPoint;
+  const fits = next === undefined || next.available > size;
+  const seconds = Number(size) / usualSpeed;
+  const active = Number(overview?.jobsActive ?? 0n);
+  return (
+    <div className="flex flex-col gap-2">
+      <Note
+        tone={fits ? "neutral" : "bad"}
+        icon={fits ? <CircleCheck aria-hidden /> : <HardDrive aria-hidden />}
+        title={
+          next === undefined
+            ? `${bytes(size)} are moved`
+            : fits
+              ? `${bytes(size)} are moved; ${bytes(next.available)} are free on ${next.mountPoint}`
+              : `${bytes(size)} do not fit: ${bytes(next.available)} are free on ${next.mountPoint}`
+        }
+      >
+        {plural(storage.blobs, "file")}
+        {seconds >= 60 && `, at 400 MiB/s in ${duration(seconds)}`}.
+        {same &&
+          " Both folders are on the same disk: while the hub is stopped, one mv in place of the copies takes no time and no room."}
+      </Note>
+      {active > 0 && (
+        <Note tone="warn" icon={<TriangleAlert aria-hidden />}>
+          {plural(active, "job is", "jobs are")} running. They go on after the move; pause large ones before, and less
+          has to be copied twice.
+        </Note>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,40 @@
+// What is told about moving the store is typed into a shell by somebody: it has to be right.
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { DiskSchema } from "@/gen/modelhub/v1/system_pb";
+import { diskOf, folderProblem, moveSteps, quoted, tidyFolder } from "./move";
+
+test("a folder is on the disk with the longest mount point above it", () => {
+  const disks = ["/", "/mnt/big", "/mnt"].map((mountPoint) => create(DiskSchema, { mountPoint }));
+  expect(diskOf(disks, "/mnt/big/modelhub")?.mountPoint).toBe("/mnt/big");
+  expect(diskOf(disks, "/mnt/bigger")?.mountPoint).toBe("/mnt");
+  expect(diskOf(disks, "/srv")?.mountPoint).toBe("/");
+  expect(diskOf([], "/srv")).toBeUndefined();
+});
+
+test("folders that the store cannot move to", () => {
+  expect(folderProblem("/data", "models")).toMatch(/whole path/);
+  expect(folderProblem("/data", "/data/")).toMatch(/already/);
+  expect(folderProblem("/data", "/data/new")).toMatch(/inside/);
+  expect(folderProblem("/data", "//")).toMatch(/below/);
+  expect(folderProblem("/data", "/data2")).toBeUndefined();
+  expect(tidyFolder(" /a//b/ ")).toBe("/a/b");
+});
+
+test("what is typed into a shell is one word", () => {
+  expect(quoted("/mnt/a-b_c.d")).toBe("/mnt/a-b_c.d");
+  expect(quoted("/mnt/my models")).toBe("'/mnt/my models'");
+  expect(quoted("/mnt/$(rm -rf x)'s")).toBe("'/mnt/$(rm -rf x)'\\''s'");
+});
+
+test("everything is copied twice: while the hub runs and while it stands", () => {
+  const steps = moveSteps("/var/lib/modelhub/", "/mnt/big disk", "systemd");
+  expect(steps).toHaveLength(4);
+  const copy = "sudo rsync -aHS --delete --info=progress2 /var/lib/modelhub/ '/mnt/big disk'/";
+  expect(steps[0]?.code).toContain(copy);
+  expect(steps[1]?.code).toBe(`sudo systemctl stop modelhub\n${copy}`);
+  expect(steps[2]?.code).toContain(`'Environment="MODELHUB_DATA_DIR=/mnt/big disk"'`);
+  expect(moveSteps("/a", '/b"%n', "systemd")[2]?.code).toContain(String.raw`MODELHUB_DATA_DIR=/b\"%%n"`);
+  expect(steps[3]?.code).toBe("sudo rm -r /var/lib/modelhub");
+  expect(moveSteps("/a", "/b", "shell").some((step) => step.code.includes("sudo"))).toBe(false);
+});

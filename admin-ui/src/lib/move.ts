@@ -1,0 +1,91 @@
+// Moving the store: which disk a folder is on, whether everything fits there, and what to type. The hub cannot do it
+// itself, because it has files of the store open as long as it runs.
+import type { Disk } from "@/gen/modelhub/v1/system_pb";
+
+/** The disk that a folder is on, or will be on once it exists: the one with the longest mount point above it. */
+export function diskOf(disks: readonly Disk[], folder: string): Disk | undefined {
+  const below = (mount: string) => mount === "/" || folder === mount || folder.startsWith(`${mount}/`);
+  return disks
+    .filter((disk) => below(disk.mountPoint))
+    .sort((a, b) => b.mountPoint.length - a.mountPoint.length)
+    .at(0);
+}
+
+/** What is wrong with a folder to move to, as a sentence; nothing if it can be one. */
+export function folderProblem(from: string, to: string): string | undefined {
+  if (!to.startsWith("/")) return "Write the whole path, like /mnt/models/modelhub.";
+  if (/[\n\r]/.test(to)) return "A path has no line ends.";
+  const clean = tidyFolder(to);
+  if (clean === "/") return "Choose a folder below /.";
+  const old = tidyFolder(from);
+  if (clean === old) return "The store is there already.";
+  if (clean.startsWith(`${old}/`)) return "This is inside the folder that is moved.";
+  return undefined;
+}
+
+/** Without doubled and closing slashes. */
+export function tidyFolder(folder: string): string {
+  return folder
+    .trim()
+    .replace(/\/+/g, "/")
+    .replace(/(.)\/$/, "$1");
+}
+
+/** As one word for a shell. */
+export function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A drop-in for the unit, written by commands that can be pasted as they are. */
+function systemdStart(folder: string): string {
+  // In units a percent sign begins a specifier, and quotes and backslashes are the unit's own.
+  const inUnit = folder.replace(/["\\]/g, "\\$&").replaceAll("%", "%%");
+  const lines = ["[Service]", `Environment="MODELHUB_DATA_DIR=${inUnit}"`, `ReadWritePaths="${inUnit}"`];
+  const dir = "/etc/systemd/system/modelhub.service.d";
+  return [
+    `sudo mkdir -p ${dir}`,
+    `printf '%s\\n' ${lines.map(quoted).join(" ")} | sudo tee ${dir}/data-dir.conf`,
+    "sudo systemctl daemon-reload && sudo systemctl start modelhub",
+  ].join("\n");
+}
+
+export type Service = "systemd" | "shell";
+
+export interface MoveStep {
+  title: string;
+  /** What happens meanwhile. */
+  text: string;
+  code: string;
+}
+
+/**
+ * The steps in their order. Everything is copied while the hub still serves; what changed since is copied again while
+ * it stands still, which is short. The old folder stays until the new one was verified.
+ */
+export function moveSteps(from: string, to: string, service: Service): MoveStep[] {
+  const [old, next] = [tidyFolder(from), tidyFolder(to)].map(quoted) as [string, string];
+  const sudo = service === "systemd" ? "sudo " : "";
+  const copy = `${sudo}rsync -aHS --delete --info=progress2 ${old}/ ${next}/`;
+  return [
+    {
+      title: "Copy while the hub runs",
+      text: "Clients are served as always. This takes the longest; it may be broken off and started again.",
+      code: `${sudo}mkdir -p ${next}\n${copy}`,
+    },
+    {
+      title: "Stop the hub, and copy what changed since",
+      text: "Nobody is served until the hub is back. Jobs go on then from where they were.",
+      code: `${service === "systemd" ? "sudo systemctl stop modelhub" : "# Ctrl-C where it runs, then"}\n${copy}`,
+    },
+    {
+      title: "Start it with the new folder",
+      text: "If the configuration file names store.data_dir, change it there instead.",
+      code: service === "systemd" ? systemdStart(tidyFolder(to)) : `MODELHUB_DATA_DIR=${next} modelhub serve`,
+    },
+    {
+      title: "Verify the store, then remove the old folder",
+      text: "Every file is read and compared with its hash. Keep the old folder until that has completed.",
+      code: `${sudo}rm -r ${old}`,
+    },
+  ];
+}
