@@ -11,6 +11,7 @@ import { Segmented } from "../ui/segmented";
 import { Empty, Failure, Note, SkeletonLines } from "../ui/states";
 import { ConfigFiles } from "./config-files";
 import { Tensors } from "./tensors";
+import { Tokenizer } from "./tokenizer";
 
 export function Metadata({ model, revision }: { model: ModelRepo; revision: string }) {
   const search = useSearch({ from: "/models/$" });
@@ -28,6 +29,8 @@ export function Metadata({ model, revision }: { model: ModelRepo; revision: stri
               ...old,
               part: next === "overview" ? undefined : (next as ModelSearch["part"]),
               file: undefined,
+              raw: undefined,
+              find: undefined,
             }),
             resetScroll: false,
           })
@@ -76,6 +79,9 @@ function Overview({ model, revision }: { model: ModelRepo; revision: string }) {
             <Architecture facts={data} />
           </Panel>
           <div className="flex min-w-0 flex-col gap-4">
+            {(data.tokenizer !== "" || data.chatTemplate) && (
+              <Tokenizer model={model} revision={revision} facts={data} />
+            )}
             {data.memoryBytes > 0n && (
               <Panel
                 title="Memory"
@@ -172,9 +178,6 @@ function Architecture({ facts }: { facts: ModelFacts }) {
       facts.attentionHeads > 0n &&
         `${count(facts.attentionHeads)}${facts.kvHeads > 0n ? `, ${count(facts.kvHeads)} for keys and values` : ""}`,
     ],
-    ["Vocabulary", number(facts.vocabSize)],
-    ["Tokenizer", facts.tokenizer],
-    ["Chat template", facts.tokenizer && (facts.chatTemplate ? "yes" : "no")],
     ["Licence", facts.licence],
   ];
   return <Facts items={items.map(([name, value]) => (value ? ([name, value] as const) : false))} />;

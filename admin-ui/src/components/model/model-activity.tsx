@@ -1,8 +1,9 @@
 // What happened to a model: its jobs, the newest first.
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { jobsQuery } from "@/api/queries";
+import { jobsQuery, overviewQuery } from "@/api/queries";
 import type { ModelRepo } from "@/gen/modelhub/v1/model_pb";
+import { ActivityList } from "../activity-list";
 import { JobTable } from "../job-table";
 import { buttonClass } from "../ui/button";
 import { Facts, Panel } from "../ui/panel";
@@ -11,6 +12,8 @@ import { When } from "../ui/values";
 
 export function ModelActivity({ model }: { model: ModelRepo }) {
   const query = useInfiniteQuery(jobsQuery({ model: model.id }));
+  const overview = useQuery(overviewQuery());
+  const recent = (overview.data?.recent ?? []).filter((one) => one.repoId === model.repoId && one.jobId === "");
   const jobs = query.data?.pages.flatMap((page) => page.jobs) ?? [];
   return (
     <div className="flex flex-col gap-4">
@@ -27,6 +30,11 @@ export function ModelActivity({ model }: { model: ModelRepo }) {
           ]}
         />
       </Panel>
+      {recent.length > 0 && (
+        <Panel title="Changes" note="of late" flush>
+          <ActivityList items={recent} />
+        </Panel>
+      )}
       <Panel
         title="Jobs of this model"
         flush

@@ -8,7 +8,6 @@ import {
   EyeOff,
   Lock,
   Pin,
-  PinOff,
   RefreshCw,
   ShieldCheck,
   Trash2,
@@ -17,6 +16,7 @@ import {
 import { useState } from "react";
 import { deleteModel, pinModel, useAction, verifyModel } from "@/api/actions";
 import { type ModelFacts, type ModelRepo, ModelRepo_Download } from "@/gen/modelhub/v1/model_pb";
+import { cn } from "@/lib/cn";
 import { bytes, count, plural, share } from "@/lib/format";
 import { capital, everyWords, modelState, sentenceOf } from "@/lib/words";
 import { RemoveFiles } from "../files/remove-files";
@@ -28,6 +28,7 @@ import { Progress } from "../ui/progress";
 import { Note } from "../ui/states";
 import { Tip } from "../ui/tip";
 import { When } from "../ui/values";
+import { PickleNote } from "./pickle-note";
 import { RevisionPicker } from "./revision-picker";
 
 interface Props {
@@ -50,7 +51,7 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
       value.pinned === undefined
         ? `Synced ${everyWords(next.syncEverySeconds)} from now on`
         : next.pinned
-          ? "Pinned: nothing of it will be removed to make room"
+          ? "Pinned: it stays when space is freed"
           : "The pin is gone",
     failed: "That could not be changed",
     refresh: [["model"], ["models"]],
@@ -101,12 +102,6 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
                 {model.visibility}
               </Badge>
             )}
-            {model.pinned && (
-              <Badge tone="accent">
-                <Pin className="size-3" aria-hidden />
-                Pinned
-              </Badge>
-            )}
           </h1>
         </div>
         <div className="flex flex-wrap items-center gap-2">
@@ -114,6 +109,16 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
           <Button onClick={onSync} busy={syncing} icon={<RefreshCw className="size-4" aria-hidden />}>
             Sync
           </Button>
+          <IconButton
+            label={model.pinned ? "Pinned: press to take the pin away" : "Pin: it stays when space is freed"}
+            look="plain"
+            aria-pressed={model.pinned}
+            disabled={pin.busy}
+            onClick={() => pin.go({ pinned: !model.pinned })}
+            className={cn("size-8", model.pinned && "border-accent bg-accent-soft text-accent hover:bg-accent-soft")}
+          >
+            <Pin className="size-4" aria-hidden />
+          </IconButton>
           <Button
             look={complete ? "plain" : "primary"}
             onClick={onDownload}
@@ -128,17 +133,6 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
               </IconButton>
             }
             items={[
-              model.pinned
-                ? {
-                    label: "Take the pin away",
-                    icon: <PinOff aria-hidden />,
-                    onSelect: () => pin.go({ pinned: false }),
-                  }
-                : {
-                    label: "Pin: never remove to make room",
-                    icon: <Pin aria-hidden />,
-                    onSelect: () => pin.go({ pinned: true }),
-                  },
               {
                 label: "Verify what is here",
                 icon: <ShieldCheck aria-hidden />,
@@ -181,6 +175,7 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
         <span>
           Last used <When at={model.lastUsedAt} />
         </span>
+        <PickleNote model={model} revision={revision} />
         {model.url && (
           <a
             href={model.url}
@@ -244,8 +239,8 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
       >
         <p>It leaves the list of models, and is no longer synced.</p>
         <p>
-          Its {bytes(model.bytesHere)} stay on the disk until room is needed, or until they are removed under Storage.
-          Clients that ask for it bring it back.
+          Its {bytes(model.bytesHere)} stay on the disk until space is freed under Storage. Clients that ask for it
+          bring it back.
         </p>
       </Confirm>
     </header>
