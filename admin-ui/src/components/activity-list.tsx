@@ -12,7 +12,7 @@ import {
   Trash2,
 } from "lucide-react";
 import type { Activity } from "@/gen/modelhub/v1/system_pb";
-import { capital } from "@/lib/words";
+import { activityText } from "@/lib/words";
 import { Empty } from "./ui/states";
 import { When } from "./ui/values";
 
@@ -39,14 +39,14 @@ export function ActivityList({ items }: { items: readonly Activity[] }) {
           <p className="min-w-0 flex-1 text-sm">
             {item.jobId ? (
               <Link to="/jobs/$id" params={{ id: item.jobId }} className="hover:text-accent hover:underline">
-                {capital(item.text)}
+                {activityText(item.text)}
               </Link>
             ) : item.repoId ? (
               <Link to="/models" search={{ q: item.repoId }} className="hover:text-accent hover:underline">
-                {capital(item.text)}
+                {activityText(item.text)}
               </Link>
             ) : (
-              capital(item.text)
+              activityText(item.text)
             )}
           </p>
           <When at={item.at} className="shrink-0 text-xs leading-5 text-muted" />

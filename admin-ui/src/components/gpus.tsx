@@ -46,12 +46,16 @@ export function Gpus({ system, failed }: { system: System | undefined; failed?: 
                       .join(" · ")}
                   </span>
                 </div>
-                <Bar
-                  label={`Memory of GPU ${gpu.index}`}
-                  name="Memory"
-                  value={used}
-                  text={`${bytes(gpu.memoryUsed)} of ${bytes(gpu.memoryTotal)}`}
-                />
+                {gpu.memoryTotal > 0n ? (
+                  <Bar
+                    label={`Memory of GPU ${gpu.index}`}
+                    name="Memory"
+                    value={used}
+                    text={`${bytes(gpu.memoryUsed)} of ${bytes(gpu.memoryTotal)}`}
+                  />
+                ) : (
+                  <p className="text-xs text-muted">The driver does not tell how much memory it has.</p>
+                )}
                 {gpu.utilisationPercent !== undefined && (
                   <Bar
                     label={`Load of GPU ${gpu.index}`}

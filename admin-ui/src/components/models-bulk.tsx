@@ -1,8 +1,8 @@
 // Actions on several models at once, in a bar at the bottom. Each model gets a job of its own; what cannot be done is
 // counted and said.
-import { CloudDownload, Pin, RefreshCw, Trash2, X } from "lucide-react";
+import { CloudDownload, Pin, PinOff, RefreshCw, ShieldCheck, Trash2, X } from "lucide-react";
 import { useState } from "react";
-import { deleteModel, downloadModel, evictModel, pinModel, syncModel, useAction } from "@/api/actions";
+import { deleteModel, downloadModel, evictModel, pinModel, syncModel, useAction, verifyModel } from "@/api/actions";
 import { sentence } from "@/api/problem";
 import type { ModelRepo } from "@/gen/modelhub/v1/model_pb";
 import { bytes, plural } from "@/lib/format";
@@ -11,11 +11,13 @@ import { Button, IconButton } from "./ui/button";
 import { Confirm } from "./ui/dialog";
 import { CheckBox } from "./ui/field";
 
-type Verb = "sync" | "pin" | "download" | "remove";
+type Verb = "sync" | "pin" | "unpin" | "verify" | "download" | "remove";
 
 const doneWords: Record<Verb, (models: string) => string> = {
   sync: (models) => `Syncing ${models}`,
   pin: (models) => `Pinned ${models}`,
+  unpin: (models) => `Took the pins of ${models} away`,
+  verify: (models) => `Verifying ${models}`,
   download: (models) => `Downloading ${models}`,
   remove: (models) => `Removing what is here of ${models}`,
 };
@@ -28,6 +30,8 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
       const one: (model: ModelRepo) => Promise<unknown> = {
         sync: (model: ModelRepo) => syncModel(model.id),
         pin: (model: ModelRepo) => pinModel(model.id, { pinned: true }),
+        unpin: (model: ModelRepo) => pinModel(model.id, { pinned: false }),
+        verify: (model: ModelRepo) => verifyModel(model.id, "", []),
         download: (model: ModelRepo) => downloadModel(model.id, {}),
         remove: async (model: ModelRepo) => {
           await evictModel(model.id, "", []);
@@ -42,7 +46,7 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
     },
     done: (_, verb) => ({
       text: doneWords[verb](plural(models.length, "model")),
-      to: verb === "pin" ? undefined : { label: "Jobs", href: "/jobs" },
+      to: verb === "pin" || verb === "unpin" ? undefined : { label: "Jobs", href: "/jobs" },
     }),
     failed: "Not everything could be done",
     refresh: [["models"], ["jobs"], ["overview"]],
@@ -54,6 +58,7 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
   );
   const here = models.filter((model) => !model.pinned).reduce((sum, model) => sum + model.bytesHere, 0n);
   const pinned = models.filter((model) => model.pinned).length;
+  const allPinned = pinned === models.length;
   return (
     <BulkBar label={`${plural(models.length, "model")} selected`} note={`${note} here`}>
       <Button
@@ -72,8 +77,21 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
       >
         Download
       </Button>
-      <Button small busy={action.busy} onClick={() => action.go("pin")} icon={<Pin className="size-3.5" aria-hidden />}>
-        Pin
+      <Button
+        small
+        busy={action.busy}
+        onClick={() => action.go(allPinned ? "unpin" : "pin")}
+        icon={allPinned ? <PinOff className="size-3.5" aria-hidden /> : <Pin className="size-3.5" aria-hidden />}
+      >
+        {allPinned ? "Unpin" : "Pin"}
+      </Button>
+      <Button
+        small
+        busy={action.busy}
+        onClick={() => action.go("verify")}
+        icon={<ShieldCheck className="size-3.5" aria-hidden />}
+      >
+        Verify
       </Button>
       <Button
         small

@@ -26,20 +26,29 @@ function Cell({ label, value, note, bar, bad, to, search }: CellProps) {
     >
       <span className="text-xs text-muted">{label}</span>
       <span className={cn("tabular text-xl font-semibold tracking-tight", bad && "text-bad")}>{value}</span>
-      {bar}
       <span className="text-xs text-muted">{note}</span>
+      {bar && <span className="mt-auto block pt-2">{bar}</span>}
     </Link>
   );
 }
 
-export function Overview({ data, slow }: { data: OverviewData | undefined; slow: boolean }) {
+export function Overview({
+  data,
+  limit,
+  slow,
+}: {
+  data: OverviewData | undefined;
+  /** Bytes that the store may take; nothing when it may fill the disk. */
+  limit: bigint | undefined;
+  slow: boolean;
+}) {
   const frame =
     "grid grid-cols-2 gap-px overflow-hidden rounded-lg border border-line bg-line sm:grid-cols-3 xl:grid-cols-5";
   if (!data) {
     return (
       <div className={frame} aria-busy>
         {["a", "b", "c", "d", "e"].map((key) => (
-          <div key={key} className="flex h-24 flex-col gap-2 bg-panel px-4 py-3">
+          <div key={key} className="flex h-[6.5rem] flex-col gap-2 bg-panel px-4 py-3">
             {slow && (
               <>
                 <Skeleton className="h-3 w-16" />
@@ -52,7 +61,12 @@ export function Overview({ data, slow }: { data: OverviewData | undefined; slow:
       </div>
     );
   }
-  const used = data.diskTotal > 0n ? share(data.diskTotal - data.diskFree, data.diskTotal) : undefined;
+  const limited = limit !== undefined && limit > 0n;
+  // The nearer end counts: that of the store's own limit, or that of the disk.
+  const used = Math.max(
+    share(data.diskTotal - data.diskFree, data.diskTotal),
+    limited ? share(data.bytesStored, limit) : 0,
+  );
   return (
     <section aria-label="At a glance" className={frame}>
       <Cell
@@ -64,14 +78,18 @@ export function Overview({ data, slow }: { data: OverviewData | undefined; slow:
       <Cell
         to="/storage"
         label="Storage used"
-        value={bytes(data.bytesStored)}
+        value={
+          <>
+            {bytes(data.bytesStored)}
+            {limited && <span className="text-sm font-normal text-muted"> of {bytes(limit)}</span>}
+          </>
+        }
         bar={
-          used !== undefined && (
+          data.diskTotal > 0n && (
             <Progress
               value={used}
-              label="Disk in use"
+              label={limited ? "Use of the disk or the limit, whichever is nearer its end" : "Disk in use"}
               tone={used > 0.95 ? "bad" : used > 0.85 ? "warn" : "accent"}
-              className="my-1.5"
             />
           )
         }
@@ -95,6 +113,7 @@ export function Overview({ data, slow }: { data: OverviewData | undefined; slow:
         to="/storage"
         label="Saved by the cache"
         value={bytes(data.bytesSaved)}
+        bar={data.bytesToClients > 0n && <Progress value={data.hitRatio} label="Answers that came from here" />}
         note={
           data.bytesToClients > 0n ? `${percent(data.hitRatio)} of answers came from here` : "nothing was asked for yet"
         }

@@ -54,7 +54,7 @@ export function Sidebar({ onSearch, onHelp }: { onSearch: () => void; onHelp: ()
         className="flex h-8 items-center gap-2 rounded-md border border-line-strong/70 bg-panel px-2.5 text-left text-sm text-muted hover:border-line-strong hover:text-text"
       >
         <Search className="size-3.5" aria-hidden />
-        <span className="flex-1">Search or do…</span>
+        <span className="min-w-0 flex-1 truncate">Search or do…</span>
         <Key>Ctrl K</Key>
       </button>
       <nav aria-label="Main" className="flex flex-col gap-0.5">

@@ -30,6 +30,12 @@ export function jobSubject(job: Job): string {
   return "The whole store";
 }
 
+/** What runs before what waits, and that before what somebody paused; in each as it came. */
+export function runningFirst(jobs: readonly Job[]): Job[] {
+  const rank = (status: Job_Status) => (status === Job_Status.running ? 0 : status === Job_Status.pending ? 1 : 2);
+  return [...jobs].sort((a, b) => rank(a.status) - rank(b.status));
+}
+
 /** What of the repository: a preset, some files, or nothing when it is all. */
 export function selectionWords(job: Job): string {
   const selection = job.payload?.selection;
@@ -84,6 +90,13 @@ export function everyWords(seconds: bigint): string {
 export function sentenceOf(text: string): string {
   const trimmed = text.trim();
   return trimmed === "" || /[.!?…]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+}
+
+const activityWords: Record<string, string> = { evict: "Removal", scan: "Import", verify: "Verification" };
+
+/** What the hub tells of its jobs, in the words of this page. */
+export function activityText(text: string): string {
+  return capital(text.replace(/^(evict|scan|verify) of /, (_, kind: string) => `${activityWords[kind]} of `));
 }
 
 /** With a capital at its beginning, unless it begins with a name. */

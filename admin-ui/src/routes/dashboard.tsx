@@ -1,9 +1,9 @@
 // The first screen: what is here, what happens now, what the cache saved, and how the machine is doing.
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Plug } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
-import { activeJobsQuery, overviewQuery, systemQuery } from "@/api/queries";
+import { lazy, Suspense } from "react";
+import { activeJobsQuery, overviewQuery, settingsQuery, systemQuery } from "@/api/queries";
 import { ActivityList } from "@/components/activity-list";
 import { Gpus } from "@/components/gpus";
 import { JobCard } from "@/components/job-card";
@@ -17,6 +17,7 @@ import { Empty, Failure, Note, SkeletonLines } from "@/components/ui/states";
 import { Upstream_State } from "@/gen/modelhub/v1/system_pb";
 import { duration } from "@/lib/format";
 import { useSlow, useTitle } from "@/lib/hooks";
+import { runningFirst } from "@/lib/words";
 
 const ConnectPanel = lazy(() =>
   import("@/components/connect-panel").then((module) => ({ default: module.ConnectPanel })),
@@ -26,8 +27,12 @@ export function Dashboard() {
   useTitle("Dashboard");
   const overview = useQuery(overviewQuery());
   const system = useQuery(systemQuery());
+  const settings = useQuery(settingsQuery());
   const jobs = useQuery(activeJobsQuery());
-  const [connect, setConnect] = useState(false);
+  const { connect } = useSearch({ from: "/" });
+  const navigate = useNavigate({ from: "/" });
+  const setConnect = (open: boolean) =>
+    void navigate({ search: open ? { connect: true } : {}, replace: !open, resetScroll: false });
   const slow = useSlow(overview.isPending);
   const data = overview.data;
 
@@ -76,8 +81,10 @@ export function Dashboard() {
           {upstreamWords(upstream).long}
         </Note>
       )}
-      <Suspense>{first && <ConnectPanel endpoint={data.endpoint} first />}</Suspense>
-      <Overview data={data} slow={slow} />
+      <Suspense fallback={<div className="mb-4 h-60" />}>
+        {first && <ConnectPanel endpoint={data.endpoint} first />}
+      </Suspense>
+      <Overview data={data} limit={settings.data?.storeLimitBytes} slow={slow} />
       <div className="mt-4 grid items-start gap-4 xl:grid-cols-[minmax(0,1.7fr)_minmax(0,1fr)]">
         <div className="flex min-w-0 flex-col gap-4">
           <Panel title="Throughput" note="the last 5 minutes" flush>
@@ -101,11 +108,13 @@ export function Dashboard() {
               <SkeletonLines className="p-4" />
             ) : jobs.data && jobs.data.jobs.length > 0 ? (
               <ul className="divide-y divide-line">
-                {jobs.data.jobs.slice(0, 6).map((job) => (
-                  <li key={job.id}>
-                    <JobCard job={job} compact />
-                  </li>
-                ))}
+                {runningFirst(jobs.data.jobs)
+                  .slice(0, 6)
+                  .map((job) => (
+                    <li key={job.id}>
+                      <JobCard job={job} compact />
+                    </li>
+                  ))}
               </ul>
             ) : jobs.isError ? (
               <Failure error={jobs.error} retry={() => jobs.refetch()} />
@@ -124,13 +133,13 @@ export function Dashboard() {
         </div>
       </div>
       <LazyDialog
-        open={connect}
+        open={connect === true && !first}
         onClose={() => setConnect(false)}
         title="Connect a client"
         description="Every tool that reads HF_ENDPOINT works with this hub."
         wide
       >
-        <Suspense>
+        <Suspense fallback={<SkeletonLines count={5} className="h-44" />}>
           <ConnectPanel endpoint={data?.endpoint ?? ""} />
         </Suspense>
       </LazyDialog>

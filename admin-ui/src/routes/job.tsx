@@ -17,6 +17,7 @@ import { Progress } from "@/components/ui/progress";
 import { Empty, Failure, Note, SkeletonLines } from "@/components/ui/states";
 import { When } from "@/components/ui/values";
 import { type Job, Job_Kind, Job_Status } from "@/gen/modelhub/v1/job_pb";
+import { adviceOn } from "@/lib/advice";
 import { bytes, percent, speed } from "@/lib/format";
 import { useNow, useSlow, useTitle } from "@/lib/hooks";
 import { modelSlug, shortCommit } from "@/lib/paths";
@@ -174,6 +175,7 @@ function Detail({ job }: { job: Job }) {
 function ErrorPanel({ job }: { job: Job }) {
   const [head, ...rest] = job.error.split("\n");
   const retryLater = job.status !== Job_Status.failed;
+  const advice = adviceOn(job.error);
   return (
     <section role="alert" className="rounded-lg border border-bad/30 bg-bad-soft px-4 py-3">
       <div className="flex items-start gap-2.5">
@@ -184,6 +186,19 @@ function ErrorPanel({ job }: { job: Job }) {
           </h2>
           <p className="mt-1 text-sm">{head}</p>
           {rest.length > 0 && <p className="mt-1 text-sm whitespace-pre-line text-soft">{rest.join("\n")}</p>}
+          {advice && (
+            <div className="mt-2.5 flex flex-wrap items-center gap-x-3 gap-y-2 border-t border-bad/20 pt-2.5 text-sm">
+              <p className="min-w-0 flex-1 basis-60 text-soft">{advice.text}</p>
+              <Link
+                to={advice.to}
+                search={advice.search as never}
+                hash={advice.hash}
+                className={buttonClass("plain", true)}
+              >
+                {advice.label}
+              </Link>
+            </div>
+          )}
         </div>
         <CopyButton text={job.error} label="Copy the error" />
       </div>

@@ -14,6 +14,7 @@ import { Job_Status } from "@/gen/modelhub/v1/job_pb";
 import { count, plural, speed } from "@/lib/format";
 import { useDebounced, useSlow, useTitle } from "@/lib/hooks";
 import type { JobsSearch } from "@/lib/search";
+import { runningFirst } from "@/lib/words";
 
 const hours: Record<NonNullable<JobsSearch["since"]>, number> = { hour: 1, day: 24, week: 168, month: 720 };
 const shownAtFirst = 20;
@@ -141,10 +142,7 @@ function ActiveJobs() {
   const { data, isPending, isError, error, refetch } = useQuery(activeJobsQuery());
   const [all, setAll] = useState(false);
   const slow = useSlow(isPending);
-  const jobs = useMemo(() => {
-    const rank = (status: Job_Status) => (status === Job_Status.running ? 0 : status === Job_Status.pending ? 1 : 2);
-    return [...(data?.jobs ?? [])].sort((a, b) => rank(a.status) - rank(b.status));
-  }, [data]);
+  const jobs = useMemo(() => runningFirst(data?.jobs ?? []), [data]);
   const running = jobs.filter((job) => job.status === Job_Status.running);
   const rate = running.reduce((sum, job) => sum + Number(job.progress?.bytesPerSecond ?? 0n), 0);
   return (

@@ -3,11 +3,11 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { FolderInput, HardDrive, Pin, ShieldCheck, Trash2 } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
-import { storageQuery } from "@/api/queries";
+import { overviewQuery, storageQuery } from "@/api/queries";
 import { type Column, DataTable } from "@/components/data-table";
 import { StorageSummary } from "@/components/storage/summary";
 import { Button, buttonClass } from "@/components/ui/button";
-import { SearchField } from "@/components/ui/field";
+import { SearchField, Select } from "@/components/ui/field";
 import { PageHead, Panel } from "@/components/ui/panel";
 import { Progress } from "@/components/ui/progress";
 import { Empty, Failure, SkeletonLines } from "@/components/ui/states";
@@ -35,11 +35,12 @@ export function Storage() {
   const search = useSearch({ from: "/storage" });
   const navigate = useNavigate({ from: "/storage" });
   const query = useQuery(storageQuery());
+  const overview = useQuery(overviewQuery());
   const slow = useSlow(query.isPending);
   const data = query.data;
   const change = (part: Partial<StorageSearch>) =>
     void navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false });
-  const close = () => change({ dialog: undefined, folder: undefined });
+  const close = () => change({ dialog: undefined, folder: undefined, free: undefined, unused: undefined });
   const order = search.order ?? "size";
   const rows = useMemo(() => sorted(data?.models ?? [], search), [data, search]);
   const largest = useMemo(
@@ -73,7 +74,7 @@ export function Storage() {
         slow && <SkeletonLines count={8} />
       ) : (
         <>
-          <StorageSummary storage={data} />
+          <StorageSummary storage={data} shared={overview.data?.bytesShared} />
           <Panel flush className="mt-4">
             <div className="flex flex-wrap items-center gap-2 border-b border-line p-3">
               <SearchField
@@ -94,6 +95,20 @@ export function Storage() {
                 <Pin className="size-3.5" aria-hidden />
                 Pinned
               </button>
+              <Select
+                aria-label="Order"
+                value={order}
+                onChange={(event) =>
+                  change({
+                    order: event.target.value === "size" ? undefined : (event.target.value as StorageSearch["order"]),
+                  })
+                }
+              >
+                <option value="size">Largest first</option>
+                <option value="own">What frees most first</option>
+                <option value="used">Least recently used first</option>
+                <option value="name">By name</option>
+              </Select>
               <span className="tabular ml-auto text-xs text-muted">
                 {data.models.length >= 1000 ? "the 1,000 largest models" : plural(rows.length, "model")}
               </span>
@@ -131,7 +146,14 @@ export function Storage() {
         </>
       )}
       <Suspense>
-        {search.dialog === "evict" && <EvictDialog onClose={close} />}
+        {search.dialog === "evict" && (
+          <EvictDialog
+            free={search.free}
+            unused={search.unused}
+            onChange={(free, unused) => change({ free, unused })}
+            onClose={close}
+          />
+        )}
         {search.dialog === "import" && (
           <ImportDialog
             folder={search.folder ?? ""}

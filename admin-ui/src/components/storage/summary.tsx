@@ -1,5 +1,6 @@
 // The disk and the store at a glance: what is used by what, how much room is left, and which formats there are.
 import type { GetStorageResponse } from "@/gen/modelhub/v1/hub_service_pb";
+import type { Usage } from "@/gen/modelhub/v1/system_pb";
 import { cn } from "@/lib/cn";
 import { bytes, percent, plural, share } from "@/lib/format";
 import type { Tone } from "../ui/badge";
@@ -15,7 +16,16 @@ const dots: Record<Tone, string> = {
   accent: "bg-bar",
 };
 
-export function StorageSummary({ storage }: { storage: GetStorageResponse }) {
+const largestFirst = (formats: readonly Usage[]) => [...formats].sort((a, b) => Number(b.bytes - a.bytes));
+
+export function StorageSummary({
+  storage,
+  shared,
+}: {
+  storage: GetStorageResponse;
+  /** Bytes that would be here again if every file had a copy of its own. */
+  shared: bigint | undefined;
+}) {
   const total = storage.diskTotal;
   const store = storage.bytes;
   const arriving = storage.partialBytes + storage.quarantineBytes;
@@ -77,6 +87,11 @@ export function StorageSummary({ storage }: { storage: GetStorageResponse }) {
             ) : (
               <span className="text-muted">The store has no limit of its own; it may fill what the disk has.</span>
             )}
+            {shared !== undefined && shared > 0n && (
+              <span className="text-muted">
+                {bytes(shared)} more would be needed if repositories did not share files with the same content.
+              </span>
+            )}
             {storage.unreferencedBytes > 0n && (
               <span className="text-muted">
                 {bytes(storage.unreferencedBytes)} belong to no model that is known here, e.g. to ones that were
@@ -91,7 +106,7 @@ export function StorageSummary({ storage }: { storage: GetStorageResponse }) {
           <p className="p-4 text-muted">Nothing is stored yet.</p>
         ) : (
           <ul className="flex flex-col gap-3 p-4">
-            {storage.formats.map((format) => (
+            {largestFirst(storage.formats).map((format) => (
               <li
                 key={format.name}
                 className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-3 gap-y-1 text-sm"
