@@ -55,6 +55,17 @@ export async function open(browser: Browser, url: string, options: BrowserContex
   };
 }
 
+/** Waits until nothing on the page stands for something that is still to come, and what is there was drawn. */
+export async function settled(page: Page): Promise<void> {
+  await page.waitForFunction(
+    () =>
+      document.fonts.status === "loaded" &&
+      document.querySelector("h1, [role=dialog]") !== null &&
+      document.querySelector(".skeleton, [aria-busy=true]") === null,
+  );
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+}
+
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** What axe finds that is serious, as short lines. WCAG A and AA, and its best practices. */

@@ -1,6 +1,7 @@
 // What people do with the dashboard, from the first press to the last message.
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Json } from "../dev/fake/views.ts";
 import { open, serious, startBrowser } from "./browser.ts";
 import { type FakeHub, startFakeHub } from "./server.ts";
 
@@ -44,6 +45,51 @@ test("register, see the sync, download, watch it arrive", async () => {
     .getByRole("row", { name: /model-00005-of-00005/ })
     .getByText("Local")
     .waitFor();
+  clean();
+  await close();
+});
+
+test("a lost connection and a double click change nothing but what was meant", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/models/bartowski/Qwen3-30B-A3B-GGUF?download=true`);
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("radio", { name: /One quantisation/ }).click();
+  await dialog.getByRole("radio", { name: /^Q6_K/ }).click();
+  await page.waitForURL(/preset=gguf&quant=Q6_K/);
+  const jobs = () => hub.fake.jobs.list.filter((job) => (job.payload.selection as Json)?.quantisation === "Q6_K");
+  const before = jobs().length;
+  await page.route("**/download", (route) => route.abort());
+  await dialog.getByRole("button", { name: "Download 25.1 GiB" }).click();
+  await dialog.getByText("The download could not be started").waitFor();
+  await page.unroute("**/download");
+  // What was chosen is still chosen, also after the page was loaded again.
+  await page.reload();
+  await dialog.getByRole("button", { name: "Download 25.1 GiB" }).dblclick();
+  await page.getByText(/^Downloading 25.1 GiB/).waitFor();
+  expect(jobs().length).toBe(before + 1);
+  clean(/ERR_FAILED/);
+  await close();
+});
+
+test("the guide to moving the store says how much, whether it fits, and what to type", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/settings#storage`);
+  await page.getByRole("button", { name: "Move the store…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Move the store" });
+  const field = dialog.getByLabel("New folder");
+  await field.fill("/var/lib/modelhub/new");
+  await dialog.getByText("This is inside the folder that is moved.").waitFor();
+  await field.fill("/srv/models");
+  await dialog.getByText(/TiB do not fit: 301 GiB are free on \//).waitFor();
+  await field.fill("/mnt/array/models");
+  await dialog.getByText(/TiB are moved; 180 TiB are free on \/mnt\/array/).waitFor();
+  await page.waitForURL(/folder=/);
+  await page.reload();
+  await dialog.getByText("sudo systemctl stop modelhub").waitFor();
+  await dialog.getByRole("radio", { name: "in a shell" }).click();
+  await dialog.getByText("MODELHUB_DATA_DIR=/mnt/array/models modelhub serve").waitFor();
+  expect(await dialog.getByRole("listitem").count()).toBe(4);
+  expect(await serious(page)).toEqual([]);
+  await dialog.getByRole("link", { name: "Verify the store" }).click();
+  await page.getByRole("dialog", { name: "Verify the whole store" }).waitFor();
   clean();
   await close();
 });
@@ -105,6 +151,21 @@ test("the address carries searches, filters, order and pages", async () => {
   await page.getByText(/Page 31 of 5\d/).waitFor();
   await page.getByRole("button", { name: "Next" }).click();
   await page.waitForURL(/page=32/);
+  clean();
+  await close();
+});
+
+test("what tells a hub's visitor more: the tokenizer, pickles, pins", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/models/Qwen/Qwen3-8B?tab=metadata`);
+  await page.getByText("<|im_end|>").first().waitFor();
+  await page.getByText("7 tokens").click();
+  await page.getByText("<|box_end|>").waitFor();
+  await page.getByText(/^1\d\d characters$/).click();
+  await page.getByText("for message in messages").waitFor();
+  expect(await serious(page)).toEqual([]);
+  const pin = page.getByRole("button", { name: /^Pin: it stays/ });
+  await pin.click();
+  await page.getByRole("button", { name: /^Pinned: press/, pressed: true }).waitFor();
   clean();
   await close();
 });

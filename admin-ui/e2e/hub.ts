@@ -62,9 +62,15 @@ export async function startRealHub(): Promise<RealHub> {
   const folder = mkdtempSync(join(tmpdir(), "modelhub-ui-"));
   const mockUrl = `http://127.0.0.1:${mockPort}`;
   // Slow enough that progress can be seen, fast enough that nobody waits.
-  const mock = spawn(mockBinary, ["--demo", "--listen", `127.0.0.1:${mockPort}`, "--rate", "6MiB"], {
-    stdio: "ignore",
-  });
+  const parts = ["vae/model.safetensors:4MB", "weights/part-1.bin:48MB", "weights/part-2.bin:40MB"];
+  const mock = spawn(
+    mockBinary,
+    [
+      ...["--demo", "--listen", `127.0.0.1:${mockPort}`, "--rate", "6MiB"],
+      ...parts.flatMap((part) => ["--add-random", `acme/parts:${part}`]),
+    ],
+    { stdio: "ignore" },
+  );
   await answers(`${mockUrl}/api/models/demo/tiny-llama`);
   // The hub refuses variables that it does not know, and the ones that it knows would change what is tested.
   const foreign = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("MODELHUB_")));

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { open, serious, startBrowser } from "./browser.ts";
+import { open, serious, settled, startBrowser } from "./browser.ts";
 import { aliceToken, type RealHub, startRealHub } from "./hub.ts";
 
 describe("the real hub", () => {
@@ -71,6 +71,62 @@ describe("the real hub", () => {
     await close();
   });
 
+  test("a folder is downloaded: its progress moves, the rest stays remote, and the hub serves it", async () => {
+    const { page, clean, close } = await open(browser, `${hub.admin}/ui/models?register=acme/parts`);
+    await page.getByRole("dialog").getByText("88 MiB").or(page.getByText("87.7 MiB")).first().waitFor();
+    await page
+      .getByRole("dialog")
+      .getByText(/pickle/)
+      .first()
+      .waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Register", exact: true }).click();
+    await page.waitForURL("**/ui/models/acme/parts");
+    await page.getByRole("link", { name: "2 pickle files can run code" }).waitFor();
+    const folder = page.getByRole("row", { name: /^Select weights/ });
+    await folder.getByText("Remote").waitFor();
+    // Every value that the bar of the job ever shows.
+    await page.evaluate(() => {
+      const seen: number[] = [];
+      Object.assign(window, { seen });
+      new MutationObserver(() => {
+        const bar = document.querySelector('[role=progressbar][aria-label="Progress of acme/parts"]');
+        const value = Number(bar?.getAttribute("aria-valuenow") ?? Number.NaN);
+        if (value > (seen.at(-1) ?? 0)) seen.push(value);
+      }).observe(document.body, { subtree: true, childList: true, attributes: true });
+    });
+    await page.getByRole("button", { name: "Download weights" }).click();
+    await page
+      .getByRole("dialog")
+      .getByRole("button", { name: /^Download 8\d/ })
+      .click();
+    await folder.getByText("Local").waitFor({ timeout: 45_000 });
+    const seen = await page.evaluate(() => (window as unknown as { seen: number[] }).seen);
+    expect(seen.length, `the bar showed ${seen}`).toBeGreaterThanOrEqual(3);
+    await page
+      .getByRole("row", { name: /^Select vae/ })
+      .getByText("Remote")
+      .waitFor();
+    await page.getByText("Partial", { exact: true }).waitFor();
+    const served = await fetch(`${hub.hub}/acme/parts/resolve/main/weights/part-2.bin`);
+    expect([served.status, (await served.arrayBuffer()).byteLength]).toEqual([200, 40_000_000]);
+    clean();
+    await close();
+  });
+
+  test("a tab that is closed takes nothing with it", async () => {
+    const first = await open(browser, `${hub.admin}/ui/models/acme/parts?download=true`);
+    await first.page
+      .getByRole("dialog")
+      .getByRole("button", { name: /^Download \d/ })
+      .click();
+    await first.page.getByText(/^Downloading .* of acme\/parts$/).waitFor();
+    await first.close();
+    const { page, clean, close } = await open(browser, `${hub.admin}/ui/models/acme/parts`);
+    await page.getByText("Downloaded", { exact: true }).waitFor({ timeout: 45_000 });
+    clean();
+    await close();
+  });
+
   test("one file of a folder of a dataset", async () => {
     const { page, clean, close } = await open(
       browser,
@@ -107,7 +163,9 @@ describe("the real hub", () => {
       .click({ timeout: 20_000 });
     await page.getByRole("heading", { name: "What went wrong" }).waitFor();
     const failed = page.url();
-    await page.goto(`${hub.admin}/ui/settings`);
+    // The error leads to the setting that helps.
+    await page.getByRole("alert").getByRole("link", { name: "Hub token" }).click();
+    await page.waitForURL("**/ui/settings#token");
     await page.getByLabel("Token", { exact: true }).fill(aliceToken);
     await page.getByRole("button", { name: "Test" }).click();
     await page.getByText(/belongs to alice/).waitFor();
@@ -215,7 +273,7 @@ describe("the real hub", () => {
     ]) {
       await page.goto(`${hub.admin}/ui/${path}`);
       await page.getByRole("heading", { level: 1 }).waitFor();
-      await page.waitForTimeout(400);
+      await settled(page);
       expect(await serious(page), path).toEqual([]);
       const over = await page.evaluate(
         () => document.documentElement.scrollWidth - document.documentElement.clientWidth,

@@ -2,7 +2,7 @@
 // the console stays empty and no request leaves the machine.
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { open, serious, startBrowser } from "./browser.ts";
+import { open, serious, settled, startBrowser } from "./browser.ts";
 import { type FakeHub, startFakeHub } from "./server.ts";
 
 let browser: Browser;
@@ -38,6 +38,8 @@ const screens: [name: string, path: string, shows: string][] = [
   ["free space", "/storage?dialog=evict", "would be removed"],
   ["import", "/storage?dialog=import&folder=/data/models", "stabilityai/sdxl-turbo"],
   ["settings", "/settings", "Opening hours"],
+  ["move the store", "/settings?move=true&folder=/mnt/models/modelhub", "sudo rsync"],
+  ["connect a client", "/?connect=true&place=systemd", "Environment=HF_ENDPOINT"],
   ["nowhere", "/no/such/screen", "nothing at this address"],
 ];
 
@@ -52,7 +54,7 @@ describe.each([
       viewport: { width, height: 800 },
     });
     await page.getByText(shows, { exact: false }).first().waitFor();
-    await page.waitForTimeout(150);
+    await settled(page);
     expect(await serious(page)).toEqual([]);
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     expect(over, "pixels that stick out to the right").toBeLessThanOrEqual(0);

@@ -3,21 +3,26 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { startBrowser } from "./browser.ts";
+import { servedAt, speedAt } from "../dev/fake/traffic.ts";
+import { settled, startBrowser } from "./browser.ts";
 import { startFakeHub } from "./server.ts";
 
 const folder = process.env.SCREENSHOTS ?? "screenshots";
 mkdirSync(folder, { recursive: true });
 
 const model = "/models/Qwen/Qwen3-8B";
-const screens: { name: string; path: string; wait?: number; act?: (page: Page) => Promise<void> }[] = [
+const screens: { name: string; path: string; act?: (page: Page) => Promise<void> }[] = [
   { name: "models", path: "/models?order=-used" },
   { name: "register", path: "/models?register=Qwen/Qwen3-32B-GGUF" },
   { name: "files", path: "/models/Wan-AI/Wan2.1-T2V-1.3B-Diffusers?open=%5B%22text_encoder%22%5D" },
   {
     name: "download",
     path: "/models/bartowski/Qwen3-30B-A3B-GGUF?download=true",
-    act: (page) => page.getByRole("radio", { name: /One quantisation/ }).click(),
+    act: async (page) => {
+      await page.getByRole("radio", { name: /One quantisation/ }).click();
+      await page.getByRole("radio", { name: /^Q5_K_M/ }).click();
+      await page.getByRole("button", { name: /^Download 2\d/ }).waitFor();
+    },
   },
   { name: "metadata", path: `${model}?tab=metadata` },
   { name: "config", path: `${model}?tab=metadata&part=config` },
@@ -35,6 +40,13 @@ const screens: { name: string; path: string; wait?: number; act?: (page: Page) =
   { name: "import", path: "/storage?dialog=import&folder=/data/models" },
   { name: "settings", path: "/settings" },
   {
+    name: "settings-2",
+    path: "/settings#storage",
+    act: (page) => page.getByRole("heading", { name: "Storage" }).scrollIntoViewIfNeeded(),
+  },
+  { name: "move", path: "/settings?move=true&folder=/mnt/array/modelhub" },
+  { name: "connect", path: "/?connect=true&place=python" },
+  {
     name: "palette",
     path: "/",
     act: async (page) => {
@@ -43,7 +55,6 @@ const screens: { name: string; path: string; wait?: number; act?: (page: Page) =
       await page.getByRole("option").nth(1).waitFor();
     },
   },
-  // Last, so that the chart has some minutes to show.
   { name: "dashboard", path: "/" },
 ];
 
@@ -51,36 +62,46 @@ const browser = await startBrowser();
 const hub = await startFakeHub();
 const first = await startFakeHub(true);
 
+/** The five minutes before now. */
+function past(busy: boolean) {
+  const now = Math.floor(Date.now() / 1000);
+  return Array.from({ length: 299 }, (_, index) => {
+    const at = now - 299 + index;
+    const fetched = index < 55 ? 0 : speedAt(at * 1000, 1) + (index < 130 ? 0 : speedAt(at * 1000, 4));
+    return { at, toClients: busy ? servedAt(at * 1000) : 0, fromUpstream: busy ? fetched : 0 };
+  });
+}
+
 async function shoot(
   url: string,
   name: string,
   colorScheme: "light" | "dark",
   width: number,
   act?: (page: Page) => Promise<void>,
-  wait = 700,
 ) {
   const context = await browser.newContext({
     colorScheme,
     viewport: { width, height: width < 500 ? 780 : 900 },
     deviceScaleFactor: width < 500 ? 2 : 1.5,
+    reducedMotion: "reduce",
   });
+  // The chart shows what the tab saw: this one was open for a while.
+  await context.addInitScript(([key, points]) => sessionStorage.setItem(key, points), [
+    "modelhub.traffic",
+    JSON.stringify(past(url.startsWith(hub.url))),
+  ] as const);
   const page = await context.newPage();
   await page.goto(url);
-  await page.waitForTimeout(wait);
+  await settled(page);
   await act?.(page);
-  if (act) await page.waitForTimeout(500);
+  await settled(page);
   await page.screenshot({ path: join(folder, `${name}.png`) });
   await context.close();
 }
 
 for (const { name, path, act } of screens) {
   const url = `${hub.url}/ui${path}`;
-  // The chart draws what it saw since the page was opened.
-  const wait = name === "dashboard" ? 45_000 : undefined;
-  await Promise.all([
-    shoot(url, `${name}-light`, "light", 1440, act, wait),
-    shoot(url, `${name}-dark`, "dark", 1440, act, wait),
-  ]);
+  await Promise.all([shoot(url, `${name}-light`, "light", 1440, act), shoot(url, `${name}-dark`, "dark", 1440, act)]);
   await shoot(url, `${name}-narrow`, "light", 360, name === "palette" ? undefined : act);
 }
 await shoot(`${first.url}/ui/`, "first-run-light", "light", 1440);

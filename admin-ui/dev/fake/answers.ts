@@ -1,5 +1,6 @@
 // Larger answers of the fake hub: the overview, the machine, the storage, facts of models and texts of files.
 import { type FakeModel, GiB, MiB } from "./catalogue.ts";
+import { ended } from "./jobs.ts";
 import { hash } from "./random.ts";
 import { type Fake, problem } from "./server.ts";
 import { commitOf, iso, type Json } from "./views.ts";
@@ -31,7 +32,7 @@ export function overview(hub: Fake): Json {
         .map((job) => ({
           at: iso(job.finished),
           kind: `job.${job.status}`,
-          text: `${{ completed: "Finished", failed: "Failed", cancelled: "Cancelled" }[job.status] ?? "Ended"}: ${job.kind}${job.model ? ` of ${job.model.repoId}` : job.kind === "scan" ? " of /data/models" : " of the whole store"}`,
+          text: ended(job),
           repo_id: job.model?.repoId ?? "",
           job_id: job.id,
         })),
@@ -96,6 +97,14 @@ export function system(): Json {
         filesystem: "ext4",
         total: String(438 * GiB),
         available: String(301 * GiB),
+        store: false,
+      },
+      {
+        mount_point: "/mnt/array",
+        device: "/dev/md0",
+        filesystem: "xfs",
+        total: String(184_320 * GiB),
+        available: String(184_102 * GiB),
         store: false,
       },
     ],
@@ -183,8 +192,10 @@ export function storage(hub: Fake): Json {
   };
 }
 
-export function factsOf(model: FakeModel, wanted: number): Json {
-  const facts = model.facts ?? {};
+export function factsOf(model: FakeModel, wanted: number, path = ""): Json {
+  const file = path ? model.files().find((one) => one.path === path) : undefined;
+  const quant = file && /(I?Q\d\w*|BF16)\.gguf$/.exec(file.path)?.[1];
+  const facts = quant ? { ...model.facts, quantisation: quant } : (model.facts ?? {});
   const parameters = Number(facts.parameters ?? 0);
   const longest = Number(facts.context_length ?? 0);
   const context = wanted || Math.min(longest || 0, 8192);
@@ -194,7 +205,8 @@ export function factsOf(model: FakeModel, wanted: number): Json {
     : String((facts.dtypes as Json[] | undefined)?.[0]?.name) === "F32"
       ? 4
       : 2;
-  const memory = parameters ? Math.round(parameters * bytesPer + perToken * context + 0.6 * GiB) : 0;
+  const weights = quant && file ? file.size : parameters * bytesPer;
+  const memory = parameters ? Math.round(weights + perToken * context + 0.6 * GiB) : 0;
   return {
     commit: commitOf(model),
     ...facts,
@@ -229,7 +241,13 @@ export function readText(model: FakeModel, path: string) {
         model_max_length: 131072,
         pad_token: "<|endoftext|>",
         tokenizer_class: "Qwen2Tokenizer",
-        chat_template: "{%- if tools %}\n…{% endif %}",
+        added_tokens_decoder: Object.fromEntries(
+          ["endoftext", "im_start", "im_end", "object_ref_start", "object_ref_end", "box_start", "box_end"].map(
+            (name, index) => [151643 + index, { content: `<|${name}|>`, special: true }],
+          ),
+        ),
+        chat_template:
+          "{%- for message in messages %}\n{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}\n{%- endfor %}",
       },
       null,
       2,

@@ -4,45 +4,30 @@ import { seeded } from "./random.ts";
 import { tokenizer } from "./samples.ts";
 
 export function many(count: number): FakeModel[] {
-  const vendors = [
-    "mistralai",
-    "google",
-    "microsoft",
-    "stabilityai",
-    "deepseek-ai",
-    "nvidia",
-    "ibm-granite",
-    "allenai",
-    "tiiuae",
-    "unsloth",
-    "lmstudio-community",
-    "intfloat",
-    "sentence-transformers",
-    "facebook",
-    "openai",
-    "CohereLabs",
-    "internlm",
-    "01-ai",
-    "HuggingFaceTB",
-    "black-forest-labs",
-  ];
-  const families = [
-    "Mistral-Small",
-    "gemma-3",
-    "phi-4",
-    "sdxl",
-    "DeepSeek-R1-Distill",
-    "Nemotron",
-    "granite-3.3",
-    "OLMo-2",
-    "Falcon3",
-    "e5",
-    "MiniLM",
-    "whisper",
-    "aya",
-    "SmolLM3",
-    "FLUX",
-  ];
+  // Who publishes what; the last two publish everybody's again.
+  const own: Record<string, string[]> = {
+    mistralai: ["Mistral-Small", "Ministral"],
+    google: ["gemma-3"],
+    microsoft: ["phi-4"],
+    stabilityai: ["sdxl", "stable-code"],
+    "deepseek-ai": ["DeepSeek-R1-Distill"],
+    nvidia: ["Nemotron"],
+    "ibm-granite": ["granite-3.3"],
+    allenai: ["OLMo-2"],
+    tiiuae: ["Falcon3"],
+    intfloat: ["e5"],
+    "sentence-transformers": ["MiniLM"],
+    facebook: ["opt"],
+    openai: ["whisper", "gpt-oss"],
+    CohereLabs: ["aya"],
+    internlm: ["internlm3"],
+    "01-ai": ["Yi-1.5"],
+    HuggingFaceTB: ["SmolLM3"],
+    "black-forest-labs": ["FLUX.1"],
+  };
+  const everybody = Object.values(own).flat();
+  const vendors = [...Object.keys(own), "unsloth", "lmstudio-community"];
+  const topics = ["math", "code", "dialogue", "web", "speech", "reasoning", "preferences", "evaluation"];
   const sizes = ["1b", "3b", "7b", "8b", "12b", "24b", "27b", "32b", "70b"];
   const suffixes = ["", "-Instruct", "-it", "-base", "-GGUF", "-AWQ", "-chat", "-v2"];
   const random = seeded(42);
@@ -50,8 +35,11 @@ export function many(count: number): FakeModel[] {
   const seen = new Set<string>();
   const out: FakeModel[] = [];
   while (out.length < count) {
+    const kind = random() < 0.06 ? "dataset" : "model";
     const size = pick(sizes);
-    let repoId = `${pick(vendors)}/${pick(families)}-${size}${pick(suffixes)}`;
+    const vendor = pick(vendors);
+    const family = pick(own[vendor] ?? everybody);
+    let repoId = `${vendor}/${family}-${kind === "dataset" ? `${pick(topics)}-data` : `${size}${pick(suffixes)}`}`;
     while (seen.has(repoId)) repoId += `-${Math.floor(random() * 90 + 10)}`;
     seen.add(repoId);
     const total = Number.parseInt(size, 10) * 2 * GiB * (0.9 + random() * 0.2);
@@ -74,7 +62,6 @@ export function many(count: number): FakeModel[] {
       cache.files ??= listing();
       return cache.files;
     };
-    const kind = random() < 0.06 ? "dataset" : "model";
     const model = make(kind, repoId, files, {
       pinned: random() < 0.02,
       status: random() < 0.01 ? "error" : random() < 0.02 ? "registered" : "synced",

@@ -1,7 +1,8 @@
 // The jobs of the fake hub. They progress with time, tell what they do, and some fail, so that every state can be seen.
 import type { FakeFile, FakeModel } from "./catalogue.ts";
-import { GiB, MiB } from "./catalogue.ts";
+import { GiB } from "./catalogue.ts";
 import { hex } from "./random.ts";
+import { speedAt } from "./traffic.ts";
 import { iso, type Json, selected } from "./views.ts";
 
 export interface FakeJob {
@@ -30,6 +31,14 @@ export interface FakeJob {
   log: { number: string; at: string | null; level: string; text: string }[];
 }
 
+/** How the hub tells that a job has ended. */
+export function ended(job: FakeJob): string {
+  const about = job.model?.repoId ?? String(job.payload.path ?? "the whole store");
+  if (job.status === "cancelled") return `${job.kind} of ${about} was cancelled`;
+  if (job.status === "failed") return `${job.kind} of ${about} failed: ${job.error.split("\n", 1)[0]}`;
+  return `${job.kind} of ${about}: ${job.outcome}`;
+}
+
 export type Emit = (kind: string, body: Json) => void;
 
 let counter = 0;
@@ -53,7 +62,7 @@ export class Jobs {
       status: "pending",
       model,
       payload: { revision: "main", ...payload },
-      priority: 100,
+      priority: 50,
       attempts: 0,
       waitingFor: "its turn: two downloads run at once",
       error: "",
@@ -142,7 +151,7 @@ export class Jobs {
     job.speed = 0;
     this.note(job, status === "failed" ? "error" : "info", error || outcome || `The job is ${status}.`);
     this.tell(job);
-    const text = `${{ completed: "Finished", failed: "Failed", cancelled: "Cancelled" }[status]}: ${job.kind}${job.model ? ` of ${job.model.repoId}` : ""}${outcome ? `. ${outcome}` : ""}`;
+    const text = ended(job);
     this.emit("activity", {
       activity: { at: iso(Date.now()), kind: `job.${status}`, text, repo_id: job.model?.repoId ?? "", job_id: job.id },
     });
@@ -229,7 +238,7 @@ export class Jobs {
   }
 
   private download(job: FakeJob, seconds: number) {
-    job.speed = (150 + 60 * Math.sin(Date.now() / 4000 + counter) + 20 * Math.random()) * MiB;
+    job.speed = speedAt(Date.now(), job.created % 10);
     job.doing = "Fetches files";
     let budget = job.speed * seconds;
     this.traffic += budget;
@@ -273,9 +282,16 @@ export function history(jobs: Jobs, models: FakeModel[]) {
     const created = Date.now() - index * index * 42_000 - 3_600_000;
     const size = kind === "download" ? (model?.summary.bytes ?? 0) : 0;
     const errors = [
-      "Upstream answered 403: the account of the token may not read this repository.\nAsk for access on its page, or set another token in the settings, then retry.",
-      "No space: the file needs 4.6 GiB and the disk keeps 2.1 GiB free.\nFree space under Storage, then retry.",
-      "The body did not match its hash (sha256 expected 9f86d081…, got 2c26b46b…). It was set aside.\nUpstream may have sent a damaged copy; a retry fetches it again.",
+      // What reads or removes files here asks nobody upstream.
+      kind === "verify" || kind === "evict" || kind === "scan"
+        ? "The disk gave an error while reading blobs/sha256/9f/9f86d081…: Input/output error (os error 5).\nLook at the disk's health, then retry: what was read before is not read again."
+        : "Upstream answered 403: the account of the token may not read this repository.\nAsk for access on its page, or set another token in the settings, then retry.",
+      kind === "verify" || kind === "evict"
+        ? "The hub was stopped while it ran, 5 times.\nRetry: it goes on from where it was."
+        : "No space: the file needs 4.6 GiB and the disk keeps 2.1 GiB free.\nFree space under Storage, then retry.",
+      kind === "verify" || kind === "evict" || kind === "sync"
+        ? "The database was locked for longer than 30 seconds.\nAnother program may have it open; close that, then retry."
+        : "The body did not match its hash (sha256 expected 9f86d081…, got 2c26b46b…). It was set aside.\nUpstream may have sent a damaged copy; a retry fetches it again.",
     ];
     const job = jobs.create(kind, model, kind === "scan" ? { path: "/data/models", placement: "auto" } : {}, {
       status,
@@ -316,14 +332,19 @@ export function history(jobs: Jobs, models: FakeModel[]) {
           : undefined,
       log: [
         { number: "1", at: iso(created), level: "info", text: `Queued: ${kind}` },
-        { number: "2", at: iso(created + 1500), level: "info", text: "Started on hub-0, attempt 1" },
+        {
+          number: "2",
+          at: iso(created + 1500),
+          level: "info",
+          text: `Started on hub-0, attempt ${status === "failed" ? 5 : 1} of 5`,
+        },
         ...(status === "failed"
           ? [
               {
                 number: "3",
                 at: iso(created + 9000),
                 level: "warning",
-                text: "Upstream answered 503; trying again in 8 seconds",
+                text: "This is the last attempt",
               },
               { number: "4", at: iso(created + 30_000), level: "error", text: errors[index % 3] as string },
             ]

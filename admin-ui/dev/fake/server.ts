@@ -5,6 +5,7 @@ import { factsOf, lookUp, overview, previewScan, readText, storage, system, tens
 import { catalogue, type FakeModel, fileType, GiB } from "./catalogue.ts";
 import { history, Jobs } from "./jobs.ts";
 import { listJobs, listModels } from "./lists.ts";
+import { servedAt } from "./traffic.ts";
 import { commitOf, fileView, folderView, iso, type Json, modelView, selected } from "./views.ts";
 
 export type Answer = { status?: number; body: unknown };
@@ -48,14 +49,11 @@ export class Fake {
     }
     const timer = setInterval(() => this.jobs.tick(0.5), 500);
     const traffic = setInterval(() => {
-      const served =
-        this.models.length === 0
-          ? 0
-          : (180 + 140 * Math.sin(Date.now() / 9000)) * 1024 ** 2 * (0.6 + Math.random() * 0.5);
+      const served = this.models.length === 0 ? 0 : servedAt(Date.now());
       const fetched = this.jobs.traffic * 2;
       this.emit("traffic", {
         traffic: {
-          bytes_to_clients: String(Math.round(served + fetched * 0.4)),
+          bytes_to_clients: String(Math.round(served)),
           bytes_from_upstream: String(Math.round(fetched)),
           requests: "41",
           hits: "38",
@@ -279,7 +277,7 @@ export class Fake {
           },
         };
       case "facts":
-        return { body: factsOf(model, Number(query.get("context") ?? 0)) };
+        return { body: factsOf(model, Number(query.get("context") ?? 0), query.get("path") ?? "") };
       case "tensors":
         return tensors(model, query, page);
       case "pin":
