@@ -62,7 +62,7 @@ export async function startRealHub(): Promise<RealHub> {
   const folder = mkdtempSync(join(tmpdir(), "modelhub-ui-"));
   const mockUrl = `http://127.0.0.1:${mockPort}`;
   // Slow enough that progress can be seen, fast enough that nobody waits.
-  const parts = ["vae/model.safetensors:4MB", "weights/part-1.bin:48MB", "weights/part-2.bin:40MB"];
+  const parts = ["vae/model.safetensors:60MB", "weights/part-1.bin:100MB", "weights/part-2.bin:40MB"];
   const mock = spawn(
     mockBinary,
     [

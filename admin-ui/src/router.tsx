@@ -62,6 +62,7 @@ const model = createRoute({
   validateSearch: modelSearch,
   loader: ({ context: { client }, params }) => {
     if (params._splat) void client.prefetchQuery(modelQuery(params._splat));
+    void client.prefetchQuery(activeJobsQuery());
   },
   component: lazyRouteComponent(() => import("./routes/model"), "Model"),
 });

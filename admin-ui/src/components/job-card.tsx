@@ -2,6 +2,7 @@
 import { Link } from "@tanstack/react-router";
 import { CirclePause, Clock3, Download, FolderInput, RefreshCw, ShieldCheck, Trash2 } from "lucide-react";
 import { type Job, Job_Kind, Job_Status } from "@/gen/modelhub/v1/job_pb";
+import { cn } from "@/lib/cn";
 import { bytes, count, duration, percent, plural, share, speed } from "@/lib/format";
 import { shortPath } from "@/lib/paths";
 import { jobKindWords, jobSubject, selectionWords } from "@/lib/words";
@@ -67,7 +68,13 @@ export function JobCard({ job, compact, noModel }: { job: Job; compact?: boolean
         <JobControls job={job} />
       </div>
       {running && <Progress value={ratio} label={`Progress of ${jobSubject(job)}`} />}
-      <div className="tabular flex flex-wrap items-center gap-x-3 gap-y-0.5 text-xs text-muted">
+      <div
+        className={cn(
+          "tabular flex flex-wrap content-start items-center gap-x-3 gap-y-0.5 text-xs text-muted",
+          // Two lines where two may be needed: the numbers change every second, and what is below shall not move.
+          running && "max-sm:min-h-8.5",
+        )}
+      >
         {running ? (
           <>
             {ratio !== undefined && <span className="font-medium text-text">{percent(ratio)}</span>}

@@ -77,7 +77,7 @@ export function Sidebar({ onSearch, onHelp }: { onSearch: () => void; onHelp: ()
         ))}
       </nav>
       <div className="mt-auto flex flex-col gap-2 px-1 text-xs text-muted">
-        {data?.upstream && <UpstreamLine upstream={data.upstream} />}
+        {data?.upstream ? <UpstreamLine upstream={data.upstream} /> : <span className="h-4" />}
         <ConnectionLine />
         <div className="flex items-center justify-between border-t border-line pt-2">
           <span className="tabular">{data?.version ? `Version ${data.version}` : "modelhub"}</span>

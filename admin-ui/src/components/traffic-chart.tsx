@@ -63,9 +63,13 @@ export function TrafficChart() {
           </span>
         ))}
         {pointed && <span className="ml-auto">{exactClock.format(pointed.at * 1000)}</span>}
-        {points.length === 0 && <span>Waiting for the first second of traffic…</span>}
       </figcaption>
-      <div ref={box} className="min-w-0 overflow-hidden" style={{ height }}>
+      <div ref={box} className="relative min-w-0 overflow-hidden" style={{ height }}>
+        {points.length === 0 && (
+          <p className="absolute inset-0 grid place-items-center text-xs text-muted">
+            Waiting for the first second of traffic…
+          </p>
+        )}
         {width > 0 && (
           <svg
             width={width}

@@ -47,7 +47,7 @@ export function Dashboard() {
       <PageHead
         title="Dashboard"
         note={
-          data && (
+          data ? (
             <>
               {system.data?.hostname ? `${system.data.hostname}, ` : ""}up for {duration(Number(data.uptimeSeconds))}
               {upstream && (
@@ -57,6 +57,8 @@ export function Dashboard() {
                 </span>
               )}
             </>
+          ) : (
+            "\u00a0"
           )
         }
         actions={
@@ -81,57 +83,60 @@ export function Dashboard() {
           {upstreamWords(upstream).long}
         </Note>
       )}
-      <Suspense fallback={<div className="mb-4 h-60" />}>
+      <Suspense fallback={<div className="mb-4 h-[34rem] sm:h-96 lg:h-62" />}>
         {first && <ConnectPanel endpoint={data.endpoint} first />}
       </Suspense>
       <Overview data={data} limit={settings.data?.storeLimitBytes} slow={slow} />
-      <div className="mt-4 grid items-start gap-4 xl:grid-cols-[minmax(0,1.7fr)_minmax(0,1fr)]">
-        <div className="flex min-w-0 flex-col gap-4">
-          <Panel title="Throughput" note="the last 5 minutes" flush>
-            <TrafficChart />
-          </Panel>
-          <Panel
-            title="Jobs now"
-            note={
-              data && data.jobsActive + data.jobsWaiting > 0n
-                ? `${data.jobsActive} running, ${data.jobsWaiting} waiting`
-                : undefined
-            }
-            actions={
-              <Link to="/jobs" className={buttonClass("quiet", true)}>
-                All jobs
-              </Link>
-            }
-            flush
-          >
-            {jobs.isPending ? (
-              <SkeletonLines className="p-4" />
-            ) : jobs.data && jobs.data.jobs.length > 0 ? (
-              <ul className="divide-y divide-line">
-                {runningFirst(jobs.data.jobs)
-                  .slice(0, 6)
-                  .map((job) => (
-                    <li key={job.id}>
-                      <JobCard job={job} compact />
-                    </li>
-                  ))}
-              </ul>
-            ) : jobs.isError ? (
-              <Failure error={jobs.error} retry={() => jobs.refetch()} />
-            ) : (
-              <Empty title="Nothing is running" className="py-6">
-                Downloads, syncs and imports appear here while they run.
-              </Empty>
-            )}
-          </Panel>
+      {/* Not before it is known what stands above: nothing may jump. */}
+      {data && (
+        <div className="mt-4 grid items-start gap-4 xl:grid-cols-[minmax(0,1.7fr)_minmax(0,1fr)]">
+          <div className="flex min-w-0 flex-col gap-4">
+            <Panel title="Throughput" note="the last 5 minutes" flush>
+              <TrafficChart />
+            </Panel>
+            <Panel
+              title="Jobs now"
+              note={
+                data && data.jobsActive + data.jobsWaiting > 0n
+                  ? `${data.jobsActive} running, ${data.jobsWaiting} waiting`
+                  : undefined
+              }
+              actions={
+                <Link to="/jobs" className={buttonClass("quiet", true)}>
+                  All jobs
+                </Link>
+              }
+              flush
+            >
+              {jobs.isPending ? (
+                <SkeletonLines className="p-4" />
+              ) : jobs.data && jobs.data.jobs.length > 0 ? (
+                <ul className="divide-y divide-line">
+                  {runningFirst(jobs.data.jobs)
+                    .slice(0, 6)
+                    .map((job) => (
+                      <li key={job.id}>
+                        <JobCard job={job} compact />
+                      </li>
+                    ))}
+                </ul>
+              ) : jobs.isError ? (
+                <Failure error={jobs.error} retry={() => jobs.refetch()} />
+              ) : (
+                <Empty title="Nothing is running" className="py-6">
+                  Downloads, syncs and imports appear here while they run.
+                </Empty>
+              )}
+            </Panel>
+          </div>
+          <div className="flex min-w-0 flex-col gap-4">
+            <Gpus system={system.data} failed={system.isError} />
+            <Panel title="Recent activity" flush>
+              {data ? <ActivityList items={data.recent.slice(0, 12)} /> : <SkeletonLines className="p-4" count={6} />}
+            </Panel>
+          </div>
         </div>
-        <div className="flex min-w-0 flex-col gap-4">
-          <Gpus system={system.data} failed={system.isError} />
-          <Panel title="Recent activity" flush>
-            {data ? <ActivityList items={data.recent.slice(0, 12)} /> : <SkeletonLines className="p-4" count={6} />}
-          </Panel>
-        </div>
-      </div>
+      )}
       <LazyDialog
         open={connect === true && !first}
         onClose={() => setConnect(false)}

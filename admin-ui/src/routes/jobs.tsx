@@ -50,80 +50,84 @@ export function Jobs() {
       created_after: after,
     }),
   );
+  const active = useQuery(activeJobsQuery());
   const jobs = history.data?.pages.flatMap((page) => page.jobs) ?? [];
   const filtered = Boolean(search.q || search.status || search.kind || search.model || search.since);
   return (
     <>
       <PageHead title="Jobs" note="Downloads, syncs, imports, verifications and removals" />
       <ActiveJobs />
-      <Panel title="History" flush className="mt-4">
-        <div className="flex flex-wrap items-center gap-2 border-b border-line p-3">
-          <SearchField
-            label="Search models, errors, outcomes"
-            value={typed}
-            onChange={setTyped}
-            className="min-w-52 flex-1 sm:max-w-80"
-          />
-          <Select
-            aria-label="Status"
-            value={search.status ?? ""}
-            onChange={(event) => change({ status: (event.target.value || undefined) as JobsSearch["status"] })}
-          >
-            <option value="">Any ending</option>
-            <option value="completed">Completed</option>
-            <option value="failed">Failed</option>
-            <option value="cancelled">Cancelled</option>
-          </Select>
-          <Select
-            aria-label="Kind"
-            value={search.kind ?? ""}
-            onChange={(event) => change({ kind: (event.target.value || undefined) as JobsSearch["kind"] })}
-          >
-            <option value="">All kinds</option>
-            <option value="download">Downloads</option>
-            <option value="sync">Syncs</option>
-            <option value="scan">Imports</option>
-            <option value="verify">Verifications</option>
-            <option value="evict">Removals</option>
-          </Select>
-          <Select
-            aria-label="Time"
-            value={search.since ?? ""}
-            onChange={(event) => change({ since: (event.target.value || undefined) as JobsSearch["since"] })}
-          >
-            <option value="">Any time</option>
-            <option value="hour">Last hour</option>
-            <option value="day">Last 24 hours</option>
-            <option value="week">Last 7 days</option>
-            <option value="month">Last 30 days</option>
-          </Select>
-          {search.model && <ModelChip model={search.model} onClear={() => change({ model: undefined })} />}
-        </div>
-        {history.isError && !history.data ? (
-          <Failure error={history.error} retry={() => history.refetch()} />
-        ) : history.data && jobs.length === 0 ? (
-          <Empty
-            icon={<ListChecks aria-hidden />}
-            title={filtered ? "No job matches" : "No job has ended yet"}
-            action={
-              filtered && (
-                <Button small onClick={() => void navigate({ search: {}, replace: true })}>
-                  Clear the search and filters
-                </Button>
-              )
-            }
-          >
-            {filtered ? undefined : "What has completed, failed or been cancelled is kept here."}
-          </Empty>
-        ) : (
-          <JobTable
-            jobs={jobs}
-            loading={history.isPending}
-            stale={history.isPlaceholderData}
-            onEnd={() => history.hasNextPage && !history.isFetchingNextPage && void history.fetchNextPage()}
-          />
-        )}
-      </Panel>
+      {/* Not before it is known how many stand above: nothing may jump. */}
+      {!active.isPending && (
+        <Panel title="History" flush className="mt-4">
+          <div className="flex flex-wrap items-center gap-2 border-b border-line p-3">
+            <SearchField
+              label="Search models, errors, outcomes"
+              value={typed}
+              onChange={setTyped}
+              className="min-w-52 flex-1 sm:max-w-80"
+            />
+            <Select
+              aria-label="Status"
+              value={search.status ?? ""}
+              onChange={(event) => change({ status: (event.target.value || undefined) as JobsSearch["status"] })}
+            >
+              <option value="">Any ending</option>
+              <option value="completed">Completed</option>
+              <option value="failed">Failed</option>
+              <option value="cancelled">Cancelled</option>
+            </Select>
+            <Select
+              aria-label="Kind"
+              value={search.kind ?? ""}
+              onChange={(event) => change({ kind: (event.target.value || undefined) as JobsSearch["kind"] })}
+            >
+              <option value="">All kinds</option>
+              <option value="download">Downloads</option>
+              <option value="sync">Syncs</option>
+              <option value="scan">Imports</option>
+              <option value="verify">Verifications</option>
+              <option value="evict">Removals</option>
+            </Select>
+            <Select
+              aria-label="Time"
+              value={search.since ?? ""}
+              onChange={(event) => change({ since: (event.target.value || undefined) as JobsSearch["since"] })}
+            >
+              <option value="">Any time</option>
+              <option value="hour">Last hour</option>
+              <option value="day">Last 24 hours</option>
+              <option value="week">Last 7 days</option>
+              <option value="month">Last 30 days</option>
+            </Select>
+            {search.model && <ModelChip model={search.model} onClear={() => change({ model: undefined })} />}
+          </div>
+          {history.isError && !history.data ? (
+            <Failure error={history.error} retry={() => history.refetch()} />
+          ) : history.data && jobs.length === 0 ? (
+            <Empty
+              icon={<ListChecks aria-hidden />}
+              title={filtered ? "No job matches" : "No job has ended yet"}
+              action={
+                filtered && (
+                  <Button small onClick={() => void navigate({ search: {}, replace: true })}>
+                    Clear the search and filters
+                  </Button>
+                )
+              }
+            >
+              {filtered ? undefined : "What has completed, failed or been cancelled is kept here."}
+            </Empty>
+          ) : (
+            <JobTable
+              jobs={jobs}
+              loading={history.isPending}
+              stale={history.isPlaceholderData}
+              onEnd={() => history.hasNextPage && !history.isFetchingNextPage && void history.fetchNextPage()}
+            />
+          )}
+        </Panel>
+      )}
     </>
   );
 }

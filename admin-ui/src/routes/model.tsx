@@ -76,7 +76,8 @@ export function Model() {
       <Failure error={query.error} retry={() => query.refetch()} className="py-24" />
     );
   }
-  if (!model) {
+  // The jobs too: their panel stands above the files, which may not jump.
+  if (!model || jobs.isPending) {
     return (
       <div className="flex flex-col gap-4" aria-busy>
         {slow && (

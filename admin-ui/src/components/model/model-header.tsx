@@ -165,9 +165,7 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
           />
         </div>
       </div>
-      <div className="tabular flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-muted">
-        {facts?.task && <span>{facts.task}</span>}
-        {facts?.licence && <span>Licence {facts.licence}</span>}
+      <div className="tabular flex flex-wrap content-start items-center gap-x-3 gap-y-1 text-sm text-muted max-sm:min-h-17">
         <span>
           {model.syncedAt ? "Synced " : ""}
           <When at={model.syncedAt} none="Never synced" />, {everyWords(model.syncEverySeconds)}
@@ -175,7 +173,6 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
         <span>
           Last used <When at={model.lastUsedAt} />
         </span>
-        <PickleNote model={model} revision={revision} />
         {model.url && (
           <a
             href={model.url}
@@ -187,6 +184,10 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
             <ExternalLink className="size-3.5" aria-label="opens in a new tab" />
           </a>
         )}
+        {/* What comes later stands last, so that nothing before it moves. */}
+        {facts?.licence && <span>Licence {facts.licence}</span>}
+        {facts?.task && <span>{facts.task}</span>}
+        <PickleNote model={model} revision={revision} />
       </div>
       {model.files > 0n && (
         <div className="flex flex-wrap items-center gap-x-4 gap-y-1.5 text-sm">

@@ -28,7 +28,7 @@ export function RevisionPicker({ model, revision }: { model: ModelRepo; revision
           }),
         })
       }
-      className="max-w-56"
+      className="w-44"
     >
       <option value={main}>
         {main}

@@ -52,7 +52,9 @@ export function Tokenizer({ model, revision, facts }: { model: ModelRepo; revisi
               </details>,
             ],
           // Its place is kept while the file is read, so that nothing below jumps.
-          wait && ["Special tokens", <span key="w" className="skeleton block h-4 w-40 rounded" />],
+          wait && ["Longest text", <Wait key="l" />],
+          wait && ["Special tokens", <Wait key="s" />],
+          wait && ["Added tokens", <Wait key="a" />],
           [
             "Chat template",
             own && own.templates.length > 0 ? (
@@ -72,6 +74,12 @@ export function Tokenizer({ model, revision, facts }: { model: ModelRepo; revisi
     </Panel>
   );
 }
+
+const Wait = () => (
+  <span className="flex h-5 items-center">
+    <span className="skeleton h-3.5 w-32 rounded" />
+  </span>
+);
 
 const Token = ({ children }: { children: ReactNode }) => (
   <code className="rounded border border-line bg-sunken px-1 font-mono text-xs break-all">{children}</code>
