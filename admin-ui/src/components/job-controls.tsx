@@ -5,7 +5,7 @@ import { type JobVerb, jobActions, useAction } from "@/api/actions";
 import { isActive } from "@/api/live";
 import { type Job, Job_Status } from "@/gen/modelhub/v1/job_pb";
 import { bytes } from "@/lib/format";
-import { jobKindWords, jobSubject } from "@/lib/words";
+import { jobKindWords, jobSubject, jobTitle } from "@/lib/words";
 import { Button, IconButton } from "./ui/button";
 import { LazyConfirm } from "./ui/lazy-dialog";
 
@@ -16,10 +16,13 @@ const done: Record<JobVerb, string> = {
   resume: "Goes on",
 };
 
+/** Within a sentence. */
+const inside = (title: string) => title.charAt(0).toLowerCase() + title.slice(1);
+
 export function useJobAction() {
   return useAction({
     run: ({ verb, job }: { verb: JobVerb; job: Job }) => jobActions[verb](job.id),
-    done: (_, { verb, job }) => `${done[verb]}: ${jobKindWords[job.kind].toLowerCase()} of ${jobSubject(job)}`,
+    done: (_, { verb, job }) => `${done[verb]}: ${inside(jobTitle(job))}`,
     failed: "The job could not be changed",
     refresh: [["jobs"], ["job"], ["overview"]],
   });
@@ -58,7 +61,7 @@ export function JobControls({ job, labels }: { job: Job; labels?: boolean }) {
         ) : (
           <IconButton
             key={verb}
-            label={`${label} ${jobKindWords[job.kind].toLowerCase()} of ${jobSubject(job)}`}
+            label={`${label} ${inside(jobTitle(job))}`}
             disabled={action.busy}
             onClick={() => press(verb)}
           >

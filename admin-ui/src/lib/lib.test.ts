@@ -1,5 +1,7 @@
 // Small things: addresses, paths, classes, card heads, selections, charts.
+import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { Job_Kind, Job_Status, JobSchema } from "@/gen/modelhub/v1/job_pb";
 import { areaPath, linePath, steps } from "./chart";
 import { cn } from "./cn";
 import { splitFrontMatter } from "./front-matter";
@@ -7,6 +9,7 @@ import { baseName, folderOf, isText, modelSlug, shortPath } from "./paths";
 import { jobsSearch, modelSearch, modelsSearch } from "./search";
 import { everything, globs, selectionOf } from "./selection";
 import { looksLikeSource } from "./source";
+import { activityText, jobTitle, runningFirst } from "./words";
 
 test("addresses keep what they know and drop what they do not", () => {
   expect(modelsSearch({ q: "qwen", kind: "model", page: "3", order: "-size", evil: 1 })).toEqual({
@@ -92,4 +95,19 @@ test("charts break their lines at gaps", () => {
   expect(linePath(points, scale)).toBe("M0.0 9.0L1.0 8.0M20.0 7.0L21.0 6.0");
   expect(areaPath(points, scale).match(/Z/g)).toHaveLength(2);
   expect(steps(384 * 1024 ** 2).length).toBeLessThanOrEqual(6);
+});
+
+test("jobs in words and in their order", () => {
+  expect(jobTitle(create(JobSchema, { kind: Job_Kind.verify }))).toBe("Verification of the whole store");
+  expect(jobTitle(create(JobSchema, { kind: Job_Kind.download, repoId: "The/model" }))).toBe("Download of The/model");
+  expect(activityText("evict of a/b was cancelled")).toBe("Removal of a/b was cancelled");
+  expect(activityText("download of a/b: 2 files are here")).toBe("Download of a/b: 2 files are here");
+  const jobs = [Job_Status.paused, Job_Status.pending, Job_Status.running].map((status) =>
+    create(JobSchema, { status }),
+  );
+  expect(runningFirst(jobs).map((job) => job.status)).toEqual([
+    Job_Status.running,
+    Job_Status.pending,
+    Job_Status.paused,
+  ]);
 });

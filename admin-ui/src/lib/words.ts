@@ -30,6 +30,17 @@ export function jobSubject(job: Job): string {
   return "The whole store";
 }
 
+const jobNouns: Partial<Record<Job_Kind, string>> = {
+  [Job_Kind.verify]: "Verification",
+  [Job_Kind.evict]: "Removal",
+};
+
+/** `Verification of the whole store`, `Download of org/name`. */
+export function jobTitle(job: Job): string {
+  const subject = job.repoId || jobSubject(job).replace(/^The /, "the ");
+  return `${jobNouns[job.kind] ?? jobKindWords[job.kind]} of ${subject}`;
+}
+
 /** What runs before what waits, and that before what somebody paused; in each as it came. */
 export function runningFirst(jobs: readonly Job[]): Job[] {
   const rank = (status: Job_Status) => (status === Job_Status.running ? 0 : status === Job_Status.pending ? 1 : 2);

@@ -22,14 +22,14 @@ import { bytes, percent, speed } from "@/lib/format";
 import { useNow, useSlow, useTitle } from "@/lib/hooks";
 import { modelSlug, shortCommit } from "@/lib/paths";
 import { toDate, took } from "@/lib/time";
-import { jobKindWords, jobStates, jobSubject, selectionWords } from "@/lib/words";
+import { jobKindWords, jobStates, jobTitle, selectionWords } from "@/lib/words";
 
 export function JobDetail() {
   const { id } = useParams({ from: "/jobs/$id" });
   const query = useQuery(jobQuery(id));
   const job = query.data;
   const slow = useSlow(query.isPending);
-  useTitle(job ? `${jobKindWords[job.kind]} of ${jobSubject(job)}` : "Job");
+  useTitle(job ? jobTitle(job) : "Job");
   if (query.isError && !job) {
     return query.error instanceof ApiError && query.error.isNotFound ? (
       <Empty
@@ -70,9 +70,7 @@ function Detail({ job }: { job: Job }) {
         <span>{jobKindWords[job.kind]}</span>
       </nav>
       <header className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
-        <h1 className="min-w-0 text-xl font-semibold tracking-tight">
-          {jobKindWords[job.kind]} of {jobSubject(job)}
-        </h1>
+        <h1 className="min-w-0 text-xl font-semibold tracking-tight">{jobTitle(job)}</h1>
         <Badge tone={state.tone}>{state.word}</Badge>
         <span className="ml-auto">
           <JobControls job={job} labels />

@@ -1,0 +1,150 @@
+// What screens show when there is nothing, when something fails, and when jobs and upstream are in every state.
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { open, serious, settled, startBrowser } from "./browser.ts";
+import { type FakeHub, startFakeHub } from "./server.ts";
+
+let browser: Browser;
+let hub: FakeHub;
+let fresh: FakeHub;
+beforeAll(async () => {
+  [browser, hub, fresh] = await Promise.all([startBrowser(), startFakeHub(), startFakeHub(true)]);
+});
+afterAll(async () => {
+  await browser.close();
+  await Promise.all([hub.stop(), fresh.stop()]);
+});
+
+describe("a fresh hub", () => {
+  test.each([
+    ["/models", "No models yet"],
+    ["/jobs", "Nothing is running"],
+    ["/jobs", "No job has ended yet"],
+    ["/storage", "Nothing is stored yet"],
+    ["/storage?dialog=evict", "Nothing would be removed"],
+  ])("%s says: %s", async (path, words) => {
+    const { page, clean, close } = await open(browser, `${fresh.url}/ui${path}`);
+    await page.getByText(words).first().waitFor();
+    expect(await serious(page)).toEqual([]);
+    clean();
+    await close();
+  });
+});
+
+describe("an error says what it is, and how to go on", () => {
+  test.each([
+    ["/", "Saved by the cache"],
+    ["/models", "01-ai/"],
+    ["/models/Qwen/Qwen3-8B", ".gitattributes"],
+    ["/models/Qwen/Qwen3-8B?tab=metadata", "Attention heads"],
+    ["/models/Qwen/Qwen3-8B?tab=card", "Highlights"],
+    ["/jobs", "History"],
+    ["/storage", "Limit of the store"],
+    ["/settings", "Opening hours"],
+  ])("%s", async (path, shows) => {
+    const { page, close } = await open(browser, `${hub.url}/ui/nowhere`);
+    await page.route("**/v1/**", (route) =>
+      route.request().url().includes("/v1/events")
+        ? route.continue()
+        : route.fulfill({
+            status: 400,
+            contentType: "application/problem+json",
+            body: JSON.stringify({ title: "Not now", detail: "The database is being moved." }),
+          }),
+    );
+    await page.goto(`${hub.url}/ui${path}`);
+    await page.getByText("The database is being moved.").first().waitFor();
+    expect(await serious(page)).toEqual([]);
+    await page.unroute("**/v1/**");
+    // Several parts of a screen may have failed, each with its own way on.
+    await page.getByRole("button", { name: "Try again" }).first().click();
+    await page.getByText(shows, { exact: false }).first().waitFor();
+    await close();
+  });
+});
+
+test("what upstream is doing is told in words", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/nowhere`);
+  const say = async (upstream: object, short: string, long: RegExp) => {
+    await page.route("**/v1/overview", async (route) => {
+      const answer = await route.fetch();
+      const json = { ...(await answer.json()), upstream: { url: "https://huggingface.co", ...upstream } };
+      await route.fulfill({ response: answer, json });
+    });
+    await page.goto(`${hub.url}/ui/`);
+    await page.getByRole("main").getByText(short).first().waitFor();
+    await page.goto(`${hub.url}/ui/settings`);
+    await page.getByRole("main").getByText(long).waitFor();
+    await page.unroute("**/v1/overview");
+  };
+  await say({ state: "ok" }, "Upstream is well", /huggingface\.co answers/);
+  await say({ state: "down" }, "Upstream is down", /does not answer\. What is here is still served/);
+  await say({ state: "offline" }, "Offline on purpose", /is not asked/);
+  await say(
+    { state: "rate_limited", limited_until: "2026-11-25T20:10:02Z" },
+    "Upstream limits our rate",
+    /asks us to wait until 2[56] Nov 2026/,
+  );
+  clean();
+  await close();
+});
+
+test("a job is paused, goes on, and is cancelled after it was said what is kept", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/jobs`);
+  const job = page.locator("article", { hasText: "Wan-AI/Wan2.1-T2V-1.3B-Diffusers" });
+  await job.getByRole("button", { name: /^Pause download/ }).click();
+  await job.getByText("Paused").waitFor();
+  await job.getByRole("button", { name: /^Resume download/ }).click();
+  await job.getByRole("progressbar").first().waitFor();
+  await job.getByRole("button", { name: /^Cancel download/ }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText(/The [\d.]+ GiB that have arrived are kept/).waitFor();
+  expect(await serious(page)).toEqual([]);
+  await dialog.getByRole("button", { name: "Cancel the job" }).click();
+  await page
+    .getByRole("table", { name: "Jobs" })
+    .getByRole("row", { name: /Wan2\.1.*Cancelled/ })
+    .waitFor();
+  clean();
+  await close();
+});
+
+test("the history is searched by text, kind, ending, model and time, all in the address", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/jobs`);
+  const table = page.getByRole("table", { name: "Jobs" });
+  await table.getByRole("row").nth(3).waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type("hash");
+  await page.getByRole("combobox", { name: "Status" }).selectOption("failed");
+  await page.getByRole("combobox", { name: "Kind" }).selectOption("download");
+  await page.getByRole("combobox", { name: "Time" }).selectOption("month");
+  const wanted = { q: "hash", status: "failed", kind: "download", since: "month" };
+  await page.waitForURL((url) => Object.entries(wanted).every(([key, value]) => url.searchParams.get(key) === value));
+  await page.reload();
+  await settled(page);
+  const rows = (await table.getByRole("row").allInnerTexts()).slice(1);
+  expect(rows.length).toBeGreaterThan(0);
+  for (const row of rows) expect(row).toMatch(/Download[\s\S]*Failed[\s\S]*hash/);
+  await page.goto(`${hub.url}/ui/models/Qwen/Qwen3-8B?tab=activity`);
+  await page.getByRole("link", { name: "Search in them" }).click();
+  await page.getByRole("button", { name: /^Only Qwen\/Qwen3-8B/ }).waitFor();
+  clean();
+  await close();
+});
+
+test("the whole store is verified on demand, and times and sizes are exact on hover", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/storage?order=used`);
+  const row = page.getByRole("table").getByRole("row").nth(1);
+  await expect.poll(() => row.locator("time").getAttribute("title")).toMatch(/^\d+ \w+ \d{4}, \d\d:\d\d:\d\d$/);
+  await row.locator('[title$=" bytes"]').first().waitFor();
+  await page.getByRole("button", { name: "Verify" }).click();
+  await page
+    .getByRole("dialog")
+    .getByText(/TiB are read again/)
+    .waitFor();
+  await page.getByRole("button", { name: "Verify now" }).click();
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByRole("heading", { name: "Verification of the whole store" }).waitFor();
+  clean();
+  await close();
+});
