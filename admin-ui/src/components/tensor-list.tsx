@@ -61,7 +61,7 @@ export function TensorList({ rows, onEnd }: { rows: readonly Tensor[]; onEnd: ()
                   {tensor.dtype}
                 </span>
                 <span role="cell" className="tabular text-right text-muted max-sm:hidden">
-                  {bytes(tensor.sizeBytes)}
+                  {tensor.sizeBytes > 0n ? bytes(tensor.sizeBytes) : "–"}
                 </span>
               </div>
             );

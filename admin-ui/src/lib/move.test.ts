@@ -17,6 +17,8 @@ test("folders that the store cannot move to", () => {
   expect(folderProblem("/data", "/data/")).toMatch(/already/);
   expect(folderProblem("/data", "/data/new")).toMatch(/inside/);
   expect(folderProblem("/data", "//")).toMatch(/below/);
+  expect(folderProblem("/data", "/x/../data/y")).toMatch(/without/);
+  expect(folderProblem("/data", "/x/.hidden")).toBeUndefined();
   expect(folderProblem("/data", "/data2")).toBeUndefined();
   expect(tidyFolder(" /a//b/ ")).toBe("/a/b");
 });
@@ -28,13 +30,22 @@ test("what is typed into a shell is one word", () => {
 });
 
 test("everything is copied twice: while the hub runs and while it stands", () => {
-  const steps = moveSteps("/var/lib/modelhub/", "/mnt/big disk", "systemd");
+  const steps = moveSteps("/var/lib/modelhub/", "/mnt/big disk", "systemd", false);
   expect(steps).toHaveLength(4);
   const copy = "sudo rsync -aHS --delete --info=progress2 /var/lib/modelhub/ '/mnt/big disk'/";
   expect(steps[0]?.code).toContain(copy);
   expect(steps[1]?.code).toBe(`sudo systemctl stop modelhub\n${copy}`);
   expect(steps[2]?.code).toContain(`'Environment="MODELHUB_DATA_DIR=/mnt/big disk"'`);
-  expect(moveSteps("/a", '/b"%n', "systemd")[2]?.code).toContain(String.raw`MODELHUB_DATA_DIR=/b\"%%n"`);
+  expect(moveSteps("/a", '/b"%n', "systemd", false)[2]?.code).toContain(String.raw`MODELHUB_DATA_DIR=/b\"%%n"`);
   expect(steps[3]?.code).toBe("sudo rm -r /var/lib/modelhub");
-  expect(moveSteps("/a", "/b", "shell").some((step) => step.code.includes("sudo"))).toBe(false);
+  expect(moveSteps("/a", "/b", "shell", false).some((step) => step.code.includes("sudo"))).toBe(false);
+});
+
+test("on the same disk the folder is renamed, and nothing is removed", () => {
+  const steps = moveSteps("/srv/a", "/srv/new/b", "shell", true);
+  expect(steps.map((step) => step.code)).toEqual([
+    "# Ctrl-C where it runs, then\nmkdir -p /srv/new\nmv -T /srv/a /srv/new/b",
+    "MODELHUB_DATA_DIR=/srv/new/b modelhub serve",
+  ]);
+  expect(moveSteps("/srv/a", "/b", "systemd", true)[0]?.code).toContain("sudo mkdir -p /\nsudo mv -T /srv/a /b");
 });

@@ -15,6 +15,7 @@ export function diskOf(disks: readonly Disk[], folder: string): Disk | undefined
 export function folderProblem(from: string, to: string): string | undefined {
   if (!to.startsWith("/")) return "Write the whole path, like /mnt/models/modelhub.";
   if (/[\n\r]/.test(to)) return "A path has no line ends.";
+  if (/(^|\/)\.\.?(\/|$)/.test(to)) return "Write it without . and .. in it.";
   const clean = tidyFolder(to);
   if (clean === "/") return "Choose a folder below /.";
   const old = tidyFolder(from);
@@ -56,15 +57,37 @@ export interface MoveStep {
   /** What happens meanwhile. */
   text: string;
   code: string;
+  /** Leads to the verification of the store. */
+  verify?: true;
 }
 
+const stopped = "Nobody is served until the hub is back. Jobs go on then from where they were.";
+
 /**
- * The steps in their order. Everything is copied while the hub still serves; what changed since is copied again while
- * it stands still, which is short. The old folder stays until the new one was verified.
+ * The steps in their order. To another disk everything is copied while the hub still serves; what changed since is
+ * copied again while it stands still, which is short. The old folder stays until the new one was verified. On the same
+ * disk the folder is renamed, which takes no time and no room.
  */
-export function moveSteps(from: string, to: string, service: Service): MoveStep[] {
+export function moveSteps(from: string, to: string, service: Service, sameDisk: boolean): MoveStep[] {
   const [old, next] = [tidyFolder(from), tidyFolder(to)].map(quoted) as [string, string];
   const sudo = service === "systemd" ? "sudo " : "";
+  const stop = service === "systemd" ? "sudo systemctl stop modelhub" : "# Ctrl-C where it runs, then";
+  const start: MoveStep = {
+    title: "Start it with the new folder",
+    text: "If the configuration file names store.data_dir, change it there instead.",
+    code: service === "systemd" ? systemdStart(tidyFolder(to)) : `MODELHUB_DATA_DIR=${next} modelhub serve`,
+  };
+  if (sameDisk) {
+    const parent = quoted(tidyFolder(to).replace(/\/[^/]*$/, "") || "/");
+    return [
+      {
+        title: "Stop the hub, and rename the folder",
+        text: stopped,
+        code: `${stop}\n${sudo}mkdir -p ${parent}\n${sudo}mv -T ${old} ${next}`,
+      },
+      start,
+    ];
+  }
   const copy = `${sudo}rsync -aHS --delete --info=progress2 ${old}/ ${next}/`;
   return [
     {
@@ -72,20 +95,13 @@ export function moveSteps(from: string, to: string, service: Service): MoveStep[
       text: "Clients are served as always. This takes the longest; it may be broken off and started again.",
       code: `${sudo}mkdir -p ${next}\n${copy}`,
     },
-    {
-      title: "Stop the hub, and copy what changed since",
-      text: "Nobody is served until the hub is back. Jobs go on then from where they were.",
-      code: `${service === "systemd" ? "sudo systemctl stop modelhub" : "# Ctrl-C where it runs, then"}\n${copy}`,
-    },
-    {
-      title: "Start it with the new folder",
-      text: "If the configuration file names store.data_dir, change it there instead.",
-      code: service === "systemd" ? systemdStart(tidyFolder(to)) : `MODELHUB_DATA_DIR=${next} modelhub serve`,
-    },
+    { title: "Stop the hub, and copy what changed since", text: stopped, code: `${stop}\n${copy}` },
+    start,
     {
       title: "Verify the store, then remove the old folder",
       text: "Every file is read and compared with its hash. Keep the old folder until that has completed.",
       code: `${sudo}rm -r ${old}`,
+      verify: true,
     },
   ];
 }

@@ -43,5 +43,6 @@ export function exact(date: Date): string {
 /** How long something took, or has taken until now. */
 export function took(from: Date | undefined, to: Date | undefined, now: Date): string | undefined {
   if (!from) return undefined;
-  return duration(((to ?? now).getTime() - from.getTime()) / 1000);
+  const seconds = ((to ?? now).getTime() - from.getTime()) / 1000;
+  return seconds < 0.5 ? "<1 s" : duration(seconds);
 }

@@ -152,7 +152,12 @@ function Detail({ job }: { job: Job }) {
                 job.maxAttempts > 0 ? `${job.attempts} of ${job.maxAttempts}` : String(job.attempts),
               ],
               ["Priority", String(job.priority)],
-              job.worker !== "" && ["Worker", job.worker],
+              job.worker !== "" && [
+                "Worker",
+                <span key="k" className="block truncate" title={job.worker}>
+                  {job.worker}
+                </span>,
+              ],
               [
                 "Id",
                 <span key="i" className="flex items-center gap-1">

@@ -31,7 +31,7 @@ export function ModelActivity({ model }: { model: ModelRepo }) {
         />
       </Panel>
       {recent.length > 0 && (
-        <Panel title="Changes" note="of late" flush>
+        <Panel title="Changes" note="lately" flush>
           <ActivityList items={recent} />
         </Panel>
       )}

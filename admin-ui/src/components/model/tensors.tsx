@@ -4,7 +4,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { filesQuery, tensorsQuery } from "@/api/queries";
 import { type ModelRepo, ModelArtifact_DownloadStatus as Status } from "@/gen/modelhub/v1/model_pb";
-import { bytes, count, plural } from "@/lib/format";
+import { bytes, plural } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
 import { TensorList } from "../tensor-list";
 import { Button } from "../ui/button";
@@ -107,7 +107,7 @@ export function Tensors({ model, revision }: { model: ModelRepo; revision: strin
             onChange={setText}
             className="min-w-44 flex-1 sm:max-w-72"
           />
-          {pages && <span className="tabular ml-auto text-xs text-muted">{count(pages[0]?.total)} tensors</span>}
+          {pages && <span className="tabular ml-auto text-xs text-muted">{plural(pages[0]?.total, "tensor")}</span>}
         </div>
         {tensors.isPending ? (
           <SkeletonLines count={8} className="p-4" />

@@ -5,7 +5,7 @@ import { Link } from "@tanstack/react-router";
 import { CircleCheck, HardDrive, TriangleAlert } from "lucide-react";
 import { useEffect, useState } from "react";
 import { overviewQuery, storageQuery, systemQuery } from "@/api/queries";
-import type { Settings } from "@/gen/modelhub/v1/system_pb";
+import type { Disk, Settings } from "@/gen/modelhub/v1/system_pb";
 import { bytes, duration, plural } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
 import { diskOf, folderProblem, moveSteps, type Service } from "@/lib/move";
@@ -36,14 +36,18 @@ export function MoveDialog({ settings, folder, onFolder, onClose }: Props) {
     if (target !== folder) onFolder(target);
   }, [target]);
   const problem = target === "" ? undefined : folderProblem(settings.storagePath, target);
-  const ready = target !== "" && problem === undefined;
+  const disks = useQuery(systemQuery()).data?.disks;
+  const ready = target !== "" && problem === undefined && disks !== undefined;
+  const old = diskOf(disks ?? [], settings.storagePath);
+  const next = diskOf(disks ?? [], target);
+  const sameDisk = old !== undefined && old.mountPoint === next?.mountPoint;
   return (
     <Dialog
       open
       onClose={onClose}
       wide
       title="Move the store"
-      description="Four steps, typed on the hub's machine. Nothing is downloaded again, and nothing happens by pressing here."
+      description="A few steps, typed on the hub's machine. Nothing is downloaded again, and nothing happens by pressing here."
       footer={<Button onClick={onClose}>Close</Button>}
     >
       <div className="flex flex-col gap-5">
@@ -78,10 +82,10 @@ export function MoveDialog({ settings, folder, onFolder, onClose }: Props) {
             />
           </div>
         </div>
-        {ready && <Room from={settings.storagePath} to={target} />}
+        {ready && <Room next={next} sameDisk={sameDisk} />}
         {ready ? (
           <ol className="flex flex-col gap-4" aria-label="Steps">
-            {moveSteps(settings.storagePath, target, service).map((step, index) => (
+            {moveSteps(settings.storagePath, target, service, sameDisk).map((step, index) => (
               <li key={step.title} className="grid grid-cols-[1.5rem_minmax(0,1fr)] gap-x-3">
                 <span className="tabular mt-0.5 grid size-6 place-items-center rounded-full bg-accent-soft text-xs font-semibold text-accent">
                   {index + 1}
@@ -91,7 +95,7 @@ export function MoveDialog({ settings, folder, onFolder, onClose }: Props) {
                     <h3 className="text-sm font-medium">{step.title}</h3>
                     <p className="text-xs text-muted">
                       {step.text}{" "}
-                      {index === 3 && (
+                      {step.verify && (
                         <Link to="/storage" search={{ dialog: "verify" }} className="rounded text-accent underline">
                           Verify the store
                         </Link>
@@ -115,16 +119,12 @@ export function MoveDialog({ settings, folder, onFolder, onClose }: Props) {
 }
 
 /** What is moved, and whether the other disk has room for it. */
-function Room({ from, to }: { from: string; to: string }) {
+function Room({ next, sameDisk }: { next: Disk | undefined; sameDisk: boolean }) {
   const storage = useQuery(storageQuery()).data;
-  const disks = useQuery(systemQuery()).data?.disks ?? [];
   const overview = useQuery(overviewQuery()).data;
   if (!storage) return <div className="skeleton h-14 rounded-md" />;
   const size = storage.bytes + storage.partialBytes + storage.quarantineBytes;
-  const old = diskOf(disks, from);
-  const next = diskOf(disks, to);
-  const same = old !== undefined && old.mountPoint === next?.mountPoint;
-  const fits = next === undefined || next.available > size;
+  const fits = sameDisk || next === undefined || next.available > size;
   const seconds = Number(size) / usualSpeed;
   const active = Number(overview?.jobsActive ?? 0n);
   return (
@@ -133,19 +133,17 @@ function Room({ from, to }: { from: string; to: string }) {
         tone={fits ? "neutral" : "bad"}
         icon={fits ? <CircleCheck aria-hidden /> : <HardDrive aria-hidden />}
         title={
-          next === undefined
-            ? `${bytes(size)} are moved`
+          sameDisk || next === undefined
+            ? `${bytes(size)} are moved${sameDisk ? ` within ${next?.mountPoint}: that takes no time and no room` : ""}`
             : fits
               ? `${bytes(size)} are moved; ${bytes(next.available)} are free on ${next.mountPoint}`
               : `${bytes(size)} do not fit: ${bytes(next.available)} are free on ${next.mountPoint}`
         }
       >
         {plural(storage.blobs, "file")}
-        {seconds >= 60 && `, at 400 MiB/s in ${duration(seconds)}`}.
-        {same &&
-          " Both folders are on the same disk: while the hub is stopped, one mv in place of the copies takes no time and no room."}
+        {!sameDisk && seconds >= 60 && `, at 400 MiB/s in ${duration(seconds)}`}.
       </Note>
-      {active > 0 && (
+      {active > 0 && !sameDisk && (
         <Note tone="warn" icon={<TriangleAlert aria-hidden />}>
           {plural(active, "job is", "jobs are")} running. They go on after the move; pause large ones before, and less
           has to be copied twice.
