@@ -13,8 +13,14 @@ use crate::domain::{CommitId, RepoKey, Revision};
 const RECOUNTED: u64 = 200;
 
 impl Hub {
-    /// Makes a repository known here and begins to sync it. Registering again changes nothing; the flag tells.
-    pub async fn register(&self, key: &RepoKey, revision: &Revision, sync_every_ms: u64) -> Result<(ModelRow, bool)> {
+    /// Makes a repository known here and begins to sync it, by the job with this id, which may have ended already.
+    /// Registering again changes nothing and makes no job.
+    pub async fn register(
+        &self,
+        key: &RepoKey,
+        revision: &Revision,
+        sync_every_ms: u64,
+    ) -> Result<(ModelRow, Option<String>)> {
         let job = NewJob {
             kind: JobKind::Sync,
             repo: None,
@@ -32,14 +38,14 @@ impl Hub {
             now: self.clock.now(),
         };
         let (id, job, again) = self.db.register(&registration).await?;
-        if let Some(job) = job {
-            self.announce(&job);
+        if let Some(job) = &job {
+            self.announce(job);
         }
         if !again {
             self.note("model.registered", format!("{key} was registered"), &key.to_string(), None).await;
             self.events.publish(Happening::Model(id.clone()));
         }
-        Ok((self.model_by_id(&id).await?, again))
+        Ok((self.model_by_id(&id).await?, job.map(|job| job.id)))
     }
 
     /// A model by its id, or by its name with or without a kind.

@@ -58,8 +58,12 @@ impl Stream {
     /// Events up to the first that is wanted, and that one.
     async fn until(&mut self, wanted: impl Fn(&Seen) -> bool) -> Vec<Seen> {
         let mut all = Vec::new();
+        // What keeps the connection alive comes for ever.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let seen = self.next().await.expect("the stream goes on");
+            let next = tokio::time::timeout_at(deadline, self.next()).await;
+            let next = next.unwrap_or_else(|_| panic!("waited in vain after {all:?}"));
+            let seen = next.expect("the stream goes on");
             let last = wanted(&seen);
             all.push(seen);
             if last {

@@ -44,8 +44,12 @@ impl Service {
         let revision = revision(&request.revision)?.unwrap_or_else(Revision::main);
         let every = request.sync_every_seconds;
         check_every(every)?;
-        let (row, _) = self.hub.register(&key, &revision, every * 1000).await?;
-        self.shown(row).await
+        let (row, job) = self.hub.register(&key, &revision, every * 1000).await?;
+        match job {
+            // Also when it has ended meanwhile: who registers wants to know how.
+            Some(job) => Ok(convert::model(row, Some(job), &self.about.upstream_url)),
+            None => self.shown(row).await,
+        }
     }
 
     pub(in crate::api) async fn list_models(&self, request: pb::ListModelsRequest) -> Answer<pb::ListModelsResponse> {

@@ -155,7 +155,8 @@ export type ModelRepo = Message<"modelhub.v1.ModelRepo"> & {
   syncEverySeconds: bigint;
 
   /**
-   * A job of this repository that waits or runs, if there is one.
+   * A job of this repository that waits or runs, if there is one. RegisterModel gives the sync that it began, even if that
+   * has ended already.
    *
    * @generated from field: string active_job_id = 23;
    */

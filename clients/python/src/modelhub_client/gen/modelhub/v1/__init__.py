@@ -1962,7 +1962,8 @@ class ModelRepo(betterproto2.Message):
         23, betterproto2.TYPE_STRING
     )
     """
-    A job of this repository that waits or runs, if there is one.
+    A job of this repository that waits or runs, if there is one. RegisterModel gives the sync that it began, even if that
+    has ended already.
     """
 
     url: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
