@@ -60,7 +60,7 @@ export async function settled(page: Page): Promise<void> {
   await page.waitForFunction(
     () =>
       document.fonts.status === "loaded" &&
-      document.querySelector("h1, [role=dialog]") !== null &&
+      (document.querySelector("main, [role=dialog]")?.textContent ?? "") !== "" &&
       document.querySelector(".skeleton, [aria-busy=true]") === null,
   );
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
