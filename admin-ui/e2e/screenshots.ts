@@ -45,7 +45,11 @@ const screens: { name: string; path: string; act?: (page: Page) => Promise<void>
     act: (page) => page.getByRole("heading", { name: "Storage" }).scrollIntoViewIfNeeded(),
   },
   { name: "move", path: "/settings?move=true&folder=/mnt/array/modelhub" },
-  { name: "connect", path: "/?connect=true&place=python" },
+  {
+    name: "connect",
+    path: "/?connect=true&place=python",
+    act: (page) => page.getByText("snapshot_download").first().waitFor(),
+  },
   {
     name: "palette",
     path: "/",

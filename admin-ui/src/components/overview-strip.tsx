@@ -22,7 +22,7 @@ function Cell({ label, value, note, bar, bad, to, search }: CellProps) {
     <Link
       to={to}
       search={search as never}
-      className="group flex min-h-27 min-w-0 flex-col gap-0.5 bg-panel px-4 py-3 -outline-offset-2 hover:bg-hover max-sm:[&:first-child]:col-span-2"
+      className="group flex min-h-27 min-w-0 flex-col gap-0.5 bg-panel px-4 py-3 -outline-offset-2 hover:bg-hover max-sm:[&:first-child]:col-span-2 max-sm:[&:first-child]:min-h-0"
     >
       <span className="text-xs text-muted">{label}</span>
       <span className={cn("tabular text-xl font-semibold tracking-tight", bad && "text-bad")}>{value}</span>
