@@ -193,6 +193,8 @@ async fn as_many_downloads_run_as_are_allowed_and_the_rest_waits_in_the_queue() 
     for n in 0..4 {
         hub.synced(&format!("org/m{n}")).await;
     }
+    // None ends before it may.
+    hub.ask("PATCH", "/v1/settings", json!({"download_bytes_per_second": 64 * 1024})).await;
     for n in 0..4 {
         jobs.push(hub.download(&format!("org/m{n}"), json!({})).await);
     }
@@ -206,6 +208,10 @@ async fn as_many_downloads_run_as_are_allowed_and_the_rest_waits_in_the_queue() 
     assert_eq!(hub.job(text(&jobs[3]["id"])).await["status"], "pending");
     // More room: more of them run, without waiting for one to end.
     hub.ask("PATCH", "/v1/settings", json!({"max_downloads": 4})).await;
+    for job in &jobs {
+        hub.job_until(job, "it runs", |job| job["status"] == "running").await;
+    }
+    hub.ask("PATCH", "/v1/settings", json!({"download_bytes_per_second": 0})).await;
     for job in &jobs {
         hub.done(job).await;
     }
