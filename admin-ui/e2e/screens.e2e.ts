@@ -58,6 +58,10 @@ describe.each([
     expect(await serious(page)).toEqual([]);
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     expect(over, "pixels that stick out to the right").toBeLessThanOrEqual(0);
+    for (const dialog of await page.getByRole("dialog").all()) {
+      const box = await dialog.boundingBox();
+      expect((box?.x ?? 0) + (box?.width ?? 0), "the dialog's right edge").toBeLessThanOrEqual(width);
+    }
     expect(await page.title()).toContain("modelhub");
     clean(/status of 404/);
     await close();

@@ -83,7 +83,7 @@ export function Dashboard() {
           {upstreamWords(upstream).long}
         </Note>
       )}
-      <Suspense fallback={<div className="mb-4 h-[34rem] sm:h-96 lg:h-62" />}>
+      <Suspense fallback={<div className="skeleton mb-4 h-[34rem] rounded-lg sm:h-96 lg:h-62" />}>
         {first && <ConnectPanel endpoint={data.endpoint} first />}
       </Suspense>
       <Overview data={data} limit={settings.data?.storeLimitBytes} slow={slow} />

@@ -27,7 +27,7 @@ export function Dialog({ open, onClose, title, description, children, footer, wi
   return (
     <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Radix.Portal>
-        <Radix.Overlay className="fixed inset-0 z-40 grid place-items-start justify-items-center overflow-y-auto bg-shade p-3 pt-[max(0.75rem,8vh)]">
+        <Radix.Overlay className="fixed inset-0 z-40 grid grid-cols-[minmax(0,1fr)] place-items-start justify-items-center overflow-y-auto bg-shade p-3 pt-[max(0.75rem,8vh)]">
           <Radix.Content
             aria-describedby={undefined}
             onOpenAutoFocus={focusFirstField}
