@@ -27,7 +27,8 @@ pub(super) struct Ended {
 
 /// Decides it: what was ordered comes first, then what happened. What lies outside (a full disk, upstream away) is
 /// waited for without counting; other failures are tried again a few times; what will not change fails at once.
-pub(super) fn settle(run: &JobRun, ending: Ending, stopping: bool, upstream_is_down: bool, now: Millis) -> Ended {
+/// `put_down` is why a run is stopped that nobody ordered to.
+pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_down: bool, now: Millis) -> Ended {
     let progress = Progress { files: Vec::new(), bytes_per_second: 0, doing: String::new(), ..run.progress() };
     let mut end = Settled {
         status: JobStatus::Pending,
@@ -63,12 +64,11 @@ pub(super) fn settle(run: &JobRun, ending: Ending, stopping: bool, upstream_is_d
             _ => {}
         }
         let line = match end.status {
-            JobStatus::Cancelled => "cancelled",
-            JobStatus::Paused => "paused",
-            _ if stopping => "put down because this process stops; it goes on where it was",
-            _ => "put down; it goes on where it was",
+            JobStatus::Cancelled => "cancelled".to_owned(),
+            JobStatus::Paused => "paused".to_owned(),
+            _ => format!("put down because {put_down}; it goes on where it was"),
         };
-        return Ended { end, line: Some((Level::Info, line.into())) };
+        return Ended { end, line: Some((Level::Info, line)) };
     }
 
     let text = error.to_string();

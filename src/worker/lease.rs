@@ -1,7 +1,8 @@
 //! One job, from its claim to its end.
 //!
 //! The job runs beside a timer that keeps its lease and shows its progress. It is stopped when a person wants it, when
-//! this process stops, and when the lease is lost: then somebody else has it, and nothing more is written about it.
+//! this process stops, when the hours for downloads end, and when the lease is lost: then somebody else has it, and
+//! nothing more is written about it.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -66,12 +67,15 @@ impl Runner {
         self.end(&run, ending).await;
     }
 
-    /// Renews the lease and shows the progress; returns when the lease is lost.
+    /// Renews the lease, shows the progress and minds the hours; returns when the lease is lost.
     async fn keep_lease(&self, run: &JobRun) {
         let mut beat = tokio::time::interval(BEAT);
         let mut kept_at = self.0.clock.elapsed();
         loop {
             beat.tick().await;
+            if run.job.kind == JobKind::Download && !self.may_download() {
+                run.stop.cancel();
+            }
             match self.0.hub.renew_job(run, self.id(), self.0.settings.lease).await {
                 Ok(true) => kept_at = self.0.clock.elapsed(),
                 Ok(false) => {
@@ -93,7 +97,7 @@ impl Runner {
         let settled = ending::settle(
             run,
             ending,
-            self.0.stop.is_cancelled(),
+            if self.0.stop.is_cancelled() { "this process stops" } else { "its hours are over" },
             matches!(self.0.hub.upstream_state(), UpstreamState::Down),
             self.0.clock.now(),
         );

@@ -125,6 +125,32 @@ async fn downloads_wait_for_their_hours_and_nothing_else_does() {
 }
 
 #[tokio::test]
+async fn a_download_that_runs_when_the_hours_end_goes_on_where_it_was_when_they_begin_again() {
+    let hub = TestHub::builder().manual_clock().small_segments().set("flight.connections", "1");
+    // The clock goes faster than a worker can say that it lives.
+    let hub = hub.set("jobs.lease", "2h").repo(one_file("org/big", 72, 4 * MIB)).start().await;
+    hub.synced("org/big").await;
+    // Hours that end in an hour, and a speed at which it does not end by itself.
+    let minute = u64::from(hub.clock.minute_of_day());
+    let clock = |minute: u64| format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
+    let hours = format!("{}-{}", clock(minute + 23 * 60), clock(minute + 60));
+    let slowly = json!({"download_hours": hours, "download_bytes_per_second": 64 * 1024});
+    hub.ask("PATCH", "/v1/settings", slowly).await;
+    let job = hub.download("org/big", json!({})).await;
+    let some = |job: &Value| number(&job["progress"]["bytes_done"]) > 0;
+    hub.job_until(&job, "it brings something", |job| job["status"] == "running" && some(job)).await;
+    hub.clock.advance(Duration::from_secs(61 * 60));
+    let waiting = hub.job_until(&job, "it waits", waits_for("hours")).await;
+    assert!(some(&waiting) && waiting["attempts"] == 0, "{waiting:#}");
+    hub.ask("PATCH", "/v1/settings", json!({"download_bytes_per_second": 0})).await;
+    hub.clock.advance(Duration::from_secs(22 * 3600));
+    hub.done(&job).await;
+    let fetched = hub.cdn_bytes();
+    assert!(fetched < 5 * MIB, "{fetched} bytes were fetched: more than what was in the air came twice");
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn offline_by_the_settings_asks_upstream_for_nothing_and_back_online_jobs_go_on() {
     let mut hub = TestHub::builder().manual_clock().repo(small_model("org/model")).start().await;
     hub.synced("org/model").await;
