@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run ui test test-rust test-xet test-db test-load test-clients test-python test-api test-ui check format proto \
-	screenshots bench-quick bench-xet
+	screenshots fuzz bench-quick bench-xet
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,12 +71,14 @@ test-ui: ## the dashboard: types, lints, unit tests, and in a real browser
 	cd admin-ui && npm run --silent check && npm run --silent test && npm run --silent e2e
 
 check: ## formats, lints, licences, bans, and what is generated from proto/
-	@scripts/need cc python3 ca-certificates node npm
+	@scripts/need cc c++ python3 ca-certificates node npm
 	@scripts/rust-component rustfmt clippy
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --locked --test db --test load -- -D warnings # not part of all, as `cargo test` leaves them out
+	cargo clippy --locked --manifest-path fuzz/Cargo.toml --bins --examples -- -D warnings
 	scripts/deny
 	scripts/proto --check
 	scripts/lint-python
@@ -85,6 +87,7 @@ format: ## formats Rust and Python
 	@scripts/need python3
 	@scripts/rust-component rustfmt
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	scripts/lint-python --fix
 
 proto: ## checks and formats proto/, and generates the clients' code from it
@@ -96,6 +99,10 @@ screenshots: ## pictures of every screen of the dashboard, with demo data; those
 	scripts/ui
 	cd admin-ui && npm run --silent screenshots -- ../.cache/screenshots
 	for picture in docs/screenshots/*.png; do cp ".cache/screenshots/$$(basename "$$picture")" "$$picture"; done
+
+fuzz: ## fuzzes the parsers of what strangers send, FUZZ_SECONDS=60 each; ARGS name some of them
+	@scripts/need cc c++
+	scripts/fuzz $(or $(FUZZ_SECONDS),60) $(ARGS)
 
 bench-quick: ## a short benchmark against a mock upstream
 	@scripts/need cc python3

@@ -15,7 +15,7 @@ impl Hours {
         let minute = |time: &str| {
             let (hour, minute) = time.trim().split_once(':')?;
             let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-            (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+            (hour < 24 && minute < 60).then(|| hour * 60 + minute)
         };
         let parsed = text.split_once('-').and_then(|(from, to)| Some(Self { from: minute(from)?, to: minute(to)? }));
         parsed.ok_or_else(|| ParseError::new("hours", text, "write it like 22:00-06:00"))
@@ -48,6 +48,7 @@ mod tests {
         assert!(!night.contain(390) && !night.contain(12 * 60));
         assert_eq!(night.to_string(), "22:00-06:30");
         assert!(Hours::parse("24:00-06:00").is_err());
+        assert!(Hours::parse("2001:00-06:00").is_err());
         assert!(Hours::parse("night").is_err());
     }
 }

@@ -122,17 +122,19 @@ impl RepoKey {
         Self { kind, id }
     }
 
-    /// `name`, `namespace/name`, or either behind a kind: `dataset/namespace/name`, `datasets/namespace/name`.
+    /// `name`, `namespace/name`, or either behind a kind: `dataset/namespace/name`, `datasets/namespace/name`. No model
+    /// whose namespace is another kind's word: it is shown as that kind's repositories are.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let kind_of = |word: &str| RepoKind::parse(word).or(RepoKind::from_plural(word));
         // `model/x` may be a name of two parts; three parts are none.
-        if let Some((first, rest)) = text.split_once('/')
-            && let Some(kind) = kind_of(first)
-            && (rest.contains('/') || kind != RepoKind::Model)
-        {
-            return Ok(Self::new(kind, RepoId::parse(rest)?));
+        let (kind, id) = match text.split_once('/').and_then(|(first, rest)| Some((kind_of(first)?, rest))) {
+            Some((kind, rest)) if rest.contains('/') || kind != RepoKind::Model => (kind, RepoId::parse(rest)?),
+            _ => (RepoKind::Model, RepoId::parse(text)?),
+        };
+        if kind == RepoKind::Model && kind_of(id.vendor()).is_some_and(|other| other != kind) {
+            return Err(ParseError::new("repository", text, "a model's namespace is no kind of repository"));
         }
-        Ok(Self::new(RepoKind::Model, RepoId::parse(text)?))
+        Ok(Self::new(kind, id))
     }
 
     /// `/api/{plural}/{id}`, the root of this repository's metadata routes.
@@ -164,6 +166,17 @@ mod tests {
         for bad in ["", "/", "a/", "/a", "a/b/c", "..", "a/..", "a/.b", "a--b/c", "a b", "a\\b", "a/b\0", "é/x", &long]
         {
             assert!(RepoId::parse(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_name_is_read_as_it_is_shown() {
+        let texts = ["gpt2", "ns/m", "model/x", "models/model/x", "dataset/x", "datasets/ns/d", "spaces/spaces/x"];
+        for key in texts.map(|text| RepoKey::parse(text).unwrap()) {
+            assert_eq!(RepoKey::parse(&key.to_string()), Ok(key));
+        }
+        for bad in ["models/datasets/x", "model/space/x"] {
+            assert!(RepoKey::parse(bad).is_err(), "{bad} would be shown as the name of another");
         }
     }
 }

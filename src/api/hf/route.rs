@@ -120,7 +120,7 @@ fn api_route(segments: &[&str]) -> Result<Route> {
     }
     let Some((kind, rest)) = segments.split_first().and_then(|(kind, rest)| Some((RepoKind::from_plural(kind)?, rest)))
     else {
-        return Ok(Route::OtherApi);
+        return if traverses(segments) { Err(Error::EntryNotFound { commit: None }) } else { Ok(Route::OtherApi) };
     };
     if rest.is_empty() || rest == [""] {
         return Ok(Route::List(kind));
@@ -147,8 +147,16 @@ fn api_route(segments: &[&str]) -> Result<Route> {
         ["refs"] => Ok(Route::Refs(key)),
         ["auth-check"] => Ok(Route::AuthCheck(key, false)),
         ["auth-check", "write"] => Ok(Route::AuthCheck(key, true)),
+        rest if traverses(rest) => Err(Error::EntryNotFound { commit: None }),
         rest => Ok(Route::BelowRepo(key, rest.join("/"))),
     }
+}
+
+/// Whether a path that goes upstream as it came would lead out of its place there. URL parsers take `%2e` for a dot
+/// and `\` for a slash (WHATWG URL, "path state").
+fn traverses(segments: &[&str]) -> bool {
+    let mut parts = segments.iter().flat_map(|segment| segment.split('\\'));
+    parts.any(|part| matches!(decode(part).as_deref(), Some("." | "..")))
 }
 
 fn is_hash(text: &str) -> bool {
@@ -315,5 +323,21 @@ mod tests {
         ] {
             assert!(!matches!(route(path), Ok(Route::Resolve(..))), "{path} was accepted");
         }
+    }
+
+    #[test]
+    fn nothing_that_traverses_goes_upstream_as_it_came() {
+        for path in [
+            "/api/models/ns/m/commits/../../../ns/other/commits/main",
+            "/api/models/ns/m/commits/%2e%2E/x",
+            "/api/models/ns/m/commits/.%2e/x",
+            "/api/models/ns/m/commits\\..\\..\\x",
+            "/api/models/ns/m/commits/.",
+            "/api/../ns/m/resolve/main/x",
+            "/api/x/..",
+        ] {
+            assert!(route(path).is_err(), "{path} was accepted");
+        }
+        assert!(route("/api/models/ns/m/commits/v1..v2").is_ok());
     }
 }

@@ -31,7 +31,7 @@ enum Scheme {
 }
 
 impl Head {
-    /// Refuses what there is not: the memory for a chunk is bounded by its head.
+    /// Refuses what there is not: the size of a chunk is bounded by its head.
     pub(super) fn parse([version, p0, p1, p2, scheme, l0, l1, l2]: [u8; HEAD]) -> Result<Self, &'static str> {
         let number = |low, middle, high| u32::from_le_bytes([low, middle, high, 0]) as usize;
         let (packed, length) = (number(p0, p1, p2), number(l0, l1, l2));

@@ -14,7 +14,8 @@
 //! the length that the recipe says. A recipe holds no hashes of chunks, so wrong bytes of the right
 //! length are found where those of all downloads are: by the file's digest, before it is published.
 //!
-//! Memory: one packed and one unpacked chunk (128 KiB), and what the connection brings at once.
+//! Memory: one packed and one unpacked chunk (128 KiB), and what the connection brings at once. While an LZ4 frame is
+//! unpacked, also two of its blocks, which it may say to be 8 MiB long.
 
 mod chunk;
 mod recipe;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -36,7 +37,7 @@ impl Chunks {
 
 /// Where a run of a xorb's chunks is. The address is signed: it is not shown or logged.
 pub(super) struct Piece {
-    pub(super) url: String,
+    pub(super) url: Arc<str>,
     pub(super) chunks: Chunks,
     pub(super) bytes: Range<u64>,
 }
@@ -92,6 +93,8 @@ impl Recipe {
         let mut pieces: HashMap<String, Vec<Piece>> = HashMap::new();
         for (hash, fetches) in wire.xorbs {
             let run = fetches.into_iter().flat_map(|FetchWire { url, ranges }| {
+                // Shared: a copy for each of its ranges could be far more than was received.
+                let url: Arc<str> = url.into();
                 let piece = move |range: RangeWire| Piece {
                     url: url.clone(),
                     chunks: range.chunks,
@@ -103,7 +106,7 @@ impl Recipe {
         }
         for (hash, fetches) in wire.fetch_info {
             let run = fetches.into_iter();
-            let run = run.map(|old| Piece { url: old.url, chunks: old.range, bytes: old.url_range.half_open() });
+            let run = run.map(|old| Piece { url: old.url.into(), chunks: old.range, bytes: old.url_range.half_open() });
             pieces.entry(hash).or_default().extend(run);
         }
         Some(Self { skip: wire.offset_into_first_range, terms: wire.terms, pieces })
@@ -123,8 +126,17 @@ mod tests {
             let text = format!("{{\"offset_into_first_range\":3,{term},{form}}}");
             let recipe = Recipe::parse(text.as_bytes()).unwrap();
             let piece = &recipe.pieces["aa"][0];
-            assert_eq!((piece.url.as_str(), piece.chunks.start, piece.chunks.end), ("http://x/1", 2, 4));
+            assert_eq!((&*piece.url, piece.chunks.start, piece.chunks.end), ("http://x/1", 2, 4));
             assert_eq!((piece.bytes.clone(), recipe.skip), (10..20, 3));
         }
+    }
+
+    #[test]
+    fn the_address_of_many_ranges_is_kept_once() {
+        let range = r#"{"chunks":{"start":0,"end":1},"bytes":{"start":0,"end":9}}"#;
+        let text = format!(r#"{{"terms":[],"xorbs":{{"aa":[{{"url":"http://x/1","ranges":[{range},{range}]}}]}}}}"#);
+        let recipe = Recipe::parse(text.as_bytes()).unwrap();
+        let [first, second] = &recipe.pieces["aa"][..] else { panic!("{text}") };
+        assert_eq!(first.url.as_ptr(), second.url.as_ptr());
     }
 }
