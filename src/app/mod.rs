@@ -94,6 +94,7 @@ impl App {
                 _ => "sqlite".into(),
             },
             version: env!("CARGO_PKG_VERSION").into(),
+            cache_times: cache_times(&self.config.cache),
         }
     }
 
@@ -159,6 +160,17 @@ impl App {
         admin_outcome.context("the admin listener failed")?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+fn cache_times(cache: &crate::config::Cache) -> crate::pb::CacheTimes {
+    let seconds = |span: &crate::config::Span| span.duration().as_secs();
+    crate::pb::CacheTimes {
+        visibility_ttl_seconds: seconds(&cache.visibility_ttl),
+        access_ttl_seconds: seconds(&cache.access_ttl),
+        access_denied_ttl_seconds: seconds(&cache.access_denied_ttl),
+        listing_ttl_seconds: seconds(&cache.listing_ttl),
+        offline_grace_seconds: seconds(&cache.offline_grace),
     }
 }
 

@@ -94,6 +94,22 @@ impl TryFrom<Row> for FileRow {
 }
 
 impl Db {
+    /// The stored files of a commit that were used last, the latest first: path, size and time.
+    pub async fn last_used_files(
+        &self,
+        repo: &str,
+        commit: &CommitId,
+        limit: u64,
+    ) -> Result<Vec<(String, u64, Millis)>> {
+        const SQL: &str = with_blob!(
+            "a.file_path, a.size_bytes, b.last_used_at",
+            "where a.repo = $1 and a.commit_id = $2 and a.entry = 'file' and b.sha256 is not null
+            order by b.last_used_at desc, a.file_path limit $3"
+        );
+        let rows: Vec<(String, i64, i64)> = self.all(SQL, args![repo, commit.as_str(), limit]).await?;
+        Ok(rows.into_iter().map(|(path, size, at)| (path, size.max(0) as u64, at)).collect())
+    }
+
     /// One page of a commit's entries, ordered by path.
     pub async fn file_page(&self, repo: &str, commit: &CommitId, page: &FilePage) -> Result<Vec<FileRow>> {
         let commit = commit.as_str();

@@ -207,7 +207,12 @@ impl Hub {
                 tensors: head
                     .tensors
                     .into_iter()
-                    .map(|tensor| HeadTensor { name: tensor.name, dtype: tensor.kind, shape: tensor.shape, bytes: 0 })
+                    .map(|tensor| HeadTensor {
+                        name: tensor.name,
+                        dtype: tensor.kind,
+                        shape: tensor.shape,
+                        bytes: tensor.bytes.unwrap_or(0),
+                    })
                     .collect(),
             },
         })

@@ -7,7 +7,7 @@ use super::jobs::MAX_ATTEMPTS;
 use super::{Caller, Error, Hub, Need, Result};
 use crate::db::{FilePage, FileRow, ModelFilter, ModelRow, Registration};
 use crate::domain::job::{Job, JobKind, NewJob, Payload, priority};
-use crate::domain::{CommitId, RepoKey, Revision};
+use crate::domain::{CommitId, Millis, RepoKey, Revision};
 
 /// Repositories counted again before a list is given.
 const RECOUNTED: u64 = 200;
@@ -134,6 +134,18 @@ impl Hub {
     /// One page of a model's files.
     pub async fn model_files(&self, model: &ModelRow, commit: &CommitId, page: &FilePage) -> Result<Vec<FileRow>> {
         Ok(self.db.file_page(&model.id, commit, page).await?)
+    }
+
+    /// The stored files of a model that were used last, the latest first: path, size and time.
+    pub async fn last_used_files(
+        &self,
+        model: &ModelRow,
+        commit: &CommitId,
+        limit: u64,
+    ) -> Result<Vec<(String, u64, Millis)>> {
+        // Those of the last seconds are not written down yet.
+        self.flush_uses().await;
+        Ok(self.db.last_used_files(&model.id, commit, limit).await?)
     }
 
     /// Where a blob's file is on this machine.

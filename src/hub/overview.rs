@@ -107,9 +107,6 @@ impl Hub {
 
     /// Tells watchers what moved since the last call; called every second.
     pub fn tick_traffic(&self) {
-        if !self.events.is_watched() {
-            return;
-        }
         let now = sums_of_process();
         let moved = {
             let mut before = self.last_traffic.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -117,6 +114,9 @@ impl Hub {
             *before = now;
             moved
         };
+        if !self.events.is_watched() {
+            return;
+        }
         self.events.publish(Happening::Traffic(Traffic {
             bytes_to_clients: moved.bytes_to_clients,
             bytes_from_upstream: moved.bytes_from_upstream,

@@ -14,6 +14,7 @@ on_both!(
     a_search_in_a_flat_list_takes_wildcards_as_they_are,
     a_search_finds_a_name_as_it_is_written_and_in_other_ascii_letters,
     an_unknown_commit_or_folder_has_no_files,
+    the_files_that_were_used_last_come_first,
 );
 
 const TIB: u64 = 1 << 40;
@@ -239,4 +240,29 @@ async fn an_unknown_commit_or_folder_has_no_files(base: &TestDatabase) {
         assert!(page(&db, &row, &commit('3'), FilePage { flat, ..FilePage::default() }).await.is_empty());
         assert!(page(&db, "none", &one, FilePage { flat, ..FilePage::default() }).await.is_empty());
     }
+}
+
+async fn the_files_that_were_used_last_come_first(base: &TestDatabase) {
+    let db = base.open().await;
+    let git = Entry::File(Artifact {
+        path: path("git.json"),
+        size: 3,
+        content: ContentId::Git(oid(3)),
+        oid: Some(oid(3)),
+        xet_hash: None,
+    });
+    let entries = [folder("f"), sized("f/1.bin", 1, 10), sized("f/one.bin", 1, 10), sized("2.bin", 2, 20), git];
+    let (row, one) = with(&db, &entries).await;
+    assert_eq!(db.last_used_files(&row, &one, 10).await.unwrap(), []);
+    db.put_blob(digest(1), None, 10, 100).await.unwrap();
+    db.put_blob(digest(3), Some(oid(3)), 3, 300).await.unwrap();
+    let used = |files: &[(&str, u64, i64)]| -> Vec<(String, u64, i64)> {
+        files.iter().map(|(path, size, at)| ((*path).to_owned(), *size, *at)).collect()
+    };
+    let first = used(&[("git.json", 3, 300), ("f/1.bin", 10, 100), ("f/one.bin", 10, 100)]);
+    assert_eq!(db.last_used_files(&row, &one, 10).await.unwrap(), first);
+    db.touch_blobs(&[digest(1)], 400).await.unwrap();
+    let then = used(&[("f/1.bin", 10, 400), ("f/one.bin", 10, 400), ("git.json", 3, 300)]);
+    assert_eq!(db.last_used_files(&row, &one, 10).await.unwrap(), then);
+    assert_eq!(db.last_used_files(&row, &one, 1).await.unwrap(), then[..1]);
 }

@@ -42,6 +42,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     ),
     "ReadFile": lambda c: c.read_file("org/name", "README.md", revision="main"),
     "ListRevisions": lambda c: c.revisions("org/name"),
+    "ListUses": lambda c: c.uses("org/name"),
     "GetModelFacts": lambda c: c.facts(
         "org/name", revision="main", context=4096, path="x.gguf"
     ),

@@ -56,6 +56,7 @@ operations! {
     "LookUpModel" look_up_model(LookUpModelRequest) -> LookUpModelResponse;
     "ListFiles" list_files(ListFilesRequest) -> ListFilesResponse;
     "ReadFile" read_file(ReadFileRequest) -> ReadFileResponse;
+    "ListUses" list_uses(ListUsesRequest) -> ListUsesResponse;
     "ListRevisions" list_revisions(ListRevisionsRequest) -> ListRevisionsResponse;
     "GetModelFacts" get_model_facts(GetModelFactsRequest) -> ModelFacts;
     "ListTensors" list_tensors(ListTensorsRequest) -> ListTensorsResponse;

@@ -89,6 +89,8 @@ pub struct Tensor {
     pub kind: String,
     /// From the beginning of the values.
     pub offset: u64,
+    /// `None` for a type that is not known here.
+    pub bytes: Option<u64>,
 }
 
 /// Reads the header from the beginning of a file of `file_size` bytes. Errors: it is not GGUF, it
@@ -300,7 +302,7 @@ impl Reader<'_> {
         self.found.bytes = self.found.bytes.zip(bytes).map(|(sum, bytes)| sum.saturating_add(bytes));
         add_count(&mut self.found.types, &kind, elements);
         if self.pays(ENTRY_BYTES + name.len() as u64 + 8 * shape.len() as u64) {
-            self.found.tensors.push(Tensor { name: name.into_owned(), shape, kind, offset });
+            self.found.tensors.push(Tensor { name: name.into_owned(), shape, kind, offset, bytes });
         }
         Ok(offset.saturating_add(bytes.unwrap_or(0)))
     }

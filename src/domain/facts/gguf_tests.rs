@@ -20,6 +20,7 @@ fn all_three_versions_are_read() {
         assert_eq!(found.data_offset % 32, 0);
         assert_eq!(found.tensors[0].shape, [256, 6]);
         assert_eq!((found.tensors[0].kind.as_str(), found.tensors[1].offset), ("Q4_K", 864));
+        assert_eq!(found.tensors[0].bytes, Some(864));
         let facts = found.facts();
         assert_eq!(facts.architecture.as_deref(), Some("llama"));
         assert_eq!((facts.name.as_deref(), facts.quantisation.as_deref()), (Some("Tiny"), Some("Q4_K_M")));

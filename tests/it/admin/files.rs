@@ -36,6 +36,29 @@ async fn pages(hub: &TestHub, query: &str, size: usize) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn the_files_that_were_used_last_come_first() {
+    let hub = TestHub::builder().manual_clock().repo(nested()).start().await;
+    hub.synced("org/model").await;
+    let uses = async |query: &str| hub.look(&format!("/v1/models/org/model/uses{query}")).await;
+    assert_eq!(uses("").await["uses"], json!([]), "nothing is here yet");
+    for file in ["w/model.safetensors", "a.txt", "many/03/x.json"] {
+        hub.clock.advance(std::time::Duration::from_secs(60));
+        hub.get(&format!("/org/model/resolve/main/{file}")).await;
+    }
+    hub.landed().await;
+    assert_eq!(each(&uses("").await["uses"], "file_path"), ["many/03/x.json", "a.txt", "w/model.safetensors"]);
+    let before = uses("").await["uses"][2].clone();
+    hub.clock.advance(std::time::Duration::from_secs(60));
+    hub.get("/org/model/resolve/main/w/model.safetensors").await;
+    let first = uses("?page_size=1").await;
+    assert_eq!(each(&first["uses"], "file_path"), ["w/model.safetensors"]);
+    assert_eq!((number(&first["uses"][0]["size_bytes"]), text(&first["commit"]).len()), (MIB, 40));
+    assert!(text(&first["uses"][0]["used_at"]) > text(&before["used_at"]), "{first:#}");
+    assert_refused(&hub.admin("GET", "/v1/models/org/model/uses?page_size=1001", &Value::Null).await, 400, "page_size");
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn a_folder_shows_what_is_in_it_with_the_sums_of_its_folders() {
     let hub = start().await;
     hub.done(&hub.download("org/model", json!({"selection": {"paths": ["many/00", "many/01", "a.txt"]}})).await).await;

@@ -105,6 +105,15 @@ impl Service {
         })
     }
 
+    pub(in crate::api) async fn list_uses(&self, request: pb::ListUsesRequest) -> Answer<pb::ListUsesResponse> {
+        let (model, commit) = self.at(&request.model, &request.revision).await?;
+        let limit = page::size(request.page_size)?;
+        let uses = self.hub.last_used_files(&model, &commit, limit).await?.into_iter();
+        let uses =
+            uses.map(|(file_path, size_bytes, at)| pb::Use { file_path, size_bytes, used_at: convert::time(at) });
+        Ok(pb::ListUsesResponse { uses: uses.collect(), commit: commit.to_string() })
+    }
+
     pub(in crate::api) async fn list_revisions(
         &self,
         request: pb::ListRevisionsRequest,

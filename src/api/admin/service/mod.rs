@@ -21,6 +21,7 @@ pub struct About {
     /// `sqlite` or `postgres`; never the address, which may hold a password.
     pub database: String,
     pub version: String,
+    pub cache_times: crate::pb::CacheTimes,
 }
 
 /// See the module's text. Cheap to clone.

@@ -114,6 +114,7 @@ impl Service {
             download_hours: live.download_hours.map(|hours| hours.to_string()).unwrap_or_default(),
             store_limit_bytes: live.store_limit_bytes,
             ref_ttl_seconds: live.ref_ttl.as_secs(),
+            cache_times: Some(self.about.cache_times),
         }
     }
 

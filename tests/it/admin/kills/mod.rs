@@ -44,7 +44,6 @@ impl Dice {
         let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
         let seed = number("IT_SEED").unwrap_or_else(|| RandomState::new().hash_one(std::process::id()));
         let kills = number("IT_KILLS").unwrap_or(8);
-        println!("IT_SEED={seed} IT_KILLS={kills}");
         Self { seed, kills }
     }
 
@@ -185,8 +184,9 @@ impl Person {
         }
     }
 
-    /// Left in peace, everything comes to its end, and what the models say of themselves is so.
-    async fn assert_all_ends_right(&self, admin: &str, data_dir: &Path) {
+    /// Left in peace, everything comes to its end, and what the models say of themselves is so. Gives the number of
+    /// jobs that were acknowledged.
+    async fn assert_all_ends_right(&self, admin: &str, data_dir: &Path) -> usize {
         let get = async |path: &str| ask(&self.client, admin, "GET", path, &Value::Null).await;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60 + 10 * self.dice.kills);
         loop {
@@ -206,7 +206,8 @@ impl Person {
         let jobs = get("/v1/jobs?page_size=1000").await.unwrap();
         let ended = each(&jobs["jobs"], "status");
         assert!(ended.iter().all(|status| *status == "completed"), "{ended:?}");
-        println!("{} jobs were acknowledged and completed", acknowledged.len());
+        let least = 2 * self.dice.kills as usize;
+        assert!(acknowledged.len() >= least, "the kills came too early: {acknowledged:?}");
 
         let models = get("/v1/models?page_size=1000").await.unwrap();
         let blobs = store::blobs(data_dir);
@@ -220,5 +221,6 @@ impl Person {
                 assert_eq!((here, text(&model["download"])), (FILES as u64 + 1, "complete"), "{model:#}");
             }
         }
+        acknowledged.len()
     }
 }

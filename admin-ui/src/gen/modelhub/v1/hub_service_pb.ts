@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file modelhub/v1/hub_service.proto.
  */
 export const file_modelhub_v1_hub_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tb2RlbGh1Yi92MS9odWJfc2VydmljZS5wcm90bxILbW9kZWxodWIudjEimQEKFFJlZ2lzdGVyTW9kZWxSZXF1ZXN0Eg4KBnZlbmRvchgBIAEoCRIMCgRuYW1lGAIgASgJEhYKDnNvdXJjZV9yZXBvX2lkGAMgASgJEg8KB3JlcG9faWQYBCABKAkSDAoEa2luZBgFIAEoCRIQCghyZXZpc2lvbhgGIAEoCRIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYByABKAQi6QEKEUxpc3RNb2RlbHNSZXF1ZXN0Eg4KBnNlYXJjaBgBIAEoCRIMCgRraW5kGAIgASgJEi0KBnN0YXR1cxgDIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSMQoIZG93bmxvYWQYBCABKA4yHy5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8uRG93bmxvYWQSEwoGcGlubmVkGAUgASgISACIAQESDQoFb3JkZXIYBiABKAkSEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAlCCQoHX3Bpbm5lZCJkChJMaXN0TW9kZWxzUmVzcG9uc2USJgoGbW9kZWxzGAEgAygLMhYubW9kZWxodWIudjEuTW9kZWxSZXBvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRINCgV0b3RhbBgDIAEoBCIgCg9HZXRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkiIwoSRGVsZXRlTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIhUKE0RlbGV0ZU1vZGVsUmVzcG9uc2UiJAoSTG9va1VwTW9kZWxSZXF1ZXN0Eg4KBnNvdXJjZRgBIAEoCSLGAgoTTG9va1VwTW9kZWxSZXNwb25zZRIMCgRraW5kGAEgASgJEg8KB3JlcG9faWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAkSDgoGY29tbWl0GAQgASgJEhIKCnZpc2liaWxpdHkYBSABKAkSDQoFZmlsZXMYBiABKAQSDQoFYnl0ZXMYByABKAQSIwoHZm9ybWF0cxgIIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlEikKDXF1YW50aXNhdGlvbnMYCSADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIPCgdsaWNlbmNlGAogASgJEgwKBHRhc2sYCyABKAkSKQoJc2VsZWN0aW9uGAwgASgLMhYubW9kZWxodWIudjEuU2VsZWN0aW9uEhAKCG1vZGVsX2lkGA0gASgJEhAKCHdhcm5pbmdzGA4gAygJIt0BChBMaXN0RmlsZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkSDAoEZmxhdBgEIAEoCBIOCgZzZWFyY2gYBSABKAkSEQoJZmlsZV90eXBlGAYgASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgHIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEQoJcGFnZV9zaXplGAggASgNEhIKCnBhZ2VfdG9rZW4YCSABKAkiZwoRTGlzdEZpbGVzUmVzcG9uc2USKQoFZmlsZXMYASADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIOCgZjb21taXQYAyABKAkiQAoPUmVhZEZpbGVSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkiagoQUmVhZEZpbGVSZXNwb25zZRIRCglmaWxlX3BhdGgYASABKAkSDgoGY29tbWl0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgiJQoUTGlzdFJldmlzaW9uc1JlcXVlc3QSDQoFbW9kZWwYASABKAkiQQoVTGlzdFJldmlzaW9uc1Jlc3BvbnNlEigKCXJldmlzaW9ucxgBIAMoCzIVLm1vZGVsaHViLnYxLlJldmlzaW9uIlYKFEdldE1vZGVsRmFjdHNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEg8KB2NvbnRleHQYAyABKAQSDAoEcGF0aBgEIAEoCSJqChJMaXN0VGVuc29yc1JlcXVlc3QSDQoFbW9kZWwYASABKAkSEAoIcmV2aXNpb24YAiABKAkSDAoEcGF0aBgDIAEoCRIRCglwYWdlX3NpemUYBCABKA0SEgoKcGFnZV90b2tlbhgFIAEoCSKRAQoTTGlzdFRlbnNvcnNSZXNwb25zZRIkCgd0ZW5zb3JzGAEgAygLMhMubW9kZWxodWIudjEuVGVuc29yEiwKCG1ldGFkYXRhGAIgAygLMhoubW9kZWxodWIudjEuTWV0YWRhdGFFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkSDQoFdG90YWwYBCABKAQiUgoQU3luY01vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIPCgdyZXBvX2lkGAIgASgJEgwKBGtpbmQYAyABKAkSEAoIcmV2aXNpb24YBCABKAkivwEKFERvd25sb2FkTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEg8KB3JlcG9faWQYAiABKAkSDAoEa2luZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoCRIpCglzZWxlY3Rpb24YBSABKAsyFi5tb2RlbGh1Yi52MS5TZWxlY3Rpb24SFQoIcHJpb3JpdHkYBiABKAVIAIgBARIYChBieXRlc19wZXJfc2Vjb25kGAcgASgEQgsKCV9wcmlvcml0eSJ4Cg9QaW5Nb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkSEwoGcGlubmVkGAIgASgISACIAQESHwoSc3luY19ldmVyeV9zZWNvbmRzGAMgASgESAGIAQFCCQoHX3Bpbm5lZEIVChNfc3luY19ldmVyeV9zZWNvbmRzImAKElZlcmlmeU1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIpCglzZWxlY3Rpb24YAyABKAsyFi5tb2RlbGh1Yi52MS5TZWxlY3Rpb24iXwoRRXZpY3RNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkSEAoIcmV2aXNpb24YAiABKAkSKQoJc2VsZWN0aW9uGAMgASgLMhYubW9kZWxodWIudjEuU2VsZWN0aW9uIm4KElNjYW5TdG9yYWdlUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKCXBsYWNlbWVudBgCIAEoCRIPCgdyZXBvX2lkGAMgASgJEgwKBGtpbmQYBCABKAkSGAoQYnl0ZXNfcGVyX3NlY29uZBgFIAEoBCKHAQoTUHJldmlld1NjYW5SZXNwb25zZRIqCghmaW5kaW5ncxgBIAMoCzIYLm1vZGVsaHViLnYxLlNjYW5GaW5kaW5nEiYKCHByb2JsZW1zGAIgAygLMhQubW9kZWxodWIudjEuUHJvYmxlbRINCgVmaWxlcxgDIAEoBBINCgVieXRlcxgEIAEoBCIuChJWZXJpZnlTdG9yZVJlcXVlc3QSGAoQYnl0ZXNfcGVyX3NlY29uZBgBIAEoBCI/ChFFdmljdFN0b3JlUmVxdWVzdBISCgpmcmVlX2J5dGVzGAEgASgEEhYKDnVudXNlZF9zZWNvbmRzGAIgASgEIlgKFFBsYW5FdmljdGlvblJlc3BvbnNlEg0KBWZpbGVzGAEgASgEEg0KBWJ5dGVzGAIgASgEEiIKBm1vZGVscxgDIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlIhMKEUdldFN0b3JhZ2VSZXF1ZXN0Iv4BChJHZXRTdG9yYWdlUmVzcG9uc2USDQoFYnl0ZXMYASABKAQSDQoFYmxvYnMYAiABKAQSEQoJZGlza19mcmVlGAMgASgEEhIKCmRpc2tfdG90YWwYBCABKAQSDQoFbGltaXQYBSABKAQSFQoNcGFydGlhbF9ieXRlcxgGIAEoBBIYChBxdWFyYW50aW5lX2J5dGVzGAcgASgEEiIKBm1vZGVscxgIIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlEiMKB2Zvcm1hdHMYCSADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIaChJ1bnJlZmVyZW5jZWRfYnl0ZXMYCiABKAQijAIKD0xpc3RKb2JzUmVxdWVzdBInCgZzdGF0dXMYASADKA4yFy5tb2RlbGh1Yi52MS5Kb2IuU3RhdHVzEiMKBGtpbmQYAiADKA4yFS5tb2RlbGh1Yi52MS5Kb2IuS2luZBINCgVtb2RlbBgDIAEoCRIOCgZzZWFyY2gYBCABKAkSMQoNY3JlYXRlZF9hZnRlchgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOY3JlYXRlZF9iZWZvcmUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXBhZ2Vfc2l6ZRgHIAEoDRISCgpwYWdlX3Rva2VuGAggASgJIksKEExpc3RKb2JzUmVzcG9uc2USHgoEam9icxgBIAMoCzIQLm1vZGVsaHViLnYxLkpvYhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiGwoNR2V0Sm9iUmVxdWVzdBIKCgJpZBgBIAEoCSJBChFMaXN0Sm9iTG9nUmVxdWVzdBIKCgJpZBgBIAEoCRINCgVhZnRlchgCIAEoBBIRCglwYWdlX3NpemUYAyABKA0iRwoSTGlzdEpvYkxvZ1Jlc3BvbnNlEiMKBWxpbmVzGAEgAygLMhQubW9kZWxodWIudjEuTG9nTGluZRIMCgRtb3JlGAIgASgIIh4KEENhbmNlbEpvYlJlcXVlc3QSCgoCaWQYASABKAkiHQoPUmV0cnlKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIh0KD1BhdXNlSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIeChBSZXN1bWVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIkIKEldhdGNoRXZlbnRzUmVxdWVzdBINCgVhZnRlchgBIAEoBBINCgVraW5kcxgCIAMoCRIOCgZqb2JfaWQYAyABKAkiFAoSR2V0T3ZlcnZpZXdSZXF1ZXN0IhIKEEdldFN5c3RlbVJlcXVlc3QiFAoSR2V0U2V0dGluZ3NSZXF1ZXN0IukCChVVcGRhdGVTZXR0aW5nc1JlcXVlc3QSFAoHb2ZmbGluZRgBIAEoCEgAiAEBEhUKCGhmX3Rva2VuGAIgASgJSAGIAQESGgoNbWF4X2Rvd25sb2FkcxgDIAEoDUgCiAEBEiYKGWRvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQYBCABKARIA4gBARIbCg5kb3dubG9hZF9ob3VycxgFIAEoCUgEiAEBEh4KEXN0b3JlX2xpbWl0X2J5dGVzGAYgASgESAWIAQESHAoPcmVmX3R0bF9zZWNvbmRzGAcgASgESAaIAQFCCgoIX29mZmxpbmVCCwoJX2hmX3Rva2VuQhAKDl9tYXhfZG93bmxvYWRzQhwKGl9kb3dubG9hZF9ieXRlc19wZXJfc2Vjb25kQhEKD19kb3dubG9hZF9ob3Vyc0IUChJfc3RvcmVfbGltaXRfYnl0ZXNCEgoQX3JlZl90dGxfc2Vjb25kcyIhChBUZXN0VG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIkQKEVRlc3RUb2tlblJlc3BvbnNlEg0KBXZhbGlkGAEgASgIEg8KB2FjY291bnQYAiABKAkSDwoHcHJvYmxlbRgDIAEoCTLZEwoKSHViU2VydmljZRJKCg1SZWdpc3Rlck1vZGVsEiEubW9kZWxodWIudjEuUmVnaXN0ZXJNb2RlbFJlcXVlc3QaFi5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8STQoKTGlzdE1vZGVscxIeLm1vZGVsaHViLnYxLkxpc3RNb2RlbHNSZXF1ZXN0Gh8ubW9kZWxodWIudjEuTGlzdE1vZGVsc1Jlc3BvbnNlEkAKCEdldE1vZGVsEhwubW9kZWxodWIudjEuR2V0TW9kZWxSZXF1ZXN0GhYubW9kZWxodWIudjEuTW9kZWxSZXBvElAKC0RlbGV0ZU1vZGVsEh8ubW9kZWxodWIudjEuRGVsZXRlTW9kZWxSZXF1ZXN0GiAubW9kZWxodWIudjEuRGVsZXRlTW9kZWxSZXNwb25zZRJQCgtMb29rVXBNb2RlbBIfLm1vZGVsaHViLnYxLkxvb2tVcE1vZGVsUmVxdWVzdBogLm1vZGVsaHViLnYxLkxvb2tVcE1vZGVsUmVzcG9uc2USSgoJTGlzdEZpbGVzEh0ubW9kZWxodWIudjEuTGlzdEZpbGVzUmVxdWVzdBoeLm1vZGVsaHViLnYxLkxpc3RGaWxlc1Jlc3BvbnNlEkcKCFJlYWRGaWxlEhwubW9kZWxodWIudjEuUmVhZEZpbGVSZXF1ZXN0Gh0ubW9kZWxodWIudjEuUmVhZEZpbGVSZXNwb25zZRJWCg1MaXN0UmV2aXNpb25zEiEubW9kZWxodWIudjEuTGlzdFJldmlzaW9uc1JlcXVlc3QaIi5tb2RlbGh1Yi52MS5MaXN0UmV2aXNpb25zUmVzcG9uc2USSwoNR2V0TW9kZWxGYWN0cxIhLm1vZGVsaHViLnYxLkdldE1vZGVsRmFjdHNSZXF1ZXN0GhcubW9kZWxodWIudjEuTW9kZWxGYWN0cxJQCgtMaXN0VGVuc29ycxIfLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVxdWVzdBogLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVzcG9uc2USPAoJU3luY01vZGVsEh0ubW9kZWxodWIudjEuU3luY01vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJMCgxQbGFuRG93bmxvYWQSIS5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsUmVxdWVzdBoZLm1vZGVsaHViLnYxLkRvd25sb2FkUGxhbhJECg1Eb3dubG9hZE1vZGVsEiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISQAoIUGluTW9kZWwSHC5tb2RlbGh1Yi52MS5QaW5Nb2RlbFJlcXVlc3QaFi5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8SQAoLVmVyaWZ5TW9kZWwSHy5tb2RlbGh1Yi52MS5WZXJpZnlNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISPgoKRXZpY3RNb2RlbBIeLm1vZGVsaHViLnYxLkV2aWN0TW9kZWxSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEkAKC1NjYW5TdG9yYWdlEh8ubW9kZWxodWIudjEuU2NhblN0b3JhZ2VSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iElAKC1ByZXZpZXdTY2FuEh8ubW9kZWxodWIudjEuU2NhblN0b3JhZ2VSZXF1ZXN0GiAubW9kZWxodWIudjEuUHJldmlld1NjYW5SZXNwb25zZRJACgtWZXJpZnlTdG9yZRIfLm1vZGVsaHViLnYxLlZlcmlmeVN0b3JlUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI+CgpFdmljdFN0b3JlEh4ubW9kZWxodWIudjEuRXZpY3RTdG9yZVJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISUQoMUGxhbkV2aWN0aW9uEh4ubW9kZWxodWIudjEuRXZpY3RTdG9yZVJlcXVlc3QaIS5tb2RlbGh1Yi52MS5QbGFuRXZpY3Rpb25SZXNwb25zZRJNCgpHZXRTdG9yYWdlEh4ubW9kZWxodWIudjEuR2V0U3RvcmFnZVJlcXVlc3QaHy5tb2RlbGh1Yi52MS5HZXRTdG9yYWdlUmVzcG9uc2USRwoITGlzdEpvYnMSHC5tb2RlbGh1Yi52MS5MaXN0Sm9ic1JlcXVlc3QaHS5tb2RlbGh1Yi52MS5MaXN0Sm9ic1Jlc3BvbnNlEjYKBkdldEpvYhIaLm1vZGVsaHViLnYxLkdldEpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISTQoKTGlzdEpvYkxvZxIeLm1vZGVsaHViLnYxLkxpc3RKb2JMb2dSZXF1ZXN0Gh8ubW9kZWxodWIudjEuTGlzdEpvYkxvZ1Jlc3BvbnNlEjwKCUNhbmNlbEpvYhIdLm1vZGVsaHViLnYxLkNhbmNlbEpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISOgoIUmV0cnlKb2ISHC5tb2RlbGh1Yi52MS5SZXRyeUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISOgoIUGF1c2VKb2ISHC5tb2RlbGh1Yi52MS5QYXVzZUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISPAoJUmVzdW1lSm9iEh0ubW9kZWxodWIudjEuUmVzdW1lSm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJECgtXYXRjaEV2ZW50cxIfLm1vZGVsaHViLnYxLldhdGNoRXZlbnRzUmVxdWVzdBoSLm1vZGVsaHViLnYxLkV2ZW50MAESRQoLR2V0T3ZlcnZpZXcSHy5tb2RlbGh1Yi52MS5HZXRPdmVydmlld1JlcXVlc3QaFS5tb2RlbGh1Yi52MS5PdmVydmlldxI/CglHZXRTeXN0ZW0SHS5tb2RlbGh1Yi52MS5HZXRTeXN0ZW1SZXF1ZXN0GhMubW9kZWxodWIudjEuU3lzdGVtEkUKC0dldFNldHRpbmdzEh8ubW9kZWxodWIudjEuR2V0U2V0dGluZ3NSZXF1ZXN0GhUubW9kZWxodWIudjEuU2V0dGluZ3MSSwoOVXBkYXRlU2V0dGluZ3MSIi5tb2RlbGh1Yi52MS5VcGRhdGVTZXR0aW5nc1JlcXVlc3QaFS5tb2RlbGh1Yi52MS5TZXR0aW5ncxJKCglUZXN0VG9rZW4SHS5tb2RlbGh1Yi52MS5UZXN0VG9rZW5SZXF1ZXN0Gh4ubW9kZWxodWIudjEuVGVzdFRva2VuUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_modelhub_v1_job, file_modelhub_v1_model, file_modelhub_v1_system]);
+  fileDesc("Ch1tb2RlbGh1Yi92MS9odWJfc2VydmljZS5wcm90bxILbW9kZWxodWIudjEimQEKFFJlZ2lzdGVyTW9kZWxSZXF1ZXN0Eg4KBnZlbmRvchgBIAEoCRIMCgRuYW1lGAIgASgJEhYKDnNvdXJjZV9yZXBvX2lkGAMgASgJEg8KB3JlcG9faWQYBCABKAkSDAoEa2luZBgFIAEoCRIQCghyZXZpc2lvbhgGIAEoCRIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYByABKAQi6QEKEUxpc3RNb2RlbHNSZXF1ZXN0Eg4KBnNlYXJjaBgBIAEoCRIMCgRraW5kGAIgASgJEi0KBnN0YXR1cxgDIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSMQoIZG93bmxvYWQYBCABKA4yHy5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8uRG93bmxvYWQSEwoGcGlubmVkGAUgASgISACIAQESDQoFb3JkZXIYBiABKAkSEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAlCCQoHX3Bpbm5lZCJkChJMaXN0TW9kZWxzUmVzcG9uc2USJgoGbW9kZWxzGAEgAygLMhYubW9kZWxodWIudjEuTW9kZWxSZXBvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRINCgV0b3RhbBgDIAEoBCIgCg9HZXRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkiIwoSRGVsZXRlTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIhUKE0RlbGV0ZU1vZGVsUmVzcG9uc2UiJAoSTG9va1VwTW9kZWxSZXF1ZXN0Eg4KBnNvdXJjZRgBIAEoCSLGAgoTTG9va1VwTW9kZWxSZXNwb25zZRIMCgRraW5kGAEgASgJEg8KB3JlcG9faWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAkSDgoGY29tbWl0GAQgASgJEhIKCnZpc2liaWxpdHkYBSABKAkSDQoFZmlsZXMYBiABKAQSDQoFYnl0ZXMYByABKAQSIwoHZm9ybWF0cxgIIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlEikKDXF1YW50aXNhdGlvbnMYCSADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIPCgdsaWNlbmNlGAogASgJEgwKBHRhc2sYCyABKAkSKQoJc2VsZWN0aW9uGAwgASgLMhYubW9kZWxodWIudjEuU2VsZWN0aW9uEhAKCG1vZGVsX2lkGA0gASgJEhAKCHdhcm5pbmdzGA4gAygJIt0BChBMaXN0RmlsZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkSDAoEZmxhdBgEIAEoCBIOCgZzZWFyY2gYBSABKAkSEQoJZmlsZV90eXBlGAYgASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgHIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEQoJcGFnZV9zaXplGAggASgNEhIKCnBhZ2VfdG9rZW4YCSABKAkiZwoRTGlzdEZpbGVzUmVzcG9uc2USKQoFZmlsZXMYASADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIOCgZjb21taXQYAyABKAkiQAoPUmVhZEZpbGVSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkiagoQUmVhZEZpbGVSZXNwb25zZRIRCglmaWxlX3BhdGgYASABKAkSDgoGY29tbWl0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgiRQoPTGlzdFVzZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDSJCChBMaXN0VXNlc1Jlc3BvbnNlEh4KBHVzZXMYASADKAsyEC5tb2RlbGh1Yi52MS5Vc2USDgoGY29tbWl0GAIgASgJIlkKA1VzZRIRCglmaWxlX3BhdGgYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIrCgd1c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIlChRMaXN0UmV2aXNpb25zUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChVMaXN0UmV2aXNpb25zUmVzcG9uc2USKAoJcmV2aXNpb25zGAEgAygLMhUubW9kZWxodWIudjEuUmV2aXNpb24iVgoUR2V0TW9kZWxGYWN0c1JlcXVlc3QSDQoFbW9kZWwYASABKAkSEAoIcmV2aXNpb24YAiABKAkSDwoHY29udGV4dBgDIAEoBBIMCgRwYXRoGAQgASgJImoKEkxpc3RUZW5zb3JzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIMCgRwYXRoGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIpEBChNMaXN0VGVuc29yc1Jlc3BvbnNlEiQKB3RlbnNvcnMYASADKAsyEy5tb2RlbGh1Yi52MS5UZW5zb3ISLAoIbWV0YWRhdGEYAiADKAsyGi5tb2RlbGh1Yi52MS5NZXRhZGF0YUVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRINCgV0b3RhbBgEIAEoBCJSChBTeW5jTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEg8KB3JlcG9faWQYAiABKAkSDAoEa2luZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoCSK/AQoURG93bmxvYWRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkSDwoHcmVwb19pZBgCIAEoCRIMCgRraW5kGAMgASgJEhAKCHJldmlzaW9uGAQgASgJEikKCXNlbGVjdGlvbhgFIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbhIVCghwcmlvcml0eRgGIAEoBUgAiAEBEhgKEGJ5dGVzX3Blcl9zZWNvbmQYByABKARCCwoJX3ByaW9yaXR5IngKD1Bpbk1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRITCgZwaW5uZWQYAiABKAhIAIgBARIfChJzeW5jX2V2ZXJ5X3NlY29uZHMYAyABKARIAYgBAUIJCgdfcGlubmVkQhUKE19zeW5jX2V2ZXJ5X3NlY29uZHMiYAoSVmVyaWZ5TW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEikKCXNlbGVjdGlvbhgDIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbiJfChFFdmljdE1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIpCglzZWxlY3Rpb24YAyABKAsyFi5tb2RlbGh1Yi52MS5TZWxlY3Rpb24ibgoSU2NhblN0b3JhZ2VSZXF1ZXN0EgwKBHBhdGgYASABKAkSEQoJcGxhY2VtZW50GAIgASgJEg8KB3JlcG9faWQYAyABKAkSDAoEa2luZBgEIAEoCRIYChBieXRlc19wZXJfc2Vjb25kGAUgASgEIocBChNQcmV2aWV3U2NhblJlc3BvbnNlEioKCGZpbmRpbmdzGAEgAygLMhgubW9kZWxodWIudjEuU2NhbkZpbmRpbmcSJgoIcHJvYmxlbXMYAiADKAsyFC5tb2RlbGh1Yi52MS5Qcm9ibGVtEg0KBWZpbGVzGAMgASgEEg0KBWJ5dGVzGAQgASgEIi4KElZlcmlmeVN0b3JlUmVxdWVzdBIYChBieXRlc19wZXJfc2Vjb25kGAEgASgEIj8KEUV2aWN0U3RvcmVSZXF1ZXN0EhIKCmZyZWVfYnl0ZXMYASABKAQSFgoOdW51c2VkX3NlY29uZHMYAiABKAQiWAoUUGxhbkV2aWN0aW9uUmVzcG9uc2USDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSIgoGbW9kZWxzGAMgAygLMhIubW9kZWxodWIudjEuVXNhZ2UiEwoRR2V0U3RvcmFnZVJlcXVlc3Qi/gEKEkdldFN0b3JhZ2VSZXNwb25zZRINCgVieXRlcxgBIAEoBBINCgVibG9icxgCIAEoBBIRCglkaXNrX2ZyZWUYAyABKAQSEgoKZGlza190b3RhbBgEIAEoBBINCgVsaW1pdBgFIAEoBBIVCg1wYXJ0aWFsX2J5dGVzGAYgASgEEhgKEHF1YXJhbnRpbmVfYnl0ZXMYByABKAQSIgoGbW9kZWxzGAggAygLMhIubW9kZWxodWIudjEuVXNhZ2USIwoHZm9ybWF0cxgJIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlEhoKEnVucmVmZXJlbmNlZF9ieXRlcxgKIAEoBCKMAgoPTGlzdEpvYnNSZXF1ZXN0EicKBnN0YXR1cxgBIAMoDjIXLm1vZGVsaHViLnYxLkpvYi5TdGF0dXMSIwoEa2luZBgCIAMoDjIVLm1vZGVsaHViLnYxLkpvYi5LaW5kEg0KBW1vZGVsGAMgASgJEg4KBnNlYXJjaBgEIAEoCRIxCg1jcmVhdGVkX2FmdGVyGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAkiSwoQTGlzdEpvYnNSZXNwb25zZRIeCgRqb2JzGAEgAygLMhAubW9kZWxodWIudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIbCg1HZXRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIkEKEUxpc3RKb2JMb2dSZXF1ZXN0EgoKAmlkGAEgASgJEg0KBWFmdGVyGAIgASgEEhEKCXBhZ2Vfc2l6ZRgDIAEoDSJHChJMaXN0Sm9iTG9nUmVzcG9uc2USIwoFbGluZXMYASADKAsyFC5tb2RlbGh1Yi52MS5Mb2dMaW5lEgwKBG1vcmUYAiABKAgiHgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIdCg9SZXRyeUpvYlJlcXVlc3QSCgoCaWQYASABKAkiHQoPUGF1c2VKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIh4KEFJlc3VtZUpvYlJlcXVlc3QSCgoCaWQYASABKAkiQgoSV2F0Y2hFdmVudHNSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEg0KBWtpbmRzGAIgAygJEg4KBmpvYl9pZBgDIAEoCSIUChJHZXRPdmVydmlld1JlcXVlc3QiEgoQR2V0U3lzdGVtUmVxdWVzdCIUChJHZXRTZXR0aW5nc1JlcXVlc3Qi6QIKFVVwZGF0ZVNldHRpbmdzUmVxdWVzdBIUCgdvZmZsaW5lGAEgASgISACIAQESFQoIaGZfdG9rZW4YAiABKAlIAYgBARIaCg1tYXhfZG93bmxvYWRzGAMgASgNSAKIAQESJgoZZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZBgEIAEoBEgDiAEBEhsKDmRvd25sb2FkX2hvdXJzGAUgASgJSASIAQESHgoRc3RvcmVfbGltaXRfYnl0ZXMYBiABKARIBYgBARIcCg9yZWZfdHRsX3NlY29uZHMYByABKARIBogBAUIKCghfb2ZmbGluZUILCglfaGZfdG9rZW5CEAoOX21heF9kb3dubG9hZHNCHAoaX2Rvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmRCEQoPX2Rvd25sb2FkX2hvdXJzQhQKEl9zdG9yZV9saW1pdF9ieXRlc0ISChBfcmVmX3R0bF9zZWNvbmRzIiEKEFRlc3RUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkiRAoRVGVzdFRva2VuUmVzcG9uc2USDQoFdmFsaWQYASABKAgSDwoHYWNjb3VudBgCIAEoCRIPCgdwcm9ibGVtGAMgASgJMqIUCgpIdWJTZXJ2aWNlEkoKDVJlZ2lzdGVyTW9kZWwSIS5tb2RlbGh1Yi52MS5SZWdpc3Rlck1vZGVsUmVxdWVzdBoWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxJNCgpMaXN0TW9kZWxzEh4ubW9kZWxodWIudjEuTGlzdE1vZGVsc1JlcXVlc3QaHy5tb2RlbGh1Yi52MS5MaXN0TW9kZWxzUmVzcG9uc2USQAoIR2V0TW9kZWwSHC5tb2RlbGh1Yi52MS5HZXRNb2RlbFJlcXVlc3QaFi5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8SUAoLRGVsZXRlTW9kZWwSHy5tb2RlbGh1Yi52MS5EZWxldGVNb2RlbFJlcXVlc3QaIC5tb2RlbGh1Yi52MS5EZWxldGVNb2RlbFJlc3BvbnNlElAKC0xvb2tVcE1vZGVsEh8ubW9kZWxodWIudjEuTG9va1VwTW9kZWxSZXF1ZXN0GiAubW9kZWxodWIudjEuTG9va1VwTW9kZWxSZXNwb25zZRJKCglMaXN0RmlsZXMSHS5tb2RlbGh1Yi52MS5MaXN0RmlsZXNSZXF1ZXN0Gh4ubW9kZWxodWIudjEuTGlzdEZpbGVzUmVzcG9uc2USRwoIUmVhZEZpbGUSHC5tb2RlbGh1Yi52MS5SZWFkRmlsZVJlcXVlc3QaHS5tb2RlbGh1Yi52MS5SZWFkRmlsZVJlc3BvbnNlElYKDUxpc3RSZXZpc2lvbnMSIS5tb2RlbGh1Yi52MS5MaXN0UmV2aXNpb25zUmVxdWVzdBoiLm1vZGVsaHViLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZRJHCghMaXN0VXNlcxIcLm1vZGVsaHViLnYxLkxpc3RVc2VzUmVxdWVzdBodLm1vZGVsaHViLnYxLkxpc3RVc2VzUmVzcG9uc2USSwoNR2V0TW9kZWxGYWN0cxIhLm1vZGVsaHViLnYxLkdldE1vZGVsRmFjdHNSZXF1ZXN0GhcubW9kZWxodWIudjEuTW9kZWxGYWN0cxJQCgtMaXN0VGVuc29ycxIfLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVxdWVzdBogLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVzcG9uc2USPAoJU3luY01vZGVsEh0ubW9kZWxodWIudjEuU3luY01vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJMCgxQbGFuRG93bmxvYWQSIS5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsUmVxdWVzdBoZLm1vZGVsaHViLnYxLkRvd25sb2FkUGxhbhJECg1Eb3dubG9hZE1vZGVsEiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISQAoIUGluTW9kZWwSHC5tb2RlbGh1Yi52MS5QaW5Nb2RlbFJlcXVlc3QaFi5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8SQAoLVmVyaWZ5TW9kZWwSHy5tb2RlbGh1Yi52MS5WZXJpZnlNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISPgoKRXZpY3RNb2RlbBIeLm1vZGVsaHViLnYxLkV2aWN0TW9kZWxSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEkAKC1NjYW5TdG9yYWdlEh8ubW9kZWxodWIudjEuU2NhblN0b3JhZ2VSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iElAKC1ByZXZpZXdTY2FuEh8ubW9kZWxodWIudjEuU2NhblN0b3JhZ2VSZXF1ZXN0GiAubW9kZWxodWIudjEuUHJldmlld1NjYW5SZXNwb25zZRJACgtWZXJpZnlTdG9yZRIfLm1vZGVsaHViLnYxLlZlcmlmeVN0b3JlUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI+CgpFdmljdFN0b3JlEh4ubW9kZWxodWIudjEuRXZpY3RTdG9yZVJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISUQoMUGxhbkV2aWN0aW9uEh4ubW9kZWxodWIudjEuRXZpY3RTdG9yZVJlcXVlc3QaIS5tb2RlbGh1Yi52MS5QbGFuRXZpY3Rpb25SZXNwb25zZRJNCgpHZXRTdG9yYWdlEh4ubW9kZWxodWIudjEuR2V0U3RvcmFnZVJlcXVlc3QaHy5tb2RlbGh1Yi52MS5HZXRTdG9yYWdlUmVzcG9uc2USRwoITGlzdEpvYnMSHC5tb2RlbGh1Yi52MS5MaXN0Sm9ic1JlcXVlc3QaHS5tb2RlbGh1Yi52MS5MaXN0Sm9ic1Jlc3BvbnNlEjYKBkdldEpvYhIaLm1vZGVsaHViLnYxLkdldEpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISTQoKTGlzdEpvYkxvZxIeLm1vZGVsaHViLnYxLkxpc3RKb2JMb2dSZXF1ZXN0Gh8ubW9kZWxodWIudjEuTGlzdEpvYkxvZ1Jlc3BvbnNlEjwKCUNhbmNlbEpvYhIdLm1vZGVsaHViLnYxLkNhbmNlbEpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISOgoIUmV0cnlKb2ISHC5tb2RlbGh1Yi52MS5SZXRyeUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISOgoIUGF1c2VKb2ISHC5tb2RlbGh1Yi52MS5QYXVzZUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISPAoJUmVzdW1lSm9iEh0ubW9kZWxodWIudjEuUmVzdW1lSm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJECgtXYXRjaEV2ZW50cxIfLm1vZGVsaHViLnYxLldhdGNoRXZlbnRzUmVxdWVzdBoSLm1vZGVsaHViLnYxLkV2ZW50MAESRQoLR2V0T3ZlcnZpZXcSHy5tb2RlbGh1Yi52MS5HZXRPdmVydmlld1JlcXVlc3QaFS5tb2RlbGh1Yi52MS5PdmVydmlldxI/CglHZXRTeXN0ZW0SHS5tb2RlbGh1Yi52MS5HZXRTeXN0ZW1SZXF1ZXN0GhMubW9kZWxodWIudjEuU3lzdGVtEkUKC0dldFNldHRpbmdzEh8ubW9kZWxodWIudjEuR2V0U2V0dGluZ3NSZXF1ZXN0GhUubW9kZWxodWIudjEuU2V0dGluZ3MSSwoOVXBkYXRlU2V0dGluZ3MSIi5tb2RlbGh1Yi52MS5VcGRhdGVTZXR0aW5nc1JlcXVlc3QaFS5tb2RlbGh1Yi52MS5TZXR0aW5ncxJKCglUZXN0VG9rZW4SHS5tb2RlbGh1Yi52MS5UZXN0VG9rZW5SZXF1ZXN0Gh4ubW9kZWxodWIudjEuVGVzdFRva2VuUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_modelhub_v1_job, file_modelhub_v1_model, file_modelhub_v1_system]);
 
 /**
  * @generated from message modelhub.v1.RegisterModelRequest
@@ -491,6 +491,86 @@ export const ReadFileResponseSchema: GenMessage<ReadFileResponse> = /*@__PURE__*
   messageDesc(file_modelhub_v1_hub_service, 11);
 
 /**
+ * @generated from message modelhub.v1.ListUsesRequest
+ */
+export type ListUsesRequest = Message<"modelhub.v1.ListUsesRequest"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * `main` if empty.
+   *
+   * @generated from field: string revision = 2;
+   */
+  revision: string;
+
+  /**
+   * 1 to 1000; 100 if 0.
+   *
+   * @generated from field: uint32 page_size = 3;
+   */
+  pageSize: number;
+};
+
+/**
+ * Describes the message modelhub.v1.ListUsesRequest.
+ * Use `create(ListUsesRequestSchema)` to create a new message.
+ */
+export const ListUsesRequestSchema: GenMessage<ListUsesRequest> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 12);
+
+/**
+ * @generated from message modelhub.v1.ListUsesResponse
+ */
+export type ListUsesResponse = Message<"modelhub.v1.ListUsesResponse"> & {
+  /**
+   * @generated from field: repeated modelhub.v1.Use uses = 1;
+   */
+  uses: Use[];
+
+  /**
+   * @generated from field: string commit = 2;
+   */
+  commit: string;
+};
+
+/**
+ * Describes the message modelhub.v1.ListUsesResponse.
+ * Use `create(ListUsesResponseSchema)` to create a new message.
+ */
+export const ListUsesResponseSchema: GenMessage<ListUsesResponse> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 13);
+
+/**
+ * @generated from message modelhub.v1.Use
+ */
+export type Use = Message<"modelhub.v1.Use"> & {
+  /**
+   * @generated from field: string file_path = 1;
+   */
+  filePath: string;
+
+  /**
+   * @generated from field: uint64 size_bytes = 2;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp used_at = 3;
+   */
+  usedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message modelhub.v1.Use.
+ * Use `create(UseSchema)` to create a new message.
+ */
+export const UseSchema: GenMessage<Use> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 14);
+
+/**
  * @generated from message modelhub.v1.ListRevisionsRequest
  */
 export type ListRevisionsRequest = Message<"modelhub.v1.ListRevisionsRequest"> & {
@@ -505,7 +585,7 @@ export type ListRevisionsRequest = Message<"modelhub.v1.ListRevisionsRequest"> &
  * Use `create(ListRevisionsRequestSchema)` to create a new message.
  */
 export const ListRevisionsRequestSchema: GenMessage<ListRevisionsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 12);
+  messageDesc(file_modelhub_v1_hub_service, 15);
 
 /**
  * @generated from message modelhub.v1.ListRevisionsResponse
@@ -522,7 +602,7 @@ export type ListRevisionsResponse = Message<"modelhub.v1.ListRevisionsResponse">
  * Use `create(ListRevisionsResponseSchema)` to create a new message.
  */
 export const ListRevisionsResponseSchema: GenMessage<ListRevisionsResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 13);
+  messageDesc(file_modelhub_v1_hub_service, 16);
 
 /**
  * @generated from message modelhub.v1.GetModelFactsRequest
@@ -558,7 +638,7 @@ export type GetModelFactsRequest = Message<"modelhub.v1.GetModelFactsRequest"> &
  * Use `create(GetModelFactsRequestSchema)` to create a new message.
  */
 export const GetModelFactsRequestSchema: GenMessage<GetModelFactsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 14);
+  messageDesc(file_modelhub_v1_hub_service, 17);
 
 /**
  * @generated from message modelhub.v1.ListTensorsRequest
@@ -595,7 +675,7 @@ export type ListTensorsRequest = Message<"modelhub.v1.ListTensorsRequest"> & {
  * Use `create(ListTensorsRequestSchema)` to create a new message.
  */
 export const ListTensorsRequestSchema: GenMessage<ListTensorsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 15);
+  messageDesc(file_modelhub_v1_hub_service, 18);
 
 /**
  * @generated from message modelhub.v1.ListTensorsResponse
@@ -629,7 +709,7 @@ export type ListTensorsResponse = Message<"modelhub.v1.ListTensorsResponse"> & {
  * Use `create(ListTensorsResponseSchema)` to create a new message.
  */
 export const ListTensorsResponseSchema: GenMessage<ListTensorsResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 16);
+  messageDesc(file_modelhub_v1_hub_service, 19);
 
 /**
  * @generated from message modelhub.v1.SyncModelRequest
@@ -663,7 +743,7 @@ export type SyncModelRequest = Message<"modelhub.v1.SyncModelRequest"> & {
  * Use `create(SyncModelRequestSchema)` to create a new message.
  */
 export const SyncModelRequestSchema: GenMessage<SyncModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 17);
+  messageDesc(file_modelhub_v1_hub_service, 20);
 
 /**
  * @generated from message modelhub.v1.DownloadModelRequest
@@ -716,7 +796,7 @@ export type DownloadModelRequest = Message<"modelhub.v1.DownloadModelRequest"> &
  * Use `create(DownloadModelRequestSchema)` to create a new message.
  */
 export const DownloadModelRequestSchema: GenMessage<DownloadModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 18);
+  messageDesc(file_modelhub_v1_hub_service, 21);
 
 /**
  * @generated from message modelhub.v1.PinModelRequest
@@ -745,7 +825,7 @@ export type PinModelRequest = Message<"modelhub.v1.PinModelRequest"> & {
  * Use `create(PinModelRequestSchema)` to create a new message.
  */
 export const PinModelRequestSchema: GenMessage<PinModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 19);
+  messageDesc(file_modelhub_v1_hub_service, 22);
 
 /**
  * @generated from message modelhub.v1.VerifyModelRequest
@@ -772,7 +852,7 @@ export type VerifyModelRequest = Message<"modelhub.v1.VerifyModelRequest"> & {
  * Use `create(VerifyModelRequestSchema)` to create a new message.
  */
 export const VerifyModelRequestSchema: GenMessage<VerifyModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 20);
+  messageDesc(file_modelhub_v1_hub_service, 23);
 
 /**
  * @generated from message modelhub.v1.EvictModelRequest
@@ -799,7 +879,7 @@ export type EvictModelRequest = Message<"modelhub.v1.EvictModelRequest"> & {
  * Use `create(EvictModelRequestSchema)` to create a new message.
  */
 export const EvictModelRequestSchema: GenMessage<EvictModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 21);
+  messageDesc(file_modelhub_v1_hub_service, 24);
 
 /**
  * @generated from message modelhub.v1.ScanStorageRequest
@@ -844,7 +924,7 @@ export type ScanStorageRequest = Message<"modelhub.v1.ScanStorageRequest"> & {
  * Use `create(ScanStorageRequestSchema)` to create a new message.
  */
 export const ScanStorageRequestSchema: GenMessage<ScanStorageRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 22);
+  messageDesc(file_modelhub_v1_hub_service, 25);
 
 /**
  * @generated from message modelhub.v1.PreviewScanResponse
@@ -876,7 +956,7 @@ export type PreviewScanResponse = Message<"modelhub.v1.PreviewScanResponse"> & {
  * Use `create(PreviewScanResponseSchema)` to create a new message.
  */
 export const PreviewScanResponseSchema: GenMessage<PreviewScanResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 23);
+  messageDesc(file_modelhub_v1_hub_service, 26);
 
 /**
  * @generated from message modelhub.v1.VerifyStoreRequest
@@ -895,7 +975,7 @@ export type VerifyStoreRequest = Message<"modelhub.v1.VerifyStoreRequest"> & {
  * Use `create(VerifyStoreRequestSchema)` to create a new message.
  */
 export const VerifyStoreRequestSchema: GenMessage<VerifyStoreRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 24);
+  messageDesc(file_modelhub_v1_hub_service, 27);
 
 /**
  * @generated from message modelhub.v1.EvictStoreRequest
@@ -921,7 +1001,7 @@ export type EvictStoreRequest = Message<"modelhub.v1.EvictStoreRequest"> & {
  * Use `create(EvictStoreRequestSchema)` to create a new message.
  */
 export const EvictStoreRequestSchema: GenMessage<EvictStoreRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 25);
+  messageDesc(file_modelhub_v1_hub_service, 28);
 
 /**
  * @generated from message modelhub.v1.PlanEvictionResponse
@@ -948,7 +1028,7 @@ export type PlanEvictionResponse = Message<"modelhub.v1.PlanEvictionResponse"> &
  * Use `create(PlanEvictionResponseSchema)` to create a new message.
  */
 export const PlanEvictionResponseSchema: GenMessage<PlanEvictionResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 26);
+  messageDesc(file_modelhub_v1_hub_service, 29);
 
 /**
  * @generated from message modelhub.v1.GetStorageRequest
@@ -961,7 +1041,7 @@ export type GetStorageRequest = Message<"modelhub.v1.GetStorageRequest"> & {
  * Use `create(GetStorageRequestSchema)` to create a new message.
  */
 export const GetStorageRequestSchema: GenMessage<GetStorageRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 27);
+  messageDesc(file_modelhub_v1_hub_service, 30);
 
 /**
  * @generated from message modelhub.v1.GetStorageResponse
@@ -1029,7 +1109,7 @@ export type GetStorageResponse = Message<"modelhub.v1.GetStorageResponse"> & {
  * Use `create(GetStorageResponseSchema)` to create a new message.
  */
 export const GetStorageResponseSchema: GenMessage<GetStorageResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 28);
+  messageDesc(file_modelhub_v1_hub_service, 31);
 
 /**
  * @generated from message modelhub.v1.ListJobsRequest
@@ -1087,7 +1167,7 @@ export type ListJobsRequest = Message<"modelhub.v1.ListJobsRequest"> & {
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 29);
+  messageDesc(file_modelhub_v1_hub_service, 32);
 
 /**
  * @generated from message modelhub.v1.ListJobsResponse
@@ -1109,7 +1189,7 @@ export type ListJobsResponse = Message<"modelhub.v1.ListJobsResponse"> & {
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 30);
+  messageDesc(file_modelhub_v1_hub_service, 33);
 
 /**
  * @generated from message modelhub.v1.GetJobRequest
@@ -1126,7 +1206,7 @@ export type GetJobRequest = Message<"modelhub.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 31);
+  messageDesc(file_modelhub_v1_hub_service, 34);
 
 /**
  * @generated from message modelhub.v1.ListJobLogRequest
@@ -1155,7 +1235,7 @@ export type ListJobLogRequest = Message<"modelhub.v1.ListJobLogRequest"> & {
  * Use `create(ListJobLogRequestSchema)` to create a new message.
  */
 export const ListJobLogRequestSchema: GenMessage<ListJobLogRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 32);
+  messageDesc(file_modelhub_v1_hub_service, 35);
 
 /**
  * @generated from message modelhub.v1.ListJobLogResponse
@@ -1179,7 +1259,7 @@ export type ListJobLogResponse = Message<"modelhub.v1.ListJobLogResponse"> & {
  * Use `create(ListJobLogResponseSchema)` to create a new message.
  */
 export const ListJobLogResponseSchema: GenMessage<ListJobLogResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 33);
+  messageDesc(file_modelhub_v1_hub_service, 36);
 
 /**
  * @generated from message modelhub.v1.CancelJobRequest
@@ -1196,7 +1276,7 @@ export type CancelJobRequest = Message<"modelhub.v1.CancelJobRequest"> & {
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 34);
+  messageDesc(file_modelhub_v1_hub_service, 37);
 
 /**
  * @generated from message modelhub.v1.RetryJobRequest
@@ -1213,7 +1293,7 @@ export type RetryJobRequest = Message<"modelhub.v1.RetryJobRequest"> & {
  * Use `create(RetryJobRequestSchema)` to create a new message.
  */
 export const RetryJobRequestSchema: GenMessage<RetryJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 35);
+  messageDesc(file_modelhub_v1_hub_service, 38);
 
 /**
  * @generated from message modelhub.v1.PauseJobRequest
@@ -1230,7 +1310,7 @@ export type PauseJobRequest = Message<"modelhub.v1.PauseJobRequest"> & {
  * Use `create(PauseJobRequestSchema)` to create a new message.
  */
 export const PauseJobRequestSchema: GenMessage<PauseJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 36);
+  messageDesc(file_modelhub_v1_hub_service, 39);
 
 /**
  * @generated from message modelhub.v1.ResumeJobRequest
@@ -1247,7 +1327,7 @@ export type ResumeJobRequest = Message<"modelhub.v1.ResumeJobRequest"> & {
  * Use `create(ResumeJobRequestSchema)` to create a new message.
  */
 export const ResumeJobRequestSchema: GenMessage<ResumeJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 37);
+  messageDesc(file_modelhub_v1_hub_service, 40);
 
 /**
  * @generated from message modelhub.v1.WatchEventsRequest
@@ -1280,7 +1360,7 @@ export type WatchEventsRequest = Message<"modelhub.v1.WatchEventsRequest"> & {
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 38);
+  messageDesc(file_modelhub_v1_hub_service, 41);
 
 /**
  * @generated from message modelhub.v1.GetOverviewRequest
@@ -1293,7 +1373,7 @@ export type GetOverviewRequest = Message<"modelhub.v1.GetOverviewRequest"> & {
  * Use `create(GetOverviewRequestSchema)` to create a new message.
  */
 export const GetOverviewRequestSchema: GenMessage<GetOverviewRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 39);
+  messageDesc(file_modelhub_v1_hub_service, 42);
 
 /**
  * @generated from message modelhub.v1.GetSystemRequest
@@ -1306,7 +1386,7 @@ export type GetSystemRequest = Message<"modelhub.v1.GetSystemRequest"> & {
  * Use `create(GetSystemRequestSchema)` to create a new message.
  */
 export const GetSystemRequestSchema: GenMessage<GetSystemRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 40);
+  messageDesc(file_modelhub_v1_hub_service, 43);
 
 /**
  * @generated from message modelhub.v1.GetSettingsRequest
@@ -1319,7 +1399,7 @@ export type GetSettingsRequest = Message<"modelhub.v1.GetSettingsRequest"> & {
  * Use `create(GetSettingsRequestSchema)` to create a new message.
  */
 export const GetSettingsRequestSchema: GenMessage<GetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 41);
+  messageDesc(file_modelhub_v1_hub_service, 44);
 
 /**
  * @generated from message modelhub.v1.UpdateSettingsRequest
@@ -1368,7 +1448,7 @@ export type UpdateSettingsRequest = Message<"modelhub.v1.UpdateSettingsRequest">
  * Use `create(UpdateSettingsRequestSchema)` to create a new message.
  */
 export const UpdateSettingsRequestSchema: GenMessage<UpdateSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 42);
+  messageDesc(file_modelhub_v1_hub_service, 45);
 
 /**
  * @generated from message modelhub.v1.TestTokenRequest
@@ -1387,7 +1467,7 @@ export type TestTokenRequest = Message<"modelhub.v1.TestTokenRequest"> & {
  * Use `create(TestTokenRequestSchema)` to create a new message.
  */
 export const TestTokenRequestSchema: GenMessage<TestTokenRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 43);
+  messageDesc(file_modelhub_v1_hub_service, 46);
 
 /**
  * @generated from message modelhub.v1.TestTokenResponse
@@ -1416,7 +1496,7 @@ export type TestTokenResponse = Message<"modelhub.v1.TestTokenResponse"> & {
  * Use `create(TestTokenResponseSchema)` to create a new message.
  */
 export const TestTokenResponseSchema: GenMessage<TestTokenResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 44);
+  messageDesc(file_modelhub_v1_hub_service, 47);
 
 /**
  * The admin API. REST, gRPC, the command line, the web dashboard and the Python client are this service.
@@ -1501,6 +1581,16 @@ export const HubService: GenService<{
     methodKind: "unary";
     input: typeof ListRevisionsRequestSchema;
     output: typeof ListRevisionsResponseSchema;
+  },
+  /**
+   * The stored files of a model that were fetched or read last, the latest first.
+   *
+   * @generated from rpc modelhub.v1.HubService.ListUses
+   */
+  listUses: {
+    methodKind: "unary";
+    input: typeof ListUsesRequestSchema;
+    output: typeof ListUsesResponseSchema;
   },
   /**
    * What the model is: from its config files and the heads of its weights.

@@ -19,6 +19,8 @@ from ..gen.modelhub.v1 import (
     ListRevisionsResponse,
     ListTensorsRequest,
     ListTensorsResponse,
+    ListUsesRequest,
+    ListUsesResponse,
     LookUpModelRequest,
     LookUpModelResponse,
     MetadataEntry,
@@ -36,6 +38,7 @@ from ..gen.modelhub.v1 import (
     SelectionPreset,
     SyncModelRequest,
     Tensor,
+    Use,
     VerifyModelRequest,
 )
 from .transport import AsyncTransport
@@ -156,6 +159,15 @@ class AsyncModels(AsyncTransport):
         """Branches and tags."""
         path = model_path(model, "revisions")
         return (await self._get(ListRevisionsResponse, path)).revisions
+
+    async def uses(
+        self, model: ModelRef, *, revision: str = "", limit: int = 0
+    ) -> list[Use]:
+        """The stored files that were fetched or read last, the latest first."""
+        request = ListUsesRequest(revision=revision, page_size=limit)
+        return (
+            await self._get(ListUsesResponse, model_path(model, "uses"), request)
+        ).uses
 
     async def facts(
         self,

@@ -19,6 +19,8 @@ from ..gen.modelhub.v1 import (
     ListRevisionsResponse,
     ListTensorsRequest,
     ListTensorsResponse,
+    ListUsesRequest,
+    ListUsesResponse,
     LookUpModelRequest,
     LookUpModelResponse,
     MetadataEntry,
@@ -36,6 +38,7 @@ from ..gen.modelhub.v1 import (
     SelectionPreset,
     SyncModelRequest,
     Tensor,
+    Use,
     VerifyModelRequest,
 )
 from .transport import Transport
@@ -154,6 +157,11 @@ class Models(Transport):
         """Branches and tags."""
         path = model_path(model, "revisions")
         return (self._get(ListRevisionsResponse, path)).revisions
+
+    def uses(self, model: ModelRef, *, revision: str = "", limit: int = 0) -> list[Use]:
+        """The stored files that were fetched or read last, the latest first."""
+        request = ListUsesRequest(revision=revision, page_size=limit)
+        return (self._get(ListUsesResponse, model_path(model, "uses"), request)).uses
 
     def facts(
         self,

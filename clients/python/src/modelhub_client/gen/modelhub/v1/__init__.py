@@ -5,6 +5,7 @@
 
 __all__ = (
     "Activity",
+    "CacheTimes",
     "CancelJobRequest",
     "Change",
     "ChangeKind",
@@ -47,6 +48,8 @@ __all__ = (
     "ListRevisionsResponse",
     "ListTensorsRequest",
     "ListTensorsResponse",
+    "ListUsesRequest",
+    "ListUsesResponse",
     "LogLine",
     "LookUpModelRequest",
     "LookUpModelResponse",
@@ -85,6 +88,7 @@ __all__ = (
     "Upstream",
     "UpstreamState",
     "Usage",
+    "Use",
     "VerifyModelRequest",
     "VerifyStoreRequest",
     "WatchEventsRequest",
@@ -293,6 +297,51 @@ class Activity(betterproto2.Message):
 
 
 default_message_pool.register_message("modelhub.v1", "Activity", Activity)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class CacheTimes(betterproto2.Message):
+    """
+    How long other answers of upstream hold.
+    """
+
+    visibility_ttl_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = betterproto2.field(
+        1, betterproto2.TYPE_UINT64
+    )
+    """
+    That a repository is public, when only pinned commits are asked for.
+    """
+
+    access_ttl_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(2, betterproto2.TYPE_UINT64)
+    )
+    """
+    Upstream's yes to a token on a private or gated repository.
+    """
+
+    access_denied_ttl_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = betterproto2.field(
+        3, betterproto2.TYPE_UINT64
+    )
+    """
+    Its no.
+    """
+
+    listing_ttl_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(4, betterproto2.TYPE_UINT64)
+    )
+    """
+    Lists, searches and other answers that are passed through.
+    """
+
+    offline_grace_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = betterproto2.field(
+        5, betterproto2.TYPE_UINT64
+    )
+    """
+    While upstream is away, its last yes to a token.
+    """
+
+
+default_message_pool.register_message("modelhub.v1", "CacheTimes", CacheTimes)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -1475,6 +1524,44 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class ListUsesRequest(betterproto2.Message):
+    model: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+
+    revision: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        2, betterproto2.TYPE_STRING
+    )
+    """
+    `main` if empty.
+    """
+
+    page_size: "typing.Annotated[int, pydantic.Field(ge=0, le=2**32 - 1)]" = (
+        betterproto2.field(3, betterproto2.TYPE_UINT32)
+    )
+    """
+    1 to 1000; 100 if 0.
+    """
+
+
+default_message_pool.register_message("modelhub.v1", "ListUsesRequest", ListUsesRequest)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class ListUsesResponse(betterproto2.Message):
+    uses: "list[Use]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    commit: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        2, betterproto2.TYPE_STRING
+    )
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "ListUsesResponse", ListUsesResponse
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class LogLine(betterproto2.Message):
     number: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(1, betterproto2.TYPE_UINT64)
@@ -2498,6 +2585,13 @@ class Settings(betterproto2.Message):
     Seconds that a branch stays pinned to its commit.
     """
 
+    cache_times: "CacheTimes | None" = betterproto2.field(
+        13, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Changed in the configuration only.
+    """
+
 
 default_message_pool.register_message("modelhub.v1", "Settings", Settings)
 
@@ -2802,6 +2896,27 @@ class Usage(betterproto2.Message):
 
 
 default_message_pool.register_message("modelhub.v1", "Usage", Usage)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class Use(betterproto2.Message):
+    file_path: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+
+    size_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(2, betterproto2.TYPE_UINT64)
+    )
+
+    used_at: "datetime.datetime | None" = betterproto2.field(
+        3,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: __google__protobuf__.Timestamp,
+        optional=True,
+    )
+
+
+default_message_pool.register_message("modelhub.v1", "Use", Use)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
