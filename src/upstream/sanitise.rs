@@ -59,8 +59,10 @@ impl Sanitiser {
             let after = &rest[at + 3..];
             let end =
                 after.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '@')));
-            let authority = &after[..end.unwrap_or(after.len())];
-            let is_ours = matches!(scheme, "http" | "https") && self.is_upstream(scheme, authority);
+            // A dot at its end is the sentence's.
+            let authority = after[..end.unwrap_or(after.len())].trim_end_matches(['.', ':']);
+            let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+            let is_ours = is_http && self.is_upstream(scheme, authority);
             out.push_str(&rest[..if is_ours { scheme_at } else { at + 3 + authority.len() }]);
             if is_ours {
                 changed = true;
@@ -123,6 +125,15 @@ mod tests {
                 "url": "see modelhub-base:///datasets/x and https://example.org/y, modelhub-base:///z.",
             })
         );
+    }
+
+    #[test]
+    fn upstream_is_known_in_capitals_and_at_the_end_of_a_sentence() {
+        let clean = |text: &str| sanitiser().text(text);
+        assert_eq!(clean("HTTPS://HuggingFace.co/x").as_deref(), Some("modelhub-base:///x"));
+        assert_eq!(clean("It is on https://huggingface.co.").as_deref(), Some("It is on modelhub-base://."));
+        assert_eq!(clean("https://huggingface.co: there").as_deref(), Some("modelhub-base://: there"));
+        assert_eq!(clean("ftp://huggingface.co/x https://example.org."), None);
     }
 
     #[test]
