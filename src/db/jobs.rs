@@ -1,18 +1,13 @@
-//! Rows of jobs.
+//! The queue of jobs; `job_lists` is about looking at them.
 //!
 //! A job is claimed with one statement, under a lease that its worker renews; every write of a worker holds only
 //! while it still has the lease, so a worker that was thought dead cannot undo what another did. Enqueuing the same
 //! work twice gives the job that is there (`job_live` in the migration).
 
 use super::sql::{Lock, Pick, Sharing, Tx, args};
-use super::{Db, Result, like};
+use super::{Db, Result};
 use crate::domain::Millis;
-use crate::domain::job::{
-    Changes, Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Payload, Progress,
-};
-
-/// A job's log is cut off here: nobody reads more, and a loop must not fill the disk.
-const MAX_LOG_LINES: u64 = 10_000;
+use crate::domain::job::{Changes, Job, JobKind, JobStatus, NewJob, Order, Payload, Progress};
 
 /// `select`/`returning` with all columns of a job, made once per statement.
 macro_rules! with_columns {
@@ -25,9 +20,10 @@ macro_rules! with_columns {
         )
     };
 }
+pub(super) use with_columns;
 
 #[derive(sqlx::FromRow)]
-struct JobRow {
+pub(super) struct JobRow {
     id: String,
     kind: String,
     status: String,
@@ -252,61 +248,6 @@ impl Db {
         Ok(row.map(Job::from))
     }
 
-    /// One page of jobs, the newest first.
-    pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
-        macro_rules! listed {
-            ($bytewise:literal) => {
-                concat!(
-                    with_columns!("select", "from job where"),
-                    " ($1 = '' or $1 like '%,' || status || ',%') and ($2 = '' or $2 like '%,' || kind || ',%')
-                    and ($3 = '' or repo = $3)
-                    and ($4 = '' or lower(repo_name",
-                    $bytewise,
-                    ") like $4 escape '\\' or lower(error",
-                    $bytewise,
-                    ") like $4 escape '\\' or lower(outcome",
-                    $bytewise,
-                    ") like $4 escape '\\')
-                    and created_at > $5 and created_at < $6 and ($7 = '' or id < $7) order by id desc limit $8"
-                )
-            };
-        }
-        const SQL: Pick = Pick { sqlite: listed!(""), postgres: listed!(" collate \"C\"") };
-        let Some(search) = like(&filter.search) else { return Ok(Vec::new()) };
-        let statuses = words(filter.statuses.iter().map(|status| status.as_str()));
-        let kinds = words(filter.kinds.iter().map(|kind| kind.as_str()));
-        let rows: Vec<JobRow> = self
-            .all(
-                SQL,
-                args![
-                    statuses,
-                    kinds,
-                    filter.repo.clone().unwrap_or_default(),
-                    search,
-                    filter.created_after.unwrap_or(i64::MIN),
-                    filter.created_before.unwrap_or(i64::MAX),
-                    filter.before.clone().unwrap_or_default(),
-                    filter.limit
-                ],
-            )
-            .await?;
-        Ok(rows.into_iter().map(Job::from).collect())
-    }
-
-    /// How many jobs have each status, of those that are not completed or cancelled.
-    pub async fn job_counts(&self) -> Result<Vec<(JobStatus, u64)>> {
-        let sql = "select status, count(*) from job where status in ('pending', 'running', 'paused', 'failed') group by status";
-        let rows: Vec<(String, i64)> = self.all(sql, vec![]).await?;
-        Ok(rows.into_iter().filter_map(|(word, n)| Some((JobStatus::parse(&word)?, n.max(0) as u64))).collect())
-    }
-
-    /// The live job of each of these repositories, if there is one.
-    pub async fn live_job_of(&self, repo: &str) -> Result<Option<String>> {
-        let sql = "select id from job where repo = $1 and status in ('pending', 'running', 'paused') order by id desc limit 1";
-        let row: Option<(String,)> = self.optional(sql, args![repo]).await?;
-        Ok(row.map(|(id,)| id))
-    }
-
     /// Does to a job what a person wants, or says why that cannot be.
     pub async fn order_job(&self, id: &str, order: Order, now: Millis) -> Result<Obeyed> {
         let mut tx = self.begin().await?;
@@ -354,37 +295,6 @@ impl Db {
         tx.commit().await?;
         Ok(row.map_or(Obeyed::NoSuchJob, |row| Obeyed::Yes(row.into())))
     }
-
-    /// Adds a line to a job's log, unless the log is very long already.
-    pub async fn log_job(&self, id: &str, level: Level, text: &str, now: Millis) -> Result<()> {
-        let sql = "insert into job_log (job, number, at, level, text)
-            select $1, coalesce(max(number), 0) + 1, $2, $3, $4 from job_log where job = $1
-            having coalesce(max(number), 0) < $5 and exists (select 1 from job where id = $1)";
-        // A line is for people; PostgreSQL refuses NUL.
-        let text: String = text.chars().filter(|c| *c != '\0').take(4000).collect();
-        self.execute(sql, args![id, now, level.as_str(), text, MAX_LOG_LINES]).await?;
-        Ok(())
-    }
-
-    /// Lines of a job's log after a number, in order.
-    pub async fn job_log(&self, id: &str, after: u64, limit: u64) -> Result<Vec<LogLine>> {
-        let sql = "select number, at, level, text from job_log where job = $1 and number > $2 order by number limit $3";
-        let rows: Vec<(i64, i64, String, String)> = self.all(sql, args![id, after, limit]).await?;
-        let line = |(number, at, level, text): (i64, i64, String, String)| LogLine {
-            number: number.max(0) as u64,
-            at,
-            level: Level::parse(&level).unwrap_or(Level::Info),
-            text,
-        };
-        Ok(rows.into_iter().map(line).collect())
-    }
-
-    /// Forgets jobs that ended before `before`, a few at a time; how many.
-    pub async fn prune_jobs(&self, before: Millis) -> Result<u64> {
-        let sql = "delete from job where id in (select id from job where status in ('completed', 'failed', 'cancelled')
-            and finished_at < $1 order by id limit 1000)";
-        self.execute(sql, args![before]).await
-    }
 }
 
 /// As `Db::enqueue`, within the transaction of the job's cause.
@@ -428,7 +338,7 @@ pub(super) async fn enqueue_in(
 }
 
 /// `,a,b,`: matched with `like '%,' || column || ',%'`. Empty for none.
-fn words<'a>(words: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn words<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let list = words.fold(String::new(), |list, word| list + word + ",");
     if list.is_empty() { list } else { format!(",{list}") }
 }

@@ -10,6 +10,7 @@ mod artifacts;
 mod blobs;
 mod error;
 mod files;
+mod job_lists;
 mod jobs;
 mod migrate;
 mod models;

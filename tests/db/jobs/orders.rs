@@ -1,0 +1,128 @@
+//! How jobs end, and what people order meanwhile.
+
+use modelhub::db::{Obeyed, Settled};
+use modelhub::domain::job::{ChangeKind, Changes, JobKind, JobStatus, Order};
+
+use super::{add, add_with, bring_to, claim, end, job, order, some_progress, status};
+use crate::database::{TestDatabase, on_both};
+
+on_both!(
+    how_a_job_ended_is_kept,
+    orders_do_what_each_status_allows,
+    a_pause_that_was_taken_back_is_not_obeyed,
+    a_cancellation_is_not_undone_by_a_later_order_or_by_a_failure,
+    a_retry_gives_way_to_the_same_work_under_way,
+);
+
+async fn how_a_job_ended_is_kept(base: &TestDatabase) {
+    let db = base.open().await;
+    for (number, status) in [(1, JobStatus::Completed), (2, JobStatus::Failed), (3, JobStatus::Cancelled)] {
+        add(&db, number, JobKind::Sync).await;
+        let id = claim(&db, "w", 10).await.unwrap().id;
+        let settled = Settled {
+            run_at: 77,
+            waiting_for: String::new(),
+            error: "wéll".into(),
+            outcome: "done".into(),
+            changes: Some(Changes {
+                from: "a".into(),
+                to: "b".into(),
+                added: 1,
+                removed: 2,
+                changed: 3,
+                first: vec![(ChangeKind::Removed, "x \u{1f600}".into(), 1 << 60)],
+            }),
+            progress: some_progress(),
+            ..end(status)
+        };
+        let job = db.settle_job(&id, "w", &settled, 99).await.unwrap().unwrap();
+        assert_eq!((job.status, job.error.as_str(), job.outcome.as_str()), (status, "wéll", "done"));
+        assert_eq!((job.changes, job.progress, job.finished_at), (settled.changes, settled.progress, Some(99)));
+        assert_eq!(job.attempts, 1);
+        assert_eq!(claim(&db, "w", i64::MAX - 1000).await, None, "what has ended is not run again");
+    }
+    // What was interrupted is not counted as a try, and is no end.
+    add(&db, 4, JobKind::Sync).await;
+    claim(&db, "w", 10).await.unwrap();
+    let interrupted = Settled { keep_attempt: true, ..end(JobStatus::Pending) };
+    let job = db.settle_job("job-0004", "w", &interrupted, 99).await.unwrap().unwrap();
+    assert_eq!((job.attempts, job.finished_at), (0, None));
+}
+
+async fn orders_do_what_each_status_allows(base: &TestDatabase) {
+    use JobStatus::{Cancelled, Completed, Failed, Paused, Pending, Running};
+    let db = base.open().await;
+    let expected = |wish, status| match (wish, status) {
+        (Order::Cancel, Pending | Paused | Cancelled) => Some(Cancelled),
+        (Order::Pause, Pending | Paused) => Some(Paused),
+        (Order::Resume, Paused | Pending) => Some(Pending),
+        (Order::Retry, Failed | Cancelled) => Some(Pending),
+        // The worker obeys later.
+        (Order::Cancel | Order::Pause | Order::Resume, Running) => Some(Running),
+        _ => None,
+    };
+    let mut number = 0;
+    for before in [Pending, Running, Paused, Completed, Failed, Cancelled] {
+        for wish in Order::ALL {
+            number += 1;
+            let id = bring_to(&db, number, before).await;
+            match (order(&db, &id, *wish, 30_000).await, expected(*wish, before)) {
+                (Obeyed::Yes(job), Some(after)) => {
+                    assert_eq!(job.status, after, "{wish:?} of a job that is {before:?}");
+                    assert_eq!(job.finished_at.is_some(), after == Cancelled, "{wish:?} {before:?}");
+                    if before != after && after == Pending {
+                        assert_eq!((job.run_at, job.waiting_for.as_str()), (30_000, ""));
+                    }
+                    if *wish == Order::Retry {
+                        assert_eq!(job.attempts, 0, "a person gives it all its tries again");
+                    }
+                }
+                (Obeyed::No(job), None) => assert_eq!(job.status, before, "{wish:?} of a job that is {before:?}"),
+                (found, _) => panic!("{wish:?} of a job that is {before:?}: {found:?}"),
+            }
+            // Nothing waits for the next round.
+            order(&db, &id, Order::Cancel, 30_000).await;
+            while claim(&db, "w", 40_000).await.is_some() {}
+        }
+    }
+    assert!(matches!(order(&db, "none", Order::Cancel, 1).await, Obeyed::NoSuchJob));
+}
+
+async fn a_pause_that_was_taken_back_is_not_obeyed(base: &TestDatabase) {
+    let db = base.open().await;
+    let id = bring_to(&db, 1, JobStatus::Running).await;
+    order(&db, &id, Order::Pause, 10).await;
+    // The worker has begun to put things down when the person thinks again.
+    assert!(matches!(order(&db, &id, Order::Resume, 11).await, Obeyed::Yes(_)));
+    let paused = Settled { waiting_for: "paused".into(), keep_attempt: true, ..end(JobStatus::Paused) };
+    let job = db.settle_job(&id, "w", &paused, 20).await.unwrap().unwrap();
+    assert_eq!((job.status, job.waiting_for.as_str()), (JobStatus::Pending, ""), "the resumption was acknowledged");
+}
+
+async fn a_cancellation_is_not_undone_by_a_later_order_or_by_a_failure(base: &TestDatabase) {
+    let db = base.open().await;
+    for (number, later) in [(1, Some(Order::Pause)), (2, Some(Order::Resume)), (3, None)] {
+        let id = bring_to(&db, number, JobStatus::Running).await;
+        order(&db, &id, Order::Cancel, 10).await;
+        if let Some(later) = later {
+            order(&db, &id, later, 11).await;
+        }
+        // It failed for another reason just then, and would be tried again.
+        let again = Settled { run_at: 5000, waiting_for: "the next try".into(), ..end(JobStatus::Pending) };
+        let job = db.settle_job(&id, "w", &again, 20).await.unwrap().unwrap();
+        assert_eq!((job.status, job.finished_at), (JobStatus::Cancelled, Some(20)), "then {later:?}");
+    }
+}
+
+async fn a_retry_gives_way_to_the_same_work_under_way(base: &TestDatabase) {
+    let db = base.open().await;
+    let wish = job(JobKind::Sync, "models/org/model");
+    add_with(&db, 1, wish.clone()).await;
+    claim(&db, "w", 10).await.unwrap();
+    db.settle_job("job-0001", "w", &end(JobStatus::Failed), 20).await.unwrap().unwrap();
+    add_with(&db, 2, wish).await;
+    assert!(matches!(order(&db, "job-0001", Order::Retry, 30).await, Obeyed::Duplicate(job) if job.id == "job-0002"));
+    assert_eq!(status(&db, "job-0001").await, JobStatus::Failed);
+    order(&db, "job-0002", Order::Cancel, 40).await;
+    assert!(matches!(order(&db, "job-0001", Order::Retry, 50).await, Obeyed::Yes(_)));
+}

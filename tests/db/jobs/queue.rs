@@ -1,0 +1,288 @@
+//! Enqueued once, claimed once, kept under a lease.
+
+use std::collections::BTreeSet;
+
+use modelhub::db::{Claimant, Obeyed, Settled};
+use modelhub::domain::job::{Job, JobFilter, JobKind, JobStatus, NewJob, Order, Payload, Progress};
+use modelhub::domain::{Preset, Selection};
+
+use super::{ALL, add, add_with, all, claim, claimant, end, ids, job, order, some_progress};
+use crate::database::{TestDatabase, on_both, repo};
+
+on_both!(
+    a_job_comes_back_as_it_was_enqueued,
+    the_same_work_is_one_job_while_it_lives_and_the_more_urgent_wish_counts,
+    the_same_work_enqueued_by_many_at_once_is_one_job,
+    work_that_is_enqueued_while_the_same_ends_is_never_refused,
+    jobs_are_claimed_by_priority_then_by_age_when_their_time_has_come,
+    a_worker_is_given_only_the_kinds_that_it_asks_for,
+    two_hundred_jobs_are_claimed_once_each_by_eight_claimants,
+    no_more_downloads_run_than_are_allowed_whoever_claims,
+    a_lease_is_kept_only_by_who_has_it_and_tells_what_was_ordered,
+    a_worker_that_lost_its_lease_changes_nothing,
+    a_job_of_a_silent_worker_goes_back_and_takes_its_orders_along,
+);
+
+async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
+    let db = base.open().await;
+    let row = repo(&db, "org/model").await.id;
+    let payload = Payload {
+        revision: "réfs/\u{1f600}".into(),
+        selection: Selection {
+            paths: vec!["a \"b\"".into()],
+            include: vec!["*.gguf".into()],
+            exclude: vec!["x'y".into()],
+            preset: Some(Preset::Gguf),
+            quantisation: "Q4_K_M".into(),
+        },
+        bytes_per_second: u64::MAX,
+        ..Payload::default()
+    };
+    let new = NewJob {
+        kind: JobKind::Download,
+        repo: Some(row.clone()),
+        repo_name: "models/org/model".into(),
+        payload: payload.clone(),
+        priority: 100,
+    };
+    let (made, added) = db.enqueue(&new, "job-1", 7, 10).await.unwrap();
+    assert!(added);
+    assert_eq!(
+        made,
+        Job {
+            id: "job-1".into(),
+            kind: JobKind::Download,
+            status: JobStatus::Pending,
+            repo: Some(row),
+            repo_name: "models/org/model".into(),
+            payload,
+            priority: 100,
+            attempts: 0,
+            max_attempts: 7,
+            progress: Progress::default(),
+            waiting_for: String::new(),
+            error: String::new(),
+            outcome: String::new(),
+            worker: String::new(),
+            changes: None,
+            created_at: 10,
+            run_at: 10,
+            started_at: None,
+            finished_at: None,
+        }
+    );
+    assert_eq!(db.job("job-1").await.unwrap(), Some(made));
+    assert_eq!(db.job("job-2").await.unwrap(), None);
+}
+
+async fn the_same_work_is_one_job_while_it_lives_and_the_more_urgent_wish_counts(base: &TestDatabase) {
+    let db = base.open().await;
+    let wish = |priority| NewJob { priority, ..job(JobKind::Sync, "models/org/model") };
+    add_with(&db, 1, wish(50)).await;
+    for (number, priority, expected) in [(2, 0, 50), (3, 100, 100), (4, 50, 100)] {
+        let (found, added) = db.enqueue(&wish(priority), &format!("job-{number:04}"), 5, 20).await.unwrap();
+        assert_eq!((found.id.as_str(), added, found.priority), ("job-0001", false, expected));
+    }
+    // Other files, another kind and another repository are other work.
+    let payload = Payload { revision: "dev".into(), ..Payload::default() };
+    add_with(&db, 5, NewJob { payload, ..wish(50) }).await;
+    add_with(&db, 6, job(JobKind::Verify, "models/org/model")).await;
+    add_with(&db, 7, job(JobKind::Sync, "datasets/org/model")).await;
+    // While it runs or is paused it is the same; when it has ended it is work again.
+    let running = claim(&db, "w", 30).await.unwrap();
+    assert_eq!(running.id, "job-0001");
+    assert_eq!(db.enqueue(&wish(50), "job-0008", 5, 30).await.unwrap().0.id, "job-0001");
+    db.settle_job("job-0001", "w", &end(JobStatus::Completed), 31).await.unwrap().unwrap();
+    assert_eq!(add_with(&db, 9, wish(50)).await.id, "job-0009");
+    assert!(matches!(order(&db, "job-0009", Order::Pause, 40).await, Obeyed::Yes(_)));
+    assert_eq!(db.enqueue(&wish(50), "job-0010", 5, 50).await.unwrap().0.id, "job-0009");
+}
+
+async fn the_same_work_enqueued_by_many_at_once_is_one_job(base: &TestDatabase) {
+    let db = base.open().await;
+    let mut adding = tokio::task::JoinSet::new();
+    for n in 0..32 {
+        let db = db.clone();
+        adding.spawn(async move {
+            db.enqueue(&job(JobKind::Sync, "models/org/model"), &format!("job-{n}"), 5, n).await.unwrap()
+        });
+    }
+    let found = adding.join_all().await;
+    assert_eq!(found.iter().filter(|(_, added)| *added).count(), 1);
+    assert!(found.iter().all(|(job, _)| job.id == found[0].0.id));
+    assert_eq!(db.jobs(&all()).await.unwrap().len(), 1);
+}
+
+async fn work_that_is_enqueued_while_the_same_ends_is_never_refused(base: &TestDatabase) {
+    let db = base.open().await;
+    let ending = async {
+        let mut ended = 0;
+        while ended < 100 {
+            if let Some(job) = claim(&db, "w", i64::MAX - 1000).await {
+                db.settle_job(&job.id, "w", &end(JobStatus::Completed), 1).await.unwrap();
+                ended += 1;
+            } else {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let enqueuing = async {
+        for n in 0u64.. {
+            let (job, _) = db
+                .enqueue(&job(JobKind::Sync, "models/org/model"), &format!("job-{n:06}"), 5, 1)
+                .await
+                .unwrap_or_else(|error| panic!("enqueuing for the {n}th time: {error}"));
+            assert!(!job.status.is_final(), "{job:?}");
+        }
+    };
+    tokio::select! { () = ending => {}, () = enqueuing => {} }
+}
+
+async fn jobs_are_claimed_by_priority_then_by_age_when_their_time_has_come(base: &TestDatabase) {
+    let db = base.open().await;
+    for (number, priority) in [(1, 0), (2, 50), (3, 100), (4, 100), (5, 0), (6, i64::from(i32::MAX))] {
+        add_with(&db, number, NewJob { priority, ..job(JobKind::Sync, &format!("models/org/{number}")) }).await;
+    }
+    // Number 6, the most urgent, is not to run before 1000.
+    assert_eq!(claim(&db, "w", 10).await.unwrap().id, "job-0006");
+    let later = Settled { run_at: 1000, waiting_for: "the next try".into(), ..end(JobStatus::Pending) };
+    db.settle_job("job-0006", "w", &later, 10).await.unwrap().unwrap();
+    let mut claimed = Vec::new();
+    while let Some(job) = claim(&db, "w", 20).await {
+        assert_eq!((job.status, job.worker.as_str(), job.attempts), (JobStatus::Running, "w", 1));
+        assert_eq!(job.started_at, Some(20));
+        claimed.push(job.id);
+    }
+    assert_eq!(claimed, ["job-0003", "job-0004", "job-0002", "job-0001", "job-0005"]);
+    assert_eq!(claim(&db, "w", 999).await, None);
+    let again = claim(&db, "w", 1000).await.unwrap();
+    assert_eq!((again.id.as_str(), again.attempts, again.waiting_for.as_str()), ("job-0006", 2, ""));
+}
+
+async fn a_worker_is_given_only_the_kinds_that_it_asks_for(base: &TestDatabase) {
+    let db = base.open().await;
+    for (number, kind) in ALL.iter().enumerate() {
+        add(&db, number as u64, *kind).await;
+    }
+    for kind in ALL {
+        let job = db.claim_job(&claimant("w", &[*kind], 100)).await.unwrap().unwrap();
+        assert_eq!(job.kind, *kind);
+        assert_eq!(db.claim_job(&claimant("w", &[*kind], 100)).await.unwrap(), None);
+    }
+    add(&db, 100, JobKind::Sync).await;
+    assert_eq!(db.claim_job(&claimant("w", &[], 100)).await.unwrap(), None);
+}
+
+async fn two_hundred_jobs_are_claimed_once_each_by_eight_claimants(base: &TestDatabase) {
+    let db = base.open().await;
+    for number in 0..200 {
+        add(&db, number, ALL[number as usize % ALL.len()]).await;
+    }
+    let mut claiming = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        // A process of its own.
+        let db = base.open().await;
+        claiming.spawn(async move {
+            let worker = format!("worker-{n}");
+            let mut mine = Vec::new();
+            while let Some(job) = claim(&db, &worker, 1000).await {
+                assert_eq!((job.worker.as_str(), job.attempts), (worker.as_str(), 1));
+                mine.push(job.id);
+            }
+            db.close().await;
+            mine
+        });
+    }
+    let claimed: Vec<String> = claiming.join_all().await.concat();
+    assert_eq!(claimed.len(), 200, "a job was claimed twice or not at all");
+    assert_eq!(claimed.iter().collect::<BTreeSet<_>>().len(), 200);
+}
+
+async fn no_more_downloads_run_than_are_allowed_whoever_claims(base: &TestDatabase) {
+    let db = base.open().await;
+    for number in 0..40 {
+        add(&db, number, JobKind::Download).await;
+    }
+    add(&db, 100, JobKind::Sync).await;
+    let mut claiming = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        let db = db.clone();
+        claiming.spawn(async move {
+            let (worker, mut mine) = (format!("worker-{n}"), Vec::new());
+            let who = |kinds| Claimant { max_downloads: 3, ..claimant(&worker, kinds, 1000) };
+            for _ in 0..10 {
+                mine.extend(db.claim_job(&who(&[JobKind::Download])).await.unwrap());
+            }
+            mine
+        });
+    }
+    let claimed: Vec<Job> = claiming.join_all().await.concat();
+    assert_eq!(claimed.len(), 3, "{:?}", ids(&claimed));
+    // Other work is not held up by downloads that wait, though they are older.
+    let who = Claimant { max_downloads: 3, ..claimant("w", ALL, 1000) };
+    assert_eq!(db.claim_job(&who).await.unwrap().unwrap().id, "job-0100");
+    assert_eq!(db.claim_job(&who).await.unwrap(), None);
+    // As soon as one has ended another may run.
+    db.settle_job(&claimed[0].id, &claimed[0].worker, &end(JobStatus::Completed), 1).await.unwrap().unwrap();
+    assert_eq!(db.claim_job(&who).await.unwrap().unwrap().id, "job-0003");
+    // One limit that was lowered meanwhile stops nothing and begins nothing.
+    let who = Claimant { max_downloads: 1, ..who };
+    assert_eq!(db.claim_job(&who).await.unwrap(), None);
+    assert_eq!(db.jobs(&JobFilter { statuses: vec![JobStatus::Running], ..all() }).await.unwrap().len(), 4);
+}
+
+async fn a_lease_is_kept_only_by_who_has_it_and_tells_what_was_ordered(base: &TestDatabase) {
+    let db = base.open().await;
+    add(&db, 1, JobKind::Download).await;
+    assert_eq!(db.renew_job("job-0001", "w", 500, &some_progress()).await.unwrap(), None, "it was never claimed");
+    claim(&db, "w", 10).await.unwrap();
+    assert_eq!(db.renew_job("job-0001", "other", 500, &Progress::default()).await.unwrap(), None);
+    assert_eq!(db.renew_job("job-0001", "w", 500, &some_progress()).await.unwrap(), Some(None));
+    assert_eq!(db.job("job-0001").await.unwrap().unwrap().progress, some_progress());
+    // Renewed to 500: at 400 it is not taken away.
+    assert!(db.reclaim_jobs(400).await.unwrap().is_empty());
+    for wish in [Order::Pause, Order::Cancel] {
+        assert!(matches!(order(&db, "job-0001", wish, 20).await, Obeyed::Yes(job) if job.status == JobStatus::Running));
+        assert_eq!(db.renew_job("job-0001", "w", 600, &some_progress()).await.unwrap(), Some(Some(wish)));
+    }
+}
+
+async fn a_worker_that_lost_its_lease_changes_nothing(base: &TestDatabase) {
+    let db = base.open().await;
+    add(&db, 1, JobKind::Download).await;
+    claim(&db, "old", 10).await.unwrap();
+    assert_eq!(ids(&db.reclaim_jobs(200).await.unwrap()), ["job-0001"]);
+    let second = claim(&db, "new", 210).await.unwrap();
+    assert_eq!((second.id.as_str(), second.attempts), ("job-0001", 2));
+    assert_eq!(db.renew_job("job-0001", "old", 900, &some_progress()).await.unwrap(), None);
+    let payload = Payload { commit: "1".repeat(40), ..Payload::default() };
+    assert!(!db.put_job_payload("job-0001", "old", &payload).await.unwrap());
+    assert_eq!(db.settle_job("job-0001", "old", &end(JobStatus::Failed), 220).await.unwrap(), None);
+    assert_eq!(db.job("job-0001").await.unwrap(), Some(second));
+    assert!(db.put_job_payload("job-0001", "new", &payload).await.unwrap());
+    let ended = db.settle_job("job-0001", "new", &end(JobStatus::Completed), 230).await.unwrap().unwrap();
+    assert_eq!((ended.payload, ended.finished_at), (payload, Some(230)));
+    // Nor does the new one, a second time.
+    assert_eq!(db.settle_job("job-0001", "new", &end(JobStatus::Failed), 240).await.unwrap(), None);
+}
+
+async fn a_job_of_a_silent_worker_goes_back_and_takes_its_orders_along(base: &TestDatabase) {
+    let db = base.open().await;
+    for number in 1..=4 {
+        add(&db, number, JobKind::Sync).await;
+        claim(&db, "w", 10).await.unwrap();
+    }
+    order(&db, "job-0002", Order::Cancel, 20).await;
+    order(&db, "job-0003", Order::Pause, 20).await;
+    db.renew_job("job-0004", "w", 500, &some_progress()).await.unwrap();
+    let mut back = db.reclaim_jobs(300).await.unwrap();
+    back.sort_by(|a, b| a.id.cmp(&b.id));
+    let states: Vec<_> = back.iter().map(|job| (job.id.as_str(), job.status, job.worker.as_str())).collect();
+    use JobStatus::{Cancelled, Paused, Pending};
+    assert_eq!(states, [("job-0001", Pending, ""), ("job-0002", Cancelled, ""), ("job-0003", Paused, "")]);
+    assert_eq!(back[1].finished_at, Some(300));
+    assert_eq!(back[2].waiting_for, "paused");
+    assert!(db.reclaim_jobs(300).await.unwrap().is_empty());
+    assert_eq!(claim(&db, "x", 301).await.unwrap().id, "job-0001");
+    assert_eq!(claim(&db, "x", 301).await, None);
+}
