@@ -223,7 +223,7 @@ impl Db {
         Ok(match self {
             // IMMEDIATE takes the write lock first: a later upgrade would fail as busy.
             Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(begin_whole(pool).await?),
         })
     }
 
@@ -251,6 +251,16 @@ impl Db {
             Self::Postgres(pool) => bound!(sqlx::query_as(sql.postgres), values).fetch_optional(pool).await?,
         })
     }
+}
+
+/// Begins a transaction even if nobody waits for it any more; then it is rolled back. sqlx forgets a BEGIN whose
+/// caller goes away before the server's answer: the connection would go back with a transaction open that takes
+/// along, unseen and uncommitted, what others write next.
+async fn begin_whole(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
+    let pool = pool.clone();
+    let beginning = tokio::spawn(async move { pool.begin().await });
+    // It is not aborted; only a runtime that ends does that.
+    Ok(beginning.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))?)
 }
 
 impl Tx {

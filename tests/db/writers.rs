@@ -1,8 +1,10 @@
 //! Many who write the same rows at once, over several connections, as several requests do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use modelhub::db::{Grant, RememberedAnswer};
+use modelhub::domain::job::{JobKind, NewJob, Payload};
 use modelhub::domain::{Entry, Visibility};
 use tokio::task::JoinSet;
 
@@ -16,6 +18,7 @@ on_both!(
     a_file_listed_while_its_content_is_published_has_the_xet_hash,
     uses_recorded_in_any_order_do_not_block_each_other,
     everything_at_once,
+    who_gives_up_in_the_middle_takes_along_nothing_of_others,
 );
 
 async fn a_repository_seen_by_many_at_once_is_one(base: &TestDatabase) {
@@ -124,5 +127,27 @@ async fn everything_at_once(base: &TestDatabase) {
     }
     for outcome in working.join_all().await {
         outcome.unwrap();
+    }
+}
+
+/// A request whose client leaves is dropped wherever it is, also between a transaction's beginning and its first
+/// statement. What others write over the same connection afterwards is there for everybody.
+async fn who_gives_up_in_the_middle_takes_along_nothing_of_others(base: &TestDatabase) {
+    let (db, other) = (base.open().await, base.open().await);
+    for n in 0..200 {
+        let row = format!("row {n}");
+        let model = key(&format!("org/m{n}"));
+        let job = NewJob {
+            kind: JobKind::Sync,
+            repo: None,
+            repo_name: model.to_string(),
+            payload: Payload::default(),
+            priority: 50,
+        };
+        let patience = Duration::from_micros(n * 10);
+        let _ = tokio::time::timeout(patience, db.enqueue(&job, &row, 5, 1)).await;
+        db.put_setting("test.round", &n.to_string()).await.unwrap();
+        let seen = other.settings("test.").await.unwrap();
+        assert_eq!(seen, [("round".to_owned(), n.to_string())], "after a wait of {patience:?}");
     }
 }
