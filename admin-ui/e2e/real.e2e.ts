@@ -67,6 +67,13 @@ describe("the real hub", () => {
       .waitFor();
     await page.getByRole("tab", { name: "Card" }).click();
     await page.locator(".prose").waitFor();
+    await page.getByRole("tab", { name: "Activity" }).click();
+    const used = page.getByRole("list", { name: "Files used last" });
+    await expect.poll(() => used.getByRole("listitem").count()).toBe(10);
+    const weights = used.getByRole("listitem").filter({ hasText: "model-00001-of-00003.safetensors" });
+    expect(await weights.locator("time").getAttribute("title")).toMatch(/^\d+ \w+ \d{4}, \d\d:\d\d:\d\d$/);
+    await weights.getByRole("link").click();
+    await page.getByRole("dialog", { name: "model-00001-of-00003.safetensors" }).getByText("Local").waitFor();
     clean();
     await close();
   });
@@ -266,6 +273,7 @@ describe("the real hub", () => {
       "models",
       "models/demo/sharded",
       "models/demo/sharded?tab=metadata",
+      "models/demo/sharded?tab=activity",
       "models/demo/gated",
       "jobs",
       "storage",

@@ -2,6 +2,7 @@
 // the console stays empty and no request leaves the machine.
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { catalogue } from "../dev/fake/catalogue.ts";
 import { open, serious, settled, startBrowser } from "./browser.ts";
 import { type FakeHub, startFakeHub } from "./server.ts";
 
@@ -16,6 +17,10 @@ afterAll(async () => {
 });
 
 const model = "/models/Qwen/Qwen3-8B";
+/** Nothing of it is stored. */
+const unused = catalogue().find(
+  (one) => one.status === "synced" && one.kind === "model" && one.summary.filesHere === 0,
+);
 const screens: [name: string, path: string, shows: string][] = [
   ["dashboard", "/", "Saved by the cache"],
   ["models", "/models", "01-ai/"],
@@ -30,6 +35,8 @@ const screens: [name: string, path: string, shows: string][] = [
   ["tensors", `${model}?tab=metadata&part=tensors`, "model.embed_tokens.weight"],
   ["card", `${model}?tab=card`, "Highlights"],
   ["activity of a model", `${model}?tab=activity`, "Jobs of this model"],
+  ["files used last", "/models/Wan-AI/Wan2.1-T2V-1.3B-Diffusers?tab=activity", "text_encoder/"],
+  ["no file used yet", `/models/${unused?.repoId}?tab=activity`, "No file of it was used yet"],
   ["model with a problem", "/models/meta-llama/Llama-3.1-8B-Instruct", "The last sync failed"],
   ["model that is not here", "/models/no/such", "is not known here"],
   ["jobs", "/jobs", "History"],
@@ -38,6 +45,7 @@ const screens: [name: string, path: string, shows: string][] = [
   ["free space", "/storage?dialog=evict", "would be removed"],
   ["import", "/storage?dialog=import&folder=/data/models", "stabilityai/sdxl-turbo"],
   ["settings", "/settings", "Opening hours"],
+  ["cache times", "/settings#upstream", "7 days"],
   ["move the store", "/settings?move=true&folder=/mnt/models/modelhub", "sudo rsync"],
   ["connect a client", "/?connect=true&place=systemd", "Environment=HF_ENDPOINT"],
   ["nowhere", "/no/such/screen", "nothing at this address"],

@@ -132,6 +132,57 @@ test("the history is searched by text, kind, ending, model and time, all in the 
   await close();
 });
 
+test("the files used last: asked anew on every visit, each leads to itself; waiting and failing are told", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/models/Wan-AI/Wan2.1-T2V-1.3B-Diffusers`);
+  let answer: "fail" | "late" | "none" = "fail";
+  await page.route("**/uses?*", async (route) => {
+    if (answer === "fail")
+      return route.fulfill({
+        status: 400,
+        contentType: "application/problem+json",
+        body: JSON.stringify({ title: "Not now", detail: "The database is being moved." }),
+      });
+    if (answer === "none") return route.fulfill({ json: { uses: [], commit: "" } });
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    return route.continue();
+  });
+  const section = page.locator("section", { has: page.getByRole("heading", { name: "Last used" }) });
+  const list = section.getByRole("list", { name: "Files used last" });
+  await page.getByRole("tab", { name: "Activity" }).click();
+  await section.getByText("The database is being moved.").waitFor();
+  expect(await serious(page)).toEqual([]);
+  answer = "late";
+  await section.getByRole("button", { name: "Try again" }).click();
+  await section.locator(".skeleton").first().waitFor();
+  expect(await serious(page)).toEqual([]);
+  await list.waitFor();
+  const lines = list.getByRole("listitem");
+  expect(await lines.count()).toBe(10);
+  const times = await list.locator("time").evaluateAll((all) => all.map((one) => one.getAttribute("datetime") ?? ""));
+  expect(times).toEqual([...times].sort().reverse());
+  expect(await lines.first().locator("time").getAttribute("title")).toMatch(/^\d+ \w+ \d{4}, \d\d:\d\d:\d\d$/);
+  await list.getByRole("link", { name: "text_encoder/config.json" }).click();
+  await page.waitForURL(/open=.*text_encoder/);
+  await page.getByRole("dialog", { name: "text_encoder/config.json" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("row", { name: /^Select model-00001-of-00003/ }).waitFor();
+  answer = "none";
+  await page.getByRole("tab", { name: "Activity" }).click();
+  await section.getByText("No file of it was used yet").waitFor();
+  clean(/status of 400/);
+  await close();
+});
+
+test("the other times of the cache are shown with where they are changed", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/settings`);
+  const times = page.getByRole("region", { name: "Other times" });
+  await times.getByText("under [cache], and count from the next start").waitFor();
+  for (const time of ["1 h", "1 min", "10 s", "30 s", "7 days"]) await times.getByText(time, { exact: true }).waitFor();
+  expect(await times.getByText("7 days").getAttribute("title")).toBe("offline_grace: 604,800 seconds");
+  clean();
+  await close();
+});
+
 test("the whole store is verified on demand, and times and sizes are exact on hover", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/storage?order=used`);
   const row = page.getByRole("table").getByRole("row").nth(1);

@@ -1,6 +1,8 @@
 // Models and jobs of the fake hub, searched, filtered, sorted and in pages.
+import type { FakeModel } from "./catalogue.ts";
+import { hash } from "./random.ts";
 import type { Answer, Fake } from "./server.ts";
-import { type Json, modelView } from "./views.ts";
+import { commitOf, iso, type Json, modelView } from "./views.ts";
 
 export function listModels(
   hub: Fake,
@@ -53,4 +55,29 @@ export function listJobs(
   );
   const { items, next } = page(found);
   return { body: { jobs: items.map((job) => hub.jobs.view(job)), next_page_token: next } };
+}
+
+/** The files that were used last, of those that are here. */
+export function listUses(model: FakeModel, page: <T>(list: T[]) => { items: T[]; next: string }): Answer {
+  const { used } = model;
+  const files = used === undefined ? [] : model.files().filter((file) => file.here >= file.size);
+  const uses = files.map((file) => ({ file, at: Math.max(model.created, (used ?? 0) - ago(file.path)) }));
+  uses.sort((a, b) => b.at - a.at || (a.file.path < b.file.path ? -1 : 1));
+  return {
+    body: {
+      uses: page(uses).items.map(({ file, at }) => ({
+        file_path: file.path,
+        size_bytes: String(file.size),
+        used_at: iso(at),
+      })),
+      commit: commitOf(model),
+    },
+  };
+}
+
+/** How long before the model's last use a file was used: what a program loads within seconds, the rest hours or days. */
+function ago(path: string): number {
+  if (/(^|\/)(config|tokenizer)/.test(path) || /\.(safetensors|gguf|bin|parquet)$/.test(path))
+    return hash(path) % 9_000;
+  return (hash(path) % 8) ** 3 * 1_800_000;
 }

@@ -4,7 +4,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { factsOf, lookUp, overview, previewScan, readText, storage, system, tensors } from "./answers.ts";
 import { catalogue, type FakeModel, fileType, GiB } from "./catalogue.ts";
 import { history, Jobs } from "./jobs.ts";
-import { listJobs, listModels } from "./lists.ts";
+import { listJobs, listModels, listUses } from "./lists.ts";
+import { settings } from "./settings.ts";
 import { servedAt } from "./traffic.ts";
 import { commitOf, fileView, folderView, iso, type Json, modelView, selected } from "./views.ts";
 
@@ -14,20 +15,7 @@ export class Fake {
   readonly models = catalogue();
   readonly jobs = new Jobs((kind, body) => this.emit(kind, body));
   readonly activity: Json[] = [];
-  settings: Json = {
-    storage_path: "/var/lib/modelhub",
-    database: "SQLite, /var/lib/modelhub/hub.db",
-    upstream_url: "https://huggingface.co",
-    endpoint: "http://127.0.0.1:8484",
-    offline: false,
-    hf_token_set: true,
-    hf_token_source: "settings",
-    max_downloads: 2,
-    download_bytes_per_second: "0",
-    download_hours: "",
-    store_limit_bytes: String(88 * 1024 * GiB),
-    ref_ttl_seconds: "60",
-  };
+  readonly settings = settings();
   private events: { id: number; kind: string; text: string }[] = [];
   private lastEvent = Date.now();
   private readonly listeners = new Set<ServerResponse>();
@@ -199,7 +187,7 @@ export class Fake {
       return job(one);
     }
     const modelMatch =
-      /^\/v1\/models\/(.+?)(?:\/(files|content|revisions|facts|tensors|sync|plan|download|pin|verify|evict))?$/.exec(
+      /^\/v1\/models\/(.+?)(?:\/(files|content|revisions|facts|tensors|uses|sync|plan|download|pin|verify|evict))?$/.exec(
         path,
       );
     const model = modelMatch ? this.find(modelMatch[1] ?? "") : undefined;
@@ -280,6 +268,8 @@ export class Fake {
         return { body: factsOf(model, Number(query.get("context") ?? 0), query.get("path") ?? "") };
       case "tensors":
         return tensors(model, query, page);
+      case "uses":
+        return listUses(model, page);
       case "pin":
         if (body.pinned !== undefined) model.pinned = body.pinned === true;
         if (body.sync_every_seconds !== undefined) model.every = Number(body.sync_every_seconds);

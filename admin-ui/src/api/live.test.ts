@@ -2,12 +2,12 @@
 import { create } from "@bufbuild/protobuf";
 import { QueryClient } from "@tanstack/react-query";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { ListJobsResponseSchema } from "@/gen/modelhub/v1/hub_service_pb";
+import { ListJobsResponseSchema, ListUsesResponseSchema } from "@/gen/modelhub/v1/hub_service_pb";
 import { Job_Status, JobSchema } from "@/gen/modelhub/v1/job_pb";
 import { EventSchema } from "@/gen/modelhub/v1/system_pb";
 import { backoff } from "./events";
 import { applyEvent, flush } from "./live";
-import { activeJobsQuery, jobQuery } from "./queries";
+import { activeJobsQuery, jobQuery, usesQuery } from "./queries";
 
 const job = (id: string, status: Job_Status) => create(JobSchema, { id, status, modelId: "m" });
 const event = (kind: string, one: ReturnType<typeof job>) => create(EventSchema, { kind, job: one });
@@ -38,6 +38,21 @@ test("a hundred events are one reading of the lists", async () => {
   await vi.advanceTimersByTimeAsync(5_000);
   const lists = read.mock.calls.filter(([filter]) => JSON.stringify(filter?.queryKey) === '["jobs","list"]');
   expect(lists).toHaveLength(1);
+});
+
+test("what reads the model again reads the files used last again", async () => {
+  for (const one of [
+    create(EventSchema, { kind: "model", modelId: "m" }),
+    event("job", job("1", Job_Status.completed)),
+  ]) {
+    const client = new QueryClient();
+    const key = usesQuery("m", "").queryKey;
+    client.setQueryData(key, create(ListUsesResponseSchema, {}));
+    applyEvent(client, one);
+    flush(client);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(client.getQueryState(key)?.isInvalidated, one.kind).toBe(true);
+  }
 });
 
 test("progress alone reads nothing again", async () => {

@@ -10,6 +10,7 @@ import {
   ListModelsResponseSchema,
   ListRevisionsResponseSchema,
   ListTensorsResponseSchema,
+  ListUsesResponseSchema,
   ReadFileResponseSchema,
 } from "@/gen/modelhub/v1/hub_service_pb";
 import { JobSchema } from "@/gen/modelhub/v1/job_pb";
@@ -94,6 +95,18 @@ export const modelQuery = (model: string) =>
     queryKey: ["model", model],
     queryFn: ({ signal }) => get(ModelRepoSchema, modelPath(model), {}, signal),
     staleTime: 5_000,
+  });
+
+/**
+ * The files that were used last. It stands below the model's own name, so that what reads the model again reads it
+ * again; and it is old at once, because a use tells nobody.
+ */
+export const usesQuery = (model: string, revision: string) =>
+  queryOptions({
+    queryKey: ["model", model, "uses", revision],
+    queryFn: ({ signal }) =>
+      get(ListUsesResponseSchema, `${modelPath(model)}/uses`, { revision, page_size: 20 }, signal),
+    staleTime: 0,
   });
 
 export const revisionsQuery = (model: string) =>

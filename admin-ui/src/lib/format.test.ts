@@ -1,6 +1,6 @@
 // Numbers as people read them.
 import { expect, test } from "vitest";
-import { bytes, duration, parameters, parseBytes, percent, plural, share } from "./format";
+import { bytes, duration, parameters, parseBytes, percent, plural, share, span } from "./format";
 
 test("sizes are binary and have three digits", () => {
   expect(bytes(0n)).toBe("0 B");
@@ -37,6 +37,18 @@ test("durations say their two largest parts", () => {
   expect(duration(59.6)).toBe("1 min");
   expect(duration(3_725)).toBe("1 h 2 min");
   expect(duration(86_400 + 5)).toBe("1 d");
+});
+
+test("times that somebody set", () => {
+  expect(["0", "10", "60", "3600", "5400", "86400", "604800"].map((seconds) => span(BigInt(seconds)))).toEqual([
+    "0 s",
+    "10 s",
+    "1 min",
+    "1 h",
+    "1 h 30 min",
+    "1 day",
+    "7 days",
+  ]);
 });
 
 test("counts and parameters", () => {

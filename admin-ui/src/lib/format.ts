@@ -93,6 +93,12 @@ export function duration(seconds: number): string {
   return parts.join(" ") || "0 s";
 }
 
+/** `1 h`, `7 days`: a time that somebody set, so mostly a round one. */
+export function span(seconds: bigint | number): string {
+  const days = Number(seconds) / 86_400;
+  return days >= 1 && Number.isInteger(days) ? plural(days, "day") : duration(Number(seconds));
+}
+
 /** Reads `500 GiB`, `1.5t`, `80m` or a plain number; undefined if it is none. Units are binary, as they are shown. */
 export function parseBytes(text: string): bigint | undefined {
   const match = /^\s*(\d+(?:[.,]\d+)?)\s*([kmgtp]?)(?:i?b)?\s*$/i.exec(text);

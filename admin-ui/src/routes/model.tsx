@@ -161,7 +161,7 @@ export function Model() {
         </Tabs.Content>
         <Tabs.Content value="activity" tabIndex={-1}>
           <Suspense fallback={wait}>
-            <ModelActivity model={model} />
+            <ModelActivity model={model} revision={revision} />
           </Suspense>
         </Tabs.Content>
       </Tabs.Root>

@@ -9,8 +9,9 @@ import { buttonClass } from "../ui/button";
 import { Facts, Panel } from "../ui/panel";
 import { Empty, Failure } from "../ui/states";
 import { When } from "../ui/values";
+import { LastUsed } from "./last-used";
 
-export function ModelActivity({ model }: { model: ModelRepo }) {
+export function ModelActivity({ model, revision }: { model: ModelRepo; revision: string }) {
   const query = useInfiniteQuery(jobsQuery({ model: model.id }));
   const overview = useQuery(overviewQuery());
   const recent = (overview.data?.recent ?? []).filter((one) => one.repoId === model.repoId && one.jobId === "");
@@ -35,6 +36,7 @@ export function ModelActivity({ model }: { model: ModelRepo }) {
           <ActivityList items={recent} />
         </Panel>
       )}
+      <LastUsed model={model} revision={revision} />
       <Panel
         title="Jobs of this model"
         flush

@@ -8,6 +8,7 @@ import { Dot, upstreamWords } from "../sidebar";
 import { CopyButton } from "../ui/copy";
 import { Confirm } from "../ui/dialog";
 import { Facts, Panel } from "../ui/panel";
+import { CacheTimes } from "./cache-times";
 import { SettingForm } from "./setting-form";
 import { useSettings } from "./use-settings";
 
@@ -66,7 +67,7 @@ export function UpstreamSettings({ settings }: { settings: Settings }) {
         </label>
         <SettingForm
           label="Look up branches again after"
-          hint="How long a branch or tag stays at its commit before upstream is asked again. Commits never change and are kept for ever. The other times are in the configuration, under [cache], and count from the next start."
+          hint="How long a branch or tag stays at its commit before upstream is asked again. Commits never change and are kept for ever."
           value={String(settings.refTtlSeconds)}
           suffix="seconds"
           parse={(text) =>
@@ -75,6 +76,7 @@ export function UpstreamSettings({ settings }: { settings: Settings }) {
               : "Write a number of seconds, like 60; a week (604800) at most."
           }
         />
+        <CacheTimes times={settings.cacheTimes} />
       </div>
       <Confirm
         open={asking}
