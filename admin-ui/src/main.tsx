@@ -6,6 +6,12 @@ import { createRoot } from "react-dom/client";
 import { queryClient, router } from "./router";
 import "./styles.css";
 
+// Text is laid out once, in its own fonts: one that comes later moves everything below it. They lie beside this script;
+// whatever is wrong with them keeps nobody waiting.
+const fonts = ["Geist", "Geist Mono"].map((family) => document.fonts.load(`1em "${family}"`));
+const patience = new Promise((resolve) => setTimeout(resolve, 1000));
+await Promise.race([Promise.allSettled(fonts), patience]);
+
 const root = document.getElementById("root");
 if (root) {
   createRoot(root).render(
