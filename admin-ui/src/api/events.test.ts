@@ -1,18 +1,32 @@
-// The stream of events: what of it is counted.
-import { QueryClient } from "@tanstack/react-query";
-import { renderHook, waitFor } from "@testing-library/react";
+// The stream of events: what it makes of what was read before it began.
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
 import { expect, test, vi } from "vitest";
 import { watchEvents } from "./events";
-import { useTraffic } from "./live";
 
-test("the first number of a stream is of more than a second, and is not shown", async () => {
-  const event = (id: number, bytes: number) =>
-    `id: ${id}\nevent: traffic\ndata: ${JSON.stringify({ kind: "traffic", traffic: { bytes_to_clients: String(bytes) } })}\n\n`;
-  const answer = new Response(event(1, 602_430_442) + event(2, 17));
-  vi.stubGlobal("fetch", async () => answer);
-  const { result } = renderHook(() => useTraffic());
-  const stop = watchEvents(new QueryClient());
-  await waitFor(() => expect(result.current.map((point) => point.toClients)).toEqual([17]));
+test("what was read, or asked for, before the stream began is read again", async () => {
+  const client = new QueryClient({ defaultOptions: { queries: { staleTime: 60_000 } } });
+  let status = "running";
+  const early = new QueryObserver(client, { queryKey: ["early"], queryFn: async () => status });
+  const answers: ((answer: string) => void)[] = [];
+  const slow = new QueryObserver(client, {
+    queryKey: ["slow"],
+    queryFn: () => new Promise<string>((resolve) => answers.push(resolve)),
+  });
+  const unsubscribe = [early.subscribe(() => {}), slow.subscribe(() => {})];
+  await vi.waitFor(() => expect(early.getCurrentResult().data).toBe("running"));
+
+  let open: (response: Response) => void = () => {};
+  vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => (open = resolve)));
+  const stop = watchEvents(client);
+  // It ends unseen.
+  status = "completed";
+  open(new Response(new ReadableStream()));
+  await vi.waitFor(() => expect(early.getCurrentResult().data).toBe("completed"));
+  answers[0]?.("running");
+  await vi.waitFor(() => expect(answers.length).toBe(2));
+  answers[1]?.("completed");
+  await vi.waitFor(() => expect(slow.getCurrentResult().data).toBe("completed"));
   stop();
+  for (const end of unsubscribe) end();
   vi.unstubAllGlobals();
 });

@@ -78,13 +78,12 @@ export function watchEvents(client: QueryClient): () => void {
     if (lastId) extra["last-event-id"] = lastId;
     const response = await fetch("/v1/events", { headers: headers(extra), signal: abort.signal, cache: "no-store" });
     if (!response.ok || !response.body) throw new Error(`events: ${response.status}`);
-    const again = attempt > 0 || state === "lost" || state === "resting";
     setState("live");
     attempt = 0;
-    if (again) readAgain(client);
+    // The first time too: a job may have ended after it was read and before the stream began.
+    readAgain(client);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const parser = new EventParser();
-    let counted = false;
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
@@ -92,9 +91,7 @@ export function watchEvents(client: QueryClient): () => void {
         if (event.id) lastId = event.id;
         const message = read(event.data);
         if (!message) continue;
-        // The hub counts from when somebody last watched: the first number is of more than a second.
-        if (message.kind === "traffic" && !counted) counted = true;
-        else applyEvent(client, message);
+        applyEvent(client, message);
       }
       flush(client);
     }

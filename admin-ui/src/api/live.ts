@@ -38,9 +38,15 @@ export function flush(client: QueryClient) {
   );
 }
 
-/** After a gap everything on the screen may be old. */
+/** After a gap everything on the screen may be old; so may what is being read for the first time, once it comes. */
 export function readAgain(client: QueryClient) {
+  const coming = client.getQueryCache().findAll({ type: "active", fetchStatus: "fetching" });
   void client.invalidateQueries({ refetchType: "active" });
+  for (const query of coming.filter((query) => query.state.data === undefined))
+    query.promise?.then(
+      () => client.invalidateQueries({ queryKey: query.queryKey, exact: true }),
+      () => {},
+    );
 }
 
 export function applyEvent(client: QueryClient, event: Event) {
