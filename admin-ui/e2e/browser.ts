@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { expect } from "vitest";
+import { expect, onTestFailed } from "vitest";
 
 const candidates = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -46,6 +46,12 @@ export async function open(browser: Browser, url: string, options: BrowserContex
   page.on("pageerror", (error) => complaints.push(`page error: ${error.message}`));
   page.on("request", (request) => {
     if (!request.url().startsWith(origin)) complaints.push(`foreign request: ${request.url()}`);
+  });
+  // A wait that ran out says what it waited for; what was there instead is known to the page only.
+  onTestFailed(async () => {
+    if (page.isClosed()) return;
+    const shown = await page.locator("body").innerText({ timeout: 2_000 });
+    console.error(`${page.url()} showed:\n${shown}\nIt complained: ${JSON.stringify(complaints)}`);
   });
   await page.goto(url);
   return {

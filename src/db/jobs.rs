@@ -14,7 +14,7 @@ macro_rules! with_columns {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
-            " id, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress, waiting_for,",
+            " id, version, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress, waiting_for,",
             " error, outcome, changes, worker, created_at, run_at, started_at, finished_at ",
             $after
         )
@@ -25,6 +25,7 @@ pub(super) use with_columns;
 #[derive(sqlx::FromRow)]
 pub(super) struct JobRow {
     id: String,
+    version: i64,
     kind: String,
     status: String,
     repo: Option<String>,
@@ -57,6 +58,7 @@ impl From<JobRow> for Job {
             attempts: u32::try_from(row.attempts).unwrap_or(0),
             max_attempts: u32::try_from(row.max_attempts).unwrap_or(0),
             id: row.id,
+            version: row.version.max(0) as u64,
             repo: row.repo,
             repo_name: row.repo_name,
             priority: row.priority,
@@ -124,7 +126,7 @@ impl Db {
         // By itself SQLite sorts all jobs that wait, for each claim.
         const SQL: Pick = Pick {
             sqlite: with_columns!(
-                "update job set status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
+                "update job set version = version + 1, status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
                     waiting_for = '', wanted = null
                 where id = (select id from job indexed by job_claim where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
                     and (kind <> 'download' or $5 > (select count(*) from job d where d.status = 'running' and d.kind = 'download'))
@@ -133,7 +135,7 @@ impl Db {
                 ""
             ),
             postgres: with_columns!(
-                "update job set status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
+                "update job set version = version + 1, status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
                     waiting_for = '', wanted = null
                 where id = (select id from job where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
                     and (kind <> 'download' or $5 > (select count(*) from job d where d.status = 'running' and d.kind = 'download'))
@@ -151,31 +153,43 @@ impl Db {
         Ok(row.map(Job::from))
     }
 
-    /// Keeps the lease and notes the progress. `None`: the lease is lost. Else what a person asked for meanwhile.
+    /// Keeps the lease and notes the progress. `None`: the lease is lost. Else the job as it is now, and what a person
+    /// asked for meanwhile.
     pub async fn renew_job(
         &self,
         id: &str,
         worker: &str,
         lease_until: Millis,
         progress: &Progress,
-    ) -> Result<Option<Option<Order>>> {
-        let sql = "update job set lease_until = $3, progress = $4 where id = $1 and worker = $2 and status = 'running' returning wanted";
+    ) -> Result<Option<(Job, Option<Order>)>> {
+        #[derive(sqlx::FromRow)]
+        struct Renewed {
+            #[sqlx(flatten)]
+            job: JobRow,
+            wanted: Option<String>,
+        }
+        let sql = with_columns!(
+            "update job set version = version + 1, lease_until = $3, progress = $4
+            where id = $1 and worker = $2 and status = 'running' returning wanted,",
+            ""
+        );
         let mut tx = self.begin().await?;
-        let row: Option<(Option<String>,)> = tx.optional(sql, args![id, worker, lease_until, json(progress)]).await?;
+        let row: Option<Renewed> = tx.optional(sql, args![id, worker, lease_until, json(progress)]).await?;
         tx.commit().await?;
-        Ok(row.map(|(wanted,)| wanted.as_deref().and_then(Order::parse)))
+        Ok(row.map(|row| (row.job.into(), row.wanted.as_deref().and_then(Order::parse))))
     }
 
     /// The commit that a job is about from now on.
     pub async fn put_job_payload(&self, id: &str, worker: &str, payload: &Payload) -> Result<bool> {
-        let sql = "update job set payload = $3 where id = $1 and worker = $2 and status = 'running'";
+        let sql =
+            "update job set version = version + 1, payload = $3 where id = $1 and worker = $2 and status = 'running'";
         Ok(self.execute(sql, args![id, worker, json(payload)]).await? == 1)
     }
 
     /// Ends this worker's hold on a job; `None` if it had lost it before.
     pub async fn settle_job(&self, id: &str, worker: &str, end: &Settled, now: Millis) -> Result<Option<Job>> {
         const SQL: &str = with_columns!(
-            "update job set status = $3, run_at = $4, waiting_for = $5, error = $6, outcome = $7, changes = $8, progress = $9,
+            "update job set version = version + 1, status = $3, run_at = $4, waiting_for = $5, error = $6, outcome = $7, changes = $8, progress = $9,
                 attempts = attempts - $10, finished_at = $11, lease_until = 0, wanted = null
             where id = $1 and worker = $2 and status = 'running' returning",
             ""
@@ -222,7 +236,7 @@ impl Db {
     /// Gives back the jobs whose workers are gone: leases that ran out before `now`.
     pub async fn reclaim_jobs(&self, now: Millis) -> Result<Vec<Job>> {
         const SQL: &str = with_columns!(
-            "update job set worker = '', lease_until = 0,
+            "update job set version = version + 1, worker = '', lease_until = 0,
                 status = case wanted when 'cancel' then 'cancelled' when 'pause' then 'paused' else 'pending' end,
                 waiting_for = case wanted when 'pause' then 'paused' else '' end,
                 finished_at = case wanted when 'cancel' then $1 else null end, wanted = null
@@ -237,7 +251,7 @@ impl Db {
 
     /// Why jobs of a kind that could run do not; shown with each.
     pub async fn put_waiting_for(&self, kind: JobKind, reason: &str, now: Millis) -> Result<()> {
-        let sql = "update job set waiting_for = $2 where status = 'pending' and kind = $1 and waiting_for <> $2 and run_at <= $3";
+        let sql = "update job set version = version + 1, waiting_for = $2 where status = 'pending' and kind = $1 and waiting_for <> $2 and run_at <= $3";
         self.execute(sql, args![kind.as_str(), reason, now]).await?;
         Ok(())
     }
@@ -260,20 +274,24 @@ impl Db {
         use JobStatus as S;
         let change = match (order, job.status) {
             (Order::Cancel, S::Pending | S::Paused) => {
-                "update job set status = 'cancelled', finished_at = $2, waiting_for = '' where id = $1"
+                "update job set version = version + 1, status = 'cancelled', finished_at = $2, waiting_for = '' where id = $1"
             }
-            (Order::Cancel, S::Running) => "update job set wanted = 'cancel', run_at = $2 where id = $1",
+            (Order::Cancel, S::Running) => {
+                "update job set version = version + 1, wanted = 'cancel', run_at = $2 where id = $1"
+            }
             (Order::Pause, S::Pending) => {
-                "update job set status = 'paused', run_at = $2, waiting_for = 'paused' where id = $1"
+                "update job set version = version + 1, status = 'paused', run_at = $2, waiting_for = 'paused' where id = $1"
             }
             (Order::Pause, S::Running) => {
-                "update job set wanted = coalesce(wanted, 'pause'), run_at = $2 where id = $1"
+                "update job set version = version + 1, wanted = coalesce(wanted, 'pause'), run_at = $2 where id = $1"
             }
             (Order::Resume, S::Paused) => {
-                "update job set status = 'pending', run_at = $2, waiting_for = '' where id = $1"
+                "update job set version = version + 1, status = 'pending', run_at = $2, waiting_for = '' where id = $1"
             }
             // Takes a pause back; a cancellation stays.
-            (Order::Resume, S::Running) => "update job set wanted = nullif(wanted, 'pause'), run_at = $2 where id = $1",
+            (Order::Resume, S::Running) => {
+                "update job set version = version + 1, wanted = nullif(wanted, 'pause'), run_at = $2 where id = $1"
+            }
             (Order::Retry, S::Failed | S::Cancelled) => {
                 let sql = with_columns!(
                     "select",
@@ -282,7 +300,7 @@ impl Db {
                 if let Some(other) = tx.optional::<JobRow>(sql, args![id]).await? {
                     return Ok(Obeyed::Duplicate(other.into()));
                 }
-                "update job set status = 'pending', run_at = $2, attempts = 0, finished_at = null, waiting_for = '' where id = $1"
+                "update job set version = version + 1, status = 'pending', run_at = $2, attempts = 0, finished_at = null, waiting_for = '' where id = $1"
             }
             // Already so.
             (Order::Cancel, S::Cancelled) | (Order::Pause, S::Paused) | (Order::Resume, S::Pending) => {
@@ -312,7 +330,7 @@ pub(super) async fn enqueue_in(
             waiting_for, error, outcome, dedup_key, worker, lease_until, created_at, run_at)
         values ($1, $2, 'pending', $3, $4, $5, $6, 0, $7, '{}', '', '', '', $8, '', 0, $9, $9)
         on conflict (dedup_key) where status in ('pending', 'running', 'paused')
-        do update set priority = case when excluded.priority > job.priority then excluded.priority else job.priority end
+        do update set version = job.version + 1, priority = case when excluded.priority > job.priority then excluded.priority else job.priority end
         returning",
         ""
     );

@@ -175,6 +175,8 @@ pub enum ChangeKind {
 pub struct Job {
     /// UUIDv7: newer jobs have greater ids.
     pub id: String,
+    /// Grows with every change: of two copies of a job, the one with the greater version is the newer.
+    pub version: u64,
     pub kind: JobKind,
     pub status: JobStatus,
     /// The row of the repository, if it is about one, and its name at the time.

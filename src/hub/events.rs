@@ -3,8 +3,11 @@
 //! Events have growing ids. The last few thousand are kept, so that a watcher who was cut off goes on where it was
 //! (Last-Event-ID); one who missed more is told so by `Happening::Lost` and reads its lists again. A slow watcher
 //! never slows anybody down: it loses events and is told.
+//!
+//! Who changes a job in the database tells of it afterwards, and may be overtaken by who changed it next. So what is
+//! told of a job is never older than what was told before.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
@@ -57,26 +60,58 @@ pub(super) struct Events {
 struct Kept {
     next: u64,
     events: VecDeque<Arc<Event>>,
+    /// The newest version told of each job among `events`.
+    versions: HashMap<String, u64>,
+}
+
+impl Kept {
+    /// False: something newer has been told of this job.
+    fn is_news(&self, what: &Happening) -> bool {
+        what.job().is_none_or(|job| self.versions.get(&job.id).is_none_or(|told| *told <= job.version))
+    }
+
+    fn push(&mut self, event: Arc<Event>) {
+        if self.events.len() == KEPT
+            && let Some(oldest) = self.events.pop_front()
+            && let Some(job) = oldest.what.job()
+            && self.versions.get(&job.id) == Some(&job.version)
+        {
+            self.versions.remove(&job.id);
+        }
+        if let Some(job) = event.what.job() {
+            self.versions.insert(job.id.clone(), job.version);
+        }
+        self.events.push_back(event);
+    }
+}
+
+impl Happening {
+    fn job(&self) -> Option<&Job> {
+        match self {
+            Self::Job(job) | Self::Progress(job) => Some(job),
+            _ => None,
+        }
+    }
 }
 
 impl Events {
     pub(super) fn new(clock: Clock) -> Self {
         // Ids of this process are greater than those of the one before.
         let next = (clock.now().max(0) as u64) << 16;
-        let kept = Kept { next, events: VecDeque::with_capacity(KEPT) };
+        let kept = Kept { next, events: VecDeque::with_capacity(KEPT), versions: HashMap::new() };
         Self { clock, kept: Mutex::new(kept), sender: broadcast::Sender::new(BEHIND) }
     }
 
     pub(super) fn publish(&self, what: Happening) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if !kept.is_news(&what) {
+            return;
+        }
         kept.next += 1;
         let event = Arc::new(Event { id: kept.next, at: self.clock.now(), what });
         // Traffic of a moment ago is of no use to who comes back, and would push out what is.
         if !matches!(event.what, Happening::Traffic(_)) {
-            if kept.events.len() == KEPT {
-                kept.events.pop_front();
-            }
-            kept.events.push_back(Arc::clone(&event));
+            kept.push(Arc::clone(&event));
         }
         // Under the lock, so that a new watcher sees each event once. Nobody listening is no failure.
         let _ = self.sender.send(event);
@@ -124,5 +159,62 @@ impl Watch {
                 Some(Arc::new(Event { id: 0, at: self.clock.now(), what: Happening::Lost }))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::{JobKind, JobStatus, Payload, Progress};
+
+    fn told(id: &str, version: u64, status: JobStatus) -> Happening {
+        Happening::Job(Box::new(Job {
+            id: id.into(),
+            version,
+            kind: JobKind::Sync,
+            status,
+            repo: None,
+            repo_name: String::new(),
+            payload: Payload::default(),
+            priority: 0,
+            attempts: 0,
+            max_attempts: 1,
+            progress: Progress::default(),
+            waiting_for: String::new(),
+            error: String::new(),
+            outcome: String::new(),
+            worker: String::new(),
+            changes: None,
+            created_at: 0,
+            run_at: 0,
+            started_at: None,
+            finished_at: None,
+        }))
+    }
+
+    #[tokio::test]
+    async fn who_was_overtaken_tells_nothing_old() {
+        let events = Events::new(Clock::manual(0));
+        let mut watch = events.watch(None);
+        events.publish(told("a", 3, JobStatus::Completed));
+        events.publish(told("a", 2, JobStatus::Running));
+        events.publish(told("b", 1, JobStatus::Pending));
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            let event = watch.next().await.unwrap();
+            let job = event.what.job().unwrap();
+            seen.push((job.id.clone(), job.status));
+        }
+        assert_eq!(seen, [("a".into(), JobStatus::Completed), ("b".into(), JobStatus::Pending)]);
+    }
+
+    #[test]
+    fn versions_are_kept_no_longer_than_their_events() {
+        let events = Events::new(Clock::manual(0));
+        for n in 0..3 * KEPT {
+            events.publish(told(&n.to_string(), 1, JobStatus::Pending));
+        }
+        let kept = events.kept.lock().unwrap();
+        assert_eq!((kept.events.len(), kept.versions.len()), (KEPT, KEPT));
     }
 }

@@ -228,8 +228,8 @@ impl Hub {
     pub async fn renew_job(&self, run: &JobRun, worker: &str, lease: std::time::Duration) -> Result<bool> {
         let progress = run.progress();
         let until = self.clock.now() + millis(lease);
-        let Some(order) = self.db.renew_job(&run.job.id, worker, until, &progress).await? else { return Ok(false) };
-        let job = Job { progress, ..run.job.clone() };
+        let renewed = self.db.renew_job(&run.job.id, worker, until, &progress).await?;
+        let Some((job, order)) = renewed else { return Ok(false) };
         self.events.publish(Happening::Progress(Box::new(job)));
         if let Some(order @ (Order::Cancel | Order::Pause)) = order {
             run.obey(order);

@@ -1,6 +1,6 @@
 // Events change what is cached, and lists are read again not more often than needed.
 import { create } from "@bufbuild/protobuf";
-import { QueryClient } from "@tanstack/react-query";
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ListJobsResponseSchema, ListUsesResponseSchema } from "@/gen/modelhub/v1/hub_service_pb";
 import { Job_Status, JobSchema } from "@/gen/modelhub/v1/job_pb";
@@ -9,11 +9,15 @@ import { backoff } from "./events";
 import { applyEvent, flush } from "./live";
 import { activeJobsQuery, jobQuery, usesQuery } from "./queries";
 
-const job = (id: string, status: Job_Status) => create(JobSchema, { id, status, modelId: "m" });
+const job = (id: string, status: Job_Status, version = 0n) => create(JobSchema, { id, status, version, modelId: "m" });
 const event = (kind: string, one: ReturnType<typeof job>) => create(EventSchema, { kind, job: one });
 
 beforeEach(() => void vi.useFakeTimers());
-afterEach(() => void vi.useRealTimers());
+afterEach(async () => {
+  // What is due belongs to this test.
+  await vi.advanceTimersByTimeAsync(5_000);
+  vi.useRealTimers();
+});
 
 test("a job appears, moves and leaves the list of active jobs", () => {
   const client = new QueryClient();
@@ -36,8 +40,35 @@ test("a hundred events are one reading of the lists", async () => {
   }
   expect(read).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(5_000);
-  const lists = read.mock.calls.filter(([filter]) => JSON.stringify(filter?.queryKey) === '["jobs","list"]');
+  const lists = read.mock.calls.filter(([filter]) => JSON.stringify(filter?.queryKey) === '["jobs"]');
   expect(lists).toHaveLength(1);
+});
+
+test("an answer that an event overtook changes nothing", async () => {
+  const client = new QueryClient();
+  const answers: ((response: Response) => void)[] = [];
+  const answer = (at: number, body: unknown) => answers[at]?.(Response.json(body));
+  vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => answers.push(resolve)));
+  const active = new QueryObserver(client, activeJobsQuery());
+  const stop = active.subscribe(() => {});
+  const reading = client.fetchQuery(jobQuery("1"));
+  applyEvent(client, event("job", job("1", Job_Status.completed, 5n)));
+  flush(client);
+  answer(0, { jobs: [{ id: "1", status: "running", version: "4" }] });
+  answer(1, { id: "1", status: "running", version: "4" });
+  await reading;
+  expect(client.getQueryData(jobQuery("1").queryKey)?.status).toBe(Job_Status.completed);
+  // The list does not say what is not in it, so it is read once more.
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(answers).toHaveLength(3);
+  answer(2, { jobs: [] });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(active.getCurrentResult().data?.jobs).toEqual([]);
+  // Nor does an old event change what was read after it.
+  applyEvent(client, event("progress", job("1", Job_Status.running, 3n)));
+  expect(client.getQueryData(jobQuery("1").queryKey)?.status).toBe(Job_Status.completed);
+  stop();
+  vi.unstubAllGlobals();
 });
 
 test("what reads the model again reads the files used last again", async () => {

@@ -5,7 +5,7 @@ import { useSyncExternalStore } from "react";
 import type { ListJobsResponse } from "@/gen/modelhub/v1/hub_service_pb";
 import { type Job, Job_Status } from "@/gen/modelhub/v1/job_pb";
 import type { Event, Overview, Traffic } from "@/gen/modelhub/v1/system_pb";
-import { activeJobsQuery, jobQuery, overviewQuery } from "./queries";
+import { activeJobsQuery, jobQuery, newerJob, overviewQuery } from "./queries";
 
 export const isActive = (status: Job_Status) =>
   status === Job_Status.running || status === Job_Status.pending || status === Job_Status.paused;
@@ -30,7 +30,7 @@ export function flush(client: QueryClient) {
       for (const [name, one] of waiting) {
         if (one.due > now) continue;
         waiting.delete(name);
-        void client.invalidateQueries({ queryKey: one.key });
+        renew(client, { queryKey: one.key });
       }
       flush(client);
     },
@@ -38,10 +38,15 @@ export function flush(client: QueryClient) {
   );
 }
 
-/** After a gap everything on the screen may be old; so may what is being read for the first time, once it comes. */
+/** After a gap everything on the screen may be old. */
 export function readAgain(client: QueryClient) {
-  const coming = client.getQueryCache().findAll({ type: "active", fetchStatus: "fetching" });
-  void client.invalidateQueries({ refetchType: "active" });
+  renew(client, {});
+}
+
+/** Reads again what is on the screen; also what is being read for the first time, which is not begun anew, once it comes. */
+function renew(client: QueryClient, filter: { queryKey?: QueryKey }) {
+  const coming = client.getQueryCache().findAll({ ...filter, type: "active", fetchStatus: "fetching" });
+  void client.invalidateQueries(filter);
   for (const query of coming.filter((query) => query.state.data === undefined))
     query.promise?.then(
       () => client.invalidateQueries({ queryKey: query.queryKey, exact: true }),
@@ -83,16 +88,17 @@ export function applyEvent(client: QueryClient, event: Event) {
 }
 
 function applyJob(client: QueryClient, job: Job, stateChanged: boolean) {
-  client.setQueryData<Job>(jobQuery(job.id).queryKey, job);
+  client.setQueryData<Job>(jobQuery(job.id).queryKey, (old) => newerJob(old, job));
   client.setQueryData<ListJobsResponse>(activeJobsQuery().queryKey, (old) => {
     if (!old) return old;
     const at = old.jobs.findIndex((one) => one.id === job.id);
     if (!isActive(job.status)) return at < 0 ? old : { ...old, jobs: old.jobs.filter((one) => one.id !== job.id) };
     if (at < 0) return { ...old, jobs: [job, ...old.jobs] };
-    return { ...old, jobs: old.jobs.with(at, job) };
+    return { ...old, jobs: old.jobs.with(at, newerJob(old.jobs[at], job)) };
   });
   if (!stateChanged) return;
-  soon(["jobs", "list"], 700);
+  // The active ones too: a reading that was on its way when this came is older, and would stay.
+  soon(["jobs"], 700);
   soon(["job-log", job.id], 500);
   soon(["overview"], 700);
   soon(["models"], 1_500);

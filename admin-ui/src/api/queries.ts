@@ -13,7 +13,7 @@ import {
   ListUsesResponseSchema,
   ReadFileResponseSchema,
 } from "@/gen/modelhub/v1/hub_service_pb";
-import { JobSchema } from "@/gen/modelhub/v1/job_pb";
+import { type Job, JobSchema } from "@/gen/modelhub/v1/job_pb";
 import { ModelFactsSchema, ModelRepoSchema } from "@/gen/modelhub/v1/model_pb";
 import { OverviewSchema, SettingsSchema, SystemSchema } from "@/gen/modelhub/v1/system_pb";
 import { get, modelPath } from "./client";
@@ -210,10 +210,14 @@ export const jobsQuery = (filter: JobFilter) =>
     staleTime: 5_000,
   });
 
+/** Answers and events overtake one another: what is newer stays. */
+export const newerJob = (old: Job | undefined, job: Job) => (old && old.version > job.version ? old : job);
+
 export const jobQuery = (id: string) =>
   queryOptions({
     queryKey: ["job", id],
     queryFn: ({ signal }) => get(JobSchema, `/v1/jobs/${encodeURIComponent(id)}`, {}, signal),
+    structuralSharing: (old, job) => newerJob(old as Job | undefined, job as Job),
     staleTime: 2_000,
   });
 

@@ -147,6 +147,7 @@ pub(in crate::api) fn job(job: Job) -> pb::Job {
         run_at: time(job.run_at),
         started_at: time(job.started_at),
         finished_at: time(job.finished_at),
+        version: job.version,
         changes: job.changes.map(changes),
     }
 }

@@ -1,13 +1,14 @@
 //! How jobs end, and what people order meanwhile.
 
 use modelhub::db::{Obeyed, Settled};
-use modelhub::domain::job::{ChangeKind, Changes, JobKind, JobStatus, Order};
+use modelhub::domain::job::{ChangeKind, Changes, JobKind, JobStatus, Order, Payload};
 
 use super::{add, add_with, bring_to, claim, end, job, order, some_progress, status};
 use crate::database::{TestDatabase, on_both};
 
 on_both!(
     how_a_job_ended_is_kept,
+    each_change_of_a_job_makes_it_newer,
     orders_do_what_each_status_allows,
     a_pause_that_was_taken_back_is_not_obeyed,
     a_cancellation_is_not_undone_by_a_later_order_or_by_a_failure,
@@ -47,6 +48,37 @@ async fn how_a_job_ended_is_kept(base: &TestDatabase) {
     let interrupted = Settled { keep_attempt: true, ..end(JobStatus::Pending) };
     let job = db.settle_job("job-0004", "w", &interrupted, 99).await.unwrap().unwrap();
     assert_eq!((job.attempts, job.finished_at), (0, None));
+}
+
+async fn each_change_of_a_job_makes_it_newer(base: &TestDatabase) {
+    let db = base.open().await;
+    add(&db, 1, JobKind::Download).await;
+    let mut versions = Vec::new();
+    let mut note = async || versions.push(db.job("job-0001").await.unwrap().unwrap().version);
+    note().await;
+    db.put_waiting_for(JobKind::Download, "its hours", 10).await.unwrap();
+    note().await;
+    for wish in [Order::Pause, Order::Resume, Order::Cancel, Order::Retry] {
+        order(&db, "job-0001", wish, 10).await;
+        note().await;
+    }
+    claim(&db, "w", 10).await.unwrap();
+    note().await;
+    assert!(db.put_job_payload("job-0001", "w", &Payload::default()).await.unwrap());
+    note().await;
+    db.renew_job("job-0001", "w", 50, &some_progress()).await.unwrap().unwrap();
+    note().await;
+    order(&db, "job-0001", Order::Pause, 10).await;
+    note().await;
+    assert_eq!(db.reclaim_jobs(1_000).await.unwrap().len(), 1);
+    note().await;
+    order(&db, "job-0001", Order::Resume, 10).await;
+    note().await;
+    claim(&db, "w", 10).await.unwrap();
+    note().await;
+    db.settle_job("job-0001", "w", &end(JobStatus::Completed), 20).await.unwrap().unwrap();
+    note().await;
+    assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
 }
 
 async fn orders_do_what_each_status_allows(base: &TestDatabase) {

@@ -51,6 +51,7 @@ async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
         made,
         Job {
             id: "job-1".into(),
+            version: 0,
             kind: JobKind::Download,
             status: JobStatus::Pending,
             repo: Some(row),
@@ -237,13 +238,15 @@ async fn a_lease_is_kept_only_by_who_has_it_and_tells_what_was_ordered(base: &Te
     assert_eq!(db.renew_job("job-0001", "w", 500, &some_progress()).await.unwrap(), None, "it was never claimed");
     claim(&db, "w", 10).await.unwrap();
     assert_eq!(db.renew_job("job-0001", "other", 500, &Progress::default()).await.unwrap(), None);
-    assert_eq!(db.renew_job("job-0001", "w", 500, &some_progress()).await.unwrap(), Some(None));
+    let (renewed, wanted) = db.renew_job("job-0001", "w", 500, &some_progress()).await.unwrap().unwrap();
+    assert_eq!((renewed.progress, wanted), (some_progress(), None));
     assert_eq!(db.job("job-0001").await.unwrap().unwrap().progress, some_progress());
     // Renewed to 500: at 400 it is not taken away.
     assert!(db.reclaim_jobs(400).await.unwrap().is_empty());
     for wish in [Order::Pause, Order::Cancel] {
         assert!(matches!(order(&db, "job-0001", wish, 20).await, Obeyed::Yes(job) if job.status == JobStatus::Running));
-        assert_eq!(db.renew_job("job-0001", "w", 600, &some_progress()).await.unwrap(), Some(Some(wish)));
+        let (_, wanted) = db.renew_job("job-0001", "w", 600, &some_progress()).await.unwrap().unwrap();
+        assert_eq!(wanted, Some(wish));
     }
 }
 

@@ -109,6 +109,34 @@ async fn a_watcher_sees_a_job_from_its_beginning_to_its_end_in_order() {
 }
 
 #[tokio::test]
+async fn what_is_told_last_of_a_job_is_how_it_is() {
+    const JOBS: usize = 8;
+    let hub = (0..JOBS).fold(TestHub::builder(), |hub, n| hub.repo(small_model(&format!("org/model-{n}"))));
+    let hub = hub.repo(small_model("org/last")).set("jobs.run", "false").start().await;
+    let mut stream = Stream::open(&hub, "?kinds=job&kinds=activity", None).await;
+    let mut jobs = Vec::new();
+    for n in 0..JOBS {
+        jobs.push(text(&hub.register(&format!("org/model-{n}")).await["active_job_id"]).to_owned());
+    }
+    // Several people order at once. Some are refused, as others came first.
+    let order = async |(job, verb): (&String, &str)| {
+        let reply = hub.admin("POST", &format!("/v1/jobs/{job}/{verb}"), &json!({})).await;
+        assert!([200, 409].contains(&reply.status), "{}", reply.text());
+    };
+    let verbs = ["pause", "resume", "cancel", "retry"].into_iter().cycle().take(40);
+    let orders = verbs.flat_map(|verb| jobs.iter().map(move |job| (job, verb))).map(order);
+    futures_util::future::join_all(orders).await;
+    hub.register("org/last").await;
+    let registered_last = |seen: &Seen| seen.event == "activity" && seen.data.to_string().contains("org/last");
+    let seen = stream.until(registered_last).await;
+    for job in &jobs {
+        let told = seen.iter().rfind(|seen| seen.data["job"]["id"] == **job).unwrap();
+        assert_eq!(told.data["job"], hub.job(job).await);
+    }
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn a_watcher_that_comes_back_misses_nothing_and_sees_nothing_twice() {
     let hub = TestHub::builder().repo(small_model("org/model")).start().await;
     let mut whole = Stream::open(&hub, "?kinds=job&kinds=activity", None).await;

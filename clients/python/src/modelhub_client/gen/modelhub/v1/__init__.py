@@ -1071,6 +1071,14 @@ class Job(betterproto2.Message):
     Of a sync: what changed upstream since the last one.
     """
 
+    version: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(21, betterproto2.TYPE_UINT64)
+    )
+    """
+    Grows with every change. Answers and events can overtake one another: of two copies of a job, the one with the
+    greater version is the newer.
+    """
+
 
 default_message_pool.register_message("modelhub.v1", "Job", Job)
 
