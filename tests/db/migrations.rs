@@ -18,7 +18,8 @@ on_both!(
 );
 
 async fn versions(base: &TestDatabase) -> Vec<String> {
-    base.texts("select cast(version as text) from _sqlx_migrations where success order by _sqlx_migrations.version").await
+    base.texts("select cast(version as text) from _sqlx_migrations where success order by _sqlx_migrations.version")
+        .await
 }
 
 /// The versions that the files of a database's folder have.
