@@ -288,6 +288,19 @@ pub(super) fn mark(response: &mut Response<Body>, served: Served) {
 }
 
 /// A short text or page of our own.
+/// For HEAD: leaves the head as GET's is. A length that is not known is not given; left to others, it would be that of
+/// the empty body (RFC 9110, 8.6).
+pub(super) fn strip_body(response: &mut Response<Body>) {
+    use http_body::Body as _;
+    let length = response.body().size_hint().exact();
+    let known =
+        response.headers().contains_key(header::CONTENT_LENGTH) || response.status() == StatusCode::NOT_MODIFIED;
+    if !known && let Some(length) = length {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    *response.body_mut() = Body::from_stream(futures_util::stream::empty::<Result<Bytes, std::io::Error>>());
+}
+
 pub(super) fn own(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::from(body.into()));
     *response.status_mut() = status;

@@ -65,6 +65,10 @@ impl Hub {
         if resolved.pinned.is_local() {
             return Err(gone(resolved));
         }
+        // Not after a wait: nobody can fetch it now.
+        if self.upstream.is_away() && size > 0 && !self.flights.has(content) {
+            return Err(self.out_of_reach(resolved));
+        }
         let target = FlightTarget {
             content,
             size,
@@ -123,11 +127,15 @@ impl Hub {
         if is_local {
             return Err(gone(resolved));
         }
-        let what = format!("{}/{}", resolved.pinned.repo.key, artifact.path);
-        Err(match self.upstream.is_offline() {
+        Err(self.out_of_reach(resolved))
+    }
+
+    fn out_of_reach(&self, resolved: &Resolved) -> Error {
+        let what = format!("{}/{}", resolved.pinned.repo.key, resolved.artifact.path);
+        match self.upstream.is_offline() {
             true => Error::Offline { what },
             false => Error::UpstreamUnavailable { what, reason: "it did not answer lately".into() },
-        })
+        }
     }
 
     /// Whether upstream is down, or is deliberately never asked.

@@ -246,7 +246,9 @@ impl Hub {
                         .map_err(|e| Error::BadUpstream(format!("upstream's paths-info is not usable: {e}")))?;
                     self.upstream.sanitiser().json(&mut value);
                     pinned.served = Served::Bypass;
-                    let items = if let Value::Array(items) = value { items } else { Vec::new() };
+                    let Value::Array(items) = value else {
+                        return Err(Error::BadUpstream("upstream's paths-info is no list".into()));
+                    };
                     return Ok((pinned, items));
                 }
                 Err(error) if kept && error.is_outage() => pinned.served = Served::Stale,

@@ -293,7 +293,7 @@ impl Hub {
     /// Brings the gauges up to date; also called when metrics are read.
     pub async fn record_gauges(&self) {
         metrics::flights(self.flights.count());
-        for bucket in [Bucket::Api, Bucket::Resolvers] {
+        for bucket in [Bucket::Api, Bucket::Resolvers, Bucket::WhoAmI] {
             let state = self.upstream.budget(bucket);
             metrics::rate_limit(bucket.as_str(), state.remaining, state.paused_for.as_secs_f64());
         }

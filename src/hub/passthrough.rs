@@ -143,14 +143,10 @@ impl Hub {
             Scope::Everybody => upstream::Caller { token: None, ..caller.own_eyes() },
             Scope::Caller => caller.own_eyes(),
         };
-        let answer = self.upstream.get(&key.0, eyes).await;
+        let answer = self.upstream.get_aside(&key.0, eyes).await;
         let answer =
             answer.map_err(|error| Error::upstream(error, format!("the answer to {}", without_query(&key.0))))?;
         let upstream::Answer { content_type, link, total_count, commit, body, .. } = answer;
-        if content_type.contains("html") {
-            // A login page or a proxy's error page with status 200; the Hub's API has none.
-            return Err(Error::BadUpstream("upstream answered with a web page instead of data".into()));
-        }
         let body = if content_type.contains("json") {
             let mut value: Value = serde_json::from_slice(&body)
                 .map_err(|e| Error::BadUpstream(format!("upstream's answer is no JSON: {e}")))?;

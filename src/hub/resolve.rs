@@ -7,10 +7,15 @@
 
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use super::pin::is_outage;
 use super::{Caller, Error, Hub, Need, Pinned, Result, Served};
 use crate::domain::{Artifact, ContentId, Entry, Origin, RepoKey, RepoPath, Revision};
 use crate::upstream;
+
+/// huggingface_hub gives up after 10 s of silence; all steps together take less.
+const LONGEST: Duration = Duration::from_secs(8);
 
 /// A file as it is asked for.
 #[derive(Debug, Clone)]
@@ -31,6 +36,17 @@ pub struct Resolved {
 impl Hub {
     /// See the module's text. Starts no download.
     pub async fn resolve(&self, caller: &Caller, target: &Target) -> Result<Resolved> {
+        match tokio::time::timeout(LONGEST, self.find(caller, target)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let what = format!("{}/{}", target.repo, target.path);
+                let reason = format!("it did not say within {} s what the file is", LONGEST.as_secs());
+                Err(Error::UpstreamUnavailable { what, reason })
+            }
+        }
+    }
+
+    async fn find(&self, caller: &Caller, target: &Target) -> Result<Resolved> {
         let pinned = self.pin(caller, &target.repo, &target.revision, Need::Bytes).await?;
         let (artifact, asked) = self.look_up(caller, &pinned, &target.path).await?;
         let served = match (pinned.served, asked) {

@@ -16,17 +16,21 @@ pub enum Bucket {
     Api,
     /// Every URL with `/resolve/`.
     Resolvers,
+    /// `/api/whoami-v2`, which is limited more strictly than all else, and by itself.
+    WhoAmI,
 }
 
 impl Bucket {
-    pub fn of_path(path: &str) -> Self {
-        if path.starts_with("/api/") { Self::Api } else { Self::Resolvers }
+    /// Of a path below `/api/`.
+    pub(super) fn of_api(path: &str) -> Self {
+        if path.ends_with("/api/whoami-v2") { Self::WhoAmI } else { Self::Api }
     }
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
             Self::Resolvers => "resolvers",
+            Self::WhoAmI => "whoami",
         }
     }
 }
@@ -47,7 +51,7 @@ struct State {
 
 pub(super) struct Budget {
     clock: Clock,
-    buckets: Mutex<[State; 2]>,
+    buckets: Mutex<[State; 3]>,
 }
 
 impl Budget {

@@ -29,6 +29,8 @@ const METADATA_IDLE: Duration = Duration::from_secs(15);
 const MAX_IDLE_DOWNLOADS: usize = 32;
 /// A metadata body, e.g. the info of a repository with very many files, may take this long.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// An error that comes as JSON is no longer.
+const LONGEST_ERROR: usize = 8 << 10;
 
 /// On whose behalf upstream is asked.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,6 +55,39 @@ pub struct Answer {
     pub body: Bytes,
     /// The path that answered in the end: another one than asked after a rename.
     pub path: String,
+}
+
+impl Answer {
+    /// Refuses what is no answer of the Hub although its status says so: the page of a portal or a login, an error, or
+    /// nothing at all. Taken for an answer it would open what is closed, and replace what is remembered.
+    fn check(&self) -> Result<()> {
+        let fail = |text: &str| Err(Error::Protocol(text.to_owned()));
+        let start = self.body.trim_ascii_start();
+        let begins = |with: &[u8]| start.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+        if self.content_type.contains("html") || begins(b"<!doctype html") || begins(b"<html") {
+            return fail("a web page instead of data");
+        }
+        // The right to read may be said by the status alone.
+        if start.is_empty() && !self.path.contains("/auth-check") {
+            return fail("it is empty");
+        }
+        if start.first() == Some(&b'{')
+            && self.body.len() <= LONGEST_ERROR
+            && let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(&self.body)
+            && object.get("error").is_some_and(serde_json::Value::is_string)
+            && !["id", "_id", "name"].iter().any(|key| object.contains_key(*key))
+        {
+            return fail("an error, though its status is 200");
+        }
+        Ok(())
+    }
+}
+
+/// Whether a failed call says something of upstream as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    Counts,
+    Aside,
 }
 
 /// A configured hub that we read from.
@@ -143,12 +178,17 @@ impl Upstream {
 
     /// GET of a metadata route; `path` is raw (encoded), with its query.
     pub async fn get(&self, path: &str, caller: Caller<'_>) -> Result<Answer> {
-        self.call(Method::GET, path, None, caller).await
+        self.call(Method::GET, path, None, caller, Weight::Counts).await
+    }
+
+    /// As `get`, of a route that nothing else here depends on: its failures do not count against upstream.
+    pub async fn get_aside(&self, path: &str, caller: Caller<'_>) -> Result<Answer> {
+        self.call(Method::GET, path, None, caller, Weight::Aside).await
     }
 
     /// POST of a reading route (`paths-info`).
     pub async fn post(&self, path: &str, content_type: &str, body: Bytes, caller: Caller<'_>) -> Result<Answer> {
-        self.call(Method::POST, path, Some((content_type, body)), caller).await
+        self.call(Method::POST, path, Some((content_type, body)), caller, Weight::Counts).await
     }
 
     async fn call(
@@ -157,6 +197,7 @@ impl Upstream {
         path: &str,
         body: Option<(&str, Bytes)>,
         caller: Caller<'_>,
+        weight: Weight,
     ) -> Result<Answer> {
         let mut url = self.base_join(path)?;
         for _ in 0..=MAX_REDIRECTS {
@@ -165,7 +206,7 @@ impl Upstream {
             if let Some((content_type, body)) = &body {
                 request = request.header(CONTENT_TYPE, *content_type).body(body.clone());
             }
-            let response = self.send(request, Bucket::Api).await?;
+            let response = self.send(request, Bucket::of_api(url.path()), weight).await?;
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
                     // A file is not read as metadata: clients fetch it through `resolve`.
@@ -179,7 +220,9 @@ impl Upstream {
                 }
                 continue;
             }
-            return self.read(response, url.path().to_owned()).await;
+            let answer = self.read(response, url.path().to_owned()).await?;
+            answer.check()?;
+            return Ok(answer);
         }
         Err(Error::Protocol("too many redirects".into()))
     }
@@ -207,7 +250,12 @@ impl Upstream {
     }
 
     /// Sends to the origin: waits for its head at most `metadata_timeout`; errors for 4xx and 5xx.
-    pub(super) async fn send(&self, request: reqwest::RequestBuilder, bucket: Bucket) -> Result<Response> {
+    pub(super) async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        bucket: Bucket,
+        weight: Weight,
+    ) -> Result<Response> {
         if self.is_offline() {
             return Err(Error::Offline);
         }
@@ -225,15 +273,17 @@ impl Upstream {
             Err(_) => Err(Error::Unavailable { reason: "no answer in time".into() }),
         };
         let response = outcome.inspect_err(|_| {
-            self.health.failed();
+            if weight == Weight::Counts {
+                self.health.failed();
+            }
             metrics::upstream_call(bucket.as_str(), "error");
         })?;
         let status = response.status();
         metrics::upstream_call(bucket.as_str(), status_class(status));
-        if status.is_server_error() {
-            self.health.failed();
-        } else {
-            self.health.succeeded();
+        match status.is_server_error() {
+            false => self.health.succeeded(),
+            true if weight == Weight::Counts => self.health.failed(),
+            true => {}
         }
         let limit = response.headers().get("ratelimit").and_then(|v| v.to_str().ok());
         self.budget.note(bucket, limit);

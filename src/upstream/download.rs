@@ -12,6 +12,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
+use super::client::Weight;
 use super::egress::Target;
 use super::error::retry_after;
 use super::{Bucket, Caller, Error, Result, Upstream};
@@ -96,7 +97,7 @@ impl Upstream {
         let mut seen = HeaderMap::new();
         for _ in 0..=MAX_REDIRECTS {
             let request = self.meta.request(Method::HEAD, url.clone()).headers(self.headers(caller));
-            let response = self.send(request, Bucket::Resolvers).await?;
+            let response = self.send(request, Bucket::Resolvers, Weight::Counts).await?;
             let is_redirect = response.status().is_redirection();
             for name in ["x-repo-commit", "x-linked-etag", "x-linked-size", "x-xet-hash"] {
                 if let Some(value) = response.headers().get(name) {
@@ -137,7 +138,7 @@ impl Upstream {
             if let Some(range) = range {
                 request = request.header(RANGE, range_header(range));
             }
-            let response = self.send(request, Bucket::Resolvers).await?;
+            let response = self.send(request, Bucket::Resolvers, Weight::Counts).await?;
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
                     Target::Origin(next) => url = next,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mock_hf::{Content, Options, Origin, Repo, TOKEN_ALICE, TOKEN_BOB, TOKEN_REVOKED};
+use mock_hf::{Content, Fault, Options, Origin, Repo, Rule, TOKEN_ALICE, TOKEN_BOB, TOKEN_REVOKED};
 
 use crate::harness::repos::{CONFIG, weights};
 use crate::harness::{Reply, TestHub};
@@ -318,4 +318,29 @@ async fn git_clients_send_the_token_as_a_password() {
     reply.assert_is(200, CONFIG.as_bytes());
     assert_eq!(Content::from(CONFIG).size(), reply.body.len() as u64);
     hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_page_in_the_place_of_an_answer_opens_nothing() {
+    for fault in [Fault::Html200, Fault::Json200] {
+        let hub = TestHub::builder().manual_clock().repo(private()).repo(gated()).start().await;
+        for id in ["org/private", "org/gated"] {
+            warm(&hub, id).await;
+            let path = format!("/{id}/resolve/main/config.json");
+            // A portal, or a mirror that answers what it does not know with its start page.
+            hub.mock.fault(Rule::on_hub("/auth-check").fault(fault.clone()));
+            assert_eq!(hub.get_as(TOKEN_BOB, &path).await.status, 502, "{fault:?} {path}");
+            assert_eq!(hub.get_as(TOKEN_ALICE, &path).await.status, 200, "{fault:?} {path}");
+            hub.clock.advance(Duration::from_secs(3600));
+            assert_eq!(hub.get_as(TOKEN_BOB, &path).await.status, 502, "{fault:?} {path}");
+            assert_eq!(hub.get_as(TOKEN_ALICE, &path).await.status, 200, "accepted before: {fault:?} {path}");
+            hub.mock.clear_faults();
+            assert!([403, 404].contains(&hub.get_as(TOKEN_BOB, &path).await.status), "{fault:?} {path}");
+        }
+        hub.mock.stop().await;
+        for id in ["org/private", "org/gated"] {
+            let reply = hub.get_as(TOKEN_BOB, &format!("/{id}/resolve/main/config.json")).await;
+            assert!(reply.status >= 400, "{fault:?} {id}: {}", reply.status);
+        }
+    }
 }

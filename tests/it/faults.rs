@@ -263,3 +263,62 @@ async fn metadata_is_never_wrong_whatever_the_origin_does() {
         hub.finish().await;
     }
 }
+
+#[tokio::test]
+async fn what_is_no_answer_takes_the_place_of_none() {
+    let repo = Repo::model("org/model").file("config.json", "{}").gated("auto");
+    let hub = hub().manual_clock().repo(repo).repo(Repo::model("org/open").file("config.json", "{}")).start().await;
+    let path = "/api/models/org/open/refs?include_prs=1";
+    let good = hub.get(path).await.json();
+    for fault in [Fault::Empty200, Fault::Html200, Fault::Json200] {
+        hub.clock.advance(Duration::from_secs(400));
+        hub.mock.fault(Rule::on_hub("/refs").fault(fault.clone()));
+        let reply = hub.get(path).await;
+        assert_eq!((reply.status, reply.served(), reply.json()), (200, "stale", good.clone()), "{fault:?}");
+        let never_asked = hub.get("/api/models/org/model/refs?include_prs=1").await;
+        let known = never_asked.status == 200 && never_asked.json()["branches"].is_array();
+        assert!(known || never_asked.status == 502, "{fault:?}: {}", never_asked.text());
+        hub.mock.clear_faults();
+        assert_eq!(hub.get(path).await.json(), good, "after {fault:?}");
+    }
+    // Paths of which upstream said nothing are not absent.
+    let asked = |hub: &TestHub| hub.at("/api/models/org/open/paths-info/main");
+    let body = r#"{"paths": ["config.json"], "expand": true}"#;
+    let json = [("content-type", "application/json")];
+    hub.mock.fault(Rule::on_hub("/paths-info/").fault(Fault::Json200));
+    let reply = hub.client.call("POST", &asked(&hub), &json, body).await;
+    assert!(reply.status >= 400 || reply.json()[0]["path"] == "config.json", "{}", reply.text());
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn trouble_of_one_route_is_not_trouble_of_all() {
+    let repo = || Repo::model("org/model").file("config.json", "{}");
+    let hub = hub().manual_clock().repo(repo()).start().await;
+    hub.mock.fault(Rule::on_hub("/api/trending").fault(status(503, None)));
+    for n in 0..5 {
+        assert_eq!(hub.get(&format!("/api/trending?n={n}")).await.status, 504);
+    }
+    let limited = Fault::Status {
+        code: 429,
+        error_code: None,
+        message: "slow down".into(),
+        retry_after: Some("120".into()),
+        ratelimit: Some("\"whoami\";r=0;t=120".into()),
+    };
+    hub.mock.fault(Rule::on_hub("/api/whoami-v2").fault(limited));
+    assert_eq!(hub.get_as(mock_hf::TOKEN_ALICE, "/api/whoami-v2").await.status, 429);
+    hub.get("/org/model/resolve/main/config.json").await.assert_is(200, b"{}");
+    hub.finish().await;
+}
+
+/// huggingface_hub waits 10 s for a head.
+#[tokio::test]
+async fn a_head_comes_in_time_however_slow_each_step_is() {
+    let hub = hub().repo(Repo::model("org/model").file("config.json", "{}")).start().await;
+    hub.mock.fault(Rule::on_hub("").fault(Fault::Delay(Duration::from_secs(5))));
+    let head = tokio::time::timeout(Duration::from_secs(10), hub.head("/org/model/resolve/main/config.json"));
+    assert!([200, 504].contains(&head.await.expect("an answer in time").status));
+    hub.mock.clear_faults();
+    hub.finish().await;
+}

@@ -176,18 +176,27 @@ async fn while_upstream_is_down_it_is_not_asked_for_every_request() {
     for number in 0..30 {
         hub.mock.put(Repo::model(format!("org/m{number}")).file("config.json", CONFIG));
     }
+    // Its listing is here, its bytes are not.
+    hub.mock.put(Repo::model("org/known").file("config.json", CONFIG));
+    let commit = hub.head("/org/known/resolve/main/config.json").await.header("x-repo-commit").to_owned();
+    let known = format!("/org/known/resolve/{commit}/config.json");
+    let before = hub.upstream_calls();
     let dead = hub.mock.fault(Rule::on_hub("").fault(status(500, None)));
     for number in 0..30 {
         let reply = hub.get(&format!("/org/m{number}/resolve/main/config.json")).await;
         assert_eq!(reply.status, 504, "{:?}", reply.error());
     }
-    assert_eq!(hub.upstream_calls(), 3, "three failures open the circuit");
+    assert_eq!(hub.upstream_calls() - before, 3, "three failures open the circuit");
     // After a pause one call may try; the others do not wait for it.
     hub.clock.advance(Duration::from_secs(3));
     for number in 0..10 {
         hub.get(&format!("/org/m{number}/resolve/main/config.json")).await;
     }
-    assert_eq!(hub.upstream_calls(), 4);
+    assert_eq!(hub.upstream_calls() - before, 4);
+    assert_eq!(hub.head(&known).await.status, 504);
+    let reply = hub.get(&known).await;
+    assert_eq!(reply.status, 504);
+    assert!(reply.error().2.contains("it did not answer lately"), "without a try: {:?}", reply.error());
     // Upstream is back: the first that may try closes the circuit for all.
     hub.mock.remove_fault(dead);
     hub.clock.advance(Duration::from_secs(30));

@@ -174,3 +174,22 @@ async fn paths_that_leave_the_repository_are_no_files() {
     }
     hub.finish().await;
 }
+
+/// RFC 9110, 8.6: what GET would say, or nothing.
+#[tokio::test]
+async fn no_length_is_given_that_get_does_not_have() {
+    let hub = hub().await;
+    let etag = hub.head("/org/model/resolve/main/config.json").await.header("etag").to_owned();
+    for path in ["/org/model/resolve/main/absent", "/org/none/resolve/main/x", "/api/models/org/model/tree/main", "/"] {
+        let (head, get) = (hub.head(path).await, hub.get(path).await);
+        assert_eq!(head.status, get.status, "{path}");
+        let length = head.header("content-length");
+        assert!(length.is_empty() || length == get.body.len().to_string(), "{path}: {length}");
+    }
+    for _ in 0..2 {
+        let url = hub.at("/org/model/resolve/main/config.json");
+        let reply = hub.client.call("HEAD", &url, &[("if-none-match", &etag)], "").await;
+        assert_eq!((reply.status, reply.header("content-length")), (304, CONFIG.len().to_string().as_str()));
+    }
+    hub.finish().await;
+}

@@ -34,10 +34,10 @@ pub(super) fn known_head(shared: &Shared, asked: &HeaderMap, known: &Known) -> R
             return xet_info(headers, &known.resolved, hash);
         }
     }
+    headers.insert(header::CONTENT_LENGTH, known.resolved.artifact.size.into());
     if is_not_modified(asked, &known.resolved) {
         return bare(StatusCode::NOT_MODIFIED, headers);
     }
-    headers.insert(header::CONTENT_LENGTH, known.resolved.artifact.size.into());
     bare(StatusCode::OK, headers)
 }
 
@@ -60,6 +60,9 @@ async fn answer(
         }
     }
     if is_not_modified(&call.parts.headers, &resolved) {
+        if call.parts.method == Method::HEAD {
+            headers.insert(header::CONTENT_LENGTH, resolved.artifact.size.into());
+        }
         return Ok((bare(StatusCode::NOT_MODIFIED, headers), resolved.served));
     }
     send(shared, call, resolved, headers).await

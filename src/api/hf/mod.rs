@@ -88,7 +88,7 @@ async fn answer_any(
         (error::answer(&error, anonymous, shape), Served::Bypass)
     });
     if is_head {
-        *response.body_mut() = Body::empty();
+        respond::strip_body(&mut response);
     }
     finish(response, served)
 }

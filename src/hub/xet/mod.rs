@@ -41,6 +41,8 @@ const TOKEN_MS: Millis = 15 * 60 * 1000;
 const TICKET_MS: Millis = 60 * 60 * 1000;
 /// Recipes that are made at once; more wait.
 const RECIPES: usize = 64;
+/// Who finds all of them taken waits this long.
+const RECIPE_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Row of the repository, commit, Xet hash.
 type FileKey = (Arc<str>, String, String);
@@ -203,7 +205,10 @@ impl Hub {
         }
         let by = self.access.digest(&caller.principal);
         self.xet.callers.insert(by.clone(), caller.principal);
-        let permit = Arc::clone(&self.xet.recipes).acquire_owned().await.map_err(Error::internal)?;
+        // Readers that take their time must not leave the others without a word.
+        let permit = tokio::time::timeout(RECIPE_WAIT, Arc::clone(&self.xet.recipes).acquire_owned()).await;
+        let busy = |_| Error::Busy { what: format!("{RECIPES} reconstructions are being read; try again in a moment") };
+        let permit = permit.map_err(busy)?.map_err(Error::internal)?;
         Ok(Some(Recipe {
             hub: self.clone(),
             repo: resolved.pinned.repo.key.clone(),
