@@ -17,7 +17,8 @@ impl ByteRange {
     /// Reads a `Range` header. `None` means that it is to be ignored (200 with everything):
     /// other units, malformed text, and several ranges, which RFC 9110 lets a server ignore.
     pub fn parse(header: &str) -> Option<Self> {
-        let spec = header.trim().strip_prefix("bytes=")?.trim();
+        let (unit, spec) = header.trim().split_once('=')?;
+        let spec = unit.eq_ignore_ascii_case("bytes").then_some(spec.trim())?;
         if spec.contains(',') {
             return None;
         }
@@ -61,6 +62,12 @@ impl ByteRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn units_have_no_letter_case() {
+        assert_eq!(ByteRange::parse("Bytes=0-1"), Some(ByteRange::Bounded(0, 1)));
+        assert_eq!(ByteRange::parse("items=0-1"), None);
+    }
 
     #[test]
     fn ranges_are_clamped_to_the_size() {

@@ -66,7 +66,7 @@ pub use jobs::{Done, JobRun};
 pub use listing::{Listing, TreeQuery};
 pub use live::{Change, Live, TokenSource};
 pub use overview::{Overview, Sums, UpstreamState};
-pub use passthrough::Passed;
+pub use passthrough::{Passed, Wanted};
 pub use pin::{Pinned, Repo, Stamp};
 pub use prefetch::{Plan, Wish, can_run_code};
 pub use resolve::{Resolved, Target};

@@ -173,20 +173,47 @@ impl Hub {
     }
 
     /// The repositories known here, for lists while upstream is away: short infos, as JSON.
-    pub async fn known_repos(&self, kind: crate::domain::RepoKind, search: &str, limit: u64) -> Result<Vec<Value>> {
-        let repos = self.db.public_repos(kind, search, limit.min(1000)).await?;
+    pub async fn known_repos(&self, kind: crate::domain::RepoKind, wanted: &Wanted<'_>) -> Result<Vec<Value>> {
+        let limit = wanted.limit.min(1000);
+        let by_author = format!("{}/", wanted.author.to_ascii_lowercase());
+        let is_whole = wanted.tags.is_empty() && wanted.author.is_empty();
+        let search = if wanted.search.is_empty() && !wanted.author.is_empty() { &by_author } else { wanted.search };
+        // Authors and tags are looked at here, in all that is left.
+        let repos = self.db.public_repos(kind, search, if is_whole { limit } else { 1000 }).await?;
+        let is_theirs = |repo: &crate::db::RepoListing| {
+            wanted.author.is_empty() || repo.repo_id.to_ascii_lowercase().starts_with(&by_author)
+        };
+        let info = |repo: crate::db::RepoListing| {
+            let info = repo.info.and_then(|info| serde_json::from_str(&info).ok());
+            let mut value = info.unwrap_or_else(|| serde_json::json!({"id": repo.repo_id, "sha": repo.commit}));
+            if let Some(map) = value.as_object_mut() {
+                map.remove("siblings");
+            }
+            value
+        };
+        let has_tags = |info: &Value| {
+            let tags = info["tags"].as_array();
+            wanted.tags.iter().all(|tag| tags.is_some_and(|tags| tags.iter().any(|own| own == tag.as_str())))
+        };
         Ok(repos
             .into_iter()
-            .map(|repo| {
-                let info = repo.info.and_then(|info| serde_json::from_str(&info).ok());
-                let mut value = info.unwrap_or_else(|| serde_json::json!({"id": repo.repo_id, "sha": repo.commit}));
-                if let Some(map) = value.as_object_mut() {
-                    map.remove("siblings");
-                }
-                value
-            })
+            .filter(is_theirs)
+            .map(info)
+            .filter(has_tags)
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
             .collect())
     }
+}
+
+/// What a list of repositories is asked for.
+pub struct Wanted<'a> {
+    /// A part of the id, in any letter case; everything if empty.
+    pub search: &'a str,
+    /// The first segment of the id; anybody's if empty.
+    pub author: &'a str,
+    /// All of these.
+    pub tags: Vec<String>,
+    pub limit: u64,
 }
 
 fn without_query(path: &str) -> &str {

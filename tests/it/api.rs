@@ -155,16 +155,22 @@ async fn lists_are_passed_through_and_remembered() {
 
 #[tokio::test]
 async fn without_upstream_lists_name_what_is_known_here() {
-    let hub = TestHub::builder().repo(of(Kind::Model, "org/known")).repo(of(Kind::Model, "org/unknown")).start().await;
+    let known = of(Kind::Model, "org/known").field("tags", json!(["gguf", "en"]));
+    let hub = TestHub::builder().repo(known).repo(of(Kind::Model, "org/unknown")).start().await;
     assert_eq!(hub.get("/api/models/org/known").await.status, 200);
     hub.mock.stop().await;
-    for query in ["search=KNOWN", "author=org", ""] {
+    let found = ["search=KNOWN", "author=org", "author=ORG&search=known", "filter=gguf", "filter=gguf&filter=en", ""];
+    for query in found {
         let list = hub.get(&format!("/api/models?{query}")).await;
         assert_eq!((list.status, list.served()), (200, "stale"), "{query}");
         let list = list.json();
         assert_eq!((list.as_array().unwrap().len(), &list[0]["id"]), (1, &json!("org/known")), "{query}");
     }
-    assert_eq!(hub.get("/api/models?search=nothing").await.json(), json!([]));
+    for query in ["search=nothing", "author=or", "author=nobody&search=known", "filter=gguf&filter=fr"] {
+        assert_eq!(hub.get(&format!("/api/models?{query}")).await.json(), json!([]), "{query}");
+    }
+    let nowhere = hub.get("/api/resolve-cache/models/org/known/main/config.json").await;
+    assert_eq!((nowhere.status, nowhere.json()["error"].is_string()), (404, true));
     hub.finish().await;
 }
 

@@ -11,7 +11,7 @@ use super::{Answer, Call};
 use crate::api::{extract, respond};
 use crate::db::TreePage;
 use crate::domain::{RepoKey, RepoKind, RepoPath, Revision};
-use crate::hub::{Error, Hub, InfoQuery, Listing, Pinned, Result, Served, TreeQuery};
+use crate::hub::{Error, Hub, InfoQuery, Listing, Pinned, Result, Served, TreeQuery, Wanted};
 
 /// Entries read from the database at a time.
 const PAGE: u64 = 1000;
@@ -226,10 +226,13 @@ pub(super) async fn list(hub: &Hub, call: Call, kind: RepoKind) -> Result<Answer
             | Error::RateLimited { .. }
             | Error::BadUpstream(_),
         ) => {
-            let author = call.query.get("author").map(|author| format!("{author}/"));
-            let search = call.query.get("search").or(author.as_deref()).unwrap_or_default();
-            let limit = call.query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100);
-            let repos = hub.known_repos(kind, search, limit).await?;
+            let wanted = Wanted {
+                search: call.query.get("search").unwrap_or_default(),
+                author: call.query.get("author").unwrap_or_default(),
+                tags: call.query.all("filter"),
+                limit: call.query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100),
+            };
+            let repos = hub.known_repos(kind, &wanted).await?;
             Ok((respond::json(&Value::Array(repos).to_string(), &call.base), Served::Stale))
         }
         Err(error) => Err(error),

@@ -164,6 +164,9 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
             let passed = hub.pass_general(&call.caller, path).await?;
             Ok((respond::passed(&passed, &call.base), passed.served))
         }
+        Route::Unknown if call.parts.uri.path().starts_with("/api/") => Err(Error::NoSuch {
+            what: format!("route {}: it names no file or list of the Hub's API", call.parts.uri.path()),
+        }),
         Route::Unknown => {
             let text = "Nothing here. Files are at /{repo}/resolve/{revision}/{path}, metadata at /api/.\n";
             own(respond::own(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text))
