@@ -102,6 +102,8 @@ pub fn upstream_down(down: bool) {
 pub fn install() -> anyhow::Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new().install_recorder()?;
     describe();
+    // A rate of what has not happened yet is 0, not unknown.
+    counter!("modelhub_upstream_bytes_total").increment(0);
     Ok(handle)
 }
 

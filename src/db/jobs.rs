@@ -105,6 +105,8 @@ pub struct Settled {
 pub enum Obeyed {
     /// The job as it is now. A running one obeys when its worker sees the order.
     Yes(Job),
+    /// It was so before.
+    Already(Job),
     NoSuchJob,
     /// The job's status does not allow it.
     No(Job),
@@ -304,7 +306,7 @@ impl Db {
             }
             // Already so.
             (Order::Cancel, S::Cancelled) | (Order::Pause, S::Paused) | (Order::Resume, S::Pending) => {
-                return Ok(Obeyed::Yes(job));
+                return Ok(Obeyed::Already(job));
             }
             _ => return Ok(Obeyed::No(job)),
         };

@@ -143,6 +143,7 @@ impl Hub {
     pub async fn order_job(&self, id: &str, order: Order) -> Result<Job> {
         let job = match self.db.order_job(id, order, self.clock.now()).await? {
             Obeyed::Yes(job) => job,
+            Obeyed::Already(job) => return Ok(job),
             Obeyed::NoSuchJob => return Err(Error::NoSuch { what: format!("job {id}") }),
             Obeyed::No(job) => {
                 let (verb, status) = (order.as_str(), job.status.as_str());

@@ -109,6 +109,7 @@ async fn orders_do_what_each_status_allows(base: &TestDatabase) {
                         assert_eq!(job.attempts, 0, "a person gives it all its tries again");
                     }
                 }
+                (Obeyed::Already(job), Some(after)) => assert_eq!((before, job.status), (after, after), "{wish:?}"),
                 (Obeyed::No(job), None) => assert_eq!(job.status, before, "{wish:?} of a job that is {before:?}"),
                 (found, _) => panic!("{wish:?} of a job that is {before:?}: {found:?}"),
             }
