@@ -270,3 +270,14 @@ async fn health_readiness_metrics_and_the_page_for_people() {
     assert!(page.text().contains(&format!("HF_ENDPOINT={}", hub.url())), "{}", page.text());
     hub.finish().await;
 }
+
+#[tokio::test]
+async fn a_repository_may_be_called_like_a_route() {
+    let hub = TestHub::builder().repo(of(Kind::Dataset, "org/parquet")).repo(of(Kind::Model, "single")).start().await;
+    let info = hub.get("/api/datasets/org/parquet").await;
+    assert_eq!((info.status, &info.json()["id"]), (200, &json!("org/parquet")));
+    assert_eq!(hub.get("/api/datasets/org/parquet?blobs=true").await.json()["id"], "org/parquet");
+    assert!(hub.get("/api/models/single/refs").await.json()["branches"].is_array());
+    assert_eq!(hub.get("/api/datasets/org/refs").await.error().0, 401);
+    hub.finish().await;
+}

@@ -33,6 +33,15 @@ pub(super) struct Call {
     base: String,
 }
 
+impl Call {
+    /// The same once more; of a reading call, which has no body.
+    fn without_body(&self) -> Self {
+        let query = Query::parse(self.parts.uri.query().unwrap_or_default());
+        let (caller, parts, base) = (self.caller.clone(), self.parts.clone(), self.base.clone());
+        Self { caller, parts, body: Body::empty(), query, base }
+    }
+}
+
 /// An answer and how it was served.
 type Answer = (Response<Body>, Served);
 
@@ -79,7 +88,16 @@ async fn answer_any(
     let outcome = match known {
         Some(known) => files::known(shared, call, &known).await,
         None => match route::route(&path) {
-            Ok(route) => dispatch(shared, route, call).await,
+            Ok(route) => match route::as_name(&path).filter(|_| is_head || call.parts.method == Method::GET) {
+                None => dispatch(shared, route, call).await,
+                Some(other) => {
+                    let again = call.without_body();
+                    match dispatch(shared, route, call).await {
+                        Err(Error::RepoNotFound) => dispatch(shared, other, again).await,
+                        outcome => outcome,
+                    }
+                }
+            },
             Err(error) => Err(error),
         },
     };

@@ -152,6 +152,16 @@ fn api_route(segments: &[&str]) -> Result<Route> {
     }
 }
 
+/// `/api/{kind}s/{namespace}/{name}` whose name is also a verb, such as `parquet`: its other meaning, for when there is
+/// no repository called like the namespace.
+pub(super) fn as_name(path: &str) -> Option<Route> {
+    let ["api", kind, namespace, verb] = path.strip_prefix('/')?.split('/').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let kind = RepoKind::from_plural(kind).filter(|_| LAST_VERBS.contains(&verb))?;
+    Some(Route::Info(repo_key(kind, &[namespace, verb]).ok()?, Revision::main()))
+}
+
 /// Whether a path that goes upstream as it came would lead out of its place there. URL parsers take `%2e` for a dot
 /// and `\` for a slash (WHATWG URL, "path state").
 fn traverses(segments: &[&str]) -> bool {
