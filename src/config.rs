@@ -3,8 +3,11 @@
 //!
 //! Steps of `load`: take the defaults as a table → lay the user's file over it, refusing keys
 //! that the defaults do not have, with the nearest right one → lay `MODELHUB_*` over it → lay
-//! the flags over it → read the table into types → read secrets from their files → check.
+//! the flags over it (`merge`) → read the table into types → read secrets from their files → `check`.
+//! An error names the key and where its value came from.
 
+mod check;
+mod merge;
 mod types;
 
 use std::net::SocketAddr;
@@ -13,23 +16,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+pub use merge::{Merged, merge, redact};
 pub use types::{Secret, Size, Span};
 
 /// The commented defaults, as shipped.
 pub const DEFAULTS: &str = include_str!("../config/modelhub.toml");
-
-/// Environment names that do not follow MODELHUB_SECTION_KEY.
-const SHORT_NAMES: [(&str, &str); 6] = [
-    ("MODELHUB_PUBLIC_URL", "hub.public_url"),
-    ("MODELHUB_DATA_DIR", "store.data_dir"),
-    ("MODELHUB_HF_TOKEN", "upstream.token"),
-    ("MODELHUB_HF_TOKEN_FILE", "upstream.token_file"),
-    ("MODELHUB_LOG", "log.level"),
-    ("MODELHUB_OFFLINE", "upstream.offline"),
-];
-
-/// Names that select the configuration and are no settings themselves.
-const OTHER_NAMES: [&str; 3] = ["MODELHUB_CONFIG", "MODELHUB_ADMIN_URL", "MODELHUB_GPU_FILE"];
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -179,52 +170,6 @@ fn fail<T>(text: impl Into<String>) -> Result<T, ConfigError> {
     Err(ConfigError(text.into()))
 }
 
-/// The settings as one table, before they are read into types: defaults < `file` <
-/// `environment` < `flags` (`section.key` and its text). The environment is passed in so
-/// that tests need not change the process's own.
-pub fn merge(
-    file: Option<&Path>,
-    environment: impl Iterator<Item = (String, String)>,
-    flags: &[(&str, String)],
-) -> Result<Table, ConfigError> {
-    let mut table: Table = DEFAULTS.parse().map_err(|e| ConfigError(format!("the built-in defaults: {e}")))?;
-
-    if let Some(path) = file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| ConfigError(format!("cannot read the configuration file {}: {e}", path.display())))?;
-        let given: Table = text.parse().map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
-        overlay_file(&mut table, given, path)?;
-    }
-
-    let keys = keys_of(&table);
-    for (name, text) in environment.filter(|(name, _)| name.starts_with("MODELHUB_")) {
-        if OTHER_NAMES.contains(&name.as_str()) {
-            continue;
-        }
-        let Some(key) = key_of_env(&name, &keys) else {
-            let names = keys.iter().map(|key| env_of_key(key)).chain(SHORT_NAMES.map(|(name, _)| name.to_owned()));
-            return fail(format!("unknown environment variable {name}{}", nearest(&name, names)));
-        };
-        set(&mut table, &key, &text, &name)?;
-    }
-    for (key, text) in flags {
-        set(&mut table, key, text, key)?;
-    }
-    Ok(table)
-}
-
-/// The table with secrets shown as `***`, for people.
-pub fn redact(mut table: Table) -> Table {
-    for (section, key) in [("upstream", "token"), ("admin", "token"), ("worker", "token"), ("database", "url")] {
-        if let Some(Value::String(text)) = table.get_mut(section).and_then(|s| s.get_mut(key))
-            && !text.is_empty()
-        {
-            *text = "***".into();
-        }
-    }
-    table
-}
-
 impl Config {
     /// `merge`, read into types and checked; secrets are read from their files.
     pub fn load(
@@ -232,145 +177,74 @@ impl Config {
         environment: impl Iterator<Item = (String, String)>,
         flags: &[(&str, String)],
     ) -> Result<Self, ConfigError> {
-        Self::from_table(&merge(file, environment, flags)?)
+        Self::from_merged(&merge(file, environment, flags)?)
     }
 
-    pub fn from_table(table: &Table) -> Result<Self, ConfigError> {
-        // The parser's message names the key; the text form loses only where it stood.
-        let text = toml::to_string(table).map_err(|e| ConfigError(e.to_string()))?;
-        let mut config: Self = toml::from_str(&text).map_err(|e| ConfigError(e.to_string()))?;
+    pub fn from_merged(merged: &Merged) -> Result<Self, ConfigError> {
+        let mut config: Self = serde_path_to_error::deserialize(merged.table.clone()).map_err(|error| {
+            let (key, what) = (key_of(error.path()), error.inner().message());
+            merged.wrong(&key, &mistyped(&key, merged.value(&key), what))
+        })?;
         config.upstream.token.or_read(&config.upstream.token_file, "upstream.token_file")?;
         config.admin.token.or_read(&config.admin.token_file, "admin.token_file")?;
         config.worker.token.or_read(&config.worker.token_file, "worker.token_file")?;
         if config.store.data_dir.as_os_str().is_empty() {
             config.store.data_dir = default_data_dir()?;
         }
-        config.check()?;
+        // Names of hosts have no case.
+        let hosts = config.upstream.cdn_hosts.iter_mut().chain(&mut config.admin.hosts);
+        hosts.for_each(|host| host.make_ascii_lowercase());
+        config.check().map_err(|wrong| merged.wrong(wrong.key, &wrong.text))?;
         Ok(config)
     }
+}
 
-    /// What the types cannot say.
-    fn check(&self) -> Result<(), ConfigError> {
-        let upstream = url::Url::parse(&self.upstream.url)
-            .map_err(|e| ConfigError(format!("upstream.url `{}`: {e}", self.upstream.url)))?;
-        if !matches!(upstream.scheme(), "http" | "https") || upstream.host_str().is_none() {
-            return fail(format!("upstream.url `{}`: use http:// or https:// and a host", self.upstream.url));
+impl Config {
+    /// What of this hub others than this machine can reach, in sentences.
+    pub fn exposed(&self) -> Vec<String> {
+        let mut exposed = Vec::new();
+        if !self.hub.listen.ip().is_loopback() {
+            exposed.push(format!("others can download through the hub at {} (hub.listen)", self.hub.listen));
         }
-        if !self.hub.public_url.is_empty() {
-            let public = url::Url::parse(&self.hub.public_url)
-                .map_err(|e| ConfigError(format!("hub.public_url `{}`: {e}", self.hub.public_url)))?;
-            if !matches!(public.scheme(), "http" | "https") || public.host_str().is_none() {
-                return fail(format!("hub.public_url `{}`: use http:// or https:// and a host", self.hub.public_url));
-            }
-        }
-        if let Some(token) = self.admin.token.get() {
-            if token.len() < 32 {
-                return fail("admin.token is too short: use at least 32 characters, e.g. from `openssl rand -hex 32`");
-            }
-        } else if !self.admin.listen.ip().is_loopback() {
-            return fail(format!(
-                "admin.listen is {}, which others can reach: set admin.token (MODELHUB_ADMIN_TOKEN), or listen on 127.0.0.1",
+        if !self.admin.listen.ip().is_loopback() {
+            exposed.push(format!(
+                "others can reach the admin API at {} (admin.listen); its token goes over the network unencrypted unless \
+                 a proxy with TLS stands in between",
                 self.admin.listen
             ));
         }
-        if self.worker.token.get().is_some_and(|token| token.len() < 32) {
-            return fail("worker.token is too short: use at least 32 characters, e.g. from `openssl rand -hex 32`");
-        }
-        if !self.jobs.hours.is_empty() {
-            crate::domain::Hours::parse(&self.jobs.hours).map_err(|e| ConfigError(format!("jobs.hours: {e}")))?;
-        }
-        if !(1..=64).contains(&self.jobs.max_downloads) {
-            return fail(format!("jobs.max_downloads is {}: use 1 to 64", self.jobs.max_downloads));
-        }
-        if self.jobs.lease.duration() < std::time::Duration::from_secs(3) {
-            return fail("jobs.lease: use at least 3s, it is renewed every second");
-        }
-        let segment = self.flight.segment_size.bytes();
-        if !(64 * 1024..=1 << 30).contains(&segment) {
-            return fail("flight.segment_size: use 64KiB to 1GiB");
-        }
-        for (key, number) in [
-            ("flight.connections", self.flight.connections),
-            ("flight.total_connections", self.flight.total_connections),
-            ("flight.attempts", self.flight.attempts as usize),
-            ("hub.max_connections", self.hub.max_connections),
-            ("hub.max_connections_per_peer", self.hub.max_connections_per_peer),
-        ] {
-            if number == 0 {
-                return fail(format!("{key} is 0: use at least 1"));
-            }
-        }
-        Ok(())
+        exposed
     }
 }
 
-/// Lays a user's file over the table. Sections and keys must exist in the defaults.
-fn overlay_file(table: &mut Table, given: Table, path: &Path) -> Result<(), ConfigError> {
-    let path = path.display();
-    for (section, values) in given {
-        let Some(Value::Table(known)) = table.get_mut(&section) else {
-            let names = table.keys().cloned();
-            return fail(format!("{path}: unknown section [{section}]{}", nearest(&section, names)));
-        };
-        let Value::Table(values) = values else {
-            return fail(format!("{path}: `{section}` is a section: write [{section}] and its keys below"));
-        };
-        for (key, value) in values {
-            if !known.contains_key(&key) {
-                let names = known.keys().map(|known| format!("{section}.{known}"));
-                return fail(format!(
-                    "{path}: unknown key {section}.{key}{}",
-                    nearest(&format!("{section}.{key}"), names)
-                ));
-            }
-            known.insert(key, value);
-        }
-    }
-    Ok(())
+/// `section.key` of a place in the table; what is below a key is the key's.
+fn key_of(path: &serde_path_to_error::Path) -> String {
+    let path = path.to_string();
+    let mut parts = path.split(['.', '[']);
+    format!("{}.{}", parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
-/// Sets one key from text, read as the type that its default has.
-fn set(table: &mut Table, key: &str, text: &str, origin: &str) -> Result<(), ConfigError> {
-    let slot = key.split_once('.').and_then(|(section, name)| table.get_mut(section)?.as_table_mut()?.get_mut(name));
-    let Some(slot) = slot else { return fail(format!("unknown key {key}")) };
-    *slot = match slot {
-        Value::Integer(_) => match text.parse() {
-            Ok(number) => Value::Integer(number),
-            Err(_) => return fail(format!("{origin} is `{text}`: use a whole number")),
-        },
-        Value::Boolean(_) => match text {
-            "true" | "1" | "yes" | "on" => Value::Boolean(true),
-            "false" | "0" | "no" | "off" | "" => Value::Boolean(false),
-            _ => return fail(format!("{origin} is `{text}`: use true or false")),
-        },
-        Value::Array(_) => Value::Array(
-            text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(|s| Value::String(s.into())).collect(),
-        ),
-        _ => Value::String(text.to_owned()),
+/// Why a value is not of its key's type, and what would be.
+fn mistyped(key: &str, value: Option<&Value>, what: &str) -> String {
+    let defaults: Table = DEFAULTS.parse().unwrap_or_default();
+    let default = key.split_once('.').and_then(|(section, name)| defaults.get(section)?.get(name));
+    let rule = match default {
+        Some(Value::Integer(_)) => "use a whole number that is not negative".into(),
+        Some(Value::Boolean(_)) => "use true or false".into(),
+        Some(Value::Array(_)) => "use a list of texts, such as [\"one\", \"two\"]".into(),
+        Some(Value::String(text)) if text.parse::<SocketAddr>().is_ok() => {
+            format!("use an IP address and a port, such as {text}")
+        }
+        // Of times and sizes the types say it.
+        Some(Value::String(_)) if what.contains("write it like") => what.to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "use a text in quotes".into(),
+        Some(Value::String(text)) => format!("{what}; use a text such as \"{text}\""),
+        _ => what.to_owned(),
     };
-    Ok(())
-}
-
-fn keys_of(table: &Table) -> Vec<String> {
-    let sections = table.iter().filter_map(|(section, values)| Some((section, values.as_table()?)));
-    sections.flat_map(|(section, keys)| keys.keys().map(move |key| format!("{section}.{key}"))).collect()
-}
-
-fn env_of_key(key: &str) -> String {
-    format!("MODELHUB_{}", key.replace('.', "_").to_uppercase())
-}
-
-fn key_of_env(name: &str, keys: &[String]) -> Option<String> {
-    let short = SHORT_NAMES.iter().find(|(short, _)| *short == name).map(|(_, key)| (*key).to_owned());
-    short.or_else(|| keys.iter().find(|key| env_of_key(key) == name).cloned())
-}
-
-/// `; did you mean …?` with the nearest of `names`.
-fn nearest(given: &str, names: impl Iterator<Item = String>) -> String {
-    names
-        .map(|name| (strsim::damerau_levenshtein(given, &name), name))
-        .min()
-        .map_or_else(String::new, |(_, name)| format!("; did you mean {name}?"))
+    match value {
+        Some(value) if !merge::SECRETS.contains(&key) => format!("{key} is {value}: {rule}"),
+        _ => format!("{key} cannot be used: {rule}"),
+    }
 }
 
 /// The data directory when none is set: the shared place of the design, else the user's own.
@@ -448,7 +322,62 @@ mod tests {
         let config = load("", &[("MODELHUB_HF_TOKEN_FILE", path.to_str().unwrap())]).unwrap();
         assert_eq!(config.upstream.token.get(), Some("hf_secret"));
         assert!(!format!("{config:?}").contains("hf_secret"));
-        let table = merge(None, [("MODELHUB_HF_TOKEN".to_owned(), "hf_secret".to_owned())].into_iter(), &[]).unwrap();
-        assert!(!redact(table).to_string().contains("hf_secret"));
+        let merged = merge(None, [("MODELHUB_HF_TOKEN".to_owned(), "hf_secret".to_owned())].into_iter(), &[]).unwrap();
+        assert!(!redact(merged.table).to_string().contains("hf_secret"));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_with_its_place_and_its_rule() {
+        let says = |file: &str, env: &[(&str, &str)], texts: &[&str]| {
+            let error = load(file, env).err().unwrap_or_default();
+            for text in texts {
+                assert!(error.contains(text), "`{error}` does not contain `{text}`");
+            }
+        };
+        let rule = "use an IP address and a port, such as 127.0.0.1:8484";
+        says("[hub]\nlisten = \"x\"", &[], &["modelhub.toml, line 2: hub.listen is \"x\"", rule]);
+        says("\nhub.listen = 5", &[], &["modelhub.toml, line 2: hub.listen is 5", rule]);
+        says("", &[("MODELHUB_HUB_LISTEN", "nonsense")], &["MODELHUB_HUB_LISTEN: hub.listen is \"nonsense\"", rule]);
+        says("[cache]\nref_ttl = 5", &[], &["line 2: cache.ref_ttl is 5", "\"60s\""]);
+        says("[flight]\nconnections = -1", &[], &["line 2: flight.connections is -1", "whole number"]);
+        says("[flight]\nsegment_size = true", &[], &["line 2: flight.segment_size", "8MiB"]);
+        says("[upstream]\ncdn_hosts = [5]", &[], &["line 2: upstream.cdn_hosts", "list of texts"]);
+        says("[log]\nformat = \"xml\"", &[], &["line 2: log.format", "json"]);
+        says("", &[("MODELHUB_FLIGHT_CONNECTIONS", "0")], &["MODELHUB_FLIGHT_CONNECTIONS: flight.connections is 0"]);
+        let flag = merge(None, std::iter::empty(), &[("hub.listen", "1".to_owned())]).unwrap();
+        let error = Config::from_merged(&flag).unwrap_err().to_string();
+        assert!(error.starts_with("--hub-listen: hub.listen is \"1\""), "{error}");
+        let error = load("[admin]\ntoken = 12345", &[]).unwrap_err();
+        assert!(error.contains("line 2: admin.token") && !error.contains("12345"), "{error}");
+    }
+
+    #[test]
+    fn what_a_start_would_refuse_or_mistreat_is_refused() {
+        for (file, key) in [
+            ("[hub]\nlisten = \"127.0.0.1:8485\"", "admin.listen"),
+            ("[hub]\nlisten = \"0.0.0.0:8485\"", "admin.listen"),
+            ("[database]\nurl = \"mysql://user:secret@x\"", "database.url"),
+            ("[log]\nlevel = \"loud\"", "log.level"),
+            ("[log]\nlevel = \"info,loud\"", "log.level"),
+            ("[log]\nlevel = \"blah=zz\"", "log.level"),
+            ("[upstream]\nurl = \"http://127.0.0.1:8484\"", "upstream.url"),
+            ("[upstream]\nurl = \"http://localhost:8484/\"", "upstream.url"),
+            ("[upstream]\nurl = \"https://hub.example\"\n[hub]\npublic_url = \"https://hub.example/\"", "upstream.url"),
+            ("[worker]\naddress = \"gpu-box:8486\"", "worker.address"),
+            ("[upstream]\ncdn_hosts = [\"https://cdn.example\"]", "upstream.cdn_hosts"),
+            ("[upstream]\ncdn_hosts = [\"cdn.example/x\"]", "upstream.cdn_hosts"),
+            ("[upstream]\ncdn_hosts = [\"*\"]", "upstream.cdn_hosts"),
+            ("[admin]\nhosts = [\"models.example:8485\"]", "admin.hosts"),
+            ("[jobs]\nkeep = \"0s\"", "jobs.keep"),
+        ] {
+            let error = load(file, &[]).err().unwrap_or_default();
+            let named =
+                |rest: &str| error.starts_with(&format!("{key}{rest}")) || error.contains(&format!(": {key}{rest}"));
+            assert!(named(" ") || named(":"), "{file}: `{error}`");
+            assert!(!error.contains("secret"), "{error}");
+        }
+        let fine = "[hub]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\nhosts = [\"Models.example\"]\n\
+                    [log]\nlevel = \"info,modelhub=debug\"\n[upstream]\ncdn_hosts = [\"*.hf.co\", \"127.0.0.1\", \"[::1]\"]\n";
+        assert_eq!(load(fine, &[]).unwrap().admin.hosts, ["models.example"]);
     }
 }

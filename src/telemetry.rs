@@ -3,13 +3,13 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{Log, LogFormat};
 
 /// Sets up logging for this process, once.
 pub fn init(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|e| anyhow::anyhow!("log.level `{}`: {e}; use a level such as info, or debug", log.level))?;
+    let filter = filter(&log.level).map_err(anyhow::Error::msg)?;
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Human => false,
@@ -22,4 +22,15 @@ pub fn init(log: &Log) -> anyhow::Result<()> {
         builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
     };
     outcome.map_err(|e| anyhow::anyhow!("cannot set up logging: {e}"))
+}
+
+/// What `log.level` lets through. A word alone has to be a level: as a target it would silence everything else.
+pub fn filter(level: &str) -> Result<EnvFilter, String> {
+    let rule = "use off, error, warn, info, debug or trace, or directives such as info,modelhub=debug";
+    let parts = || level.split(',').map(str::trim);
+    let is_target = |part: &&str| !part.contains(['=', '[']) && part.parse::<LevelFilter>().is_err();
+    if let Some(word) = parts().find(is_target) {
+        return Err(format!("log.level is `{level}`: `{word}` is no level; {rule}"));
+    }
+    EnvFilter::try_new(level).map_err(|error| format!("log.level is `{level}`: {error}; {rule}"))
 }

@@ -211,7 +211,10 @@ impl Client {
             (401, false, _) => {
                 text.push_str("\nGive it with MODELHUB_ADMIN_TOKEN, or with --config FILE that names it")
             }
-            (_, _, Some(seconds)) => text.push_str(&format!("\nTry again in {} s", clean(seconds))),
+            // Where the hub says it itself, once is enough.
+            (_, _, Some(seconds)) if !text.contains("try again in") => {
+                text.push_str(&format!("\nTry again in {} s", clean(seconds)))
+            }
             _ => {}
         }
         text
@@ -249,7 +252,7 @@ pub(super) struct Configured {
 impl Configured {
     fn read(connection: &Connection) -> Outcome<Self> {
         let usage = |error: config::ConfigError| Failure::usage(error.to_string());
-        let table = config::merge(connection.config.as_deref(), std::env::vars(), &[]).map_err(usage)?;
+        let table = config::merge(connection.config.as_deref(), std::env::vars(), &[]).map_err(usage)?.table;
         let text = |section: &str, key: &str| {
             let value = table.get(section).and_then(|section| section.get(key)).and_then(toml::Value::as_str);
             value.unwrap_or_default().trim().to_owned()
@@ -329,6 +332,16 @@ mod tests {
         for wrong in ["127.0.0.1:8485", "ftp://x", "hub", "http://x/?a=b"] {
             assert_eq!(parse_base(wrong).unwrap_err().code, Code::Usage, "{wrong}");
         }
+    }
+
+    #[test]
+    fn when_to_try_again_is_said_once() {
+        let connection =
+            Connection { url: Some("http://127.0.0.1:9".into()), token: Some("x".into()), ..Default::default() };
+        let client = Client::new(&connection).unwrap();
+        let of = |detail: &str| client.explain(429, &serde_json::json!({"detail": detail}), Some("17"));
+        assert_eq!(of("too much; try again in 17 s"), "too much; try again in 17 s");
+        assert_eq!(of("too much"), "too much\nTry again in 17 s");
     }
 
     #[test]

@@ -1,16 +1,17 @@
-//! `modelhub download`: register if need be → plan → ask → one job, followed to its end.
+//! `modelhub download`: look up and register if need be → plan → ask → one job, followed to its end.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::Call;
 use super::client::read;
 use super::failure::{Code, Failure, Outcome};
 use super::follow::{self, Following};
 use super::format::{bytes, count, counted, parse_size, short};
-use super::models::{named, path_of, qualified, registration};
+use super::models::{find, is_plain, named, path_of, qualified};
 use super::output::{Tone, clean, confirm, is_attended, note};
 use super::table::{Cell, Table, fields};
+use super::{Call, KINDS};
 use crate::pb;
 
 /// Files of a plan that are named on a terminal.
@@ -20,6 +21,7 @@ const NAMED: usize = 20;
 #[derive(Args)]
 pub(super) struct Arguments {
     /// The repository: org/name, an id, an address on the Hub, or a pasted `hf download …`
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     repo: String,
     #[command(flatten)]
     selection: Selected,
@@ -27,7 +29,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     revision: Option<String>,
     /// model, dataset or space
-    #[arg(long)]
+    #[arg(long, value_parser = KINDS)]
     kind: Option<String>,
     /// 0 to 100: higher goes first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=100))]
@@ -105,7 +107,8 @@ pub(super) fn describe(selection: &pb::Selection) -> String {
 
 pub(super) async fn run(call: &Call, arguments: Arguments) -> Outcome {
     let selection = arguments.selection.message()?;
-    let (model, meant) = known(call, &arguments.repo, arguments.kind, arguments.revision.clone()).await?;
+    let (model, meant) =
+        known(call, &arguments.repo, arguments.kind, arguments.revision.clone(), arguments.plan).await?;
     // What a pasted command or address selected, unless it is selected here.
     let selection = if selection == pb::Selection::default() { meant.selection.unwrap_or_default() } else { selection };
     let request = pb::DownloadModelRequest {
@@ -150,31 +153,53 @@ struct Meant {
     selection: Option<pb::Selection>,
 }
 
-/// The model that is meant, registered now if it is not known.
+/// The model that is meant. One that is not known is looked up first, so that a name that upstream does not have
+/// leaves nothing here, and registered; to `only_plan`, it need not be.
 async fn known(
     call: &Call,
     repo: &str,
     kind: Option<String>,
     revision: Option<String>,
+    only_plan: bool,
 ) -> Outcome<(pb::ModelRepo, Meant)> {
-    let pasted = repo.contains("://") || repo.contains(char::is_whitespace);
-    if !pasted {
-        match call.client.get(&path_of(&qualified(repo, kind.as_deref()), ""), &[]).await {
-            Ok(model) => return Ok((read(&model)?, Meant::default())),
-            Err(failure) if failure.code == Code::NotFound && uuid::Uuid::parse_str(repo).is_err() => {}
-            Err(failure) => return Err(failure),
+    let mut source = repo.to_owned();
+    if is_plain(repo) {
+        source = qualified(repo, kind.as_deref());
+        match get(call, &source).await? {
+            Some(model) => return Ok((model, Meant::default())),
+            None if uuid::Uuid::parse_str(repo).is_ok() => {
+                return Err(Failure::new(Code::NotFound, format!("there is no model with the id {repo}")));
+            }
+            None => {}
         }
     }
-    let mut meant = Meant::default();
-    if pasted {
-        let body = serde_json::json!({"source": repo});
-        let found: pb::LookUpModelResponse = read(&call.client.post("/v1/lookup", &body).await?)?;
-        meant = Meant { revision: Some(found.revision), selection: found.selection };
+    let found = find(call, &source).await?;
+    let meant = Meant { revision: Some(found.revision.clone()), selection: found.selection.clone() };
+    if !found.model_id.is_empty()
+        && let Some(model) = get(call, &found.model_id).await?
+    {
+        return Ok((model, meant));
     }
-    let request = registration(call, repo, kind, revision).await?;
+    if only_plan && let Some(model) = get(call, &qualified(&found.repo_id, Some(&found.kind))).await? {
+        return Ok((model, meant));
+    }
+    let request = pb::RegisterModelRequest {
+        repo_id: found.repo_id,
+        kind: found.kind,
+        revision: revision.unwrap_or(found.revision),
+        ..Default::default()
+    };
     let model: pb::ModelRepo = read(&call.client.post("/v1/models", &request).await?)?;
     note(&format!("Registered {}.", clean(&named(&model))));
     Ok((model, meant))
+}
+
+async fn get(call: &Call, model: &str) -> Outcome<Option<pb::ModelRepo>> {
+    match call.client.get(&path_of(model, ""), &[]).await {
+        Ok(model) => Ok(Some(read(&model)?)),
+        Err(failure) if failure.code == Code::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 fn show(call: &Call, value: &Value, plan: &pb::DownloadPlan) -> Outcome {

@@ -17,7 +17,7 @@ use crate::domain::Clock;
 use crate::pb;
 
 /// A hub that restarts is back before.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Events, one after the other, over as many connections as it takes.
@@ -114,10 +114,12 @@ impl Parser {
 }
 
 /// Flags of `modelhub events`.
+const KINDS_OF_EVENTS: [&str; 5] = ["job", "progress", "activity", "traffic", "model"];
+
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Only these kinds: job, progress, activity, traffic, model
-    #[arg(long, value_name = "KIND", value_delimiter = ',', default_value = "job,activity,model")]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = KINDS_OF_EVENTS, default_value = "job,activity,model")]
     kinds: Vec<String>,
     /// Only of this job
     #[arg(long, value_name = "ID")]

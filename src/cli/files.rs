@@ -1,6 +1,7 @@
 //! What is in models: files, the text of one, facts, tensors.
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
 
 use super::Call;
@@ -12,9 +13,12 @@ use super::output::{Tone, clean, clean_lines, note};
 use super::table::{Cell, Table, fields};
 use crate::pb;
 
+const TYPES: [&str; 8] = ["model", "config", "tokenizer", "dataset", "code", "media", "document", "other"];
+
 #[derive(Args)]
 pub(super) struct Files {
     /// Its id, org/name, or kind/org/name
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
     /// A folder; with --text a file
     path: Option<String>,
@@ -28,10 +32,10 @@ pub(super) struct Files {
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     /// model, config, tokenizer, dataset, code, media, document or other (implies --flat)
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = TYPES)]
     file_type: Option<String>,
     /// completed: only what is here; pending: only what is not (implies --flat)
-    #[arg(long, value_name = "STATUS")]
+    #[arg(long, value_name = "STATUS", value_parser = ["completed", "pending"])]
     status: Option<String>,
     /// At most this many
     #[arg(long, value_name = "N")]
@@ -112,6 +116,7 @@ async fn text(call: &Call, model: &str, query: &[(&str, String)]) -> Outcome {
 #[derive(Args)]
 pub(super) struct Facts {
     /// Its id, org/name, or kind/org/name
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
     /// A GGUF file or folder of weights that alone counts; with --tensors a file of weights
     path: Option<String>,

@@ -3,6 +3,7 @@
 //! Steps: open the stream of events → read the job, so that nothing is missed → show what comes → read the job again
 //! when nothing came for a while → its end decides the exit code. Ctrl-C leaves the job running and says so.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use clap::Args;
@@ -21,6 +22,8 @@ use crate::pb;
 const ASK_AFTER: Duration = Duration::from_secs(2);
 /// Without a terminal, how far it is is told this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// What a job waits for that waits for its turn.
+const THE_QUEUE: &str = "the queue";
 /// Bars of files below the job's own.
 const FILE_BARS: usize = 4;
 /// Steps of a bar.
@@ -117,10 +120,21 @@ pub(super) async fn to_end(call: &Call, id: &str) -> Outcome<Value> {
             // Silence, or events were lost. While the hub is away, the stream says when to give up.
             _ => match call.client.get(&path, &[]).await {
                 Err(failure) if failure.code == Code::Unreachable => now,
-                job => job?,
+                job => with_worker(call, job?).await,
             },
         };
     }
+}
+
+/// A job that waits in the queue, or for somebody who would take it from there. Nobody knows is as good as the queue.
+pub(super) async fn with_worker(call: &Call, mut job: Value) -> Value {
+    if job["status"] == "pending" && job["waiting_for"] == THE_QUEUE {
+        let system = call.client.get("/v1/system", &[]).await.and_then(|system| read::<pb::System>(&system));
+        if system.is_ok_and(|system| !system.workers.iter().any(|worker| worker.alive)) {
+            job["waiting_for"] = "a worker, and none is alive: modelhub doctor says how to start one".into();
+        }
+    }
+    job
 }
 
 fn is_final(status: pb::job::Status) -> bool {
@@ -131,7 +145,7 @@ fn is_final(status: pb::job::Status) -> bool {
 /// Where progress is shown.
 enum Display {
     Bars { all: MultiProgress, job: ProgressBar, files: Vec<ProgressBar> },
-    Lines { clock: crate::domain::Clock, said: String, at: Option<Duration> },
+    Lines(Lines, crate::domain::Clock),
     Nothing,
 }
 
@@ -147,18 +161,15 @@ impl Display {
         if call.screen.json {
             return Self::Nothing;
         }
-        Self::Lines { clock: call.clock.clone(), said: String::new(), at: None }
+        Self::Lines(Lines::default(), call.clock.clone())
     }
 
     fn show(&mut self, job: &pb::Job) {
         match self {
             Self::Nothing => {}
-            Self::Lines { clock, said, at } => {
-                let state = format!("{} {}", job.status().as_str_name(), job.waiting_for);
-                let elapsed = clock.elapsed();
-                if state != *said || at.is_some_and(|at| elapsed - at >= LINE_EVERY) {
-                    note(&format!("{}: {}", clean(&super::jobs::subject(job)), clean(&state_of(job))));
-                    (*said, *at) = (state, Some(elapsed));
+            Self::Lines(lines, clock) => {
+                if let Some(state) = lines.next(job, clock.elapsed()) {
+                    note(&format!("{}: {}", clean(&super::jobs::subject(job)), clean(&state)));
                 }
             }
             Self::Bars { all, job: bar, files } => {
@@ -191,6 +202,27 @@ impl Display {
     }
 }
 
+/// Which lines are worth a line: what was not said last of a job in this status, and not too often.
+#[derive(Default)]
+struct Lines {
+    said: HashMap<i32, String>,
+    last: Option<(i32, Duration)>,
+}
+
+impl Lines {
+    /// What to say of the job at this time, if anything. A job that tries in vain again and again says so once.
+    fn next(&mut self, job: &pb::Job, now: Duration) -> Option<String> {
+        let state = state_of(job);
+        let early = self.last.is_some_and(|(status, at)| status == job.status && now.saturating_sub(at) < LINE_EVERY);
+        if early || self.said.get(&job.status) == Some(&state) {
+            return None;
+        }
+        self.last = Some((job.status, now));
+        self.said.insert(job.status, state.clone());
+        Some(state)
+    }
+}
+
 /// The templates are constants; one that is wrong becomes indicatif's own.
 fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -212,9 +244,13 @@ fn share(progress: Option<&pb::JobProgress>) -> u64 {
 pub(super) fn state_of(job: &pb::Job) -> String {
     let status = job.status();
     if status != pb::job::Status::Running {
-        let waits = if job.waiting_for.is_empty() { String::new() } else { format!(", waits for {}", job.waiting_for) };
-        // A job that is tried again has the error of the time before.
-        let again = status == pb::job::Status::Pending && !job.error.is_empty();
+        // A paused job waits for nothing but a word.
+        let waits = match job.waiting_for.as_str() {
+            "" | "paused" => String::new(),
+            reason => format!(", waits for {reason}"),
+        };
+        // A job that is tried again has the error of the time before, mostly as what it waits for.
+        let again = status == pb::job::Status::Pending && !job.error.is_empty() && !waits.contains(&job.error);
         let error = if again { format!(", tried again after: {}", job.error) } else { String::new() };
         return format!("{}{waits}{error}", status.as_str_name());
     }
@@ -260,5 +296,43 @@ mod tests {
         assert_eq!(state_of(&job), "1.0 GiB of 4.0 GiB, 3 of 12 files, 80.0 MiB/s, 40 s left");
         assert_eq!(share(job.progress.as_ref()), 250);
         assert_eq!((portion(1, 0), portion(9, 3)), (0, LENGTH));
+    }
+
+    #[test]
+    fn a_reason_is_said_once() {
+        let error = "upstream does not answer".to_owned();
+        let waiting_for = format!("upstream to come back: {error}");
+        let mut job = pb::Job { waiting_for: waiting_for.clone(), error, ..Default::default() };
+        job.set_status(pb::job::Status::Pending);
+        assert_eq!(state_of(&job), format!("pending, waits for {waiting_for}"));
+        job.waiting_for = "the queue".into();
+        assert_eq!(state_of(&job), "pending, waits for the queue, tried again after: upstream does not answer");
+        job.waiting_for = "paused".into();
+        job.set_status(pb::job::Status::Paused);
+        assert_eq!(state_of(&job), "paused");
+    }
+
+    #[test]
+    fn lines_tell_what_changed_and_not_too_often() {
+        let mut lines = Lines::default();
+        let mut waiting = pb::Job { waiting_for: "upstream to come back".into(), ..Default::default() };
+        waiting.set_status(pb::job::Status::Pending);
+        let mut running = pb::Job::default();
+        running.set_status(pb::job::Status::Running);
+        let mut said = Vec::new();
+        // A job that tries again every five seconds, for ten minutes.
+        for second in (0..600).step_by(5) {
+            let job = if second % 10 == 0 { &waiting } else { &running };
+            said.extend(lines.next(job, Duration::from_secs(second)));
+        }
+        assert_eq!(said, ["pending, waits for upstream to come back", "running"]);
+        let progress = |done| Some(pb::JobProgress { files_done: done, files_total: 9, ..Default::default() });
+        running.progress = progress(1);
+        assert_eq!(lines.next(&running, Duration::from_secs(600)).as_deref(), Some("1 of 9 files"));
+        assert!(lines.next(&running, Duration::from_secs(700)).is_none(), "nothing changed");
+        running.progress = progress(2);
+        assert!(lines.next(&running, Duration::from_secs(701)).is_some());
+        running.progress = progress(3);
+        assert!(lines.next(&running, Duration::from_secs(702)).is_none(), "the last line is too near");
     }
 }

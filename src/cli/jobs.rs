@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Call;
 use super::client::{read, segment};
-use super::failure::Outcome;
+use super::events::PATIENCE;
+use super::failure::{Code, Outcome};
 use super::follow::{self, state_of};
 use super::format::{ago, bytes, clock_time, count, counted, rate, short};
 use super::output::{Tone, clean, note};
@@ -18,6 +20,9 @@ use crate::pb;
 const READ_AGAIN: Duration = Duration::from_secs(1);
 /// Lines of a log that are read at once.
 const LOG_PAGE: &str = "1000";
+
+const STATUSES: [&str; 6] = ["pending", "running", "completed", "failed", "cancelled", "paused"];
+const JOBS: [&str; 5] = ["sync", "download", "scan", "verify", "evict"];
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -48,10 +53,10 @@ enum Command {
 #[derive(Args, Default)]
 struct List {
     /// Only these: pending, running, completed, failed, cancelled, paused
-    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = STATUSES)]
     status: Vec<String>,
     /// Only these: sync, download, scan, verify, evict
-    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = JOBS)]
     kind: Vec<String>,
     /// Only of this model
     #[arg(long)]
@@ -67,19 +72,21 @@ struct List {
 #[derive(Args)]
 struct Id {
     /// The job's id
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     id: String,
 }
 
 #[derive(Args)]
 struct Ids {
     /// The jobs' ids
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     ids: Vec<String>,
 }
 
 #[derive(Args)]
 struct Log {
     /// The job's id
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     id: String,
     /// Wait for more lines until the job has ended
     #[arg(long, short)]
@@ -132,7 +139,7 @@ async fn show(call: &Call, id: &str) -> Outcome {
     if call.screen.json {
         return call.screen.print_json(&value);
     }
-    let job: pb::Job = read(&value)?;
+    let job: pb::Job = read(&follow::with_worker(call, value).await)?;
     let now = call.clock.now();
     let payload = job.payload.clone().unwrap_or_default();
     let attempts = format!("{} of {}", job.attempts, job.max_attempts);
@@ -180,15 +187,45 @@ async fn show(call: &Call, id: &str) -> Outcome {
 }
 
 async fn log(call: &Call, arguments: Log) -> Outcome {
-    let path = format!("/v1/jobs/{}", segment(&arguments.id));
-    let mut after = 0;
-    let mut all = Vec::new();
-    loop {
+    let mut reader = LogReader { path: format!("/v1/jobs/{}", segment(&arguments.id)), after: 0, all: Vec::new() };
+    let mut ended = reader.read(call, arguments.follow).await?;
+    let mut down_since = None;
+    while arguments.follow && !ended {
+        tokio::select! {
+            () = tokio::time::sleep(READ_AGAIN) => {}
+            _ = tokio::signal::ctrl_c() => break,
+        }
+        match reader.read(call, true).await {
+            // A hub that restarts goes on where it was.
+            Err(failure) if failure.code == Code::Unreachable => {
+                let since = *down_since.get_or_insert(call.clock.elapsed());
+                if call.clock.elapsed() - since >= PATIENCE {
+                    return Err(failure);
+                }
+            }
+            read => (ended, down_since) = (read?, None),
+        }
+    }
+    if call.screen.json && !arguments.follow { call.screen.print_json(&Value::Array(reader.all)) } else { Ok(()) }
+}
+
+/// How far a log was read.
+struct LogReader {
+    path: String,
+    after: u64,
+    /// Lines that are printed together at the end.
+    all: Vec<Value>,
+}
+
+impl LogReader {
+    /// Reads what is new; whether the job has ended, and nothing will follow.
+    async fn read(&mut self, call: &Call, follow: bool) -> Outcome<bool> {
+        use pb::job::Status::{Cancelled, Completed, Failed};
         // Asked before the lines are read: what it wrote last is then among them.
-        let job: pb::Job = read(&call.client.get(&path, &[]).await?)?;
+        let job: pb::Job = read(&call.client.get(&self.path, &[]).await?)?;
         loop {
-            let query = [("after", after.to_string()), ("page_size", LOG_PAGE.to_owned())];
-            let mut page = call.client.get(&format!("{path}/log"), &query).await?;
+            let query = [("after", self.after.to_string()), ("page_size", LOG_PAGE.to_owned())];
+            let mut page = call.client.get(&format!("{}/log", self.path), &query).await?;
             let more = page["more"].as_bool().unwrap_or(false);
             let lines = match page["lines"].take() {
                 Value::Array(lines) => lines,
@@ -196,27 +233,18 @@ async fn log(call: &Call, arguments: Log) -> Outcome {
             };
             for value in lines {
                 let line: pb::LogLine = read(&value)?;
-                after = line.number;
-                match (call.screen.json, arguments.follow) {
+                self.after = line.number;
+                match (call.screen.json, follow) {
                     (true, true) => call.screen.print_json_line(&value)?,
-                    (true, false) => all.push(value),
+                    (true, false) => self.all.push(value),
                     (false, _) => print_line(call, &line)?,
                 }
             }
             if !more {
-                break;
+                return Ok(matches!(job.status(), Completed | Failed | Cancelled));
             }
         }
-        use pb::job::Status::{Cancelled, Completed, Failed};
-        if !arguments.follow || matches!(job.status(), Completed | Failed | Cancelled) {
-            break;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(READ_AGAIN) => {}
-            _ = tokio::signal::ctrl_c() => break,
-        }
     }
-    if call.screen.json && !arguments.follow { call.screen.print_json(&Value::Array(all)) } else { Ok(()) }
 }
 
 fn print_line(call: &Call, line: &pb::LogLine) -> Outcome {

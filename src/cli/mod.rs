@@ -102,6 +102,9 @@ Examples:
   modelhub completions zsh > ~/.zfunc/_modelhub
   modelhub completions fish > ~/.config/fish/completions/modelhub.fish";
 
+/// Kinds of repositories.
+const KINDS: [&str; 3] = ["model", "dataset", "space"];
+
 #[derive(Parser)]
 #[command(
     name = "modelhub",

@@ -1,17 +1,21 @@
 //! Models: register, look up, list, show, forget, pin, sync.
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
-use super::Call;
 use super::client::{read, segment};
 use super::failure::{Code, Failure, Outcome};
 use super::follow::{self, Following};
 use super::format::{ago, bytes, count, counted, parse_seconds, short, span};
-use super::output::{Tone, clean, confirm, is_attended, note};
+use super::output::{Tone, agree, clean, note};
 use super::table::{Cell, Table, fields};
+use super::{Call, KINDS};
 use crate::domain::RepoKey;
 use crate::pb;
+
+/// Orders of a list; with a - the other way round.
+const ORDERS: [&str; 8] = ["name", "-name", "size", "-size", "used", "-used", "created", "-created"];
 
 /// The path of a model, or of something of it.
 pub(super) fn path_of(model: &str, rest: &str) -> String {
@@ -31,10 +35,10 @@ pub(super) fn qualified(repo: &str, kind: Option<&str>) -> String {
 #[derive(Args)]
 pub(super) struct Register {
     /// The repository: org/name, an address on the Hub, or a pasted `hf download …`
-    #[arg(value_name = "REPO")]
+    #[arg(value_name = "REPO", value_parser = NonEmptyStringValueParser::new())]
     source: String,
     /// model, dataset or space
-    #[arg(long)]
+    #[arg(long, value_parser = KINDS)]
     kind: Option<String>,
     /// A branch, tag or commit
     #[arg(long)]
@@ -82,8 +86,8 @@ pub(super) async fn registration(
         revision: revision.clone().unwrap_or_default(),
         ..Default::default()
     };
-    if source.contains("://") || source.contains(char::is_whitespace) {
-        let found: pb::LookUpModelResponse = read(&call.client.post("/v1/lookup", &json!({"source": source})).await?)?;
+    if !is_plain(source) {
+        let found = find(call, source).await?;
         request.repo_id = found.repo_id;
         request.kind = kind.unwrap_or(found.kind);
         request.revision = revision.unwrap_or(found.revision);
@@ -95,10 +99,21 @@ pub(super) async fn registration(
     Ok(request)
 }
 
+/// Whether a text is a name or an id; the hub itself takes everything else apart.
+pub(super) fn is_plain(source: &str) -> bool {
+    let of_the_hub = ["huggingface.co/", "hf.co/"].iter().any(|host| source.starts_with(host));
+    uuid::Uuid::parse_str(source).is_ok() || (!of_the_hub && RepoKey::parse(source).is_ok())
+}
+
+/// What a name, an address or a command means, and that upstream has it.
+pub(super) async fn find(call: &Call, source: &str) -> Outcome<pb::LookUpModelResponse> {
+    read(&call.client.post("/v1/lookup", &json!({"source": source})).await?)
+}
+
 #[derive(Args)]
 pub(super) struct LookUp {
     /// org/name, an address on the Hub, or a pasted `hf download …`
-    #[arg(value_name = "REPO")]
+    #[arg(value_name = "REPO", value_parser = NonEmptyStringValueParser::new())]
     source: String,
 }
 
@@ -143,19 +158,19 @@ pub(super) struct List {
     /// A part of the name
     search: Option<String>,
     /// model, dataset or space
-    #[arg(long)]
+    #[arg(long, value_parser = KINDS)]
     kind: Option<String>,
     /// registered, synced or error
-    #[arg(long)]
+    #[arg(long, value_parser = ["registered", "synced", "error"])]
     status: Option<String>,
     /// none, partial or complete: how much of it is here
-    #[arg(long, value_name = "HOW_MUCH")]
+    #[arg(long, value_name = "HOW_MUCH", value_parser = ["none", "partial", "complete"])]
     download: Option<String>,
     /// Only pinned ones
     #[arg(long)]
     pinned: bool,
     /// name, size, used or created; with a - before it the other way round
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = ORDERS)]
     order: Option<String>,
     /// At most this many
     #[arg(long, value_name = "N")]
@@ -196,6 +211,7 @@ pub(super) async fn list(call: &Call, arguments: List) -> Outcome {
 #[derive(Args)]
 pub(super) struct Model {
     /// Its id, org/name, or kind/org/name
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
 }
 
@@ -223,6 +239,7 @@ pub(super) async fn show(call: &Call, arguments: Model) -> Outcome {
 #[derive(Args)]
 pub(super) struct Forget {
     /// Its id, org/name, or kind/org/name
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
     /// Do not ask
     #[arg(long, short)]
@@ -231,9 +248,7 @@ pub(super) struct Forget {
 
 pub(super) async fn forget(call: &Call, arguments: Forget) -> Outcome {
     let question = format!("Forget {}? Its files stay until they are evicted.", clean(&arguments.model));
-    if !arguments.yes && is_attended() && !confirm(&question)? {
-        return Err(Failure::new(Code::Interrupted, "nothing was changed"));
-    }
+    agree(arguments.yes, &question, "nothing was changed")?;
     let value = call.client.delete(&path_of(&arguments.model, "")).await?;
     if call.screen.json { call.screen.print_json(&value) } else { call.screen.print("forgotten") }
 }
@@ -241,6 +256,7 @@ pub(super) async fn forget(call: &Call, arguments: Forget) -> Outcome {
 #[derive(Args)]
 pub(super) struct Pin {
     /// Its id, org/name, or kind/org/name
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
     /// Also sync it this often, e.g. 12h; 0: only on demand
     #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
@@ -269,6 +285,7 @@ async fn set_pin(call: &Call, model: &str, pinned: bool, sync_every: Option<u64>
 #[derive(Args)]
 pub(super) struct Sync {
     /// Its id, org/name, or kind/org/name
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
     /// A branch, tag or commit
     #[arg(long)]
@@ -354,5 +371,9 @@ mod tests {
         assert_eq!(qualified("org/name", Some("dataset")), "dataset/org/name");
         assert_eq!(qualified("dataset/org/name", Some("dataset")), "dataset/org/name");
         assert_eq!(qualified("org/name", None), "org/name");
+        assert!(is_plain("org/name") && is_plain("datasets/org/name") && is_plain("black.forest/flux"));
+        for pasted in ["huggingface.co/org/name", "hf.co/gpt2", "hf://org/name", "hf download x", "../etc"] {
+            assert!(!is_plain(pasted), "{pasted}");
+        }
     }
 }

@@ -97,6 +97,17 @@ pub(super) fn confirm(question: &str) -> Outcome<bool> {
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"))
 }
 
+/// Goes on only if a person says so, here or with -y beforehand.
+pub(super) fn agree(yes: bool, question: &str, otherwise: &str) -> Outcome {
+    if yes {
+        return Ok(());
+    }
+    if !is_attended() {
+        return Err(Failure::usage(format!("{question} Nobody can be asked here: give -y; {otherwise}")));
+    }
+    if confirm(question)? { Ok(()) } else { Err(Failure::new(Code::Interrupted, otherwise)) }
+}
+
 /// A secret from standard input: the first line that is piped in, or what is typed, which is not shown. Ctrl-C leaves
 /// the terminal as it was.
 pub(super) async fn read_secret(prompt: &str) -> Outcome<String> {
@@ -140,6 +151,12 @@ fn columns() -> usize {
 /// Text from elsewhere on one line, without characters that steer terminals or turn the direction of writing.
 pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// A text of several lines in one.
+pub(super) fn one_line(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("; ")
 }
 
 /// As `clean`, with line ends and tabs kept.

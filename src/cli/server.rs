@@ -131,9 +131,9 @@ pub(super) fn run_config(command: &ConfigCommand) -> anyhow::Result<()> {
         }
         ConfigCommand::Print { defaults: true, .. } => print!("{}", config::DEFAULTS),
         ConfigCommand::Print { source, .. } => {
-            let table = config::merge(source.config.as_deref(), std::env::vars(), &[])?;
-            Config::from_table(&table)?;
-            print!("{}", config::redact(table));
+            let merged = config::merge(source.config.as_deref(), std::env::vars(), &[])?;
+            Config::from_merged(&merged)?;
+            print!("{}", config::redact(merged.table));
         }
     }
     Ok(())
@@ -143,6 +143,7 @@ pub(super) fn run_config(command: &ConfigCommand) -> anyhow::Result<()> {
 async fn run_server(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signals()?;
     let data_dir = config.store.data_dir.clone();
+    let exposed = config.exposed();
     let app = App::open(config, Clock::system(), metrics::install()?)
         .await
         .with_context(|| format!("cannot start with the data directory {}", data_dir.display()))?;
@@ -153,6 +154,7 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
     println!("Point your tools here:");
     println!("  export HF_ENDPOINT={}", app.endpoint());
     tracing::info!(hub = %app.hub_addr, admin = %app.admin_addr, data_dir = %data_dir.display(), "listening");
+    exposed.iter().for_each(|sentence| tracing::warn!("{sentence}"));
     app.run(stop).await
 }
 

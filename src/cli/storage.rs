@@ -1,34 +1,36 @@
 //! What is on the disk: scans, verification, eviction, and what takes the space.
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
-use super::Call;
 use super::client::read;
 use super::download::Selected;
-use super::failure::{Code, Failure, Outcome};
+use super::failure::{Failure, Outcome};
 use super::follow::{self, Following};
 use super::format::{ago, bytes, count, counted, limit, parse_seconds, parse_size};
 use super::models::path_of;
-use super::output::{clean, confirm, is_attended, note};
+use super::output::{agree, clean, note};
 use super::table::{Table, fields};
+use super::{Call, KINDS};
 use crate::pb;
 
 #[derive(Args)]
 pub(super) struct Scan {
     /// A folder on the hub's machine; the store's own folder if none is given
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     path: Option<String>,
     /// Show what would be found, and stop
     #[arg(long, conflicts_with = "detach")]
     preview: bool,
     /// How files get into the store: auto, reflink, hard_link or copy
-    #[arg(long, value_name = "HOW")]
+    #[arg(long, value_name = "HOW", value_parser = ["auto", "reflink", "hard_link", "copy"])]
     placement: Option<String>,
     /// The repository of folders that do not say which they are
     #[arg(long, value_name = "ORG/NAME")]
     repo_id: Option<String>,
     /// Its kind: model, dataset or space
-    #[arg(long)]
+    #[arg(long, value_parser = KINDS)]
     kind: Option<String>,
     /// Reading speed, e.g. 100MiB (a second)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
@@ -83,6 +85,7 @@ pub(super) async fn scan(call: &Call, arguments: Scan) -> Outcome {
 #[derive(Args)]
 pub(super) struct Verify {
     /// Its id, org/name, or kind/org/name; the whole store if none is given
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: Option<String>,
     #[command(flatten)]
     selection: Selected,
@@ -118,7 +121,7 @@ pub(super) async fn verify(call: &Call, arguments: Verify) -> Outcome {
 #[derive(Args)]
 pub(super) struct Evict {
     /// Its id, org/name, or kind/org/name
-    #[arg(required_unless_present_any = ["free", "unused"])]
+    #[arg(required_unless_present_any = ["free", "unused"], value_parser = NonEmptyStringValueParser::new())]
     model: Option<String>,
     #[command(flatten)]
     selection: Selected,
@@ -174,9 +177,7 @@ pub(super) async fn evict(call: &Call, arguments: Evict) -> Outcome {
             (question, "/v1/storage/evict".into(), body)
         }
     };
-    if !arguments.yes && is_attended() && !confirm(&clean(&question))? {
-        return Err(Failure::new(Code::Interrupted, "nothing was removed"));
-    }
+    agree(arguments.yes, &clean(&question), "nothing was removed")?;
     let job = call.client.post(&path, &body).await?;
     follow::begun(call, job, &arguments.following).await
 }

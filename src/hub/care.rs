@@ -154,8 +154,9 @@ impl Hub {
         if let Some(repo) = &run.job.repo {
             self.events.publish(Happening::Model(repo.clone()));
         }
+        let files = if room.files == 1 { "file" } else { "files" };
         Ok(Done {
-            outcome: format!("{} files left the store, {}{kept}", room.files, ByteSize(room.bytes)),
+            outcome: format!("{} {files} left the store, {}{kept}", room.files, ByteSize(room.bytes)),
             changes: None,
         })
     }

@@ -123,11 +123,18 @@ async fn register_download_and_look_at_it() {
 #[tokio::test]
 async fn download_registers_what_is_not_known_and_plans_first() {
     let hub = Hub::with(model()).await;
-    let plan = hub.run(&["download", "org/model", "--plan", "--json"]).await.is(0).json();
+    let said = hub.run(&["download", "org/model", "--plan", "--json"]).await.is(0);
+    assert!(!said.err.contains("Registered"), "{}", said.err);
+    let plan = said.json();
+    let looked_at = hub.run(&["lookup", "org/model", "--json"]).await.is(0).json();
+    assert_eq!(looked_at["model_id"], "", "a plan registers nothing");
     assert_eq!((&plan["bytes_here"], &plan["fits"]), (&"0".into(), &true.into()));
     assert_eq!(hub.mock.stats().cdn_body_bytes, 0, "a plan fetches nothing");
     hub.run(&["download", "org/model", "--plan", "--exclude", "*.safetensors"]).await.is(0).says("to fetch");
     // An address stands for its repository and its file.
+    hub.run(&["download", "huggingface.co/org/model", "README.md", "--yes"]).await.is(0).says("Registered org/model.");
+    let again = hub.run(&["download", "hf.co/org/model", "README.md", "--yes"]).await.is(0);
+    assert!(!again.err.contains("Registered"), "{}", again.err);
     let address = "https://huggingface.co/org/model/blob/main/config.json";
     let job = hub.run(&["download", address, "--yes", "--json"]).await.is(0).json();
     assert_eq!(job["payload"]["selection"]["paths"][0], "config.json");
@@ -175,6 +182,32 @@ async fn jobs_are_listed_watched_paused_cancelled_and_run_again() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_followed_goes_on_when_the_server_is_back() {
+    let options = Options { bytes_per_second_per_connection: Some(256 * 1024), ..Options::default() };
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let settings = [("flight.connections", "1"), ("admin.listen", port.as_str())];
+    let mut hub = Hub::start(options, &settings).await;
+    hub.mock.put(Repo::model("org/big").lfs("big.bin", Content::random(1, 64 * MIB)));
+    let job = hub.run(&["download", "org/big", "--yes", "--detach", "--json"]).await.is(0).json();
+    let id = job["id"].as_str().unwrap();
+    let mut command = command(&["jobs", "log", id, "--follow", "--json"], &[("admin.url", &hub.at.admin)]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    use tokio::io::AsyncBufReadExt as _;
+    let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = tokio::time::timeout(std::time::Duration::from_secs(30), lines.next_line()).await;
+    first.expect("the log begins").unwrap().unwrap();
+
+    hub.server.kill().await;
+    hub.server = Server::spawn(hub.dir.path(), &hub.mock.url(), &settings);
+    hub.at = hub.server.addresses().await.unwrap();
+    hub.run(&["jobs", "cancel", id]).await.is(0);
+    let output = tokio::time::timeout(std::time::Duration::from_secs(60), child.wait_with_output()).await;
+    let output = output.expect("the log ends with its job").unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    hub.end().await;
+}
+
+#[tokio::test]
 async fn ctrl_c_leaves_the_job_running_and_says_so() {
     let options = Options { bytes_per_second_per_connection: Some(256 * 1024), ..Options::default() };
     let hub = Hub::start(options, &[("flight.connections", "1")]).await;
@@ -199,14 +232,25 @@ async fn ctrl_c_leaves_the_job_running_and_says_so() {
 async fn exit_codes_say_what_went_wrong() {
     let hub = Hub::with(model()).await;
     hub.run(&["model", "org/nothing"]).await.is(3).says("register it first");
-    hub.run(&["register", "../etc"]).await.is(2).says("repo_id");
+    hub.run(&["register", "../etc"]).await.is(2).says("use org/name");
+    hub.run(&["register", "https://github.com/org/model"])
+        .await
+        .is(2)
+        .says("github.com is neither upstream nor this hub");
     hub.run(&["models", "--order", "colour"]).await.is(2).says("order");
     hub.run(&["jobs", "show", "x"]).await.is(2).says("UUID");
+    hub.run(&["scan", ""]).await.is(2).says("a value is required for '[PATH]'");
+    hub.run(&["model", ""]).await.is(2).says("a value is required for '<MODEL>'");
     hub.run(&["download", "org/model", "--limit-rate", "fast"]).await.is(2).says("8MiB");
     hub.run(&["evict", "--free", "0"]).await.is(2);
     hub.run(&["evict"]).await.is(2);
     hub.run(&["register", "org/absent"]).await.is(1).says("the sync failed");
-    hub.run(&["download", "org/absent"]).await.is(3);
+    hub.run(&["forget", "org/absent", "--yes"]).await.is(0);
+    // What upstream does not have leaves nothing here.
+    for more in [&[][..], &["--plan"]] {
+        hub.run(&[&["download", "org/absent"], more].concat()).await.is(3);
+    }
+    assert_eq!(hub.run(&["models", "--json"]).await.is(0).json(), serde_json::json!([]));
     hub.run(&["models", "--url", "hub"]).await.is(2).says("http://127.0.0.1:8485");
     // The other listener is no admin API.
     hub.run(&["models", "--url", &hub.at.hub]).await.is(4).says("no admin API");
@@ -262,6 +306,12 @@ async fn pins_verification_eviction_and_storage() {
     hub.run(&["evict", "--free", "1GiB", "--plan"]).await.is(0).says("0 B in 0 files");
     hub.run(&["unpin", "org/model"]).await.is(0).says("not pinned");
     hub.run(&["storage"]).await.is(0).says("org/model").says("safetensors");
+    // Where nobody can be asked, nothing is removed.
+    for arguments in [&["evict", "org/model"][..], &["evict", "--free", "1GiB"], &["forget", "org/model"]] {
+        hub.run(arguments).await.is(2).says("give -y");
+    }
+    let gone = hub.run(&["evict", "org/model", "--include", "model.safetensors", "--yes"]).await.is(0);
+    gone.says("1 file left the store");
     hub.run(&["evict", "org/model", "--include", "*.safetensors", "--yes"]).await.is(0);
     let model = hub.run(&["model", "org/model", "--json"]).await.is(0).json();
     assert_eq!(model["download"], "partial");
@@ -309,8 +359,30 @@ async fn doctor_works_while_no_hub_runs() {
     ];
     let report = say(&["doctor"], &settings, &[], "").await.is(1);
     report.says("fail  admin API").says("modelhub serve").says(&format!("another program listens on {address}"));
+    let unknown = [settings[0], settings[1], ("hub.listen", "127.0.0.1:0"), settings[3], ("database.url", "mysql://x")];
+    say(&["doctor"], &unknown, &[], "").await.is(1).says("fail  settings").says("use sqlite:/path");
     let broken = say(&["doctor"], &[("upstream.uri", "x"), ("admin.url", "http://127.0.0.1:9")], &[], "").await.is(1);
     broken.says("did you mean MODELHUB_UPSTREAM_URL?");
+}
+
+#[tokio::test]
+async fn doctor_says_what_others_reach_and_who_could_run_jobs() {
+    let hub = Hub::start(Options::default(), &[("jobs.run", "false")]).await;
+    hub.mock.put(model());
+    let settings = [
+        ("admin.url", hub.at.admin.as_str()),
+        ("store.data_dir", hub.dir.path().to_str().unwrap()),
+        // As this shell has it, which is all that tells.
+        ("hub.listen", "0.0.0.0:0"),
+    ];
+    let report = say(&["doctor"], &settings, &[], "").await.is(1);
+    // A worker of its own refuses SQLite.
+    let report = report.says("nobody runs jobs").says("jobs.run = true").says("others can download through the hub");
+    assert!(!report.out.contains("modelhub worker"), "{}", report.out);
+    let job = hub.run(&["register", "org/model", "--detach", "--json"]).await.is(0).json();
+    let id = job["active_job_id"].as_str().unwrap();
+    hub.run(&["jobs", "show", id]).await.is(0).says("waits for a worker, and none is alive");
+    hub.end().await;
 }
 
 #[tokio::test]
@@ -335,7 +407,8 @@ async fn events_come_as_they_happen_and_completions_are_scripts() {
     assert_eq!((&event["kind"], &event["job"]["repo_id"]), (&"job".into(), &"org/model".into()));
     child.kill().await.unwrap();
     for shell in ["bash", "zsh", "fish"] {
-        say(&["completions", shell], &[], &[], "").await.is(0).says("download");
+        let script = say(&["completions", shell], &[], &[], "").await.is(0).says("download");
+        script.says("registered").says("-created").says("cancelled").says("tokenizer");
     }
     say(&["download", "--help"], &[], &[], "").await.is(0).says("--quantisation Q4_K_M");
     hub.end().await;

@@ -43,6 +43,19 @@ async fn config_check_accepts_what_is_right_and_names_what_is_wrong() {
         let output = run(&["serve", "--config", &file], &data_dir).await;
         assert_eq!(output.status.code(), Some(1), "serve must not start with {wrong}");
     }
+    // The place of what is wrong is named: the line of the file, the variable, the flag.
+    let file = config_file(&dir, "[hub]\nlisten=\"x\"\n");
+    let output = run(&["config", "check", "--config", &file], &data_dir).await;
+    let expected = format!("{file}, line 2: hub.listen is \"x\": use an IP address and a port, such as 127.0.0.1:8484");
+    assert!(text(&output.stderr).contains(&expected), "{}", text(&output.stderr));
+    let output = run(&["config", "check"], &[("hub.listen", "nonsense")]).await;
+    assert!(text(&output.stderr).contains("MODELHUB_HUB_LISTEN: hub.listen is"), "{}", text(&output.stderr));
+    let output = run(&["serve", "--hub-listen", "1"], &data_dir).await;
+    assert!(text(&output.stderr).contains("--hub-listen: hub.listen is"), "{}", text(&output.stderr));
+    // As a target of its own this word would silence everything.
+    let output = run(&["serve"], &[data_dir[0], ("log", "loud")]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("MODELHUB_LOG: log.level is `loud`"), "{}", text(&output.stderr));
     let output = run(&["config", "check"], &[("upstream.uri", "x")]).await;
     assert!(text(&output.stderr).contains("did you mean MODELHUB_UPSTREAM_URL?"), "{}", text(&output.stderr));
 }

@@ -143,6 +143,18 @@ def test_errors_of_others_are_readable_too() -> None:
         c.overview()
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+def test_the_refusal_of_a_stranger_says_nothing_of_models(status: int) -> None:
+    # The hub listener answers so: an address of the wrong listener is no missing model.
+    says = {"error": "Repository not found"}
+    handle, _ = answers(httpx2.Response(status, json=says))
+    with (
+        client(handle) as c,
+        pytest.raises(UnexpectedAnswer, match=f"status {status}; check base_url"),
+    ):
+        c.model("org/name")
+
+
 def test_reading_is_tried_again(naps: list[float]) -> None:
     broken = httpx2.ReadError("broken")
     handle, asked = answers(broken, broken, ok({"models": "3"}))
@@ -321,7 +333,7 @@ def test_waiting_for_a_job_that_fails() -> None:
     handle, _ = answers(
         job("failed", error="disk full", repo_id="org/name"),
         job("cancelled"),
-        httpx2.Response(404),
+        problem(404),
     )
     with client(handle) as c:
         with pytest.raises(

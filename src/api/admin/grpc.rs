@@ -40,6 +40,9 @@ macro_rules! operations {
 
         /// Makes a unary call by its name, from JSON to JSON.
         pub(super) async fn call(service: &Service, name: &str, request: Value) -> Answer<String> {
+            if name == "UpdateSettings" {
+                refuse_configured(&request)?;
+            }
             match name {
                 $($call => write(&service.$function(read(request)?).await?),)*
                 name => Err(Problem::new(axum::http::StatusCode::NOT_IMPLEMENTED, format!("{name} is not available over HTTP"))),
@@ -86,11 +89,24 @@ operations! {
     "TestToken" test_token(TestTokenRequest) -> TestTokenResponse;
 }
 
-/// A request message; the error names the field.
+/// Settings that are shown and stand in the configuration only, with their names there.
+const CONFIGURED: [(&str, &str); 5] = [
+    ("storage_path", "store.data_dir (MODELHUB_DATA_DIR)"),
+    ("database", "database.url (MODELHUB_DATABASE_URL)"),
+    ("upstream_url", "upstream.url (MODELHUB_UPSTREAM_URL)"),
+    ("endpoint", "hub.public_url (MODELHUB_PUBLIC_URL)"),
+    ("cache_times", "the section [cache]"),
+];
+
+/// What numbers that are none are told by: pbjson speaks of its own types.
+const NO_NUMBER: [&str; 4] =
+    ["untagged enum Content", "invalid digit found", "cannot parse integer", "to fit in target type"];
+
+/// A request message; the error names the field and says what would be right.
 pub(super) fn read<T: DeserializeOwned>(request: Value) -> Answer<T> {
-    serde_path_to_error::deserialize(request).map_err(|error| {
+    serde_path_to_error::deserialize(&request).map_err(|error| {
         let path = error.path().to_string();
-        let message = error.inner().to_string();
+        let mut message = error.inner().to_string();
         // `unknown field `x`, expected one of …` stands for the object that has it.
         let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
         let field = match (path.as_str(), unknown) {
@@ -99,8 +115,21 @@ pub(super) fn read<T: DeserializeOwned>(request: Value) -> Answer<T> {
             (".", None) => return Problem::new(axum::http::StatusCode::BAD_REQUEST, message),
             (path, _) => path.to_owned(),
         };
+        if NO_NUMBER.iter().any(|words| message.contains(words)) {
+            let pointer = format!("/{}", field.replace(['.', '['], "/").replace(']', ""));
+            let given = request.pointer(&pointer).map(Value::to_string).unwrap_or_default();
+            let shown: String = given.chars().take(80).collect();
+            message = format!("`{shown}` is not usable: use a whole number that is neither negative nor too large");
+        }
         Problem::field(&field, message)
     })
+}
+
+/// Settings of the configuration are not changed here; the error says where they are.
+fn refuse_configured(request: &Value) -> Answer<()> {
+    let Some((field, key)) = CONFIGURED.iter().find(|(field, _)| request.get(field).is_some()) else { return Ok(()) };
+    let text = format!("it is changed in the configuration only: set {key} there and start the hub again");
+    Err(Problem::field(field, text))
 }
 
 fn write<T: serde::Serialize>(answer: &T) -> Answer<String> {
@@ -108,4 +137,48 @@ fn write<T: serde::Serialize>(answer: &T) -> Answer<String> {
         tracing::error!(%error, "an answer could not be written");
         Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "internal error")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_told_in_plain_words() {
+        let wrong = [
+            (
+                read::<pb::RegisterModelRequest>(json!({"sync_every_seconds": -1})).unwrap_err(),
+                "sync_every_seconds",
+                "-1",
+            ),
+            (read::<pb::UpdateSettingsRequest>(json!({"max_downloads": 1.5})).unwrap_err(), "max_downloads", "1.5"),
+            (
+                read::<pb::RegisterModelRequest>(json!({"sync_every_seconds": "x"})).unwrap_err(),
+                "sync_every_seconds",
+                "\"x\"",
+            ),
+            (
+                read::<pb::RegisterModelRequest>(json!({"sync_every_seconds": ""})).unwrap_err(),
+                "sync_every_seconds",
+                "\"\"",
+            ),
+        ];
+        for (problem, field, given) in wrong {
+            let expected =
+                format!("{field}: `{given}` is not usable: use a whole number that is neither negative nor too large");
+            assert_eq!(problem.detail, expected);
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_configuration_is_said_to() {
+        let problem = refuse_configured(&json!({"storage_path": "/x"})).unwrap_err();
+        assert!(
+            problem.detail.starts_with("storage_path: ") && problem.detail.contains("store.data_dir"),
+            "{problem:?}"
+        );
+        assert!(refuse_configured(&json!({"max_downloads": 2})).is_ok());
+    }
 }

@@ -10,6 +10,7 @@ pub(super) mod problem;
 mod rest;
 mod service;
 mod source;
+mod strict;
 mod ui;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use super::grpc;
 use super::openapi::rules::{Rule, rules};
 use super::problem::{Answer, Problem};
 use super::service::Service;
+use super::strict::Strict;
 
 /// A request's JSON is read up to this.
 const MOST_BODY: usize = 2 << 20;
@@ -193,8 +194,11 @@ async fn read_body(body: Body) -> Answer<Map<String, Value>> {
         return Ok(Map::new());
     }
     match serde_json::from_slice(&bytes) {
-        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(Strict(Value::Object(fields))) => Ok(fields),
         Ok(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "the body is no JSON object: send {\"field\": value}")),
+        Err(error) if error.is_data() => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, format!("the body is ambiguous: {error}; give each field once")))
+        }
         Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, format!("the body is no JSON: {error}"))),
     }
 }
@@ -259,6 +263,11 @@ async fn stream(
     let last = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     fields.extend(query_fields(rule, request.uri().query().unwrap_or_default())?);
     if let Some(last) = last.filter(|last| !last.is_empty()) {
+        if last.parse::<u64>().is_err() {
+            let shown: String = last.chars().take(80).collect();
+            let text = format!("`{shown}` is not usable: use the id of an event that came, a whole number");
+            return Err(Problem::field("Last-Event-ID", text));
+        }
         fields.insert("after".into(), last.into());
     }
     let request: crate::pb::WatchEventsRequest = grpc::read(Value::Object(fields))?;

@@ -18,14 +18,16 @@ const CLOCKS_APART: u64 = 5;
 /// Less room than this is a failure, whatever the disk's size.
 const LEAST_ROOM: u64 = 1 << 30;
 
-/// Compares the hub's clock with this machine's.
-pub(super) fn clock(report: &mut Report, answer: &reqwest::Response, clock: &Clock) {
+/// Compares the hub's clock with this machine's, which is the same one if the hub runs here.
+pub(super) fn clock(report: &mut Report, client: &Client, answer: &reqwest::Response, clock: &Clock) {
     let date = answer.headers().get("date").and_then(|value| value.to_str().ok());
     let Some(date) = date.and_then(|text| httpdate::parse_http_date(text).ok()) else { return };
     let there = date.duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     let here = u64::try_from(clock.now() / 1000).unwrap_or(0);
     let apart = here.abs_diff(there);
-    if apart <= CLOCKS_APART {
+    if apart <= CLOCKS_APART && is_local(client.base()) {
+        report.ok("clock", "the hub has this machine's; it was compared with no other");
+    } else if apart <= CLOCKS_APART {
         report.ok("clock", "the hub's and this machine's agree");
     } else {
         let text = format!("the hub's and this machine's are {} apart", span(apart));
@@ -73,6 +75,9 @@ async fn ask<T: DeserializeOwned>(client: &Client, path: &str) -> Outcome<T> {
 
 /// Who can use the admin API, found out by asking without a token.
 async fn exposure(report: &mut Report, client: &Client, config: Option<&Config>) {
+    // The settings of this shell are those of a hub on this machine.
+    let exposed = config.filter(|_| is_local(client.base())).map(Config::exposed).unwrap_or_default();
+    exposed.into_iter().for_each(|sentence| report.ok("exposure", sentence));
     let open = client.without_token().get("/v1/settings", &[]).await.is_ok();
     let listens = config.map(|config| config.admin.listen.ip()).filter(|_| is_local(client.base()));
     match (open, is_local(client.base())) {
@@ -202,7 +207,14 @@ async fn machine(report: &mut Report, client: &Client) {
         report.fail("database", text, "see what the hub logged");
     }
     match system.workers.iter().filter(|worker| worker.alive).count() {
-        0 => report.fail("workers", "nobody runs jobs", "start one: modelhub worker; or set jobs.run = true"),
+        0 => {
+            // SQLite is one process's.
+            let advice = match system.database.as_str() {
+                "postgres" => "start one: modelhub worker; or start the hub with jobs.run = true, without --no-worker",
+                _ => "start the hub with jobs.run = true and without --no-worker: workers of their own need PostgreSQL",
+            };
+            report.fail("workers", "nobody runs jobs", advice);
+        }
         alive => report.ok("workers", format!("{} at work", counted(alive as u64, "worker"))),
     }
     if system.gpus.is_empty() {

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::client::{Client, Connection};
 use super::failure::{Code, Failure, Outcome};
-use super::output::{Screen, Tone, clean};
+use super::output::{Screen, Tone, clean, one_line};
 use crate::config::Config;
 use crate::domain::Clock;
 
@@ -62,7 +62,8 @@ impl Report {
     }
 
     fn add(&mut self, verdict: Verdict, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
-        self.0.push(Finding { verdict, name, text: text.into(), advice: advice.into() });
+        let (text, advice) = (one_line(&text.into()), one_line(&advice.into()));
+        self.0.push(Finding { verdict, name, text, advice });
     }
 
     fn count(&self, verdict: Verdict) -> usize {
@@ -84,7 +85,7 @@ pub(super) async fn run(connection: &Connection) -> Outcome {
         Err(failure) => report.fail("admin API", failure.text, ""),
         Ok(client) => match client.probe(&format!("{}/healthz", client.address())).await {
             Ok(answer) => {
-                hub::clock(&mut report, &answer, &Clock::system());
+                hub::clock(&mut report, &client, &answer, &Clock::system());
                 endpoint = hub::look(&mut report, &client, config.as_ref()).await;
             }
             Err(cause) => {
@@ -131,4 +132,16 @@ fn show(screen: &Screen, report: &Report) -> Outcome {
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_one_line() {
+        let mut report = Report::default();
+        report.warn("token", "it could not be tried: no\n  Try again in 17 s", "wait");
+        assert_eq!(report.0[0].text, "it could not be tried: no; Try again in 17 s");
+    }
 }

@@ -31,11 +31,9 @@ pub(super) fn look(report: &mut Report, config: &Config) {
     {
         port(report, name, addr, key);
     }
-    if config.hub.listen.ip().is_loopback() {
-        report.ok("exposure", "both listeners would be this machine's own");
-    } else {
-        let text = format!("others could use the hub at {}", config.hub.listen);
-        report.ok("exposure", text);
+    match config.exposed() {
+        none if none.is_empty() => report.ok("exposure", "both listeners would be this machine's own"),
+        exposed => report.ok("exposure", format!("once it runs, {}", exposed.join("; "))),
     }
     data_dir(report, &config.store.data_dir);
     database(report, config);
@@ -90,11 +88,14 @@ fn database(report: &mut Report, config: &Config) {
     let Some(url) = config.database.url.get() else {
         return report.ok("database", "SQLite in the data directory");
     };
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        return report.ok("database", format!("SQLite at {}", path.trim_start_matches("//")));
+    }
     // The address may hold a password: host and port only.
-    let parsed = url::Url::parse(url).ok().filter(|url| url.scheme().starts_with("postgres"));
+    let parsed = url::Url::parse(url).ok();
     let Some((host, port)) = parsed.and_then(|url| Some((url.host_str()?.to_owned(), url.port().unwrap_or(5432))))
     else {
-        return report.ok("database", "as database.url says");
+        return report.warn("database", "PostgreSQL, as database.url says; it was not tried", "");
     };
     let reached = std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)).map(|addrs| {
         let patience = std::time::Duration::from_secs(3);
@@ -128,5 +129,22 @@ mod tests {
         assert_eq!(report.count(Verdict::Fail), 2, "{:?}", report.0);
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(nearest_existing(&dir.path().join("a/b")), dir.path());
+    }
+
+    #[test]
+    fn whatever_others_can_reach_is_said() {
+        let exposure = |flags: &[(&str, &str)]| {
+            let data_dir = tempfile::tempdir().unwrap();
+            let mut all = vec![("store.data_dir", data_dir.path().to_str().unwrap().to_owned())];
+            all.extend(flags.iter().map(|(key, text)| (*key, (*text).to_owned())));
+            let mut report = Report::default();
+            look(&mut report, &Config::load(None, std::iter::empty(), &all).unwrap());
+            report.0.into_iter().find(|finding| finding.name == "exposure").unwrap().text
+        };
+        let free = [("hub.listen", "127.0.0.1:0"), ("admin.listen", "127.0.0.1:0")];
+        assert!(exposure(&free).contains("this machine's own"));
+        let admin = [free[0], ("admin.listen", "0.0.0.0:0"), ("admin.token", "0123456789abcdef0123456789abcdef")];
+        assert!(exposure(&admin).contains("others can reach the admin API"));
+        assert!(exposure(&[("hub.listen", "0.0.0.0:0"), free[1]]).contains("others can download through the hub"));
     }
 }

@@ -158,6 +158,17 @@ def of_response(response: httpx2.Response) -> ModelhubError:
         return UnexpectedAnswer(f"{request.method} {request.url}: status {status}")
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else APIError)
     problem = _problem(response)
+    if problem is None:
+        # A proxy in between says in its own way that it is too much, or broken. Any
+        # other refusal is a stranger's.
+        said = response.text.strip()[:500]
+        if status != 429 and status < 500:
+            request = response.request
+            return UnexpectedAnswer(
+                f"{request.method} {request.url}: what answers is no admin API of "
+                f"modelhub: status {status}; check base_url. It says: {said or '-'}"
+            )
+        problem = {"detail": said}
     title = problem.get("title") or response.reason_phrase or f"status {status}"
     return kind(
         status,
@@ -173,17 +184,15 @@ def of_response(response: httpx2.Response) -> ModelhubError:
     )
 
 
-def _problem(response: httpx2.Response) -> dict[str, Any]:
+def _problem(response: httpx2.Response) -> dict[str, Any] | None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip()
-    if kind in ("application/problem+json", "application/json"):
-        try:
-            problem = json.loads(response.content)
-        except ValueError:
-            problem = None
-        if isinstance(problem, dict):
-            return problem
-    # A proxy in between says it in its own way.
-    return {"detail": response.text.strip()[:500]}
+    if kind != "application/problem+json":
+        return None
+    try:
+        problem = json.loads(response.content)
+    except ValueError:
+        return None
+    return problem if isinstance(problem, dict) else None
 
 
 def _seconds(value: str | None) -> float | None:

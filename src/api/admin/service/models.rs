@@ -129,7 +129,8 @@ impl Service {
         &self,
         request: pb::LookUpModelRequest,
     ) -> Answer<pb::LookUpModelResponse> {
-        let source = Source::parse(&request.source).map_err(|rule| Problem::field("source", rule))?;
+        let ours = [self.about.upstream_url.as_str(), self.about.endpoint.as_str()];
+        let source = Source::parse(&request.source, &ours).map_err(|rule| Problem::field("source", rule))?;
         let revision = source.revision.clone().unwrap_or_else(Revision::main);
         let found = self.hub.find_out(&source.key, &revision).await?;
         let usage =

@@ -1,0 +1,174 @@
+//! What the types of the settings cannot say.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use url::Url;
+
+use super::Config;
+use crate::domain::Hours;
+use crate::telemetry;
+
+/// A setting that cannot be used; the text says why, and what would be right.
+pub(super) struct Wrong {
+    pub(super) key: &'static str,
+    pub(super) text: String,
+}
+
+fn fail<T>(key: &'static str, text: impl Into<String>) -> Result<T, Wrong> {
+    Err(Wrong { key, text: text.into() })
+}
+
+impl Config {
+    pub(super) fn check(&self) -> Result<(), Wrong> {
+        let upstream = web_address("upstream.url", &self.upstream.url)?;
+        if !self.hub.public_url.is_empty() {
+            let public = web_address("hub.public_url", &self.hub.public_url)?;
+            let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
+            if public.origin() == upstream.origin() && path(&public) == path(&upstream) {
+                return is_own_address(&self.upstream.url);
+            }
+        }
+        if is_at(&upstream, self.hub.listen) {
+            return is_own_address(&self.upstream.url);
+        }
+        hosts("upstream.cdn_hosts", &self.upstream.cdn_hosts, true)?;
+        hosts("admin.hosts", &self.admin.hosts, false)?;
+        if meet(self.hub.listen, self.admin.listen) {
+            return fail(
+                "admin.listen",
+                format!(
+                    "admin.listen is {}, which hub.listen ({}) takes: give each a port of its own",
+                    self.admin.listen, self.hub.listen
+                ),
+            );
+        }
+        if let Some(token) = self.admin.token.get() {
+            secret("admin.token", token)?;
+        } else if !self.admin.listen.ip().is_loopback() {
+            return fail(
+                "admin.listen",
+                format!(
+                    "admin.listen is {}, which others can reach: set admin.token (MODELHUB_ADMIN_TOKEN), or listen on \
+                     127.0.0.1",
+                    self.admin.listen
+                ),
+            );
+        }
+        if let Some(url) = self.database.url.get()
+            && !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+        {
+            // The address may hold a password.
+            return fail(
+                "database.url",
+                "database.url is of an unknown kind: use sqlite:/path/to/file.db or postgres://user:password@host/name",
+            );
+        }
+        self.check_work()?;
+        telemetry::filter(&self.log.level).map(|_| ()).or_else(|text| fail("log.level", text))
+    }
+
+    fn check_work(&self) -> Result<(), Wrong> {
+        if let Some(token) = self.worker.token.get() {
+            secret("worker.token", token)?;
+        }
+        if !self.worker.address.is_empty() {
+            web_address("worker.address", &self.worker.address)?;
+        }
+        if !self.jobs.hours.is_empty() {
+            Hours::parse(&self.jobs.hours).or_else(|error| fail("jobs.hours", format!("jobs.hours: {error}")))?;
+        }
+        if !(1..=64).contains(&self.jobs.max_downloads) {
+            return fail(
+                "jobs.max_downloads",
+                format!("jobs.max_downloads is {}: use 1 to 64", self.jobs.max_downloads),
+            );
+        }
+        if self.jobs.lease.duration() < Duration::from_secs(3) {
+            return fail("jobs.lease", "jobs.lease: use at least 3s, it is renewed every second");
+        }
+        if self.jobs.keep.duration() < Duration::from_secs(60) {
+            return fail(
+                "jobs.keep",
+                "jobs.keep: use at least 1m, or an ended job is gone before anybody saw how it ended",
+            );
+        }
+        if !(64 * 1024..=1 << 30).contains(&self.flight.segment_size.bytes()) {
+            return fail("flight.segment_size", "flight.segment_size: use 64KiB to 1GiB");
+        }
+        for (key, number) in [
+            ("flight.connections", self.flight.connections),
+            ("flight.total_connections", self.flight.total_connections),
+            ("flight.attempts", self.flight.attempts as usize),
+            ("hub.max_connections", self.hub.max_connections),
+            ("hub.max_connections_per_peer", self.hub.max_connections_per_peer),
+        ] {
+            if number == 0 {
+                return fail(key, format!("{key} is 0: use at least 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn secret(key: &'static str, token: &str) -> Result<(), Wrong> {
+    if token.len() < 32 {
+        let text = format!("{key} is too short: use at least 32 characters, e.g. from `openssl rand -hex 32`");
+        return fail(key, text);
+    }
+    Ok(())
+}
+
+fn web_address(key: &'static str, text: &str) -> Result<Url, Wrong> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => Ok(url),
+        _ => fail(key, format!("{key} is `{text}`: use http:// or https:// and a host, such as http://host:8486")),
+    }
+}
+
+fn is_own_address(upstream: &str) -> Result<(), Wrong> {
+    let text = format!(
+        "upstream.url is {upstream}, which is this hub's own address: name the hub to read from, such as https://huggingface.co"
+    );
+    fail("upstream.url", text)
+}
+
+/// Whether an address leads to what listens at `listen` on this machine, as far as it says so itself.
+fn is_at(url: &Url, listen: SocketAddr) -> bool {
+    let (here, ip) = (
+        listen.ip(),
+        match url.host() {
+            Some(url::Host::Domain("localhost")) => None,
+            Some(url::Host::Ipv4(ip)) => Some(IpAddr::from(ip)),
+            Some(url::Host::Ipv6(ip)) => Some(IpAddr::from(ip)),
+            _ => return false,
+        },
+    );
+    let is_there = match ip {
+        None => here.is_unspecified() || here.is_loopback(),
+        Some(ip) => ip == here || (ip.is_loopback() && here.is_unspecified()),
+    };
+    is_there && url.port_or_known_default() == Some(listen.port())
+}
+
+/// Whether two listeners would want the same port.
+fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_ip = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && same_ip
+}
+
+/// Hosts are names or addresses; of download hosts `*.` may stand for sub-domains.
+fn hosts(key: &'static str, hosts: &[String], stars: bool) -> Result<(), Wrong> {
+    for host in hosts {
+        let name = if stars { host.strip_prefix("*.").unwrap_or(host) } else { host };
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'));
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        if !is_name && address.parse::<IpAddr>().is_err() {
+            let example = if stars { "cdn.example.com or *.example.com" } else { "models.example.com" };
+            let text =
+                format!("{key} has `{host}`: use names of hosts without scheme, port and path, such as {example}");
+            return fail(key, text);
+        }
+    }
+    Ok(())
+}
