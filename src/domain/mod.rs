@@ -52,4 +52,9 @@ impl ParseError {
         let shown = input.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
         Self { what, shown, rule: rule.into() }
     }
+
+    /// Whether the text was to be one of these.
+    pub(crate) fn is_of(&self, what: &str) -> bool {
+        self.what == what
+    }
 }

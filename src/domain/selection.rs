@@ -25,7 +25,7 @@ pub struct Selection {
     pub exclude: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
-    /// With `Preset::Gguf`: the one wanted, e.g. `Q4_K_M`; the smallest if empty.
+    /// The GGUF quantisation wanted, e.g. `Q4_K_M`, which means `Preset::Gguf`; with that the smallest if empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub quantisation: String,
 }
@@ -53,12 +53,23 @@ impl Selection {
         for path in &self.paths {
             super::RepoPath::parse(path.trim_end_matches('/'))?;
         }
+        let preset = match (self.preset, self.quantisation.as_str()) {
+            (preset, "") => preset,
+            (None | Some(Preset::Gguf), _) => Some(Preset::Gguf),
+            (Some(Preset::Safetensors), name) => {
+                return Err(ParseError::new(
+                    "quantisation",
+                    name,
+                    "it goes with the preset gguf, not with safetensors",
+                ));
+            }
+        };
         let globs = |patterns: &[String]| patterns.iter().map(|pattern| glob(pattern)).collect::<Result<Vec<_>, _>>();
         Ok(Matcher {
             paths: self.paths.iter().map(|path| path.trim_end_matches('/').to_owned()).collect(),
             include: globs(&self.include)?,
             exclude: globs(&self.exclude)?,
-            preset: self.preset,
+            preset,
             quantisation: self.quantisation.to_ascii_uppercase(),
             chosen: None,
         })

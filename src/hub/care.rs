@@ -57,8 +57,9 @@ impl Hub {
         let (repo, repo_name, payload) = match model {
             None => (None, String::new(), payload),
             Some((model, revision, selection)) => {
-                selection.matcher()?;
-                let commit = self.known_commit(model, &revision).await?.to_string();
+                let commit = self.known_commit(model, &revision).await?;
+                self.choose_quantisation(&model.id, &commit, &mut selection.matcher()?).await?;
+                let commit = commit.to_string();
                 (Some(model.id.clone()), model.key.to_string(), Payload { commit, selection, ..payload })
             }
         };
@@ -204,7 +205,8 @@ impl Hub {
         }
         let model = self.model_of(run).await?;
         let commit = self.known_commit(&model, &payload.commit).await?;
-        let matcher = payload.selection.matcher()?;
+        let mut matcher = payload.selection.matcher()?;
+        self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
         Ok(Blobs { of: Of::Model { model: model.id, commit, matcher, after: String::new() }, known: None })
     }
 }

@@ -102,12 +102,12 @@ impl Hub {
 
     async fn plan(&self, pinned: &Pinned, selection: &Selection) -> Result<Plan> {
         let mut matcher = selection.matcher()?;
-        self.choose_quantisation(pinned, &mut matcher).await?;
+        self.choose_quantisation(&pinned.repo.row, &pinned.commit, &mut matcher).await?;
         let mut plan = Plan { commit: pinned.commit.to_string(), ..Plan::default() };
         let mut contents: HashSet<ContentId> = HashSet::new();
         let (mut pickles, mut safe) = (0, 0);
         let mut after = String::new();
-        while let Some(files) = self.selected(pinned, &matcher, &mut after).await? {
+        while let Some(files) = self.selected(&pinned.repo.row, &pinned.commit, &matcher, &mut after).await? {
             for (artifact, is_here) in files {
                 plan.totals.add(artifact.size, is_here);
                 if !is_here && contents.insert(artifact.content) {
@@ -146,13 +146,13 @@ impl Hub {
     }
 
     /// With the preset for GGUF: sees which quantisations there are and takes one.
-    async fn choose_quantisation(&self, pinned: &Pinned, matcher: &mut Matcher) -> Result<()> {
+    pub(super) async fn choose_quantisation(&self, repo: &str, commit: &CommitId, matcher: &mut Matcher) -> Result<()> {
         if !matcher.must_choose() {
             return Ok(());
         }
         let mut sizes = std::collections::BTreeMap::new();
         let mut after = String::new();
-        while let Some(files) = self.selected(pinned, matcher, &mut after).await? {
+        while let Some(files) = self.selected(repo, commit, matcher, &mut after).await? {
             for (artifact, _) in files {
                 if let Some(name) = quantisation(artifact.path.as_str()) {
                     *sizes.entry(name).or_insert(0) += artifact.size;
@@ -165,12 +165,13 @@ impl Hub {
     /// The next page of selected files, and whether each is here; `None` at the end.
     async fn selected(
         &self,
-        pinned: &Pinned,
+        repo: &str,
+        commit: &CommitId,
         matcher: &Matcher,
         after: &mut String,
     ) -> Result<Option<Vec<(Artifact, bool)>>> {
         let page = FilePage { flat: true, after: after.clone(), limit: PAGE, ..FilePage::default() };
-        let rows = self.db.file_page(&pinned.repo.row, &pinned.commit, &page).await?;
+        let rows = self.db.file_page(repo, commit, &page).await?;
         let Some(last) = rows.last() else { return Ok(None) };
         *after = last.entry.path().to_string();
         let files = rows.into_iter().filter_map(|row| match row.entry {
@@ -232,7 +233,7 @@ impl Hub {
         run.log(Level::Info, &text).await;
 
         let mut matcher = payload.selection.matcher()?;
-        self.choose_quantisation(&pinned, &mut matcher).await?;
+        self.choose_quantisation(&pinned.repo.row, &pinned.commit, &mut matcher).await?;
         let fetched = Arc::new(Fetching::new(self, payload.bytes_per_second));
         let mut fetching = self.fetch_selected(&pinned, &matcher, &fetched).boxed();
         let mut tick = tokio::time::interval(TICK);
@@ -267,7 +268,7 @@ impl Hub {
         let mut running: JoinSet<(String, Result<()>)> = JoinSet::new();
         let mut failed = None;
         let mut after = String::new();
-        while let Some(files) = self.selected(pinned, matcher, &mut after).await? {
+        while let Some(files) = self.selected(&pinned.repo.row, &pinned.commit, matcher, &mut after).await? {
             for (artifact, is_here) in files {
                 if is_here {
                     continue;

@@ -72,7 +72,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     ),
     "PinModel": lambda c: c.pin("org/name", False, sync_every_seconds=0),
     "VerifyModel": lambda c: c.verify("org/name", revision="main", include="*"),
-    "EvictModel": lambda c: c.evict("org/name", revision="main", exclude="*"),
+    "EvictModel": lambda c: c.evict(
+        "org/name", revision="main", exclude="*", quantisation="Q8_0"
+    ),
     "ScanStorage": lambda c: c.scan(
         "/models", placement="copy", repo_id="a/b", kind="model", bytes_per_second=1
     ),

@@ -107,6 +107,8 @@ async fn presets_leave_out_the_other_weights_and_take_one_quantisation() {
     assert_eq!(paths(&smallest), with(vec![parts[0], parts[1], projector]));
     let named = plan(&hub, json!({"preset": "gguf", "quantisation": "q8_0"})).await;
     assert_eq!(paths(&named), with(vec!["gguf/m-Q8_0.gguf", projector]));
+    let alone = plan(&hub, json!({"quantisation": "Q8_0"})).await;
+    assert_eq!(paths(&alone), paths(&named), "a quantisation means the preset");
     let narrowed = plan(&hub, json!({"preset": "gguf", "exclude": ["*Q2_K*"]})).await;
     assert_eq!(paths(&narrowed), with(vec!["gguf/m-Q4_K_M.gguf", projector]));
 
@@ -146,5 +148,22 @@ async fn a_selection_that_matches_nothing_fails_its_job_at_once() {
     let job = hub.ended(&hub.download("org/model", json!({"selection": {"include": ["*.none"]}})).await).await;
     assert_eq!((text(&job["status"]), &job["attempts"]), ("failed", &json!(1)));
     assert!(text(&job["error"]).contains("selection"), "{job:#}");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn an_eviction_of_one_quantisation_leaves_the_others_and_other_weights() {
+    let hub = start().await;
+    hub.done(&hub.download("org/model", json!({})).await).await;
+    let body = json!({"selection": {"quantisation": "Q8_0", "include": ["*.gguf", "*.bin"], "exclude": ["*mmproj*"]}});
+    hub.done(&hub.order("/v1/models/org/model/evict", body).await).await;
+    let gone = hub.look("/v1/models/org/model/files?flat=true&download_status=pending").await;
+    assert_eq!(each(&gone["files"], "file_path"), ["gguf/m-Q8_0.gguf"]);
+    let unknown = json!({"selection": {"quantisation": "Q5_K_M"}});
+    for order in ["evict", "verify"] {
+        let refused = hub.admin("POST", &format!("/v1/models/org/model/{order}"), &unknown).await;
+        assert_refused(&refused, 400, "");
+        assert!(text(&refused.json()["detail"]).contains("Q4_K_M"), "{}", refused.text());
+    }
     hub.finish().await;
 }

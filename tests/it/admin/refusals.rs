@@ -63,6 +63,12 @@ fn wrong_bodies() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ("POST", "/v1/models/org/model/download", json!({"selection": {"include": [""]}}), "selection"),
         ("POST", "/v1/models/org/model/download", json!({"selection": {"exclude": ["a\u{0}"]}}), "selection"),
         ("POST", "/v1/models/org/model/verify", json!({"selection": {"include": [""]}}), "selection"),
+        (
+            "POST",
+            "/v1/models/org/model/evict",
+            json!({"selection": {"preset": "safetensors", "quantisation": "Q8_0"}}),
+            "selection.quantisation",
+        ),
         ("POST", "/v1/models/org/model/evict", json!({"selection": {"paths": ["a//b"]}}), "selection"),
         ("POST", "/v1/models/org/model/evict", json!({"revision": "x y"}), "revision"),
         ("POST", "/v1/models/org/model/verify", json!({"revision": "x y"}), "revision"),

@@ -5,7 +5,7 @@ use crate::api::admin::convert;
 use crate::api::admin::problem::{Answer, Problem};
 use crate::api::admin::source::Source;
 use crate::domain::job::priority;
-use crate::domain::{RepoId, RepoKey, RepoKind, Revision, Selection, Visibility};
+use crate::domain::{ParseError, RepoId, RepoKey, RepoKind, Revision, Selection, Visibility};
 use crate::hub::Wish;
 use crate::hub::{Held, ModelFilter, ModelOrder, ModelRow};
 use crate::pb;
@@ -286,7 +286,10 @@ fn shown(text: &str) -> String {
 /// A selection whose every part can be used.
 fn selection(message: Option<pb::Selection>) -> Answer<Selection> {
     let selection = convert::selection(message)?;
-    selection.matcher().map_err(Problem::of("selection"))?;
+    let wrong = |error: ParseError| {
+        Problem::of(if error.is_of("quantisation") { "selection.quantisation" } else { "selection" })(error)
+    };
+    selection.matcher().map_err(wrong)?;
     Ok(selection)
 }
 

@@ -598,7 +598,7 @@ export type Selection = Message<"modelhub.v1.Selection"> & {
   preset: Selection_Preset;
 
   /**
-   * With the preset `gguf`, e.g. `Q4_K_M`.
+   * E.g. `Q4_K_M`; it means the preset `gguf`.
    *
    * @generated from field: string quantisation = 5;
    */

@@ -275,10 +275,13 @@ class AsyncModels(AsyncTransport):
         paths: Texts = (),
         include: Texts = (),
         exclude: Texts = (),
+        preset: SelectionPreset | str = "",
+        quantisation: str = "",
     ) -> Job:
         """Reads stored files again and compares their hashes."""
         request = VerifyModelRequest(
-            revision=revision, selection=selection(paths, include, exclude)
+            revision=revision,
+            selection=selection(paths, include, exclude, preset, quantisation),
         )
         return await self._post(Job, model_path(model, "verify"), request)
 
@@ -290,9 +293,12 @@ class AsyncModels(AsyncTransport):
         paths: Texts = (),
         include: Texts = (),
         exclude: Texts = (),
+        preset: SelectionPreset | str = "",
+        quantisation: str = "",
     ) -> Job:
         """Removes stored files that nothing else uses."""
         request = EvictModelRequest(
-            revision=revision, selection=selection(paths, include, exclude)
+            revision=revision,
+            selection=selection(paths, include, exclude, preset, quantisation),
         )
         return await self._post(Job, model_path(model, "evict"), request)

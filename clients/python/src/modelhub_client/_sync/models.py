@@ -267,10 +267,13 @@ class Models(Transport):
         paths: Texts = (),
         include: Texts = (),
         exclude: Texts = (),
+        preset: SelectionPreset | str = "",
+        quantisation: str = "",
     ) -> Job:
         """Reads stored files again and compares their hashes."""
         request = VerifyModelRequest(
-            revision=revision, selection=selection(paths, include, exclude)
+            revision=revision,
+            selection=selection(paths, include, exclude, preset, quantisation),
         )
         return self._post(Job, model_path(model, "verify"), request)
 
@@ -282,9 +285,12 @@ class Models(Transport):
         paths: Texts = (),
         include: Texts = (),
         exclude: Texts = (),
+        preset: SelectionPreset | str = "",
+        quantisation: str = "",
     ) -> Job:
         """Removes stored files that nothing else uses."""
         request = EvictModelRequest(
-            revision=revision, selection=selection(paths, include, exclude)
+            revision=revision,
+            selection=selection(paths, include, exclude, preset, quantisation),
         )
         return self._post(Job, model_path(model, "evict"), request)

@@ -2512,7 +2512,7 @@ class Selection(betterproto2.Message):
         5, betterproto2.TYPE_STRING
     )
     """
-    With the preset `gguf`, e.g. `Q4_K_M`.
+    E.g. `Q4_K_M`; it means the preset `gguf`.
     """
 
 
