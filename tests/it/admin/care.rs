@@ -102,7 +102,7 @@ async fn evicting_a_model_frees_its_own_files_and_keeps_what_others_use() {
     hub.done(&hub.download("org/a", json!({})).await).await;
     let stored = number(&hub.look("/v1/storage").await["bytes"]);
     let job = hub.done(&hub.order("/v1/models/org/a/evict", json!({})).await).await;
-    assert!(text(&job["outcome"]).contains("1 files") && text(&job["outcome"]).contains("3 stay"), "{job:#}");
+    assert!(text(&job["outcome"]).contains("1 file left") && text(&job["outcome"]).contains("3 stay"), "{job:#}");
     assert_eq!(number(&hub.look("/v1/storage").await["bytes"]), stored - MIB);
     assert!(!blob(&hub, &Content::random(5, MIB)).exists() && blob(&hub, &weights()).exists());
     assert_eq!(hub.look("/v1/models/org/b").await["download"], "complete");
