@@ -298,6 +298,9 @@ mod tests {
         assert_eq!(config.flight.connections, 3);
         assert_eq!(config.store.data_dir, Path::new("/x"));
         assert!(config.upstream.offline);
+        // Of the default's type, whatever stood in the file.
+        let config = load("[store]\nlimit = 5\n", &[("MODELHUB_STORE_LIMIT", "8GiB")]).unwrap();
+        assert_eq!(config.store.limit.bytes(), 8 << 30);
     }
 
     #[test]

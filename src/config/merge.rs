@@ -85,8 +85,8 @@ pub fn merge(
     environment: impl Iterator<Item = (String, String)>,
     flags: &[(&str, String)],
 ) -> Result<Merged, ConfigError> {
-    let table: Table = DEFAULTS.parse().map_err(|e| ConfigError(format!("the built-in defaults: {e}")))?;
-    let mut merged = Merged { table, origins: HashMap::new() };
+    let defaults: Table = DEFAULTS.parse().map_err(|e| ConfigError(format!("the built-in defaults: {e}")))?;
+    let mut merged = Merged { table: defaults.clone(), origins: HashMap::new() };
 
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
@@ -98,7 +98,7 @@ pub fn merge(
         }
     }
 
-    let keys = keys_of(&merged.table);
+    let keys = keys_of(&defaults);
     for (name, text) in environment.filter(|(name, _)| name.starts_with("MODELHUB_")) {
         if OTHER_NAMES.contains(&name.as_str()) {
             continue;
@@ -107,12 +107,12 @@ pub fn merge(
             let names = keys.iter().map(|key| env_of_key(key)).chain(SHORT_NAMES.map(|(name, _)| name.to_owned()));
             return fail(format!("unknown environment variable {name}{}", nearest(&name, names)));
         };
-        set(&mut merged.table, &key, &text, &name)?;
+        set(&mut merged.table, &defaults, &key, &text, &name)?;
         merged.origins.insert(key, Origin::Variable(name));
     }
     for (key, text) in flags {
         let flag = FLAGS.iter().find(|(known, _)| known == key).map(|(_, flag)| *flag);
-        set(&mut merged.table, key, text, flag.unwrap_or(key))?;
+        set(&mut merged.table, &defaults, key, text, flag.unwrap_or(key))?;
         if let Some(flag) = flag {
             merged.origins.insert((*key).to_owned(), Origin::Flag(flag));
         }
@@ -172,10 +172,12 @@ fn lines_of(text: &str) -> Vec<(String, usize)> {
 }
 
 /// Sets one key from text, read as the type that its default has.
-fn set(table: &mut Table, key: &str, text: &str, origin: &str) -> Result<(), ConfigError> {
-    let slot = key.split_once('.').and_then(|(section, name)| table.get_mut(section)?.as_table_mut()?.get_mut(name));
-    let Some(slot) = slot else { return fail(format!("unknown key {key}")) };
-    *slot = match slot {
+fn set(table: &mut Table, defaults: &Table, key: &str, text: &str, origin: &str) -> Result<(), ConfigError> {
+    let (section, name) = key.split_once('.').unwrap_or((key, ""));
+    let default = defaults.get(section).and_then(|section| section.get(name));
+    let slot = table.get_mut(section).and_then(|section| section.as_table_mut()?.get_mut(name));
+    let (Some(slot), Some(default)) = (slot, default) else { return fail(format!("unknown key {key}")) };
+    *slot = match default {
         Value::Integer(_) => match text.parse() {
             Ok(number) => Value::Integer(number),
             Err(_) => return fail(format!("{origin}: {key} is `{text}`: use a whole number")),

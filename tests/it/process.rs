@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mock_hf::{Content, MockHf, Options, Origin, Repo};
 
-use crate::harness::process::{Server, run};
+use crate::harness::process::{Server, command, run};
 use crate::harness::repos::MIB;
 use crate::harness::{Client, Outcome, eventually, store};
 
@@ -93,6 +94,32 @@ async fn it_prints_where_it_listens_and_stops_on_sigterm() {
     assert!(metrics.contains("modelhub_requests_total"), "{metrics}");
     server.terminate();
     assert_eq!(server.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_start_says_what_others_can_reach() {
+    use tokio::io::AsyncBufReadExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [
+        ("store.data_dir", dir.path().to_str().unwrap()),
+        ("hub.listen", "0.0.0.0:0"),
+        ("admin.listen", "127.0.0.1:0"),
+        ("upstream.offline", "true"),
+    ];
+    let mut command = command(&["serve"], &settings);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = tokio::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    let warned = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains("others can download through the hub at 0.0.0.0:0 (hub.listen)") {
+                assert!(line.contains("WARN"), "{line}");
+                return true;
+            }
+        }
+        false
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(60), warned).await.expect("it starts"), "no warning came");
+    child.kill().await.unwrap();
 }
 
 #[tokio::test]
