@@ -288,6 +288,8 @@ impl Hub {
         let name = name_in_path(key, &answer.path).unwrap_or_else(|| key.clone());
         if name != *key || self.pins.names.get(key).is_some_and(|known| known != name) {
             self.db.put_alias(key, &name.id, self.clock.now()).await?;
+            // Its row has the other name now.
+            self.pins.repos.invalidate(key);
             self.pins.epoch.fetch_add(1, Ordering::SeqCst);
         }
         self.pins.names.insert(key.clone(), name.clone());
@@ -319,6 +321,12 @@ impl Hub {
         if known.is_some_and(|(known, _)| known != *commit) {
             self.forget_stamps();
         }
+    }
+
+    /// Forgets a name that upstream has no more.
+    pub(super) fn forget_pin(&self, repo: &Repo, name: &str) {
+        self.pins.pins.invalidate(&(Arc::clone(&repo.row), name.to_owned()));
+        self.forget_stamps();
     }
 
     /// Forgets a repository that was removed.
