@@ -170,6 +170,9 @@ async fn known(
         let body = serde_json::json!({"source": repo});
         let found: pb::LookUpModelResponse = read(&call.client.post("/v1/lookup", &body).await?)?;
         meant = Meant { revision: Some(found.revision), selection: found.selection };
+        if !found.model_id.is_empty() {
+            return Ok((read(&call.client.get(&path_of(&found.model_id, ""), &[]).await?)?, meant));
+        }
     }
     let request = registration(call, repo, kind, revision).await?;
     let model: pb::ModelRepo = read(&call.client.post("/v1/models", &request).await?)?;

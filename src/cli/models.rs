@@ -10,7 +10,7 @@ use super::follow::{self, Following};
 use super::format::{ago, bytes, count, counted, parse_seconds, short, span};
 use super::output::{Tone, clean, confirm, is_attended, note};
 use super::table::{Cell, Table, fields};
-use crate::domain::RepoKey;
+use crate::domain::{RepoKey, Revision};
 use crate::pb;
 
 /// The path of a model, or of something of it.
@@ -86,7 +86,9 @@ pub(super) async fn registration(
         let found: pb::LookUpModelResponse = read(&call.client.post("/v1/lookup", &json!({"source": source})).await?)?;
         request.repo_id = found.repo_id;
         request.kind = kind.unwrap_or(found.kind);
-        request.revision = revision.unwrap_or(found.revision);
+        // What names no revision leaves a registered model's as it is.
+        let named = (found.revision != Revision::DEFAULT).then_some(found.revision);
+        request.revision = revision.or(named).unwrap_or_default();
     } else if kind.is_none()
         && let Ok(key) = RepoKey::parse(source)
     {

@@ -14,24 +14,27 @@ const RECOUNTED: u64 = 200;
 
 impl Hub {
     /// Makes a repository known here and begins to sync it, by the job with this id, which may have ended already.
-    /// Registering again changes nothing and makes no job.
+    /// Registering again changes what is given, and syncs again only if that has a point.
     pub async fn register(
         &self,
         key: &RepoKey,
-        revision: &Revision,
-        sync_every_ms: u64,
+        revision: Option<&Revision>,
+        sync_every_ms: Option<u64>,
     ) -> Result<(ModelRow, Option<String>)> {
+        // By an older name it is the repository that has another one now.
+        let known = self.db.model_named(key).await?.map(|row| row.key);
+        let key = known.as_ref().unwrap_or(key);
         let job = NewJob {
             kind: JobKind::Sync,
             repo: None,
             repo_name: key.to_string(),
-            payload: Payload { revision: revision.to_string(), ..Payload::default() },
+            payload: Payload::default(),
             priority: priority::WAITING,
         };
         let (repo_id, job_id) = (uuid::Uuid::now_v7().to_string(), uuid::Uuid::now_v7().to_string());
         let registration = Registration {
             key,
-            revision: revision.as_str(),
+            revision: revision.map(Revision::as_str),
             sync_every_ms,
             new_id: &repo_id,
             job: Some((&job, &job_id, MAX_ATTEMPTS)),
@@ -43,8 +46,8 @@ impl Hub {
         }
         if !again {
             self.note("model.registered", format!("{key} was registered"), &key.to_string(), None).await;
-            self.events.publish(Happening::Model(id.clone()));
         }
+        self.events.publish(Happening::Model(id.clone()));
         Ok((self.model_by_id(&id).await?, job.map(|job| job.id)))
     }
 

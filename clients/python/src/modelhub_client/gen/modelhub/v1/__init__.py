@@ -2335,14 +2335,14 @@ class RegisterModelRequest(betterproto2.Message):
         6, betterproto2.TYPE_STRING
     )
     """
-    A branch, tag or commit; `main` if empty.
+    A branch, tag or commit; if empty `main`, or what it was registered with before.
     """
 
     sync_every_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(7, betterproto2.TYPE_UINT64)
     )
     """
-    Seconds between syncs; 0: only on demand.
+    Seconds between syncs; 0: only on demand, or as it was before (PinModel changes it to 0).
     """
 
 
