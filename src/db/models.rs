@@ -18,7 +18,8 @@ pub struct ModelRow {
     /// `registered`, `synced` or `error`.
     pub status: String,
     pub problem: String,
-    pub visibility: Visibility,
+    /// `None` while upstream has not said it; nobody may see it then.
+    pub visibility: Option<Visibility>,
     pub pinned: bool,
     pub registered_at: Option<Millis>,
     pub revision: String,
@@ -43,6 +44,7 @@ struct Row {
     status: String,
     problem: String,
     visibility: String,
+    checked_at: i64,
     pinned: bool,
     registered_at: Option<i64>,
     revision: String,
@@ -69,7 +71,7 @@ impl TryFrom<Row> for ModelRow {
             source: row.source,
             status: row.status,
             problem: row.problem,
-            visibility: Visibility::parse(&row.visibility),
+            visibility: (row.checked_at != 0).then(|| Visibility::parse(&row.visibility)),
             pinned: row.pinned,
             registered_at: row.registered_at,
             revision: row.revision,
@@ -90,7 +92,7 @@ impl TryFrom<Row> for ModelRow {
 macro_rules! select {
     ($after:literal) => {
         concat!(
-            "select id, kind, repo_id, source, status, problem, visibility, pinned, registered_at, revision, tip, files, files_here,",
+            "select id, kind, repo_id, source, status, problem, visibility, checked_at, pinned, registered_at, revision, tip, files, files_here,",
             " bytes, bytes_here, created_at, synced_at, last_used_at, sync_every_ms from model_repo ",
             $after
         )

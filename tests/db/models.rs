@@ -79,8 +79,8 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
             source: "huggingface".into(),
             status: "registered".into(),
             problem: String::new(),
-            // Nobody may see it before upstream has said who may.
-            visibility: Visibility::Private,
+            // Upstream has not said who may see it.
+            visibility: None,
             pinned: false,
             registered_at: Some(10),
             revision: "dev".into(),
@@ -153,7 +153,7 @@ async fn a_model_that_was_only_downloaded_from_can_be_registered(base: &TestData
     let (id, job, again) = db.register(&registration(&key, "row-2", Some(&job), 20)).await.unwrap();
     assert_eq!((id.as_str(), job.unwrap().repo.as_deref(), again), (row.as_str(), Some(row.as_str()), false));
     let found = model(&db, &row).await;
-    assert_eq!((found.registered_at, found.visibility, found.created_at), (Some(20), Visibility::Public, 1));
+    assert_eq!((found.registered_at, found.visibility, found.created_at), (Some(20), Some(Visibility::Public), 1));
 }
 
 async fn models_of_other_kinds_and_letter_cases_are_others(base: &TestDatabase) {

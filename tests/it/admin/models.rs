@@ -50,6 +50,16 @@ async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced() 
 }
 
 #[tokio::test]
+async fn what_upstream_does_not_show_has_no_visibility() {
+    let hub = TestHub::builder().start().await;
+    let model = hub.register("org/none").await;
+    hub.ended(&json!({"id": model["active_job_id"]})).await;
+    let model = hub.look("/v1/models/org/none").await;
+    assert_eq!((text(&model["status"]), text(&model["visibility"])), ("error", ""));
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn a_sync_of_another_revision_says_nothing_about_the_model() {
     let hub = TestHub::builder().repo(small_model("org/model")).start().await;
     let first = hub.synced("org/model").await;

@@ -1973,7 +1973,7 @@ class ModelRepo(betterproto2.Message):
         9, betterproto2.TYPE_STRING
     )
     """
-    `public`, `gated` or `private`.
+    `public`, `gated` or `private`; empty while upstream has not said it.
     """
 
     pinned: "bool" = betterproto2.field(10, betterproto2.TYPE_BOOL)
