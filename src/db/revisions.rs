@@ -57,6 +57,13 @@ impl Db {
         tx.commit().await
     }
 
+    /// Whether anything is known of a commit.
+    pub async fn knows_commit(&self, repo: &str, commit: &CommitId) -> Result<bool> {
+        let sql = "select commit_id from repo_commit where repo = $1 and commit_id = $2";
+        let row: Option<(String,)> = self.optional(sql, args![repo, commit.as_str()]).await?;
+        Ok(row.is_some())
+    }
+
     /// The info of a commit, as stored by `put_pin`.
     pub async fn commit_info(&self, repo: &str, commit: &CommitId) -> Result<Option<String>> {
         let sql = "select info from repo_commit where repo = $1 and commit_id = $2";

@@ -224,6 +224,17 @@ impl Hub {
         self.live().ref_ttl
     }
 
+    /// The commit that a revision means for sure: nobody has to ask upstream.
+    pub(super) async fn fresh_commit(&self, row: &str, revision: &Revision) -> Result<Option<CommitId>> {
+        Ok(match revision {
+            Revision::Commit(commit) => Some(commit.clone()),
+            Revision::Named(name) => {
+                let pin = self.db.pin(row, name).await?.filter(|pin| self.is_fresh(pin.checked_at, self.ref_ttl()));
+                pin.map(|pin| pin.commit)
+            }
+        })
+    }
+
     fn is_fresh(&self, checked_at: Millis, ttl: std::time::Duration) -> bool {
         let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         // A time in the future means that the clock was set back: ask again.
