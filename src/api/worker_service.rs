@@ -63,8 +63,12 @@ impl Worker {
             word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", "use model, dataset or space"))?,
         };
         let key = RepoKey::new(kind, RepoId::parse(repo_id).map_err(Problem::of("repo_id"))?);
-        let revision = self.revision(revision)?.unwrap_or_else(Revision::main);
-        Ok(self.hub.register(&key, &revision, 0).await?.0)
+        let revision = self.revision(revision)?;
+        // What is registered already stays at its own revision.
+        match self.hub.model(&key.to_string()).await {
+            Ok(model) if model.registered_at.is_some() => Ok(model),
+            _ => Ok(self.hub.register(&key, revision.as_ref(), None).await?.0),
+        }
     }
 
     fn revision(&self, text: &str) -> Result<Option<Revision>, Problem> {

@@ -217,7 +217,7 @@ fn show(call: &Call, value: &Value, plan: &pb::DownloadPlan) -> Outcome {
             ("selected", format!("{} in {}", bytes(plan.bytes), counted(plan.files, "file")).into()),
             ("here already", format!("{} in {}", bytes(plan.bytes_here), counted(plan.files_here, "file")).into()),
             ("to fetch", bytes(plan.bytes_to_fetch).into()),
-            ("free on disk", bytes(plan.disk_free).into()),
+            ("room for", bytes(plan.disk_free).into()),
             ("fits", fits),
         ],
     );

@@ -11,7 +11,7 @@ use super::format::{ago, bytes, count, counted, parse_seconds, short, span};
 use super::output::{Tone, agree, clean, note};
 use super::table::{Cell, Table, fields};
 use super::{Call, KINDS};
-use crate::domain::RepoKey;
+use crate::domain::{RepoKey, Revision};
 use crate::pb;
 
 /// Orders of a list; with a - the other way round.
@@ -90,7 +90,9 @@ pub(super) async fn registration(
         let found = find(call, source).await?;
         request.repo_id = found.repo_id;
         request.kind = kind.unwrap_or(found.kind);
-        request.revision = revision.unwrap_or(found.revision);
+        // What names no revision leaves a registered model's as it is.
+        let named = (found.revision != Revision::DEFAULT).then_some(found.revision);
+        request.revision = revision.or(named).unwrap_or_default();
     } else if kind.is_none()
         && let Ok(key) = RepoKey::parse(source)
     {

@@ -6,7 +6,7 @@
 use super::jobs::enqueue_in;
 use super::sql::{Pick, args};
 use super::{Db, Error, Result, like};
-use crate::domain::job::{Job, NewJob};
+use crate::domain::job::{Job, NewJob, Payload};
 use crate::domain::{CommitId, Digest, GitOid, Millis, RepoId, RepoKey, RepoKind, Visibility};
 
 /// A repository with what is known of it.
@@ -18,7 +18,8 @@ pub struct ModelRow {
     /// `registered`, `synced` or `error`.
     pub status: String,
     pub problem: String,
-    pub visibility: Visibility,
+    /// `None` while upstream has not said it; nobody may see it then.
+    pub visibility: Option<Visibility>,
     pub pinned: bool,
     pub registered_at: Option<Millis>,
     pub revision: String,
@@ -43,6 +44,7 @@ struct Row {
     status: String,
     problem: String,
     visibility: String,
+    checked_at: i64,
     pinned: bool,
     registered_at: Option<i64>,
     revision: String,
@@ -69,7 +71,7 @@ impl TryFrom<Row> for ModelRow {
             source: row.source,
             status: row.status,
             problem: row.problem,
-            visibility: Visibility::parse(&row.visibility),
+            visibility: (row.checked_at != 0).then(|| Visibility::parse(&row.visibility)),
             pinned: row.pinned,
             registered_at: row.registered_at,
             revision: row.revision,
@@ -90,7 +92,7 @@ impl TryFrom<Row> for ModelRow {
 macro_rules! select {
     ($after:literal) => {
         concat!(
-            "select id, kind, repo_id, source, status, problem, visibility, pinned, registered_at, revision, tip, files, files_here,",
+            "select id, kind, repo_id, source, status, problem, visibility, checked_at, pinned, registered_at, revision, tip, files, files_here,",
             " bytes, bytes_here, created_at, synced_at, last_used_at, sync_every_ms from model_repo ",
             $after
         )
@@ -147,21 +149,24 @@ pub struct ModelFilter {
 #[derive(Debug, Clone)]
 pub struct Registration<'a> {
     pub key: &'a RepoKey,
-    pub revision: &'a str,
-    pub sync_every_ms: u64,
+    /// Without it `main`, or what it was registered with before.
+    pub revision: Option<&'a str>,
+    /// Without it never, or as it was.
+    pub sync_every_ms: Option<u64>,
     pub new_id: &'a str,
     pub job: Option<(&'a NewJob, &'a str, u32)>,
     pub now: Millis,
 }
 
 impl Db {
-    /// Registers a repository and enqueues its sync, both or neither; whether it was registered already.
+    /// Registers a repository and enqueues its sync, both or neither; whether it was registered already. Again, what is
+    /// given is changed, and it is synced again if its revision is another one or its last sync failed.
     pub async fn register(&self, what: &Registration<'_>) -> Result<(String, Option<Job>, bool)> {
         let mut tx = self.begin().await?;
         let (key, now) = (what.key, what.now);
-        let known: Option<(String, Option<i64>)> = tx
+        let known: Option<(Option<i64>, String, String)> = tx
             .optional(
-                "select id, registered_at from model_repo where kind = $1 and repo_id = $2",
+                "select registered_at, revision, status from model_repo where kind = $1 and repo_id = $2",
                 args![key.kind.as_str(), key.id.as_str()],
             )
             .await?;
@@ -170,22 +175,24 @@ impl Db {
             values ($1, $2, $3, $4, $5, 'huggingface', 'registered', 'private', 0, $6) on conflict (kind, repo_id) do nothing";
         let id = &key.id;
         tx.execute(sql, args![what.new_id, key.kind.as_str(), id.vendor(), id.name(), id.as_str(), now]).await?;
-        let again = matches!(known, Some((_, Some(_))));
-        if !again {
-            let sql = "update model_repo set registered_at = $3, revision = $4, sync_every_ms = $5, stale = $6 where kind = $1 and repo_id = $2";
-            tx.execute(sql, args![key.kind.as_str(), id.as_str(), now, what.revision, what.sync_every_ms, true])
-                .await?;
-        }
-        let row: Option<(String,)> = tx
+        let sql =
+            "update model_repo set registered_at = coalesce(registered_at, $3), revision = coalesce($4, revision),
+            sync_every_ms = coalesce($5, sync_every_ms), stale = $6 where kind = $1 and repo_id = $2";
+        let (revision, every) = (what.revision.map(str::to_owned), what.sync_every_ms.map(u64::cast_signed));
+        tx.execute(sql, args![key.kind.as_str(), id.as_str(), now, revision, every, true]).await?;
+        let row: Option<(String, String)> = tx
             .optional(
-                "select id from model_repo where kind = $1 and repo_id = $2",
+                "select id, revision from model_repo where kind = $1 and repo_id = $2",
                 args![key.kind.as_str(), id.as_str()],
             )
             .await?;
-        let (row,) = row.ok_or(Error::Driver(sqlx::Error::RowNotFound))?;
+        let (row, revision) = row.ok_or(Error::Driver(sqlx::Error::RowNotFound))?;
+        let again = matches!(known, Some((Some(_), ..)));
+        let is_synced = again && known.is_some_and(|(_, before, status)| before == revision && status != "error");
         let job = match what.job {
-            Some((job, job_id, attempts)) if !again => {
-                let job = NewJob { repo: Some(row.clone()), ..job.clone() };
+            Some((job, job_id, attempts)) if !is_synced => {
+                let payload = Payload { revision, ..job.payload.clone() };
+                let job = NewJob { repo: Some(row.clone()), payload, ..job.clone() };
                 Some(enqueue_in(&mut tx, &job, job_id, attempts, now).await?.0)
             }
             _ => None,
@@ -199,8 +206,12 @@ impl Db {
         row.map(ModelRow::try_from).transpose()
     }
 
+    /// A repository by its name, or by one that upstream redirects to it.
     pub async fn model_named(&self, key: &RepoKey) -> Result<Option<ModelRow>> {
-        let sql = select!("where kind = $1 and repo_id = $2");
+        let sql = select!(
+            "where kind = $1 and repo_id in ($2, (select a.repo_id from repo_alias a where a.kind = $1 and a.alias = $2))
+            order by case when repo_id = $2 then 1 else 0 end limit 1"
+        );
         let row: Option<Row> = self.optional(sql, args![key.kind.as_str(), key.id.as_str()]).await?;
         row.map(ModelRow::try_from).transpose()
     }

@@ -1,6 +1,6 @@
 //! Repositories and the other names that upstream knows them by.
 
-use super::sql::args;
+use super::sql::{Tx, args};
 use super::{Db, Error, Result, like};
 use crate::domain::{Millis, RepoId, RepoKey, RepoKind, Visibility};
 
@@ -57,11 +57,17 @@ impl Db {
             .transpose()
     }
 
+    /// Notes that upstream redirects `alias` to `target`. What was known here under the alias, registration and pin
+    /// too, belongs to the target from now on.
     pub async fn put_alias(&self, alias: &RepoKey, target: &RepoId, now: Millis) -> Result<()> {
+        let mut tx = self.begin().await?;
         let sql = "insert into repo_alias (kind, alias, repo_id, seen_at) values ($1, $2, $3, $4)
             on conflict (kind, alias) do update set repo_id = excluded.repo_id, seen_at = excluded.seen_at";
-        self.execute(sql, args![alias.kind.as_str(), alias.id.as_str(), target.as_str(), now]).await?;
-        Ok(())
+        tx.execute(sql, args![alias.kind.as_str(), alias.id.as_str(), target.as_str(), now]).await?;
+        if alias.id != *target {
+            move_repo(&mut tx, alias, target).await?;
+        }
+        tx.commit().await
     }
 
     /// Public repositories known here whose id contains `search` (any letter case), by id.
@@ -76,4 +82,44 @@ impl Db {
             self.all(sql, args![kind.as_str(), pattern, limit]).await?;
         Ok(rows.into_iter().map(|(repo_id, commit, info)| RepoListing { repo_id, commit, info }).collect())
     }
+}
+
+/// Gives the repository `from` its true name; where that has a row already, the two become one.
+async fn move_repo(tx: &mut Tx, from: &RepoKey, to: &RepoId) -> Result<()> {
+    let kind = from.kind.as_str();
+    // What led to the old name leads to the new one.
+    let sql = "update repo_alias set repo_id = $3 where kind = $1 and repo_id = $2";
+    tx.execute(sql, args![kind, from.id.as_str(), to.as_str()]).await?;
+    let sql = "select id from model_repo where kind = $1 and repo_id = $2";
+    let old: Option<(String,)> = tx.optional(sql, args![kind, from.id.as_str()]).await?;
+    let Some((old,)) = old else { return Ok(()) };
+    let new: Option<(String,)> = tx.optional(sql, args![kind, to.as_str()]).await?;
+    let Some((new,)) = new else {
+        let sql = "update model_repo set repo_id = $2, vendor = $3, name = $4 where id = $1";
+        tx.execute(sql, args![old, to.as_str(), to.vendor(), to.name()]).await?;
+        return Ok(());
+    };
+    let sql = "update model_repo as n set pinned = (n.pinned or o.pinned), stale = $3,
+            revision = case when n.registered_at is null and o.registered_at is not null then o.revision else n.revision end,
+            sync_every_ms = case when n.sync_every_ms = 0 then o.sync_every_ms else n.sync_every_ms end,
+            registered_at = coalesce(n.registered_at, o.registered_at)
+        from model_repo as o where n.id = $1 and o.id = $2";
+    tx.execute(sql, args![new.as_str(), old.as_str(), true]).await?;
+    for sql in [
+        "insert into repo_commit (repo, commit_id, info, tree_complete, origin)
+            select $1, commit_id, info, tree_complete, origin from repo_commit where repo = $2
+            on conflict (repo, commit_id) do update set info = coalesce(repo_commit.info, excluded.info),
+                tree_complete = (repo_commit.tree_complete or excluded.tree_complete)",
+        "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash)
+            select $1, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash from model_artifact where repo = $2
+            on conflict (repo, commit_id, file_path) do nothing",
+        "insert into repo_revision (repo, name, commit_id, checked_at)
+            select $1, name, commit_id, checked_at from repo_revision where repo = $2
+            on conflict (repo, name) do nothing",
+        "update job set repo = $1 where repo = $2",
+    ] {
+        tx.execute(sql, args![new.as_str(), old.as_str()]).await?;
+    }
+    tx.execute("delete from model_repo where id = $1", args![old]).await?;
+    Ok(())
 }

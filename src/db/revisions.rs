@@ -25,6 +25,14 @@ impl Db {
         rows.into_iter().map(pin_of).collect()
     }
 
+    /// Forgets a name, unless it means something else by now or a commit that upstream did not tell of.
+    pub async fn delete_pin(&self, repo: &str, pin: &Pin) -> Result<()> {
+        let sql = "delete from repo_revision where repo = $1 and name = $2 and commit_id = $3 and checked_at = $4
+            and not exists (select 1 from repo_commit c where c.repo = $1 and c.commit_id = $3 and c.origin is not null)";
+        self.execute(sql, args![repo, pin.name.as_str(), pin.commit.as_str(), pin.checked_at]).await?;
+        Ok(())
+    }
+
     /// Records what upstream said in one transaction: the commit's info (if there is one) and,
     /// for a named revision, the commit that it means now.
     pub async fn put_pin(
@@ -47,6 +55,13 @@ impl Db {
             tx.execute(sql, args![repo, name, true, commit.as_str()]).await?;
         }
         tx.commit().await
+    }
+
+    /// Whether anything is known of a commit.
+    pub async fn knows_commit(&self, repo: &str, commit: &CommitId) -> Result<bool> {
+        let sql = "select commit_id from repo_commit where repo = $1 and commit_id = $2";
+        let row: Option<(String,)> = self.optional(sql, args![repo, commit.as_str()]).await?;
+        Ok(row.is_some())
     }
 
     /// The info of a commit, as stored by `put_pin`.

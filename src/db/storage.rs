@@ -164,10 +164,12 @@ impl Db {
             ($pinned:literal) => {
                 concat!(
                     goes!($pinned),
-                    "select r.id, r.kind, r.repo_id, count(*), cast(sum(c.size_bytes) as bigint), cast(0 as bigint), r.pinned, max(c.last_used_at)
-                    from (",
+                    ", content as (",
                     contents!(),
-                    ") c join goes g on g.sha256 = c.sha256 join model_repo r on r.id = c.repo
+                    "), shared as (select c.sha256 as sha256, count(*) as n from content c join goes g on g.sha256 = c.sha256 group by c.sha256)
+                    select r.id, r.kind, r.repo_id, count(*), cast(sum(c.size_bytes) as bigint),
+                        cast(sum(case when s.n = 1 then c.size_bytes else 0 end) as bigint), r.pinned, max(c.last_used_at)
+                    from content c join shared s on s.sha256 = c.sha256 join model_repo r on r.id = c.repo
                     group by r.id, r.kind, r.repo_id, r.pinned order by 5 desc, r.id limit $3"
                 )
             };

@@ -18,7 +18,12 @@ impl Hours {
             (hour < 24 && minute < 60).then(|| hour * 60 + minute)
         };
         let parsed = text.split_once('-').and_then(|(from, to)| Some(Self { from: minute(from)?, to: minute(to)? }));
-        parsed.ok_or_else(|| ParseError::new("hours", text, "write it like 22:00-06:00"))
+        let hours = parsed.ok_or_else(|| ParseError::new("hours", text, "write it like 22:00-06:00"))?;
+        if hours.from == hours.to {
+            let rule = "it begins when it ends: write it like 22:00-06:00, or leave it out for the whole day";
+            return Err(ParseError::new("hours", text, rule));
+        }
+        Ok(hours)
     }
 
     pub fn contain(self, minute: u16) -> bool {
@@ -50,5 +55,6 @@ mod tests {
         assert!(Hours::parse("24:00-06:00").is_err());
         assert!(Hours::parse("2001:00-06:00").is_err());
         assert!(Hours::parse("night").is_err());
+        assert!(Hours::parse("22:00-22:00").is_err(), "nothing would ever happen in them");
     }
 }

@@ -58,7 +58,12 @@ impl Hub {
             None => (None, String::new(), payload),
             Some((model, revision, selection)) => {
                 let commit = self.known_commit(model, &revision).await?;
-                self.choose_quantisation(&model.id, &commit, &mut selection.matcher()?).await?;
+                let mut matcher = selection.matcher()?;
+                self.check_paths(model, &commit, &selection.paths).await?;
+                self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
+                if !selection.is_everything() && !self.selects_any(&model.id, &commit, &matcher).await? {
+                    return Err(Error::Invalid(format!("no file of {} matches the selection", model.key)));
+                }
                 let commit = commit.to_string();
                 (Some(model.id.clone()), model.key.to_string(), Payload { commit, selection, ..payload })
             }

@@ -56,6 +56,9 @@ pub enum Error {
     NoSpace,
     #[error("it needs {} of disk space, and {} is free", ByteSize(*needed), ByteSize(*free))]
     NoRoom { needed: u64, free: u64 },
+    /// The disk may have room; the store is not to take it.
+    #[error("it needs {}, and the store's limit of {} leaves {}", ByteSize(*needed), ByteSize(*limit), ByteSize(*left))]
+    OverLimit { needed: u64, limit: u64, left: u64 },
     /// Another process put the content into the store meanwhile: look again.
     #[error("another process has fetched it")]
     CameElsewhere,

@@ -1,5 +1,6 @@
 //! Models as people handle them: register, look up, list, pin, forget.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::events::Happening;
@@ -9,29 +10,34 @@ use crate::db::{FilePage, FileRow, ModelFilter, ModelRow, Registration};
 use crate::domain::job::{Job, JobKind, NewJob, Payload, priority};
 use crate::domain::{CommitId, Millis, RepoKey, Revision};
 
+/// Files looked at together.
+const PAGE: u64 = 1000;
 /// Repositories counted again before a list is given.
 const RECOUNTED: u64 = 200;
 
 impl Hub {
     /// Makes a repository known here and begins to sync it, by the job with this id, which may have ended already.
-    /// Registering again changes nothing and makes no job.
+    /// Registering again changes what is given, and syncs again only if that has a point.
     pub async fn register(
         &self,
         key: &RepoKey,
-        revision: &Revision,
-        sync_every_ms: u64,
+        revision: Option<&Revision>,
+        sync_every_ms: Option<u64>,
     ) -> Result<(ModelRow, Option<String>)> {
+        // By an older name it is the repository that has another one now.
+        let known = self.db.model_named(key).await?.map(|row| row.key);
+        let key = known.as_ref().unwrap_or(key);
         let job = NewJob {
             kind: JobKind::Sync,
             repo: None,
             repo_name: key.to_string(),
-            payload: Payload { revision: revision.to_string(), ..Payload::default() },
+            payload: Payload::default(),
             priority: priority::WAITING,
         };
         let (repo_id, job_id) = (uuid::Uuid::now_v7().to_string(), uuid::Uuid::now_v7().to_string());
         let registration = Registration {
             key,
-            revision: revision.as_str(),
+            revision: revision.map(Revision::as_str),
             sync_every_ms,
             new_id: &repo_id,
             job: Some((&job, &job_id, MAX_ATTEMPTS)),
@@ -43,8 +49,8 @@ impl Hub {
         }
         if !again {
             self.note("model.registered", format!("{key} was registered"), &key.to_string(), None).await;
-            self.events.publish(Happening::Model(id.clone()));
         }
+        self.events.publish(Happening::Model(id.clone()));
         Ok((self.model_by_id(&id).await?, job.map(|job| job.id)))
     }
 
@@ -109,14 +115,35 @@ impl Hub {
     /// The commit of a model that is meant: a revision's, as far as it is known here.
     pub async fn known_commit(&self, model: &ModelRow, revision: &str) -> Result<CommitId> {
         let revision = if revision.is_empty() { model.revision.as_str() } else { revision };
-        match Revision::parse(revision)? {
-            Revision::Commit(commit) => Ok(commit),
-            Revision::Named(name) => {
-                let pin = self.db.pin(&model.id, &name).await?;
-                let known = pin.map(|pin| pin.commit);
-                known.ok_or_else(|| Error::NoSuch {
-                    what: format!("revision {name} of {} here; sync it first", model.key),
-                })
+        let known = match Revision::parse(revision)? {
+            Revision::Commit(commit) => self.db.knows_commit(&model.id, &commit).await?.then_some(commit),
+            Revision::Named(name) => self.db.pin(&model.id, &name).await?.map(|pin| pin.commit),
+        };
+        let what = || format!("revision {revision} of {} here; sync it first", model.key);
+        known.ok_or_else(|| Error::NoSuch { what: what() })
+    }
+
+    /// Refuses paths that are neither files nor folders of a model at a commit.
+    pub async fn check_paths(&self, model: &ModelRow, commit: &CommitId, paths: &[String]) -> Result<()> {
+        let mut missing: HashSet<&str> = paths.iter().map(|path| path.trim_end_matches('/')).collect();
+        let mut page = FilePage { flat: true, limit: PAGE, ..FilePage::default() };
+        while !missing.is_empty() {
+            let rows = self.db.file_page(&model.id, commit, &page).await?;
+            let Some(last) = rows.last() else { break };
+            page.after = last.entry.path().to_string();
+            for row in &rows {
+                let path = row.entry.path().as_str();
+                missing.remove(path);
+                for (end, _) in path.match_indices('/') {
+                    missing.remove(&path[..end]);
+                }
+            }
+        }
+        match missing.into_iter().min() {
+            None => Ok(()),
+            Some(path) => {
+                let short = &commit.as_str()[..12];
+                Err(Error::NoSuch { what: format!("file or folder {path} in {} at {short}", model.key) })
             }
         }
     }

@@ -224,6 +224,17 @@ impl Hub {
         self.live().ref_ttl
     }
 
+    /// The commit that a revision means for sure: nobody has to ask upstream.
+    pub(super) async fn fresh_commit(&self, row: &str, revision: &Revision) -> Result<Option<CommitId>> {
+        Ok(match revision {
+            Revision::Commit(commit) => Some(commit.clone()),
+            Revision::Named(name) => {
+                let pin = self.db.pin(row, name).await?.filter(|pin| self.is_fresh(pin.checked_at, self.ref_ttl()));
+                pin.map(|pin| pin.commit)
+            }
+        })
+    }
+
     fn is_fresh(&self, checked_at: Millis, ttl: std::time::Duration) -> bool {
         let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         // A time in the future means that the clock was set back: ask again.
@@ -288,6 +299,8 @@ impl Hub {
         let name = name_in_path(key, &answer.path).unwrap_or_else(|| key.clone());
         if name != *key || self.pins.names.get(key).is_some_and(|known| known != name) {
             self.db.put_alias(key, &name.id, self.clock.now()).await?;
+            // Its row has the other name now.
+            self.pins.repos.invalidate(key);
             self.pins.epoch.fetch_add(1, Ordering::SeqCst);
         }
         self.pins.names.insert(key.clone(), name.clone());
@@ -319,6 +332,12 @@ impl Hub {
         if known.is_some_and(|(known, _)| known != *commit) {
             self.forget_stamps();
         }
+    }
+
+    /// Forgets a name that upstream has no more.
+    pub(super) fn forget_pin(&self, repo: &Repo, name: &str) {
+        self.pins.pins.invalidate(&(Arc::clone(&repo.row), name.to_owned()));
+        self.forget_stamps();
     }
 
     /// Forgets a repository that was removed.

@@ -47,7 +47,10 @@ pub struct Plan {
     pub totals: FileTotals,
     /// Content that has to come; what several files share counts once.
     pub to_fetch: u64,
+    /// What may still come: free on the disk, or up to the store's limit.
     pub disk_free: u64,
+    /// The store's limit, where that is what leaves so little.
+    pub limit: Option<u64>,
     pub largest: Vec<(Artifact, bool)>,
     pub warnings: Vec<String>,
 }
@@ -70,6 +73,11 @@ impl Hub {
     pub async fn enqueue_download(&self, model: &ModelRow, wish: Wish) -> Result<Job> {
         wish.selection.matcher()?;
         let revision = wish.revision.as_ref().map_or_else(|| model.revision.clone(), Revision::to_string);
+        if let Some(commit) = self.fresh_commit(&model.id, &Revision::parse(&revision)?).await?
+            && self.db.tree_is_complete(&model.id, &commit).await?
+        {
+            self.check_paths(model, &commit, &wish.selection.paths).await?;
+        }
         self.enqueue(NewJob {
             kind: JobKind::Download,
             repo: Some(model.id.clone()),
@@ -123,7 +131,7 @@ impl Hub {
             plan.largest.sort_by_key(|(artifact, _)| std::cmp::Reverse(artifact.size));
             plan.largest.truncate(NAMED);
         }
-        plan.disk_free = self.room()?;
+        (plan.disk_free, plan.limit) = self.room()?;
         if plan.totals.files == 0 {
             plan.warnings.push("no file matches the selection".into());
         }
@@ -131,18 +139,20 @@ impl Hub {
             plan.warnings.push("the weights are pickle files, which can run code when they are loaded".into());
         }
         if !plan.fits() {
-            plan.warnings.push("it does not fit on the disk".into());
+            plan.warnings.push(match plan.limit {
+                None => "it does not fit on the disk".into(),
+                Some(limit) => format!("it does not fit into the store, whose limit is {}", ByteSize(limit)),
+            });
         }
         Ok(plan)
     }
 
-    /// Bytes that the store may still take: of the disk, and of its own limit.
-    pub(super) fn room(&self) -> Result<u64> {
+    /// Bytes that the store may still take: of the disk, or of its own limit, which is given then.
+    fn room(&self) -> Result<(u64, Option<u64>)> {
         let free = self.store.free_bytes().map_err(Error::internal)?;
-        Ok(match self.live().store_limit_bytes {
-            0 => free,
-            limit => free.min(limit.saturating_sub(self.stored_bytes.load(Ordering::Relaxed))),
-        })
+        let limit = self.live().store_limit_bytes;
+        let left = limit.saturating_sub(self.stored_bytes.load(Ordering::Relaxed));
+        Ok(if limit == 0 || free < left { (free, None) } else { (left, Some(limit)) })
     }
 
     /// With the preset for GGUF: sees which quantisations there are and takes one.
@@ -184,6 +194,17 @@ impl Hub {
         Ok(Some(files.collect()))
     }
 
+    /// Whether any file is selected.
+    pub(super) async fn selects_any(&self, repo: &str, commit: &CommitId, matcher: &Matcher) -> Result<bool> {
+        let mut after = String::new();
+        while let Some(files) = self.selected(repo, commit, matcher, &mut after).await? {
+            if !files.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The files of a commit, added up.
     pub(super) async fn commit_totals(&self, repo: &str, commit: &CommitId) -> Result<FileTotals> {
         let mut totals = FileTotals::default();
@@ -209,6 +230,9 @@ impl Hub {
         if payload.commit.is_empty() {
             self.settle_commit(run, &pinned.commit).await?;
         }
+        // The listing may belong to another row than the job's: the model was renamed.
+        let model = ModelRow { id: pinned.repo.row.to_string(), ..model };
+        self.check_paths(&model, &pinned.commit, &payload.selection.paths).await?;
         let plan = self.plan(&pinned, &payload.selection).await?;
         run.update(|progress| {
             progress.files_total = plan.totals.files;
@@ -221,7 +245,11 @@ impl Hub {
             return Err(Error::Invalid(format!("no file of {} matches the selection", model.key)));
         }
         if !plan.fits() {
-            return Err(Error::NoRoom { needed: plan.to_fetch, free: plan.disk_free });
+            let (needed, free) = (plan.to_fetch, plan.disk_free);
+            return Err(match plan.limit {
+                None => Error::NoRoom { needed, free },
+                Some(limit) => Error::OverLimit { needed, limit, left: free },
+            });
         }
         let text = format!(
             "{} files at {}, {} of them here; {} to fetch",

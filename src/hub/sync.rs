@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::jobs::{Done, JobRun};
 use super::pin::Repo;
 use super::{Caller, Error, Hub, Result};
-use crate::db::ModelRow;
+use crate::db::{ModelRow, Pin};
 use crate::domain::job::{ChangeKind, Changes, Level};
 use crate::domain::{CommitId, Revision};
 
@@ -30,7 +30,14 @@ impl Hub {
             Err(error) if super::pin::is_outage(error) || matches!(error, Error::Stopping) => None,
             Err(error) => Some(Some(error.to_string())),
         };
-        if let Some(problem) = problem {
+        // Of another revision than the model's own the outcome says nothing about the model.
+        let asked = &run.job.payload.revision;
+        let is_own = asked.is_empty() || Revision::parse(asked) == Revision::parse(&model.revision);
+        // Its name, and with that its row, may be another one now.
+        if let Some(problem) = problem
+            && is_own
+            && let Some(model) = self.db.model_named(&model.key).await?
+        {
             self.db.put_synced(&model.id, problem.as_deref(), self.clock.now()).await?;
         }
         outcome
@@ -82,6 +89,7 @@ impl Hub {
     }
 
     /// Notes what every branch, tag and converted ref means now; how many there are.
+    /// Those that are gone upstream are forgotten.
     async fn note_refs(&self, run: &JobRun, caller: &Caller, repo: &Repo) -> Result<usize> {
         let path = format!("{}/refs", repo.key.api_path());
         let answer = match self.upstream.get(&path, caller.upstream()).await {
@@ -98,9 +106,16 @@ impl Hub {
         let value: Value = serde_json::from_slice(&answer.body)
             .map_err(|e| Error::BadUpstream(format!("upstream's refs of {} are not usable: {e}", repo.key)))?;
         let refs = refs_of(&value);
+        let known = self.db.pins(&repo.row).await?;
         for (name, commit) in &refs {
             self.db.put_pin(&repo.row, Some(name), commit, None, self.clock.now()).await?;
             self.note_pin(repo, name, commit);
+        }
+        if is_complete(&value) {
+            for pin in known.into_iter().filter(|pin| is_gone(pin, &refs, &value)) {
+                self.db.delete_pin(&repo.row, &pin).await?;
+                self.forget_pin(repo, &pin.name);
+            }
         }
         Ok(refs.len())
     }
@@ -131,6 +146,21 @@ impl Hub {
         let id = run.job.repo.as_deref().ok_or_else(gone)?;
         self.db.model(id).await?.ok_or_else(gone)
     }
+}
+
+/// Whether a list of refs has all branches and tags.
+fn is_complete(value: &Value) -> bool {
+    let is_whole = |group: &str| value[group].as_array().is_some_and(|list| list.len() <= MAX_REFS);
+    is_whole("branches") && is_whole("tags") && value["converts"].as_array().is_none_or(|list| list.len() <= MAX_REFS)
+}
+
+/// Whether a name that is known here would be in the complete list of refs, and is not.
+fn is_gone(pin: &Pin, refs: &BTreeMap<String, CommitId>, list: &Value) -> bool {
+    let name = pin.name.strip_prefix("refs/heads/").or(pin.name.strip_prefix("refs/tags/")).unwrap_or(&pin.name);
+    let is_listed = !name.starts_with("refs/") || (name.starts_with("refs/convert/") && list["converts"].is_array());
+    // The beginning of a commit's id is a name, too.
+    let is_short_id = pin.commit.as_str().starts_with(name);
+    is_listed && !is_short_id && !refs.contains_key(name)
 }
 
 /// Branches, tags and converted refs by name, as the route `refs` lists them.

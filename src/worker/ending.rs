@@ -76,7 +76,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_d
         tracing::error!(job.id = %run.job.id, error = %cause, "a job failed");
     }
     let (pause, counts) = match &error {
-        Error::NoSpace | Error::NoRoom { .. } => (LOOK_AGAIN, false),
+        Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => (LOOK_AGAIN, false),
         Error::Offline { .. } => (LOOK_AGAIN, false),
         Error::UpstreamUnavailable { .. } if upstream_is_down => (LOOK_AGAIN, false),
         Error::RateLimited { retry_after } => ((*retry_after).max(Duration::from_secs(1)), false),
@@ -99,6 +99,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_d
     end.run_at = now + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
     end.waiting_for = match &error {
         Error::NoSpace | Error::NoRoom { .. } => format!("disk space: {text}"),
+        Error::OverLimit { .. } => format!("room in the store: {text}"),
         Error::Offline { .. } => "the hub to go online again".into(),
         Error::RateLimited { .. } => "upstream's rate limit".into(),
         Error::UpstreamUnavailable { .. } if upstream_is_down => format!("upstream to come back: {text}"),

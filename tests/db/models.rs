@@ -10,7 +10,7 @@ use crate::database::{TestDatabase, commit, digest, file, folder, key, lfs, oid,
 
 on_both!(
     a_model_is_registered_with_its_job_or_not_at_all,
-    registering_twice_changes_nothing_and_enqueues_nothing,
+    registering_again_changes_what_is_given_and_syncs_what_is_not_synced,
     a_model_registered_by_many_at_once_is_one_with_one_job,
     a_model_that_was_only_downloaded_from_can_be_registered,
     models_of_other_kinds_and_letter_cases_are_others,
@@ -31,7 +31,7 @@ on_both!(
 
 fn registration<'a>(key: &'a RepoKey, id: &'a str, job: Option<&'a (NewJob, String)>, now: i64) -> Registration<'a> {
     let job = job.map(|(job, id)| (job, id.as_str(), 5));
-    Registration { key, revision: "main", sync_every_ms: 0, new_id: id, job, now }
+    Registration { key, revision: None, sync_every_ms: None, new_id: id, job, now }
 }
 
 fn sync_of(key: &RepoKey, id: &str) -> (NewJob, String) {
@@ -60,7 +60,11 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
     let db = base.open().await;
     let key = key("org/model");
     let job = sync_of(&key, "job-1");
-    let what = Registration { revision: "dev", sync_every_ms: 60_000, ..registration(&key, "row-1", Some(&job), 10) };
+    let what = Registration {
+        revision: Some("dev"),
+        sync_every_ms: Some(60_000),
+        ..registration(&key, "row-1", Some(&job), 10)
+    };
     let (id, job, again) = db.register(&what).await.unwrap();
     assert_eq!((id.as_str(), again), ("row-1", false));
     let job = job.unwrap();
@@ -75,8 +79,8 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
             source: "huggingface".into(),
             status: "registered".into(),
             problem: String::new(),
-            // Nobody may see it before upstream has said who may.
-            visibility: Visibility::Private,
+            // Upstream has not said who may see it.
+            visibility: None,
             pinned: false,
             registered_at: Some(10),
             revision: "dev".into(),
@@ -98,18 +102,27 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
     assert_eq!(db.model_named(&other).await.unwrap(), None, "it was registered without its job");
 }
 
-async fn registering_twice_changes_nothing_and_enqueues_nothing(base: &TestDatabase) {
+async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced(base: &TestDatabase) {
     let db = base.open().await;
     let key = key("org/model");
     let job = sync_of(&key, "job-1");
     db.register(&registration(&key, "row-1", Some(&job), 10)).await.unwrap();
     let before = db.model("row-1").await.unwrap();
     let job = sync_of(&key, "job-2");
-    let again = Registration { revision: "dev", sync_every_ms: 1, ..registration(&key, "row-2", Some(&job), 20) };
-    let (id, job, again) = db.register(&again).await.unwrap();
-    assert_eq!((id.as_str(), job, again), ("row-1", None, true));
+    let same = registration(&key, "row-2", Some(&job), 20);
+    let (id, none, again) = db.register(&same).await.unwrap();
+    assert_eq!((id.as_str(), none, again), ("row-1", None, true));
     assert_eq!(db.model("row-1").await.unwrap(), before);
     assert_eq!(base.texts("select id from job").await, ["job-1"]);
+    let other = Registration { revision: Some("dev"), sync_every_ms: Some(1), ..same.clone() };
+    let (_, dev, _) = db.register(&other).await.unwrap();
+    let dev = dev.unwrap();
+    assert_eq!((dev.id.as_str(), dev.payload.revision.as_str()), ("job-2", "dev"));
+    let found = db.model("row-1").await.unwrap().unwrap();
+    assert_eq!((found.revision.as_str(), found.sync_every_ms, found.registered_at), ("dev", 1, Some(10)));
+    db.put_synced("row-1", Some("it is gone"), 30).await.unwrap();
+    let (_, failed, _) = db.register(&same).await.unwrap();
+    assert_eq!(failed.unwrap().payload.revision, "dev", "what failed is tried again");
 }
 
 async fn a_model_registered_by_many_at_once_is_one_with_one_job(base: &TestDatabase) {
@@ -140,7 +153,7 @@ async fn a_model_that_was_only_downloaded_from_can_be_registered(base: &TestData
     let (id, job, again) = db.register(&registration(&key, "row-2", Some(&job), 20)).await.unwrap();
     assert_eq!((id.as_str(), job.unwrap().repo.as_deref(), again), (row.as_str(), Some(row.as_str()), false));
     let found = model(&db, &row).await;
-    assert_eq!((found.registered_at, found.visibility, found.created_at), (Some(20), Visibility::Public, 1));
+    assert_eq!((found.registered_at, found.visibility, found.created_at), (Some(20), Some(Visibility::Public), 1));
 }
 
 async fn models_of_other_kinds_and_letter_cases_are_others(base: &TestDatabase) {
@@ -227,7 +240,7 @@ async fn counts_follow_the_revision_to_its_new_commit(base: &TestDatabase) {
     assert_eq!(model(&db, &row).await.commit, two.as_str());
     // A model that was registered at a commit stays there.
     let key = key("org/fixed");
-    let what = Registration { revision: one.as_str(), ..registration(&key, "fixed", None, 1) };
+    let what = Registration { revision: Some(one.as_str()), ..registration(&key, "fixed", None, 1) };
     db.register(&what).await.unwrap();
     db.put_pin("fixed", None, &one, None, 1).await.unwrap();
     db.put_entries("fixed", &one, &[lfs("a.bin", 1)]).await.unwrap();

@@ -1,13 +1,15 @@
 //! Repositories, aliases, pins, grants, remembered answers, settings.
 
-use modelhub::db::{Grant, Pin, RememberedAnswer};
+use modelhub::db::{Grant, Pin, Registration, RememberedAnswer};
 use modelhub::domain::{RepoId, RepoKey, RepoKind, Visibility};
 
-use crate::database::{TestDatabase, commit, key, on_both, repo};
+use crate::database::{TestDatabase, commit, key, lfs, on_both, repo, repo_with_commit};
 
 on_both!(
     a_repository_is_what_upstream_last_said,
     an_alias_leads_to_the_newest_target,
+    a_renamed_repository_keeps_its_row,
+    two_rows_of_one_repository_become_one,
     a_search_finds_what_it_says_in_any_letter_case_in_the_order_of_bytes,
     a_search_takes_the_wildcards_of_sql_as_they_are,
     a_search_for_what_no_name_can_hold_finds_nothing,
@@ -48,6 +50,45 @@ async fn an_alias_leads_to_the_newest_target(base: &TestDatabase) {
         assert_eq!(db.alias(&key("old/name")).await.unwrap(), Some(target));
     }
     assert_eq!(db.alias(&key("Old/name")).await.unwrap(), None);
+}
+
+async fn a_renamed_repository_keeps_its_row(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, one) = repo_with_commit(&db).await;
+    let target = key("other/name");
+    db.put_alias(&key("first/name"), &key("org/model").id, 1).await.unwrap();
+    db.put_alias(&key("org/model"), &target.id, 2).await.unwrap();
+    for name in ["first/name", "org/model", "other/name"] {
+        let found = db.model_named(&key(name)).await.unwrap().unwrap();
+        assert_eq!((found.id.as_str(), &found.key), (row.as_str(), &target));
+    }
+    assert_eq!(db.repo(&target).await.unwrap().unwrap().id, row);
+    assert_eq!(db.pin(&row, "main").await.unwrap().unwrap().commit, one);
+}
+
+async fn two_rows_of_one_repository_become_one(base: &TestDatabase) {
+    let db = base.open().await;
+    let (old, one) = repo_with_commit(&db).await;
+    let new = repo(&db, "other/name").await.id;
+    db.put_entries(&old, &one, &[lfs("a.bin", 1)]).await.unwrap();
+    db.complete_tree(&old, &one).await.unwrap();
+    db.put_pin(&new, Some("main"), &commit('2'), None, 2).await.unwrap();
+    db.put_pin(&old, Some("v1"), &one, None, 2).await.unwrap();
+    db.put_pin(&new, None, &one, Some("{}"), 2).await.unwrap();
+    let from = key("org/model");
+    let what =
+        Registration { key: &from, revision: Some("v1"), sync_every_ms: Some(60_000), new_id: "", job: None, now: 5 };
+    db.register(&what).await.unwrap();
+    db.put_pinned(&old, Some(true), None).await.unwrap();
+    db.put_alias(&from, &key("other/name").id, 3).await.unwrap();
+    assert_eq!(db.model(&old).await.unwrap(), None);
+    db.recount_models(10).await.unwrap();
+    let found = db.model_named(&from).await.unwrap().unwrap();
+    assert_eq!((found.id.as_str(), found.pinned, found.registered_at), (new.as_str(), true, Some(5)));
+    assert_eq!((found.revision.as_str(), found.sync_every_ms, found.files), ("v1", 60_000, 1));
+    assert!(db.tree_is_complete(&new, &one).await.unwrap());
+    assert_eq!(db.pin(&new, "main").await.unwrap().unwrap().commit, commit('2'), "the newer answer");
+    assert_eq!(db.commit_info(&new, &one).await.unwrap().as_deref(), Some("{}"));
 }
 
 async fn search(base: &TestDatabase, words: &str) -> Vec<String> {

@@ -80,7 +80,8 @@ async fn what_upstream_said_of_a_repository_stays(base: &TestDatabase) {
 async fn what_upstream_said_nothing_of_is_public_once_it_is_found(base: &TestDatabase) {
     let db = base.open().await;
     let org = key("org/model");
-    let registration = Registration { key: &org, revision: "main", sync_every_ms: 0, new_id: "one", job: None, now: 5 };
+    let registration =
+        Registration { key: &org, revision: None, sync_every_ms: None, new_id: "one", job: None, now: 5 };
     db.register(&registration).await.unwrap();
     assert_eq!(db.repo(&org).await.unwrap().unwrap().visibility, Visibility::Private);
     let row = db.add_repo(&org, Origin::Scanned, "two", 9).await.unwrap();

@@ -117,6 +117,9 @@ async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: 
     assert_eq!(plan(i64::MAX, 7).await, (1, 7, 7));
     assert_eq!(plan(i64::MAX, 8).await, (2, 107, 207));
     assert_eq!(plan(20, 0).await, (2, 107, 207));
+    let (.., losses) = db.eviction(i64::MAX, 0, 100).await.unwrap();
+    let own: Vec<_> = losses.iter().map(|model| (model.name.as_str(), model.bytes, model.own_bytes)).collect();
+    assert_eq!(own, [("org/other", 120, 20), ("org/pinned", 107, 7)], "what they share is nobody's own");
     db.put_pinned(&pinned, Some(true), None).await.unwrap();
     assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all[2..]);
     assert_eq!(plan(i64::MAX, 0).await.0, 2);

@@ -41,7 +41,7 @@ pub(in crate::api) fn model(row: ModelRow, job: Option<String>, upstream: &str) 
         source: row.source,
         status: status.into(),
         problem: row.problem,
-        visibility: row.visibility.as_str().into(),
+        visibility: row.visibility.map(|visibility| visibility.as_str().into()).unwrap_or_default(),
         pinned: row.pinned,
         registered_at: time(row.registered_at),
         revision: row.revision,

@@ -78,7 +78,7 @@ impl From<Error> for Problem {
             }
             Error::UpstreamUnavailable { .. } => StatusCode::GATEWAY_TIMEOUT,
             Error::BadUpstream(_) | Error::Rejected { .. } | Error::Moved { .. } => StatusCode::BAD_GATEWAY,
-            Error::NoSpace | Error::NoRoom { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Error::Internal(_) | Error::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if let Error::Internal(cause) = &error {

@@ -140,3 +140,41 @@ async fn files_of_another_revision_are_those_of_its_commit() {
     assert_refused(&unknown, 404, "");
     hub.finish().await;
 }
+
+#[tokio::test]
+async fn what_does_not_exist_is_named_and_not_an_empty_answer() {
+    let hub = start().await;
+    let zeros = "0".repeat(40);
+    for (path, named) in [
+        (format!("files?revision={zeros}"), zeros.as_str()),
+        (format!("facts?revision={zeros}"), &zeros),
+        ("files?path=w/none".into(), "w/none"),
+        ("files?path=man".into(), "man"),
+        ("facts?path=none".into(), "none"),
+    ] {
+        let refused = hub.admin("GET", &format!("/v1/models/org/model/{path}"), &Value::Null).await;
+        assert_refused(&refused, 404, "");
+        assert!(text(&refused.json()["detail"]).contains(named), "{}", refused.text());
+    }
+    for order in ["verify", "evict", "download"] {
+        let body = json!({"selection": {"paths": ["a.txt", "many/99"]}});
+        let refused = hub.admin("POST", &format!("/v1/models/org/model/{order}"), &body).await;
+        assert_refused(&refused, 404, "");
+        assert!(text(&refused.json()["detail"]).contains("many/99"), "{order}: {}", refused.text());
+    }
+    for order in ["verify", "evict"] {
+        let body = json!({"selection": {"include": ["*.none"]}});
+        assert_refused(&hub.admin("POST", &format!("/v1/models/org/model/{order}"), &body).await, 400, "");
+    }
+    // What exists stays right, and a job finds what was not known when it was asked for.
+    hub.done(&hub.order("/v1/models/org/model/verify", json!({"selection": {"paths": ["many/"]}})).await).await;
+    hub.mock.commit("model", "org/model", "dev", vec![mock_hf::Change::put("new.txt", "new")]);
+    let dev = |path: &str| json!({"revision": "dev", "selection": {"paths": [path]}});
+    hub.done(&hub.download("org/model", dev("new.txt")).await).await;
+    hub.mock.commit("model", "org/model", "later", vec![mock_hf::Change::put("new.txt", "new")]);
+    let body = json!({"revision": "later", "selection": {"paths": ["old.txt"]}});
+    let job = hub.ended(&hub.download("org/model", body).await).await;
+    assert_eq!(job["status"], "failed");
+    assert!(text(&job["error"]).contains("old.txt"), "{job:#}");
+    hub.finish().await;
+}

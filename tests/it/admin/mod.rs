@@ -11,6 +11,7 @@ mod models;
 mod overview;
 mod plans;
 mod refusals;
+mod renames;
 mod routes;
 mod scenarios;
 mod settings;

@@ -11,7 +11,7 @@ use crate::harness::repos::{CONFIG, MIB};
 async fn registering_twice_is_once() {
     let hub = TestHub::builder().repo(small_model("org/model")).start().await;
     let first = hub.synced("org/model").await;
-    let again = hub.order("/v1/models", json!({"vendor": "org", "name": "model", "revision": "dev"})).await;
+    let again = hub.order("/v1/models", json!({"vendor": "org", "name": "model", "revision": "main"})).await;
     assert_eq!(again, first);
     assert_eq!(number(&hub.look("/v1/models").await["total"]), 1);
     assert_eq!(each(&hub.look("/v1/jobs").await["jobs"], "kind"), ["sync"]);
@@ -24,6 +24,63 @@ async fn registering_twice_is_once() {
     for job in each(&hub.look("/v1/jobs").await["jobs"], "id") {
         hub.ended(&json!({"id": job})).await;
     }
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced() {
+    let hub = TestHub::builder().repo(small_model("org/model").tag("v1")).start().await;
+    let first = hub.synced("org/model").await;
+    let body = json!({"repo_id": "org/model", "revision": "v2", "sync_every_seconds": 3600});
+    let again = hub.order("/v1/models", body).await;
+    assert_eq!((&again["id"], text(&again["revision"])), (&first["id"], "v2"));
+    assert_eq!(number(&again["sync_every_seconds"]), 3600);
+    assert_eq!(hub.ended(&json!({"id": again["active_job_id"]})).await["status"], "failed", "there is no v2");
+    assert_eq!(hub.look("/v1/models/org/model").await["status"], "error");
+
+    // What failed is tried again; what is not given stays.
+    let failed = hub.register("org/model").await;
+    assert_eq!((text(&failed["revision"]), number(&failed["sync_every_seconds"])), ("v2", 3600));
+    assert_eq!(hub.ended(&json!({"id": failed["active_job_id"]})).await["payload"]["revision"], "v2");
+    let right = hub.order("/v1/models", json!({"repo_id": "org/model", "revision": "v1"})).await;
+    hub.done(&json!({"id": right["active_job_id"]})).await;
+    assert_eq!(hub.look("/v1/models/org/model").await["status"], "synced");
+    assert_eq!(hub.register("org/model").await["active_job_id"], "");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn what_upstream_does_not_show_has_no_visibility() {
+    let hub = TestHub::builder().start().await;
+    let model = hub.register("org/none").await;
+    hub.ended(&json!({"id": model["active_job_id"]})).await;
+    let model = hub.look("/v1/models/org/none").await;
+    assert_eq!((text(&model["status"]), text(&model["visibility"])), ("error", ""));
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_sync_of_another_revision_says_nothing_about_the_model() {
+    let hub = TestHub::builder().repo(small_model("org/model")).start().await;
+    let first = hub.synced("org/model").await;
+    let job = hub.ended(&hub.order("/v1/models/org/model/sync", json!({"revision": "mian"})).await).await;
+    assert_eq!(job["status"], "failed");
+    assert_eq!(hub.look("/v1/models/org/model").await, first);
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_sync_forgets_branches_and_tags_that_are_gone() {
+    let hub = TestHub::builder().repo(small_model("org/model").branch("dev").tag("v1")).start().await;
+    hub.synced("org/model").await;
+    let short = &hub.commit_of("main").await[..8];
+    hub.get(&format!("/org/model/resolve/{short}/config.json")).await.assert_is(200, CONFIG.as_bytes());
+    let names = async || each(&hub.look("/v1/models/org/model/revisions").await["revisions"], "name").join(" ");
+    assert_eq!(names().await, format!("{short} dev main v1"));
+    hub.mock.remove("model", "org/model");
+    hub.mock.put(small_model("org/model").tag("v2"));
+    hub.done(&hub.order("/v1/models/org/model/sync", json!({})).await).await;
+    assert_eq!(names().await, format!("{short} main v2"));
     hub.finish().await;
 }
 

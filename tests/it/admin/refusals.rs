@@ -85,6 +85,7 @@ fn wrong_bodies() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ("PATCH", "/v1/settings", json!({"ref_ttl_seconds": 604_801}), "ref_ttl_seconds"),
         ("PATCH", "/v1/settings", json!({"download_hours": "night"}), "download_hours"),
         ("PATCH", "/v1/settings", json!({"download_hours": "24:00-06:00"}), "download_hours"),
+        ("PATCH", "/v1/settings", json!({"download_hours": "22:00-22:00"}), "download_hours"),
         ("PATCH", "/v1/settings", json!({"hf_token": "two words"}), "hf_token"),
         ("PATCH", "/v1/settings", json!({"hf_token": "hf_\u{e9}"}), "hf_token"),
         ("POST", "/v1/settings/test-token", json!({}), "token"),

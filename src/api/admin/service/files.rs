@@ -21,6 +21,9 @@ impl Service {
             "" => String::new(),
             path => RepoPath::parse(path).map_err(Problem::of("path"))?.to_string(),
         };
+        if !folder.is_empty() {
+            self.hub.check_paths(&model, &commit, std::slice::from_ref(&folder)).await?;
+        }
         let file_type = match request.file_type.as_str() {
             "" => None,
             word => Some(FileType::parse(word).ok_or_else(|| {
@@ -134,6 +137,7 @@ impl Service {
             "" => None,
             path => Some(RepoPath::parse(path).map_err(Problem::of("path"))?),
         };
+        self.hub.check_paths(&model, &commit, path.as_ref().map(RepoPath::to_string).as_slice()).await?;
         let read = self.hub.model_facts(&model, &commit, path.as_ref()).await?;
         let facts = read.facts;
         let context = match request.context {

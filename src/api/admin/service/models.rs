@@ -41,10 +41,11 @@ impl Service {
         if request.kind.is_empty() {
             key.kind = RepoKind::Model;
         }
-        let revision = revision(&request.revision)?.unwrap_or_else(Revision::main);
+        let revision = revision(&request.revision)?;
         let every = request.sync_every_seconds;
         check_every(every)?;
-        let (row, job) = self.hub.register(&key, &revision, every * 1000).await?;
+        let every = (every > 0).then_some(every * 1000);
+        let (row, job) = self.hub.register(&key, revision.as_ref(), every).await?;
         match job {
             // Also when it has ended meanwhile: who registers wants to know how.
             Some(job) => Ok(convert::model(row, Some(job), &self.about.upstream_url)),

@@ -58,14 +58,14 @@ export type RegisterModelRequest = Message<"modelhub.v1.RegisterModelRequest"> &
   kind: string;
 
   /**
-   * A branch, tag or commit; `main` if empty.
+   * A branch, tag or commit; if empty `main`, or what it was registered with before.
    *
    * @generated from field: string revision = 6;
    */
   revision: string;
 
   /**
-   * Seconds between syncs; 0: only on demand.
+   * Seconds between syncs; 0: only on demand, or as it was before (PinModel changes it to 0).
    *
    * @generated from field: uint64 sync_every_seconds = 7;
    */
@@ -1507,7 +1507,7 @@ export const TestTokenResponseSchema: GenMessage<TestTokenResponse> = /*@__PURE_
  */
 export const HubService: GenService<{
   /**
-   * Makes a repository known here and begins to sync it. Registering twice changes nothing.
+   * Makes a repository known here and begins to sync it. Registering again changes what is given.
    *
    * @generated from rpc modelhub.v1.HubService.RegisterModel
    */

@@ -73,7 +73,7 @@ export type ModelRepo = Message<"modelhub.v1.ModelRepo"> & {
   problem: string;
 
   /**
-   * `public`, `gated` or `private`.
+   * `public`, `gated` or `private`; empty while upstream has not said it.
    *
    * @generated from field: string visibility = 9;
    */

@@ -53,7 +53,7 @@ class AsyncModels(AsyncTransport):
         revision: str = "",
         sync_every_seconds: int = 0,
     ) -> ModelRepo:
-        """Makes a repository known and begins to sync it; twice changes nothing.
+        """Makes a repository known and begins to sync it; again changes what is given.
 
         `kind` is `model` (the default), `dataset` or `space`.
         """

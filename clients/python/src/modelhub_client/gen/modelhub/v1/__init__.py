@@ -1973,7 +1973,7 @@ class ModelRepo(betterproto2.Message):
         9, betterproto2.TYPE_STRING
     )
     """
-    `public`, `gated` or `private`.
+    `public`, `gated` or `private`; empty while upstream has not said it.
     """
 
     pinned: "bool" = betterproto2.field(10, betterproto2.TYPE_BOOL)
@@ -2335,14 +2335,14 @@ class RegisterModelRequest(betterproto2.Message):
         6, betterproto2.TYPE_STRING
     )
     """
-    A branch, tag or commit; `main` if empty.
+    A branch, tag or commit; if empty `main`, or what it was registered with before.
     """
 
     sync_every_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(7, betterproto2.TYPE_UINT64)
     )
     """
-    Seconds between syncs; 0: only on demand.
+    Seconds between syncs; 0: only on demand, or as it was before (PinModel changes it to 0).
     """
 
 
