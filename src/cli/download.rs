@@ -12,6 +12,7 @@ use super::models::{find, is_plain, named, path_of, qualified};
 use super::output::{Tone, clean, confirm, is_attended, note};
 use super::table::{Cell, Table, fields};
 use super::{Call, KINDS};
+use crate::domain::RepoKey;
 use crate::pb;
 
 /// Files of a plan that are named on a terminal.
@@ -170,7 +171,7 @@ async fn known(
             None if uuid::Uuid::parse_str(repo).is_ok() => {
                 return Err(Failure::new(Code::NotFound, format!("there is no model with the id {repo}")));
             }
-            None => {}
+            None => source = at_revision(source, revision.as_deref()),
         }
     }
     let found = find(call, &source).await?;
@@ -192,6 +193,14 @@ async fn known(
     let model: pb::ModelRepo = read(&call.client.post("/v1/models", &request).await?)?;
     note(&format!("Registered {}.", clean(&named(&model))));
     Ok((model, meant))
+}
+
+/// A name as it is looked up: a repository may have the revision that is meant, and no main.
+fn at_revision(name: String, revision: Option<&str>) -> String {
+    match (RepoKey::parse(&name), revision) {
+        (Ok(key), Some(revision)) => format!("hf download {} --type {} --revision '{revision}'", key.id, key.kind),
+        _ => name,
+    }
 }
 
 async fn get(call: &Call, model: &str) -> Outcome<Option<pb::ModelRepo>> {
@@ -253,5 +262,12 @@ mod tests {
         let both =
             Selected { preset: Some(Preset::Safetensors), quantisation: Some("Q8_0".into()), ..Selected::default() };
         assert_eq!(both.message().unwrap_err().code, Code::Usage);
+    }
+
+    #[test]
+    fn a_name_is_looked_up_at_the_revision_that_is_meant() {
+        assert_eq!(at_revision("org/name".into(), None), "org/name");
+        let command = "hf download org/name --type dataset --revision 'v1'";
+        assert_eq!(at_revision("dataset/org/name".into(), Some("v1")), command);
     }
 }

@@ -138,6 +138,8 @@ async fn download_registers_what_is_not_known_and_plans_first() {
     let address = "https://huggingface.co/org/model/blob/main/config.json";
     let job = hub.run(&["download", address, "--yes", "--json"]).await.is(0).json();
     assert_eq!(job["payload"]["selection"]["paths"][0], "config.json");
+    hub.mock.put(Repo::dataset("org/data").file("a.txt", "a"));
+    hub.run(&["download", "datasets/org/data", "--revision", "main", "--plan"]).await.is(0).says("1 file");
     hub.run(&["download", "org/model", "--include", "*.nothing"]).await.is(2).says("nothing to download");
     hub.run(&["lookup", "org/model"]).await.is(0).says("registered here");
     let detached = hub.run(&["download", "org/model", "--detach"]).await.is(0);
