@@ -6,6 +6,7 @@
 mod care;
 mod error;
 mod hasher;
+mod journal;
 mod local;
 mod partial;
 mod place;

@@ -109,7 +109,7 @@ async fn a_blob_that_is_gone_or_cut_is_fetched_again() {
 #[tokio::test]
 async fn a_broken_partial_costs_a_download_and_nothing_else() {
     let hex = kept().sha256();
-    for journal in [&b""[..], b"mhpart01", &[0xff; 500], b"mhpart99aaaaaaaaaaaaaaaaaaaaaaaa"] {
+    for journal in [&b""[..], b"mhpart01", b"mhpart02", &[0xff; 500], b"mhpart99aaaaaaaaaaaaaaaaaaaaaaaa"] {
         let hub = TestHub::builder().repo(Repo::model("org/kept").lfs("kept.bin", kept())).start().await;
         let hub = hub
             .restart_after(|dir| {
