@@ -107,7 +107,7 @@ impl LocalStore {
         let mut file = create(path)?;
         let mut from = &source.file;
         io::Seek::rewind(&mut from).map_err(Refusal::Unreadable)?;
-        let names = source::hash(&mut from, size, pace, |piece| {
+        let names = source::hash(&mut from, source, pace, |piece| {
             Ok(file.write_all(piece).map_err(Error::io("cannot write", path))?)
         })?;
         source.check_unchanged()?;
@@ -144,7 +144,7 @@ fn clone(source: &Source, path: &Path, pace: &Pace) -> Result<(File, Names, Plac
         }
         Err(error) => return Err(Refusal::CannotPlace(error.into())),
     }
-    let names = source::hash(&mut file, source.stamp().size, pace, |_| Ok(()))?;
+    let names = source::hash(&mut file, source, pace, |_| Ok(()))?;
     source.check_unchanged()?;
     Ok((file, names, Placed::Reflink))
 }

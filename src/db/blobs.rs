@@ -56,6 +56,13 @@ impl Db {
         tx.commit().await
     }
 
+    /// Whether the Xet hash of a blob is noted.
+    pub async fn has_xet_hash(&self, digest: Digest) -> Result<bool> {
+        let row: Option<(Option<String>,)> =
+            self.optional("select xet_hash from blob where sha256 = $1", args![digest.to_hex()]).await?;
+        Ok(row.is_some_and(|(hash,)| hash.is_some()))
+    }
+
     /// Forgets a blob whose file is gone or wrong; it is fetched again on demand.
     pub async fn delete_blob(&self, digest: Digest) -> Result<()> {
         let row: Option<(Option<String>,)> =
