@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::events::Happening;
 use super::jobs::{Done, JobRun};
@@ -17,6 +18,8 @@ use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
 use crate::domain::{ByteSize, ContentId, Digest, Entry, Millis, Selection};
 
 const PAGE: u64 = 500;
+/// A broken-off download that nothing was added to for so long is given up.
+const KEEP_PARTIALS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What an eviction would remove.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -169,6 +172,21 @@ impl Hub {
 
     fn unused_since(&self, unused_ms: u64) -> Millis {
         self.clock.now().saturating_sub(i64::try_from(unused_ms).unwrap_or(i64::MAX)).saturating_add(1)
+    }
+
+    /// Removes what arrived of files that nobody has gone on with for a week.
+    pub async fn remove_stale_partials(&self) -> Result<()> {
+        let hub = self.clone();
+        let remove = move || {
+            for content in hub.store.stale_partials(KEEP_PARTIALS)? {
+                let removed = hub.flights.unless_flying(content, || hub.store.remove_partial(content));
+                if removed.transpose()? == Some(true) {
+                    tracing::info!(blob.content = %content, "a download that nobody went on with for a week was removed");
+                }
+            }
+            Ok(())
+        };
+        tokio::task::spawn_blocking(remove).await?
     }
 
     /// Removes a blob. Who reads it now reads to the end.
