@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A clone shares its blocks with the original, and nobody can change them through it. A hard link *is* the
-//! original: whoever writes into that later changes the blob, and no hash is looked at again. So it is made on
-//! explicit wish only.
+//! original: whoever writes into that later changes the blob. So it is made on explicit wish only, and a blob that is one is
+//! no longer served once its file was modified.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

@@ -174,6 +174,12 @@ pub(super) fn hash(
     }
 }
 
+/// The size of an open file and when it was modified last.
+pub fn modified(file: &File) -> io::Result<(u64, i64)> {
+    let stamp = look(file)?.ok_or(io::ErrorKind::InvalidInput)?.0;
+    Ok((stamp.size, stamp.modified_ns))
+}
+
 /// The stamp of an open file and when its inode changed; `None` if it is no regular file.
 fn look(file: &File) -> io::Result<Option<(Stamp, i64)>> {
     let metadata = file.metadata()?;

@@ -1,8 +1,9 @@
 //! Care of the store: reading it again, and making room in it.
 //!
 //! Verify reads blobs and compares their hashes; a wrong one is set aside and forgotten, so that it is fetched again
-//! when somebody asks for it. Evict removes blobs: of one model those that nothing else uses, of the store the least
-//! recently used ones; pinned models never. The row goes first, then the file: nothing is promised that is not there.
+//! when somebody asks for it, or has to be imported again if upstream does not have it. Evict removes blobs: of one
+//! model those that nothing else uses, of the store the least recently used ones; pinned models never. The row goes
+//! first, then the file: nothing is promised that is not there.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -72,7 +73,7 @@ impl Hub {
     pub async fn verify(&self, run: &JobRun) -> Result<Done> {
         let pace = Pace::new(self.clock.clone(), run.job.payload.bytes_per_second);
         let mut speed = Speed::default();
-        let (mut files, mut bytes, mut wrong) = (0u64, 0u64, 0u64);
+        let (mut files, mut bytes, mut wrong, mut lost) = (0u64, 0u64, 0u64, 0u64);
         let mut blobs = self.blobs_of(run).await?;
         let totals = self.totals().await?;
         run.update(|progress| {
@@ -99,8 +100,13 @@ impl Hub {
                         } else {
                             "is missing"
                         };
-                        let text =
-                            format!("sha256:{} {what}; it is fetched again when it is asked for", blob.digest.to_hex());
+                        let then = if self.db.is_upstreams(blob.digest).await? {
+                            "it is fetched again when it is asked for"
+                        } else {
+                            lost += 1;
+                            "it is known from a folder only: import that again"
+                        };
+                        let text = format!("sha256:{} {what}; {then}", blob.digest.to_hex());
                         run.log(Level::Error, &text).await;
                         self.forget_blob(blob.digest, git.map(ContentId::Git)).await?;
                         let (store, now) = (Arc::clone(&self.store), self.clock.now());
@@ -116,7 +122,7 @@ impl Hub {
             }
         }
         if wrong > 0 {
-            return Err(Error::Damaged { files: wrong });
+            return Err(Error::Damaged { files: wrong, lost });
         }
         Ok(Done { outcome: format!("{files} files are as they should be, {}", ByteSize(bytes)), changes: None })
     }

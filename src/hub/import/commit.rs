@@ -9,14 +9,14 @@ use super::super::listing::object_id;
 use super::take::{Taken, is_lfs};
 use crate::domain::{Artifact, CommitId, ContentId, Entry, GitOid, RepoPath};
 
-/// The artifact of a file that no listing names. `promised` tells whether it was in LFS. Its Xet hash comes with its blob's
-/// row.
+/// The artifact of a file that no listing names. `promised` tells whether it was in LFS. A Xet hash that is not known here
+/// comes with its blob's row.
 pub(super) fn artifact(path: RepoPath, taken: Taken, promised: Option<ContentId>) -> Artifact {
     let Taken { names, size } = taken;
     let is_lfs = is_lfs(promised, size);
     let content = if is_lfs { ContentId::Sha256(names.sha256) } else { ContentId::Git(names.git_oid) };
     let oid = (!is_lfs).then_some(names.git_oid);
-    Artifact { path, size, content, oid, xet_hash: None }
+    Artifact { path, size, content, oid, xet_hash: names.xet_hash.filter(|_| is_lfs) }
 }
 
 /// The commit of files that upstream has no commit of: the same files are the same commit.

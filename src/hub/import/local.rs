@@ -62,8 +62,11 @@ impl Run<'_> {
                 Some(Entry::File(artifact)) => Some(artifact),
                 _ => None,
             };
-            let Some(this) = self.take(&file, None, listed.as_ref()).await? else { continue };
-            let matches = listed.is_some_and(|listed| listed.size == this.size && this.names.are(listed.content));
+            let Some(mut this) = self.take(&file, None, listed.as_ref()).await? else { continue };
+            let listed = listed.filter(|listed| listed.size == this.size && this.names.are(listed.content));
+            let matches = listed.is_some();
+            // Upstream's own stays what it is known by, also in a local revision.
+            this.names.xet_hash = listed.and_then(|listed| listed.xet_hash).or(this.names.xet_hash);
             if this.size <= MAX_POINTER && !matches && self.is_pointer(&file).await? {
                 self.report.problems.add(ProblemKind::Pointer, &file.place, "it is a pointer of Git LFS, not the file");
                 continue;

@@ -15,7 +15,7 @@ use super::super::{Error, Result};
 use super::Run;
 use super::files::FoundFile;
 use super::report::ProblemKind;
-use crate::blob::{Names, Refusal, Source, Staged, Stamp};
+use crate::blob::{Names, Placed, Refusal, Source, Staged, Stamp};
 use crate::db::ScannedFile;
 use crate::domain::{Artifact, ContentId};
 
@@ -129,7 +129,7 @@ impl Run<'_> {
             read => Ok(read),
         };
         match read {
-            Ok(Read::Staged(staged)) => self.publish(*staged, stamp.size).await.map(Some),
+            Ok(Read::Staged(staged)) => self.publish(*staged, stamp).await.map(Some),
             Ok(Read::Hashed(_)) => Ok(None),
             Err(refusal) => self.refused(file, refusal),
         }
@@ -155,11 +155,14 @@ impl Run<'_> {
     }
 
     /// The commit protocol of every blob: the file, then its row.
-    async fn publish(&mut self, staged: Staged, size: u64) -> Result<Taken> {
+    async fn publish(&mut self, staged: Staged, stamp: Stamp) -> Result<Taken> {
+        let size = stamp.size;
         let (names, how) = (staged.names.clone(), staged.how);
         let store = Arc::clone(&self.hub.store);
         tokio::task::spawn_blocking(move || store.publish_staged(&staged)).await??;
-        self.hub.db.put_blob(names.sha256, Some(names.git_oid), size, self.hub.clock.now()).await?;
+        let linked_ns = (how == Placed::HardLink).then_some(stamp.modified_ns);
+        let (db, git_oid) = (&self.hub.db, Some(names.git_oid));
+        db.put_linked_blob(names.sha256, git_oid, size, linked_ns, self.hub.clock.now()).await?;
         self.keep_xet_hash(&names).await?;
         self.report.placed(how, size);
         Ok(Taken { names, size })
@@ -168,8 +171,7 @@ impl Run<'_> {
     /// Whether the store has this content, row and file.
     async fn is_stored(&self, content: ContentId, size: u64) -> Result<bool> {
         let Some(row) = self.hub.db.blob(content, size).await? else { return Ok(false) };
-        let store = Arc::clone(&self.hub.store);
-        Ok(tokio::task::spawn_blocking(move || store.open_blob(row.digest, row.size)).await??.is_some())
+        Ok(self.hub.open_blob(row).await?.is_some_and(|stored| stored.is_as_it_was()))
     }
 
     /// A blob that came as an LFS file is found by its git id too from now on.

@@ -1,5 +1,8 @@
 //! How Xet is offered to clients, in headers and listings, and how it is not.
 
+use std::fs::File;
+use std::io::Write as _;
+
 use mock_hf::{Content, Options, Repo};
 use modelhub::blob::XetHasher;
 use modelhub::hub::ImportRequest;
@@ -34,8 +37,8 @@ async fn a_file_that_was_imported_is_offered_by_its_true_hash_and_comes_by_it() 
     let disk = tempfile::tempdir().unwrap();
     let folder = disk.path().join("org/big");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("big.bin"), big().read_all()).unwrap();
-    std::fs::write(folder.join("config.json"), "{}").unwrap();
+    File::create(folder.join("big.bin")).unwrap().write_all(&big().read_all()).unwrap();
+    File::create(folder.join("config.json")).unwrap().write_all(b"{}").unwrap();
     let mut hasher = XetHasher::default();
     hasher.update(&big().read_all());
     let hash = hasher.finish();
