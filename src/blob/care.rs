@@ -1,9 +1,11 @@
 //! Blobs looked at again, and blobs that leave.
 
+use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::Duration;
 
-use super::local::{LocalStore, sync_dir};
+use super::local::{LocalStore, remove_partial, sync_dir};
 use super::{ContentHasher, Error, Result};
 use crate::domain::{ContentId, Digest};
 
@@ -69,6 +71,36 @@ impl LocalStore {
         written.map_err(Error::io("cannot write", &fresh))?;
         std::fs::rename(&fresh, &path).map_err(Error::io("cannot write", &path))?;
         sync_dir(self.root())
+    }
+
+    /// Partials that nothing was written to for so long.
+    pub fn stale_partials(&self, age: Duration) -> Result<Vec<ContentId>> {
+        let folder = self.root().join("partial");
+        let now = self.time().map_err(Error::io("cannot tell the time of", self.root()))?;
+        let mut stale = Vec::new();
+        for entry in std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder))?.flatten() {
+            let name = entry.file_name();
+            let content = name.to_str().and_then(|name| ContentId::parse(name.strip_suffix(".part")?).ok());
+            let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+            let is_old = written.is_some_and(|written| now.duration_since(written).is_ok_and(|idle| idle >= age));
+            stale.extend(content.filter(|_| is_old));
+        }
+        Ok(stale)
+    }
+
+    /// Removes a partial that no flight of this process has; `false` if another process has it.
+    pub fn remove_partial(&self, content: ContentId) -> Result<bool> {
+        let path = self.root().join("partial").join(format!("{}.part", content.to_hex()));
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(Error::io("cannot open", &path)(error)),
+        };
+        if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(false);
+        }
+        remove_partial(&path);
+        Ok(true)
     }
 
     /// Bytes of arriving files, and of bodies that were set aside, as they take space on the disk.

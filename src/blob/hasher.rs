@@ -65,10 +65,12 @@ impl ContentHasher {
 }
 
 /// Both names of some bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     pub sha256: Digest,
     pub git_oid: GitOid,
+    /// If it was wanted.
+    pub xet_hash: Option<String>,
 }
 
 impl Names {
@@ -81,27 +83,32 @@ impl Names {
     }
 }
 
-/// Computes both names of a file of known size of which nothing is promised.
+/// Computes both names of a file of known size of which nothing is promised, and its Xet hash if that is wanted.
 pub(super) struct NameHasher {
     sha256: Sha256,
     sha1: Sha1,
+    xet: Option<XetHasher>,
 }
 
 impl NameHasher {
-    pub(super) fn new(size: u64) -> Self {
+    pub(super) fn new(size: u64, with_xet: bool) -> Self {
         let mut sha1 = Sha1::new();
         sha1.update(format!("blob {size}\0"));
-        Self { sha256: Sha256::new(), sha1 }
+        Self { sha256: Sha256::new(), sha1, xet: with_xet.then(XetHasher::default) }
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
         self.sha256.update(bytes);
         self.sha1.update(bytes);
+        if let Some(xet) = &mut self.xet {
+            xet.update(bytes);
+        }
     }
 
     pub(super) fn finish(self) -> Names {
         let sha256 = Digest::from_bytes(self.sha256.finalize().into());
-        Names { sha256, git_oid: GitOid::from_bytes(self.sha1.finalize().into()) }
+        let git_oid = GitOid::from_bytes(self.sha1.finalize().into());
+        Names { sha256, git_oid, xet_hash: self.xet.map(XetHasher::finish) }
     }
 }
 

@@ -27,7 +27,7 @@ const FORMAT: &str = "1";
 pub struct LocalStore {
     root: PathBuf,
     shared: bool,
-    _lock: File,
+    lock: File,
 }
 
 /// Who else may have a store open.
@@ -57,7 +57,7 @@ impl LocalStore {
         for dir in [&blobs, &root.join("blobs"), root] {
             sync_dir(dir)?;
         }
-        let store = Self { root: root.to_owned(), shared: sharing == Sharing::Shared, _lock: lock };
+        let store = Self { root: root.to_owned(), shared: sharing == Sharing::Shared, lock };
         // Those of another process may be alive.
         if sharing == Sharing::Alone {
             store.remove_abandoned_imports()?;
@@ -161,6 +161,14 @@ impl LocalStore {
         Ok((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
     }
 
+    /// The time by which the store's filesystem dates its files.
+    pub(super) fn time(&self) -> io::Result<std::time::SystemTime> {
+        let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+        rustix::fs::futimens(&self.lock, &times)?;
+        self.lock.metadata()?.modified()
+    }
+
     /// Whether a file can be written now: what readiness means for a store.
     pub fn check_writable(&self) -> Result<()> {
         let path = self.root.join("partial/.probe");
@@ -171,7 +179,7 @@ impl LocalStore {
     }
 }
 
-fn remove_partial(part: &Path) {
+pub(super) fn remove_partial(part: &Path) {
     for path in [part.to_owned(), part.with_extension("map")] {
         if let Err(error) = std::fs::remove_file(&path)
             && error.kind() != io::ErrorKind::NotFound

@@ -6,6 +6,7 @@
 mod care;
 mod error;
 mod hasher;
+mod journal;
 mod local;
 mod partial;
 mod place;
@@ -20,5 +21,5 @@ pub use local::{LocalStore, Sharing};
 pub use partial::{Claim, Partial, Room};
 pub use place::{Placed, Placement, Staged};
 pub use read::read_at;
-pub use source::{Pace, Refusal, Source, Stamp};
+pub use source::{Pace, Refusal, Source, Stamp, modified};
 pub use xet_hasher::XetHasher;

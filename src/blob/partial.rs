@@ -1,31 +1,28 @@
 //! A blob that is still arriving: a file of the final size, a durable map of the segments
 //! that are present, and a way to wait for more.
 //!
-//! The map is a journal next to the file: a header that names the content, then one record
-//! (segment number, CRC-32) for each finished segment, appended after its bytes were written.
-//! After kill -9 the page cache keeps both, so finished segments are not fetched again; after
-//! a power cut a segment whose bytes were lost fails its CRC and is fetched again. Either way
-//! nothing depends on the journal being right: the digest decides at the end.
+//! The map is a journal next to the file (`journal.rs`): of each segment how much of it was written, and
+//! the CRC-32 of that. A segment is noted when it is finished, and when a claim on it is dropped before. After
+//! kill -9 the page cache keeps both, so what was noted is not fetched again; after a power cut
+//! a segment whose bytes were lost fails its CRC and is fetched again. Either way nothing
+//! depends on the journal being right: the digest decides at the end.
 //!
 //! Whoever fetches takes a `Claim` on a run of missing segments and writes through it; a
-//! dropped claim gives back what it did not finish.
+//! dropped claim gives back what it did not finish, and who comes next goes on from there.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::journal::{Journal, Note, open_file};
 use super::{Error, Result};
 use crate::domain::ContentId;
-
-const MAGIC: &[u8; 8] = b"mhpart01";
-const HEADER: usize = 8 + 8 + 8;
-const RECORD: usize = 8;
 
 /// See the module's text. All methods that touch the disk block.
 pub struct Partial {
@@ -39,86 +36,55 @@ pub struct Partial {
 }
 
 struct State {
-    journal: File,
+    journal: Journal,
     segments: Vec<Segment>,
     missing: usize,
     /// No segment before this one is missing or claimed.
     first_incomplete: usize,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Segment {
     status: Status,
-    /// Bytes written from the segment's start. A failed attempt is continued, not repeated.
+    /// Bytes written from the segment's start. An attempt that ended is continued, not repeated.
     written: u64,
     crc: crc32fast::Hasher,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Status {
+    #[default]
     Missing,
     Claimed,
     Present,
 }
 
 impl Partial {
-    /// Opens the partial of `content`, with the segments that an earlier process finished, or
-    /// starts an empty one. Segments of the journal are read back and checked here.
+    /// Opens the partial of `content` with what arrived of it before, or starts an empty one. What the journal
+    /// notes is read back and checked here.
     ///
     /// `shared`: other processes may have it; it is `Elsewhere` until they `release` it or end.
     pub(super) fn open(dir: &Path, content: ContentId, size: u64, segment_size: u64, shared: bool) -> Result<Self> {
         let path = dir.join(format!("{}.part", content.to_hex()));
-        let journal_path = path.with_extension("map");
-        let open = |path: &Path| {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false).mode(0o600);
-            options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
-            options.open(path).map_err(Error::io("cannot open", path))
-        };
-        let file = Arc::new(if shared { open_alone(&path, open)? } else { open(&path)? });
-        let mut journal = open(&journal_path)?;
-
-        let mut header = Vec::with_capacity(HEADER);
-        header.extend_from_slice(MAGIC);
-        header.extend_from_slice(&size.to_le_bytes());
-        header.extend_from_slice(&segment_size.to_le_bytes());
-
+        let file = Arc::new(if shared { open_alone(&path)? } else { open_file(&path)? });
+        let journal = Journal::open(path.with_extension("map"), size, segment_size)?;
         let count = usize::try_from(size.div_ceil(segment_size)).unwrap_or(usize::MAX);
-        let fresh = Segment { status: Status::Missing, written: 0, crc: crc32fast::Hasher::new() };
-        let mut segments = vec![fresh; count];
-
-        let mut text = Vec::new();
-        // One record a segment, twice as many if some were journaled again: never large.
-        let limit = (HEADER + 2 * RECORD * count) as u64;
-        (&journal).take(limit).read_to_end(&mut text).map_err(Error::io("cannot read", &journal_path))?;
+        let mut segments = vec![Segment::default(); count];
         let length = file.metadata().map_err(Error::io("cannot read", &path))?.len();
-        let mut missing = count;
-        if text.starts_with(&header) && length == size {
-            let (records, _torn) = text[HEADER..].as_chunks::<RECORD>();
-            for record in records {
-                let [a, b, c, d, crc @ ..] = *record;
-                let index = u32::from_le_bytes([a, b, c, d]) as usize;
-                let Some(segment) = segments.get_mut(index).filter(|s| s.status == Status::Missing) else { continue };
-                let range = segment_range(index, segment_size, size);
-                if crc_of(&file, range.clone()).is_ok_and(|found| found == u32::from_le_bytes(crc)) {
-                    segment.status = Status::Present;
-                    segment.written = range.end - range.start;
-                    missing -= 1;
+        match journal.read(count)?.filter(|_| length == size) {
+            Some(notes) => {
+                for (index, note) in notes.into_iter().enumerate() {
+                    segments[index] = checked(&file, segment_range(index, segment_size, size), note);
                 }
             }
-        } else {
             // Another size or an older layout: nothing of it can be trusted.
-            file.set_len(0).map_err(Error::io("cannot empty", &path))?;
-            file.set_len(size).map_err(Error::io("cannot size", &path))?;
-            journal.set_len(0).map_err(Error::io("cannot empty", &journal_path))?;
-            journal.write_all_at(&header, 0).map_err(Error::io("cannot write", &journal_path))?;
-            text = header;
+            None => {
+                file.set_len(0).map_err(Error::io("cannot empty", &path))?;
+                file.set_len(size).map_err(Error::io("cannot size", &path))?;
+                journal.clear()?;
+            }
         }
-        // Appending goes on after the last whole record.
-        let end = HEADER + (text.len() - HEADER) / RECORD * RECORD;
-        io::Seek::seek(&mut journal, io::SeekFrom::Start(end as u64))
-            .map_err(Error::io("cannot seek", &journal_path))?;
-
+        let missing = segments.iter().filter(|segment| segment.status == Status::Missing).count();
         let mut state = State { journal, segments, missing, first_incomplete: 0 };
         state.advance_prefix();
         Ok(Self { content, size, segment_size, file, path, state: Mutex::new(state), changed: Notify::new() })
@@ -162,10 +128,8 @@ impl Partial {
     /// Forgets everything that arrived; nothing may be claimed while this runs. Blocks.
     pub fn reset(&self) -> Result<()> {
         let mut state = self.lock();
-        state.journal.set_len(HEADER as u64).map_err(Error::io("cannot empty", &self.path))?;
-        io::Seek::seek(&mut state.journal, io::SeekFrom::End(0)).map_err(Error::io("cannot seek", &self.path))?;
-        let fresh = Segment { status: Status::Missing, written: 0, crc: crc32fast::Hasher::new() };
-        state.segments.fill(fresh);
+        state.journal.clear()?;
+        state.segments.fill(Segment::default());
         state.missing = state.segments.len();
         state.first_incomplete = 0;
         Ok(())
@@ -210,6 +174,19 @@ impl Partial {
     /// Wakes everyone who waits for a change, e.g. because the flight failed.
     pub fn wake(&self) {
         self.changed.notify_waiters();
+    }
+
+    /// Waits until no claim is held: what was written through them is noted.
+    pub async fn at_rest(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.lock().segments.iter().all(|segment| segment.status != Status::Claimed) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Takes up to `count` neighbouring missing segments: the first that `wanted` asks for
@@ -265,11 +242,30 @@ impl State {
             self.first_incomplete += 1;
         }
     }
+
+    /// Notes how much of a segment is in the file.
+    fn note(&self, index: usize) {
+        let Segment { written, crc, .. } = &self.segments[index];
+        self.journal.note(index, Note { written: *written, crc: crc.clone().finalize() });
+    }
 }
 
 fn segment_range(index: usize, segment_size: u64, size: u64) -> Range<u64> {
     let start = index as u64 * segment_size;
     start..(start + segment_size).min(size)
+}
+
+/// A segment as the journal notes it, if its bytes are in the file; else one of which nothing is there.
+fn checked(file: &File, range: Range<u64>, note: Note) -> Segment {
+    let Note { written, crc } = note;
+    let length = range.end - range.start;
+    let is_there = (1..=length).contains(&written)
+        && crc_of(file, range.start..range.start + written).is_ok_and(|found| found == crc);
+    if !is_there {
+        return Segment::default();
+    }
+    let status = if written == length { Status::Present } else { Status::Missing };
+    Segment { status, written, crc: crc32fast::Hasher::new_with_initial_len(crc, written) }
 }
 
 fn crc_of(file: &File, range: Range<u64>) -> io::Result<u32> {
@@ -341,16 +337,10 @@ impl Claim {
             return Ok(taken);
         }
         segment.status = Status::Present;
-        let mut record = [0; RECORD];
-        record[..4].copy_from_slice(&(index as u32).to_le_bytes());
-        record[4..].copy_from_slice(&std::mem::take(&mut segment.crc).finalize().to_le_bytes());
+        state.note(index);
         state.missing -= 1;
         state.advance_prefix();
         self.segments.start += 1;
-        // The bytes are in the file; a journal that cannot be written costs a resume, no more.
-        if let Err(error) = state.journal.write_all(&record) {
-            tracing::warn!(path = %partial.path.display(), %error, "could not journal a segment");
-        }
         Ok(taken)
     }
 }
@@ -374,6 +364,10 @@ impl Drop for Claim {
         for segment in &mut state.segments[self.segments.clone()] {
             segment.status = Status::Missing;
         }
+        // Only the first one can be begun.
+        if self.segments.clone().next().is_some_and(|first| state.segments[first].written > 0) {
+            state.note(self.segments.start);
+        }
         drop(state);
         self.partial.wake();
     }
@@ -383,11 +377,11 @@ impl Drop for Claim {
 ///
 /// While waiting for nothing, the other process may have published or set aside what was opened here: then the name
 /// means another file, or none, and it is opened again. What was published is never written to.
-fn open_alone(path: &Path, open: impl Fn(&Path) -> Result<File>) -> Result<File> {
+fn open_alone(path: &Path) -> Result<File> {
     use rustix::fs::FlockOperation;
     use std::os::unix::fs::MetadataExt as _;
     loop {
-        let file = open(path)?;
+        let file = open_file(path)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::Elsewhere { path: path.to_owned() }),
@@ -437,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn finished_segments_survive_and_damaged_ones_do_not() {
+    fn what_arrived_of_segments_survives_and_damaged_ones_do_not() {
         let dir = tempfile::tempdir().unwrap();
         let partial = open(dir.path(), 4500);
         fill(&partial, 0..1);
@@ -448,8 +442,9 @@ mod tests {
         drop((half, partial));
 
         let again = open(dir.path(), 4500);
-        assert_eq!(again.present_bytes(), 2500);
+        assert_eq!(again.present_bytes(), 2510);
         again.file().write_all_at(&[255], 1500).unwrap();
+        again.file().write_all_at(&[255], 2005).unwrap();
         drop(again);
 
         let third = open(dir.path(), 4500);
@@ -470,6 +465,38 @@ mod tests {
         let run = partial.claim(&[], true, 3).unwrap();
         assert_eq!(run.remaining(), 0..1000);
         assert_eq!(partial.claim(&[], true, 3).unwrap().remaining(), 1300..3000);
+    }
+
+    #[test]
+    fn a_segment_that_was_begun_is_continued_by_who_opens_the_file_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..1000).map(|i| (i % 251) as u8).collect();
+        // Each attempt brings a little, and the last one the end.
+        for (from, to) in [(0, 300), (300, 301), (301, 301), (301, 999), (999, 1000)] {
+            let partial = open(dir.path(), 1500);
+            let mut claim = partial.claim(&[], true, 1).unwrap();
+            assert_eq!(claim.remaining(), from as u64..1000);
+            claim.write(&[Bytes::copy_from_slice(&bytes[from..to])]).unwrap();
+        }
+        let partial = open(dir.path(), 1500);
+        assert_eq!((partial.present_bytes(), partial.missing_segments()), (1000, 1));
+        assert_eq!(partial.available(0, 10_000), 1000);
+    }
+
+    #[tokio::test]
+    async fn a_partial_is_at_rest_when_its_claims_are_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let partial = open(dir.path(), 1500);
+        partial.at_rest().await;
+        let claim = partial.claim(&[], true, 1).unwrap();
+        let waiting = tokio::spawn({
+            let partial = Arc::clone(&partial);
+            async move { partial.at_rest().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(claim);
+        waiting.await.unwrap();
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A clone shares its blocks with the original, and nobody can change them through it. A hard link *is* the
-//! original: whoever writes into that later changes the blob, and no hash is looked at again. So it is made on
-//! explicit wish only.
+//! original: whoever writes into that later changes the blob. So it is made on explicit wish only, and a blob that is one is
+//! no longer served once its file was modified.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -107,7 +107,7 @@ impl LocalStore {
         let mut file = create(path)?;
         let mut from = &source.file;
         io::Seek::rewind(&mut from).map_err(Refusal::Unreadable)?;
-        let names = source::hash(&mut from, size, pace, |piece| {
+        let names = source::hash(&mut from, source, pace, |piece| {
             Ok(file.write_all(piece).map_err(Error::io("cannot write", path))?)
         })?;
         source.check_unchanged()?;
@@ -144,7 +144,7 @@ fn clone(source: &Source, path: &Path, pace: &Pace) -> Result<(File, Names, Plac
         }
         Err(error) => return Err(Refusal::CannotPlace(error.into())),
     }
-    let names = source::hash(&mut file, source.stamp().size, pace, |_| Ok(()))?;
+    let names = source::hash(&mut file, source, pace, |_| Ok(()))?;
     source.check_unchanged()?;
     Ok((file, names, Placed::Reflink))
 }

@@ -92,6 +92,7 @@ pub struct Source {
     pub(super) path: PathBuf,
     stamp: Stamp,
     changed_ns: i64,
+    wants_xet: bool,
 }
 
 impl Source {
@@ -107,7 +108,12 @@ impl Source {
         }
         let file = open_beneath(root, rest).map_err(Refusal::Unreadable)?;
         let (stamp, changed_ns) = look(&file).map_err(Refusal::Unreadable)?.ok_or(Refusal::NotAFile)?;
-        Ok(Self { file, path: real, stamp, changed_ns })
+        Ok(Self { file, path: real, stamp, changed_ns, wants_xet: false })
+    }
+
+    /// Whether the Xet hash is computed too: about as much work again.
+    pub fn want_xet(&mut self, wanted: bool) {
+        self.wants_xet = wanted;
     }
 
     /// Where the file is, without links.
@@ -127,7 +133,7 @@ impl Source {
     pub fn hash(&self, pace: &Pace) -> Result<Names, Refusal> {
         let mut file = &self.file;
         io::Seek::rewind(&mut file).map_err(Refusal::Unreadable)?;
-        let names = hash(&mut file, self.stamp.size, pace, |_| Ok(()))?;
+        let names = hash(&mut file, self, pace, |_| Ok(()))?;
         self.check_unchanged()?;
         Ok(names)
     }
@@ -138,14 +144,15 @@ impl Source {
     }
 }
 
-/// Hashes exactly `size` bytes, and hands each piece on.
+/// Hashes exactly as many bytes as `source` has, of itself or of a clone, and hands each piece on.
 pub(super) fn hash(
     from: &mut impl Read,
-    size: u64,
+    source: &Source,
     pace: &Pace,
     mut then: impl FnMut(&[u8]) -> Result<(), Refusal>,
 ) -> Result<Names, Refusal> {
-    let mut hasher = NameHasher::new(size);
+    let size = source.stamp.size;
+    let mut hasher = NameHasher::new(size, source.wants_xet);
     let mut buffer = vec![0; pace.piece()];
     let mut read = 0;
     loop {
@@ -165,6 +172,12 @@ pub(super) fn hash(
             Err(error) => return Err(Refusal::Unreadable(error)),
         }
     }
+}
+
+/// The size of an open file and when it was modified last.
+pub fn modified(file: &File) -> io::Result<(u64, i64)> {
+    let stamp = look(file)?.ok_or(io::ErrorKind::InvalidInput)?.0;
+    Ok((stamp.size, stamp.modified_ns))
 }
 
 /// The stamp of an open file and when its inode changed; `None` if it is no regular file.

@@ -38,11 +38,41 @@ impl Db {
 
     /// The commit point of publishing. A git id that was unknown so far is added.
     pub async fn put_blob(&self, digest: Digest, git: Option<GitOid>, size: u64, now: Millis) -> Result<()> {
-        let sql = "insert into blob (sha256, git_oid, size_bytes, created_at, verified_at, last_used_at)
-            values ($1, $2, $3, $4, $4, $4)
-            on conflict (sha256) do update set git_oid = coalesce(excluded.git_oid, blob.git_oid), verified_at = excluded.verified_at";
-        self.execute(sql, args![digest.to_hex(), git.map(GitOid::to_hex), size, now]).await?;
+        self.put_linked_blob(digest, git, size, None, now).await
+    }
+
+    /// The same of a blob that is a hard link to a file which was modified at this time.
+    pub async fn put_linked_blob(
+        &self,
+        digest: Digest,
+        git: Option<GitOid>,
+        size: u64,
+        linked_ns: Option<i64>,
+        now: Millis,
+    ) -> Result<()> {
+        let sql = "insert into blob (sha256, git_oid, size_bytes, created_at, verified_at, last_used_at, linked_ns)
+            values ($1, $2, $3, $4, $4, $4, $5)
+            on conflict (sha256) do update set git_oid = coalesce(excluded.git_oid, blob.git_oid),
+                verified_at = excluded.verified_at, linked_ns = excluded.linked_ns";
+        self.execute(sql, args![digest.to_hex(), git.map(GitOid::to_hex), size, now, linked_ns]).await?;
         self.mark_stale(digest, git).await
+    }
+
+    /// When the file was modified that a blob is a hard link to; `None` if it is none.
+    pub async fn linked_ns(&self, digest: Digest) -> Result<Option<i64>> {
+        let row: Option<(Option<i64>,)> =
+            self.optional("select linked_ns from blob where sha256 = $1", args![digest.to_hex()]).await?;
+        Ok(row.and_then(|(linked_ns,)| linked_ns))
+    }
+
+    /// Whether upstream has this content too, as far as is known: a commit that is not a folder's names it.
+    pub async fn is_upstreams(&self, digest: Digest) -> Result<bool> {
+        let sql = "select count(*) from (select a.repo from model_artifact a
+            join repo_commit c on c.repo = a.repo and c.commit_id = a.commit_id
+            where (a.sha256 = $1 or a.sha256 is null and a.oid in (select git_oid from blob where sha256 = $1))
+                and (c.origin is null or c.origin <> 'local') limit 1) x";
+        let row: Option<(i64,)> = self.optional(sql, args![digest.to_hex()]).await?;
+        Ok(row.is_some_and(|(count,)| count > 0))
     }
 
     /// Notes the Xet hash of a blob, and with it that of every artifact of this content.
@@ -54,6 +84,13 @@ impl Db {
         let sql = "update model_artifact set xet_hash = $2 where sha256 = $1 and xet_hash is null";
         tx.execute(sql, args![digest.to_hex(), xet_hash]).await?;
         tx.commit().await
+    }
+
+    /// Whether the Xet hash of a blob is noted.
+    pub async fn has_xet_hash(&self, digest: Digest) -> Result<bool> {
+        let row: Option<(Option<String>,)> =
+            self.optional("select xet_hash from blob where sha256 = $1", args![digest.to_hex()]).await?;
+        Ok(row.is_some_and(|(hash,)| hash.is_some()))
     }
 
     /// Forgets a blob whose file is gone or wrong; it is fetched again on demand.

@@ -1,11 +1,13 @@
 //! Care of the store: reading it again, and making room in it.
 //!
 //! Verify reads blobs and compares their hashes; a wrong one is set aside and forgotten, so that it is fetched again
-//! when somebody asks for it. Evict removes blobs: of one model those that nothing else uses, of the store the least
-//! recently used ones; pinned models never. The row goes first, then the file: nothing is promised that is not there.
+//! when somebody asks for it, or has to be imported again if upstream does not have it. Evict removes blobs: of one
+//! model those that nothing else uses, of the store the least recently used ones; pinned models never. The row goes
+//! first, then the file: nothing is promised that is not there.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::events::Happening;
 use super::jobs::{Done, JobRun};
@@ -17,6 +19,8 @@ use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
 use crate::domain::{ByteSize, ContentId, Digest, Entry, Millis, Selection};
 
 const PAGE: u64 = 500;
+/// A broken-off download that nothing was added to for so long is given up.
+const KEEP_PARTIALS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What an eviction would remove.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,7 +79,7 @@ impl Hub {
     pub async fn verify(&self, run: &JobRun) -> Result<Done> {
         let pace = Pace::new(self.clock.clone(), run.job.payload.bytes_per_second);
         let mut speed = Speed::default();
-        let (mut files, mut bytes, mut wrong) = (0u64, 0u64, 0u64);
+        let (mut files, mut bytes, mut wrong, mut lost) = (0u64, 0u64, 0u64, 0u64);
         let mut blobs = self.blobs_of(run).await?;
         let totals = self.totals().await?;
         run.update(|progress| {
@@ -102,8 +106,13 @@ impl Hub {
                         } else {
                             "is missing"
                         };
-                        let text =
-                            format!("sha256:{} {what}; it is fetched again when it is asked for", blob.digest.to_hex());
+                        let then = if self.db.is_upstreams(blob.digest).await? {
+                            "it is fetched again when it is asked for"
+                        } else {
+                            lost += 1;
+                            "it is known from a folder only: import that again"
+                        };
+                        let text = format!("sha256:{} {what}; {then}", blob.digest.to_hex());
                         run.log(Level::Error, &text).await;
                         self.forget_blob(blob.digest, git.map(ContentId::Git)).await?;
                         let (store, now) = (Arc::clone(&self.store), self.clock.now());
@@ -119,7 +128,7 @@ impl Hub {
             }
         }
         if wrong > 0 {
-            return Err(Error::Damaged { files: wrong });
+            return Err(Error::Damaged { files: wrong, lost });
         }
         Ok(Done { outcome: format!("{files} files are as they should be, {}", ByteSize(bytes)), changes: None })
     }
@@ -176,6 +185,21 @@ impl Hub {
 
     fn unused_since(&self, unused_ms: u64) -> Millis {
         self.clock.now().saturating_sub(i64::try_from(unused_ms).unwrap_or(i64::MAX)).saturating_add(1)
+    }
+
+    /// Removes what arrived of files that nobody has gone on with for a week.
+    pub async fn remove_stale_partials(&self) -> Result<()> {
+        let hub = self.clone();
+        let remove = move || {
+            for content in hub.store.stale_partials(KEEP_PARTIALS)? {
+                let removed = hub.flights.unless_flying(content, || hub.store.remove_partial(content));
+                if removed.transpose()? == Some(true) {
+                    tracing::info!(blob.content = %content, "a download that nobody went on with for a week was removed");
+                }
+            }
+            Ok(())
+        };
+        tokio::task::spawn_blocking(remove).await?
     }
 
     /// Removes a blob. Who reads it now reads to the end.

@@ -70,13 +70,27 @@ pub enum Error {
     #[error("too much at once: {what}")]
     Busy { what: String },
     /// A look at the store found files that are missing or wrong.
-    #[error("{files} stored files were damaged; they are fetched again when they are asked for")]
-    Damaged { files: u64 },
+    #[error("{files} stored files were damaged; {}", after_damage(*files, *lost))]
+    Damaged {
+        files: u64,
+        /// Those that upstream does not have.
+        lost: u64,
+    },
     #[error("this hub is stopping")]
     Stopping,
     /// A cause that only the log sees.
     #[error("internal error")]
     Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+fn after_damage(files: u64, lost: u64) -> String {
+    match lost {
+        0 => "they are fetched again when they are asked for".into(),
+        _ if lost == files => "they are known from a folder only: import that again".into(),
+        _ => format!(
+            "{lost} are known from a folder only: import that again; the others are fetched when they are asked for"
+        ),
+    }
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -7,15 +7,26 @@ use std::sync::Arc;
 use super::bypass::Bypass;
 use super::flight::{FlightReader, FlightTarget};
 use super::{Caller, Error, Hub, Resolved, Result, Served};
+use crate::blob;
 use crate::db::BlobRow;
 use crate::domain::{Artifact, ByteRange, ContentId, Digest};
 
-/// A blob of the store, open for reading. Its file is never changed, only unlinked.
+/// A blob of the store, open for reading. Its file is never changed, only unlinked; but one that is a hard link to
+/// a file outside of the store changes with that.
 #[derive(Debug)]
 pub struct StoredFile {
     pub digest: Digest,
     pub size: u64,
     pub file: Arc<File>,
+    linked_ns: Option<i64>,
+}
+
+impl StoredFile {
+    /// Whether nobody has written into the file that it is a hard link to.
+    pub(super) fn is_as_it_was(&self) -> bool {
+        let is_same = |linked_ns| blob::modified(&self.file).is_ok_and(|now| now == (self.size, linked_ns));
+        self.linked_ns.is_none_or(is_same)
+    }
 }
 
 /// The bytes of an answer.
@@ -158,7 +169,6 @@ impl Hub {
             },
         };
         let Some(stored) = self.open_stored(row).await? else {
-            tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has another size; it will be fetched again");
             self.db.delete_blob(row.digest).await?;
             self.blobs.invalidate(&content);
             return Ok(None);
@@ -185,16 +195,36 @@ impl Hub {
     }
 
     async fn open_stored(&self, row: BlobRow) -> Result<Option<Arc<StoredFile>>> {
-        if let Some(stored) = self.open_files.get(&row.digest) {
+        let stored = match self.open_files.get(&row.digest) {
+            Some(stored) => stored,
+            None => {
+                let Some(stored) = self.open_blob(row).await? else {
+                    tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has another size; it will be fetched again");
+                    return Ok(None);
+                };
+                let stored = Arc::new(stored);
+                self.open_files.insert(row.digest, Arc::clone(&stored));
+                stored
+            }
+        };
+        if stored.is_as_it_was() {
             return Ok(Some(stored));
         }
+        tracing::error!(blob.digest = %row.digest, "the file that a blob is a hard link to was changed; it is no longer served: import it again, as a copy if it changes");
+        // Only the store's name of it: the file stays where it is.
+        self.remove_blob(row.digest).await?;
+        Ok(None)
+    }
+
+    /// The file of a blob as it is now.
+    pub(super) async fn open_blob(&self, row: BlobRow) -> Result<Option<StoredFile>> {
+        let BlobRow { digest, size } = row;
         let store = Arc::clone(&self.store);
-        let file = tokio::task::spawn_blocking(move || store.open_blob(row.digest, row.size)).await??;
-        Ok(file.map(|file| {
-            let stored = Arc::new(StoredFile { digest: row.digest, size: row.size, file: Arc::new(file) });
-            self.open_files.insert(row.digest, Arc::clone(&stored));
-            stored
-        }))
+        let Some(file) = tokio::task::spawn_blocking(move || store.open_blob(digest, size)).await?? else {
+            return Ok(None);
+        };
+        let linked_ns = self.db.linked_ns(digest).await?;
+        Ok(Some(StoredFile { digest, size, file: Arc::new(file), linked_ns }))
     }
 
     /// A peer that might have held a wrong beginning has received one whole right body.
@@ -206,5 +236,8 @@ impl Hub {
 /// Upstream cannot help with what was imported from a folder.
 fn gone(resolved: &Resolved) -> Error {
     let what = format!("{}/{}", resolved.pinned.repo.key, resolved.artifact.path);
-    Error::UpstreamUnavailable { what, reason: "it was imported from a folder; import that again".into() }
+    Error::UpstreamUnavailable {
+        what,
+        reason: "it was imported from a folder and is gone or changed; import that again".into(),
+    }
 }

@@ -238,7 +238,8 @@ impl Hub {
             progress.files_total = plan.totals.files;
             progress.bytes_total = plan.totals.bytes;
             progress.files_done = plan.totals.files_here;
-            progress.bytes_done = plan.totals.bytes_here;
+            // Of a job that goes on: what it had of files that are not whole, until their downloads are looked at.
+            progress.bytes_done = progress.bytes_done.clamp(plan.totals.bytes_here, plan.totals.bytes);
             progress.doing = String::new();
         });
         if plan.totals.files == 0 {
@@ -424,7 +425,9 @@ impl Fetching {
         run.update(|progress| {
             let shared = [&self.shared_files, &self.shared_bytes].map(|count| count.load(Ordering::Relaxed));
             progress.files_done = planned.files_here + self.files.load(Ordering::Relaxed) + shared[0];
-            progress.bytes_done = (planned.bytes_here + self.bytes() + shared[1]).min(planned.bytes);
+            // Downloads that go on say how much they have when they have looked at it: it never runs backwards.
+            let bytes = planned.bytes_here + self.bytes() + shared[1];
+            progress.bytes_done = bytes.max(progress.bytes_done).min(planned.bytes);
             progress.bytes_per_second = bytes_per_second;
             progress.files = files;
         });

@@ -1,7 +1,7 @@
 //! Models on this machine's disk, imported: the job around `import`.
 
 use super::jobs::{Done, JobRun};
-use super::{Error, Hub, ImportProgress, ImportReport, ImportRequest, Placement, Result};
+use super::{Error, Hub, ImportProgress, ImportReport, ImportRequest, Placement, Problem, Result};
 use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
 use crate::domain::{RepoId, RepoKey, RepoKind};
 
@@ -116,23 +116,37 @@ impl Hub {
         if report.cancelled {
             return Err(Error::Stopping);
         }
-        for problem in report.problems.first.iter().take(LOGGED) {
-            run.log(Level::Warning, &format!("{}: {}", problem.path.display(), problem.message)).await;
+        let problems = &report.problems;
+        let named = problems.first.len().min(LOGGED);
+        for problem in &problems.first[..named] {
+            run.log(Level::Warning, &said(problem)).await;
         }
-        Ok(Done { outcome: outcome(&report), changes: None })
+        let left_out = problems.total() - named as u64;
+        if left_out > 0 {
+            run.log(Level::Warning, &format!("{left_out} more were not taken; only {LOGGED} are named here")).await;
+        }
+        match problems.first.first() {
+            Some(problem) if report.attached == 0 => {
+                Err(Error::Invalid(format!("nothing was imported: {}", said(problem))))
+            }
+            _ => Ok(Done { outcome: outcome(&report), changes: None }),
+        }
     }
+}
+
+fn said(problem: &Problem) -> String {
+    format!("{}: {}", problem.path.display(), problem.message)
 }
 
 /// What the job says in the end.
 fn outcome(report: &ImportReport) -> String {
     let ImportReport { repos_found, attached, hashed, unchanged, bytes_added, .. } = report;
-    let problems: u64 = report.problems.counts.values().sum();
     let mut text = format!(
         "{repos_found} {}, {attached} files; {hashed} read, {unchanged} unchanged, {bytes_added} bytes added",
         if *repos_found == 1 { "repository" } else { "repositories" }
     );
-    if problems > 0 {
-        text.push_str(&format!("; {problems} not taken"));
+    if let Some(first) = report.problems.first.first() {
+        text.push_str(&format!("; {} not taken, the first: {}", report.problems.total(), said(first)));
     }
     text
 }

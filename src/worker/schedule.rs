@@ -1,4 +1,5 @@
-//! What comes with time: the jobs of workers that are gone, syncs that are due, opening hours.
+//! What comes with time: the jobs of workers that are gone, syncs that are due, opening hours, downloads that were
+//! given up.
 
 use std::time::Duration;
 
@@ -6,15 +7,23 @@ use super::Runner;
 use crate::domain::job::JobKind;
 
 const BEAT: Duration = Duration::from_secs(2);
+const HOUR: Duration = Duration::from_secs(3600);
 
 impl Runner {
     /// Keeps house until this worker stops. A look that fails is made again the next time.
     pub(super) async fn keep_time(&self) {
         let inner = &*self.0;
         let mut beat = tokio::time::interval(BEAT);
+        let mut hour = tokio::time::interval(HOUR);
         loop {
             tokio::select! {
                 () = inner.stop.cancelled() => return,
+                _ = hour.tick() => {
+                    if let Err(error) = inner.hub.remove_stale_partials().await {
+                        tracing::warn!(%error, "could not remove downloads that were given up");
+                    }
+                    continue;
+                }
                 _ = beat.tick() => {}
             }
             let look = async {

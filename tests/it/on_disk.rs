@@ -109,7 +109,7 @@ async fn a_blob_that_is_gone_or_cut_is_fetched_again() {
 #[tokio::test]
 async fn a_broken_partial_costs_a_download_and_nothing_else() {
     let hex = kept().sha256();
-    for journal in [&b""[..], b"mhpart01", &[0xff; 500], b"mhpart99aaaaaaaaaaaaaaaaaaaaaaaa"] {
+    for journal in [&b""[..], b"mhpart01", b"mhpart02", &[0xff; 500], b"mhpart99aaaaaaaaaaaaaaaaaaaaaaaa"] {
         let hub = TestHub::builder().repo(Repo::model("org/kept").lfs("kept.bin", kept())).start().await;
         let hub = hub
             .restart_after(|dir| {
@@ -171,5 +171,22 @@ async fn small_files_of_git_survive_a_lost_blob_too() {
     let reply = hub.get("/org/kept/resolve/main/config.json").await;
     reply.assert_is(200, CONFIG.as_bytes());
     assert_eq!(reply.header("etag"), format!("\"{}\"", git_oid(CONFIG)));
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn what_nobody_went_on_with_for_a_week_is_removed() {
+    let hub = TestHub::builder().small_segments().repo(Repo::model("org/kept").lfs("kept.bin", kept())).start().await;
+    hub.get_with(PATH, &[("range", "bytes=0-9")]).await.assert_is(206, &kept().read_range(0, 10));
+    hub.landed().await;
+    let part = hub.data_dir().join("partial").join(format!("{}.part", kept().sha256()));
+    hub.hub().remove_stale_partials().await.unwrap();
+    assert!(part.exists() && part.with_extension("map").exists());
+    let file = OpenOptions::new().write(true).open(&part).unwrap();
+    let written = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(written - std::time::Duration::from_secs(8 * 24 * 3600)).unwrap();
+    hub.hub().remove_stale_partials().await.unwrap();
+    assert!(!part.exists() && !part.with_extension("map").exists());
+    hub.get(PATH).await.assert_is(200, &kept().read_all());
     hub.finish().await;
 }

@@ -78,6 +78,12 @@ impl Flights {
         self.lock().contains_key(&content)
     }
 
+    /// Does something while no flight of this content can begin; `None` if there is one.
+    pub(super) fn unless_flying<T>(&self, content: ContentId, then: impl FnOnce() -> T) -> Option<T> {
+        let flights = self.lock();
+        (!flights.contains_key(&content)).then(then)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ContentId, Arc<Flight>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }

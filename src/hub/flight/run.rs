@@ -34,9 +34,12 @@ impl Hub {
         metrics::flights(self.flights.count());
         let outcome = tokio::select! {
             outcome = self.fly_to_the_end(&flight) => outcome,
-            // Finished segments are in the journal: the next process goes on from there.
             () = self.stop.cancelled() => Err(Error::Stopping),
         };
+        // What arrived is in the journal then: the next flight or process goes on from there.
+        if let Some(partial) = flight.partial.get() {
+            partial.at_rest().await;
+        }
         // Proven bytes are published also while stopping: it takes a moment, and a client may
         // have them all already.
         let outcome = match outcome {
@@ -210,8 +213,14 @@ impl Hub {
             tokio::pin!(changed);
             changed.as_mut().enable();
             let (wanted, whole) = flight.demand(2 * settings.segment_size.bytes());
-            if wanted.is_empty() && !whole && self.flights.retire(flight) {
-                return Ok(Fetch::NotWanted);
+            if wanted.is_empty() && !whole {
+                // Who comes next goes on with what arrived until now, also of segments that are not finished.
+                running.shutdown().await;
+                partial.at_rest().await;
+                if self.flights.retire(flight) {
+                    return Ok(Fetch::NotWanted);
+                }
+                continue;
             }
             if whole && !reserved {
                 let partial = Arc::clone(partial);

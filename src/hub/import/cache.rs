@@ -158,7 +158,7 @@ impl Run<'_> {
             }
             None => file.promised.map(|content| Wanted { content, size: None, by: "its name in the cache" }),
         };
-        let Some(taken) = self.take(file, wanted, None).await? else { return Ok(None) };
+        let Some(taken) = self.take(file, wanted, listed.as_ref()).await? else { return Ok(None) };
         Ok(Some(match listed {
             Some(artifact) => (artifact, false),
             None => (artifact(file.path.clone(), taken, file.promised), true),

@@ -6,19 +6,17 @@ use sha1::{Digest as _, Sha1};
 
 use super::super::Result;
 use super::super::listing::object_id;
-use super::take::Taken;
+use super::take::{Taken, is_lfs};
 use crate::domain::{Artifact, CommitId, ContentId, Entry, GitOid, RepoPath};
 
-/// The Hub keeps larger files in LFS, where the name of a content is its sha256.
-const LARGEST_IN_GIT: u64 = 10_000_000;
-
-/// The artifact of a file that no listing names. `promised` tells whether it was in LFS.
+/// The artifact of a file that no listing names. `promised` tells whether it was in LFS. A Xet hash that is not known here
+/// comes with its blob's row.
 pub(super) fn artifact(path: RepoPath, taken: Taken, promised: Option<ContentId>) -> Artifact {
     let Taken { names, size } = taken;
-    let is_lfs = promised.map_or(size > LARGEST_IN_GIT, ContentId::is_lfs);
+    let is_lfs = is_lfs(promised, size);
     let content = if is_lfs { ContentId::Sha256(names.sha256) } else { ContentId::Git(names.git_oid) };
     let oid = (!is_lfs).then_some(names.git_oid);
-    Artifact { path, size, content, oid, xet_hash: None }
+    Artifact { path, size, content, oid, xet_hash: names.xet_hash.filter(|_| is_lfs) }
 }
 
 /// The commit of files that upstream has no commit of: the same files are the same commit.

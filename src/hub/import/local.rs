@@ -23,11 +23,15 @@ use crate::domain::{Artifact, CommitId, Entry, Origin, RepoKey, RepoPath, Revisi
 /// Pointers of Git LFS are not longer.
 const MAX_POINTER: u64 = 1024;
 
+/// A second folder of one name is not taken.
+pub(super) fn twice(found: &Found, problems: &mut Problems) {
+    problems.add(ProblemKind::Twice, &found.folder, format!("{} was found in another folder already", found.key));
+}
+
 impl Run<'_> {
     pub(super) async fn folder(&mut self, found: &Found) -> Result<Option<ImportedRepo>> {
         if !self.folders.insert(found.key.clone()) {
-            let message = format!("{} was found in another folder already", found.key);
-            self.report.problems.add(ProblemKind::Twice, &found.folder, message);
+            twice(found, &mut self.report.problems);
             return Ok(None);
         }
         let list = {
@@ -58,10 +62,11 @@ impl Run<'_> {
                 Some(Entry::File(artifact)) => Some(artifact),
                 _ => None,
             };
-            let Some(this) = self.take(&file, None, listed.as_ref().map(|artifact| artifact.content)).await? else {
-                continue;
-            };
-            let matches = listed.is_some_and(|listed| listed.size == this.size && this.names.are(listed.content));
+            let Some(mut this) = self.take(&file, None, listed.as_ref()).await? else { continue };
+            let listed = listed.filter(|listed| listed.size == this.size && this.names.are(listed.content));
+            let matches = listed.is_some();
+            // Upstream's own stays what it is known by, also in a local revision.
+            this.names.xet_hash = listed.and_then(|listed| listed.xet_hash).or(this.names.xet_hash);
             if this.size <= MAX_POINTER && !matches && self.is_pointer(&file).await? {
                 self.report.problems.add(ProblemKind::Pointer, &file.place, "it is a pointer of Git LFS, not the file");
                 continue;
@@ -80,7 +85,10 @@ impl Run<'_> {
         if let Some((_, commit)) = listing.filter(|_| imported.attached > 0) {
             imported.commits.push(commit.to_string());
         }
-        if !is_all && !taken.is_empty() {
+        if taken.is_empty() {
+            return Ok(None);
+        }
+        if !is_all {
             self.local_revision(&found.key, taken, &mut imported).await?;
         }
         Ok(Some(imported))

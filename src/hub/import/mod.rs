@@ -16,7 +16,7 @@ mod take;
 mod walk;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pin::Repo;
 use super::{Caller, Error, Hub, Result};
-use crate::blob::{Pace, Placement};
+use crate::blob::{Pace, Placement, Source};
 use crate::db::ScannedFile;
 use crate::domain::{CommitId, Origin, RepoKey, Revision};
 
@@ -113,15 +113,23 @@ impl Hub {
 
     /// What an import of this folder would find. Nothing is hashed, written or asked.
     pub async fn preview_import(&self, request: ImportRequest) -> Result<ImportPreview> {
-        let (_, mut walk) = self.start_walk(&request).await?;
+        let (root, mut walk) = self.start_walk(&request).await?;
         let mut preview = ImportPreview::default();
+        let mut folders = HashSet::new();
         let stop = self.stop.clone();
         let look = move || {
             while let Some(found) = walk.next() {
                 if stop.is_cancelled() {
                     return Err(Error::Stopping);
                 }
-                preview.add_repo(previewed(&found, &mut walk.problems));
+                if found.layout != Layout::Cache && !folders.insert(found.key.clone()) {
+                    local::twice(&found, &mut walk.problems);
+                    continue;
+                }
+                let repo = previewed(&root, &found, &mut walk.problems);
+                if repo.files > 0 {
+                    preview.add_repo(repo);
+                }
             }
             preview.problems = walk.problems;
             Ok(preview)
@@ -145,8 +153,10 @@ impl Hub {
     }
 }
 
-/// Counts the files of a repository. Blocks.
-fn previewed(found: &Found, problems: &mut Problems) -> PreviewedRepo {
+/// Counts the files of a repository that can be taken. Blocks.
+fn previewed(root: &Path, found: &Found, problems: &mut Problems) -> PreviewedRepo {
+    let mut within = vec![root.to_owned()];
+    within.extend(if found.layout == Layout::Cache { shared_blobs(found) } else { None });
     let folders = match found.layout {
         Layout::Cache => {
             let snapshots = found.folder.join("snapshots");
@@ -158,8 +168,13 @@ fn previewed(found: &Found, problems: &mut Problems) -> PreviewedRepo {
     let (mut files, mut bytes) = (0, 0);
     for folder in folders {
         for file in files::files(&Found { folder, ..found.clone() }, problems) {
-            files += 1;
-            bytes += file.place.metadata().map_or(0, |metadata| metadata.len());
+            match Source::open(&file.place, &within) {
+                Ok(source) => (files, bytes) = (files + 1, bytes + source.stamp().size),
+                Err(refusal) => {
+                    let kind = ProblemKind::of(&refusal).unwrap_or(ProblemKind::Unreadable);
+                    problems.add(kind, &file.place, refusal.to_string());
+                }
+            }
         }
     }
     let (repo, path) = (found.key.clone(), found.folder.clone());

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::blob::{Placed, Placement};
+use crate::blob::{Placed, Placement, Refusal};
 use crate::domain::{RepoKey, RepoKind};
 
 /// Problems and repositories that are named one by one.
@@ -174,6 +174,20 @@ pub enum ProblemKind {
     NotVisible,
 }
 
+impl ProblemKind {
+    /// Why a file is not taken; `None` if nothing is wrong with the file.
+    pub(super) fn of(refusal: &Refusal) -> Option<Self> {
+        match refusal {
+            Refusal::Outside => Some(Self::Link),
+            Refusal::NotAFile => Some(Self::Special),
+            Refusal::Unreadable(_) => Some(Self::Unreadable),
+            Refusal::Changed => Some(Self::Changed),
+            Refusal::CannotPlace(_) => Some(Self::CannotPlace),
+            Refusal::Stopped | Refusal::Store(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Problem {
     pub kind: ProblemKind,
@@ -202,6 +216,10 @@ impl Problems {
         }
         let room = MOST_PROBLEMS.saturating_sub(self.first.len());
         self.first.extend(other.first.into_iter().take(room));
+    }
+
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
     }
 
     /// How many of this kind there are.

@@ -2,7 +2,8 @@
 //!
 //! Steps: open it within the scanned folder → if it is as it was at an earlier scan, its hashes are known →
 //! else compute them, of the bytes that go into the store if they are not there already → publish, if the
-//! file is what it should be → the blob's row → note the hashes for the next scan.
+//! file is what it should be → the blob's row, with its Xet hash if clients may ask for it by that → note the
+//! hashes for the next scan.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +15,12 @@ use super::super::{Error, Result};
 use super::Run;
 use super::files::FoundFile;
 use super::report::ProblemKind;
-use crate::blob::{Names, Refusal, Source, Staged, Stamp};
+use crate::blob::{Names, Placed, Refusal, Source, Staged, Stamp};
 use crate::db::ScannedFile;
-use crate::domain::ContentId;
+use crate::domain::{Artifact, ContentId};
 
+/// The Hub keeps larger files in LFS, where the name of a content is its sha256.
+const LARGEST_IN_GIT: u64 = 10_000_000;
 /// Progress is told this often while a large file is read.
 const TELL_EVERY: Duration = Duration::from_millis(300);
 /// Hashes are noted when so many, or of so many bytes, have gathered: as much is done twice after a crash.
@@ -29,7 +32,7 @@ const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 const IN_PATHS: &AsciiSet = &CONTROLS.add(b'%');
 
 /// A file that is in the store.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Taken {
     pub(super) names: Names,
     pub(super) size: u64,
@@ -50,13 +53,13 @@ enum Read {
 }
 
 impl Run<'_> {
-    /// The file in the store; `None` if it is not taken, and the report says why. What it is `likely` to be need
-    /// not be true: it saves copying what is there.
+    /// The file in the store; `None` if it is not taken, and the report says why. That it is what is `listed` under its
+    /// path need not be true: it saves copying what is there.
     pub(super) async fn take(
         &mut self,
         file: &FoundFile,
         wanted: Option<Wanted>,
-        likely: Option<ContentId>,
+        listed: Option<&Artifact>,
     ) -> Result<Option<Taken>> {
         if self.pace.cancel.is_cancelled() {
             return Err(Error::Stopping);
@@ -64,7 +67,7 @@ impl Run<'_> {
         self.report.files += 1;
         let (place, within) = (file.place.clone(), self.within.clone());
         let opened = tokio::task::spawn_blocking(move || Source::open(&place, &within)).await?;
-        let source = match opened {
+        let mut source = match opened {
             Ok(source) => source,
             Err(refusal) => return self.refused(file, refusal),
         };
@@ -76,23 +79,30 @@ impl Run<'_> {
             return Ok(self.different(file, wanted, "its size is another"));
         }
 
+        let likely = listed.map(|artifact| artifact.content).or(wanted.map(|wanted| wanted.content));
+        // Upstream's own Xet hash, if it gave one, is what its clients know the content by.
+        let is_named = listed.is_some_and(|artifact| artifact.xet_hash.is_some());
+        let wants_xet = self.hub.serves_xet() && !is_named && is_lfs(likely.or(file.promised), stamp.size);
         let known = self.known_names(&text, stamp).await?;
+        let likely = known.as_ref().map(|names| ContentId::Sha256(names.sha256)).or(likely);
         if let Some(names) = known {
             self.report.unchanged += 1;
             if wanted.is_some_and(|wanted| !names.are(wanted.content)) {
                 return Ok(self.different(file, wanted, "its content is another"));
             }
-            if self.is_stored(ContentId::Sha256(names.sha256), stamp.size).await? {
-                self.keep_git_oid(names).await?;
+            let has_all = !wants_xet || self.hub.db.has_xet_hash(names.sha256).await?;
+            if has_all && self.is_stored(ContentId::Sha256(names.sha256), stamp.size).await? {
+                self.keep_names(&names).await?;
                 return Ok(Some(Taken { names, size: stamp.size }));
             }
             self.report.unchanged -= 1;
         }
 
-        let is_stored = match likely.or(wanted.map(|wanted| wanted.content)) {
+        let is_stored = match likely {
             Some(content) => self.is_stored(content, stamp.size).await?,
             None => false,
         };
+        source.want_xet(wants_xet);
         let source = Arc::new(source);
         let read = match self.read(&source, is_stored).await? {
             Ok(read) => read,
@@ -101,16 +111,16 @@ impl Run<'_> {
         self.report.hashed += 1;
         self.report.bytes_hashed += stamp.size;
         let names = match &read {
-            Read::Hashed(names) => *names,
-            Read::Staged(staged) => staged.names,
+            Read::Hashed(names) => names.clone(),
+            Read::Staged(staged) => staged.names.clone(),
         };
-        self.note(text, stamp, names).await?;
+        self.note(text, stamp, &names).await?;
         if wanted.is_some_and(|wanted| !names.are(wanted.content)) {
             return Ok(self.different(file, wanted, "its content is another"));
         }
         if self.is_stored(ContentId::Sha256(names.sha256), stamp.size).await? {
             self.report.already_stored += 1;
-            self.keep_git_oid(names).await?;
+            self.keep_names(&names).await?;
             return Ok(Some(Taken { names, size: stamp.size }));
         }
         let read = match read {
@@ -119,7 +129,7 @@ impl Run<'_> {
             read => Ok(read),
         };
         match read {
-            Ok(Read::Staged(staged)) => self.publish(*staged, stamp.size).await.map(Some),
+            Ok(Read::Staged(staged)) => self.publish(*staged, stamp).await.map(Some),
             Ok(Read::Hashed(_)) => Ok(None),
             Err(refusal) => self.refused(file, refusal),
         }
@@ -145,11 +155,15 @@ impl Run<'_> {
     }
 
     /// The commit protocol of every blob: the file, then its row.
-    async fn publish(&mut self, staged: Staged, size: u64) -> Result<Taken> {
-        let (names, how) = (staged.names, staged.how);
+    async fn publish(&mut self, staged: Staged, stamp: Stamp) -> Result<Taken> {
+        let size = stamp.size;
+        let (names, how) = (staged.names.clone(), staged.how);
         let store = Arc::clone(&self.hub.store);
         tokio::task::spawn_blocking(move || store.publish_staged(&staged)).await??;
-        self.hub.db.put_blob(names.sha256, Some(names.git_oid), size, self.hub.clock.now()).await?;
+        let linked_ns = (how == Placed::HardLink).then_some(stamp.modified_ns);
+        let (db, git_oid) = (&self.hub.db, Some(names.git_oid));
+        db.put_linked_blob(names.sha256, git_oid, size, linked_ns, self.hub.clock.now()).await?;
+        self.keep_xet_hash(&names).await?;
         self.report.placed(how, size);
         Ok(Taken { names, size })
     }
@@ -157,13 +171,21 @@ impl Run<'_> {
     /// Whether the store has this content, row and file.
     async fn is_stored(&self, content: ContentId, size: u64) -> Result<bool> {
         let Some(row) = self.hub.db.blob(content, size).await? else { return Ok(false) };
-        let store = Arc::clone(&self.hub.store);
-        Ok(tokio::task::spawn_blocking(move || store.open_blob(row.digest, row.size)).await??.is_some())
+        Ok(self.hub.open_blob(row).await?.is_some_and(|stored| stored.is_as_it_was()))
     }
 
     /// A blob that came as an LFS file is found by its git id too from now on.
-    async fn keep_git_oid(&self, names: Names) -> Result<()> {
-        Ok(self.hub.db.add_git_oid(names.sha256, names.git_oid).await?)
+    async fn keep_names(&self, names: &Names) -> Result<()> {
+        self.hub.db.add_git_oid(names.sha256, names.git_oid).await?;
+        self.keep_xet_hash(names).await
+    }
+
+    async fn keep_xet_hash(&self, names: &Names) -> Result<()> {
+        if let Some(hash) = &names.xet_hash {
+            self.hub.db.put_xet_hash(names.sha256, hash).await?;
+            self.hub.learned_xet_hash();
+        }
+        Ok(())
     }
 
     async fn known_names(&self, text: &str, stamp: Stamp) -> Result<Option<Names>> {
@@ -174,12 +196,12 @@ impl Run<'_> {
         let Some(known) = known else { return Ok(None) };
         let Stamp { size, modified_ns, device, inode } = stamp;
         let is_same = (known.size, known.modified_ns, known.device, known.inode) == (size, modified_ns, device, inode);
-        Ok(is_same.then_some(Names { sha256: known.sha256, git_oid: known.git_oid }))
+        Ok(is_same.then_some(Names { sha256: known.sha256, git_oid: known.git_oid, xet_hash: None }))
     }
 
-    async fn note(&mut self, path: String, stamp: Stamp, names: Names) -> Result<()> {
+    async fn note(&mut self, path: String, stamp: Stamp, names: &Names) -> Result<()> {
         let Stamp { size, modified_ns, device, inode } = stamp;
-        let Names { sha256, git_oid } = names;
+        let Names { sha256, git_oid, .. } = *names;
         let scanned_at = self.hub.clock.now();
         self.notes.push(ScannedFile { path, size, modified_ns, device, inode, sha256, git_oid, scanned_at });
         if self.notes.len() >= NOTE_FILES || self.notes.iter().map(|note| note.size).sum::<u64>() >= NOTE_BYTES {
@@ -205,16 +227,11 @@ impl Run<'_> {
 
     /// A file that cannot be taken is reported; a store that cannot take any ends the import.
     fn refused(&mut self, file: &FoundFile, refusal: Refusal) -> Result<Option<Taken>> {
-        let kind = match refusal {
-            Refusal::Store(error) => return Err(error.into()),
-            Refusal::Stopped => return Err(Error::Stopping),
-            Refusal::Outside => ProblemKind::Link,
-            Refusal::NotAFile => ProblemKind::Special,
-            Refusal::Unreadable(_) => ProblemKind::Unreadable,
-            Refusal::Changed => ProblemKind::Changed,
-            Refusal::CannotPlace(_) => ProblemKind::CannotPlace,
-        };
-        self.report.problems.add(kind, &file.place, refusal.to_string());
+        match (ProblemKind::of(&refusal), refusal) {
+            (_, Refusal::Store(error)) => return Err(error.into()),
+            (None, _) => return Err(Error::Stopping),
+            (Some(kind), refusal) => self.report.problems.add(kind, &file.place, refusal.to_string()),
+        }
         Ok(None)
     }
 
@@ -224,6 +241,11 @@ impl Run<'_> {
         let read = move || super::walk::read_small(&place, &within, MAX_POINTER);
         Ok(tokio::task::spawn_blocking(read).await?.is_some_and(|bytes| bytes.starts_with(POINTER)))
     }
+}
+
+/// Whether the Hub has such a file in LFS: as it is `known`, else by its size.
+pub(super) fn is_lfs(known: Option<ContentId>, size: u64) -> bool {
+    known.map_or(size > LARGEST_IN_GIT, ContentId::is_lfs)
 }
 
 /// A path as text that any database takes, and that stands for no other path.

@@ -12,7 +12,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::report::{Layout, ProblemKind, Problems};
-use crate::blob::Source;
+use crate::blob::{Refusal, Source};
 use crate::domain::{RepoId, RepoKey, RepoKind};
 
 /// Folders below the scanned one.
@@ -90,7 +90,7 @@ impl Walk {
         if has(".cache", FileType::is_dir) && is_folder(&folder.join(".cache/huggingface/download")) {
             return self.add_named(Layout::LocalDir, folder, depth);
         }
-        if has("model_index.json", FileType::is_file) || is_model(&folder, &items) {
+        if has("model_index.json", FileType::is_file) || is_model(&folder, &items, &mut self.problems) {
             return self.add_named(Layout::Folder, folder, depth);
         }
 
@@ -212,14 +212,21 @@ fn cache_key(name: &str) -> Option<Result<RepoKey, String>> {
 }
 
 /// `config.json` is a name that many programs use: a model's says so, or lies next to weights.
-fn is_model(folder: &Path, items: &[Item]) -> bool {
-    if !items.iter().any(|item| item.name == "config.json" && (item.kind.is_file() || item.kind.is_symlink())) {
-        return false;
-    }
+fn is_model(folder: &Path, items: &[Item], problems: &mut Problems) -> bool {
+    let is_config = |item: &&Item| item.name == "config.json" && (item.kind.is_file() || item.kind.is_symlink());
+    let Some(config) = items.iter().find(is_config) else { return false };
     if items.iter().any(|item| WEIGHTS.contains(&extension(&item.name))) {
         return true;
     }
-    let config = read_small(&folder.join("config.json"), &[folder.to_owned()], MAX_CONFIG);
+    let within = [folder.to_owned()];
+    // A link is reported as such where it is left out.
+    if config.kind.is_file()
+        && let Err(refusal @ Refusal::Unreadable(_)) = Source::open(&config.path, &within)
+    {
+        problems.add(ProblemKind::Unreadable, &config.path, refusal.to_string());
+        return false;
+    }
+    let config = read_small(&config.path, &within, MAX_CONFIG);
     let config: Option<serde_json::Value> = config.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let says = |config: &serde_json::Value, key: &str| config.get(key).is_some();
     config.is_some_and(|config| ["model_type", "architectures", "_class_name"].iter().any(|key| says(&config, key)))

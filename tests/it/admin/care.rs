@@ -1,5 +1,7 @@
 //! Care of the store: read again, made room in, and what it says of itself.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use mock_hf::Content;
@@ -66,6 +68,23 @@ async fn a_verification_finds_a_flipped_byte_sets_it_aside_and_the_next_reader_g
     assert_eq!(hub.cdn_bytes(), 3 * MIB, "it is fetched again");
     hub.landed().await;
     hub.done(&hub.order("/v1/storage/verify", json!({})).await).await;
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_verification_says_what_has_to_be_imported_again() {
+    let hub = TestHub::builder().start().await;
+    let disk = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(disk.path().join("org/own")).unwrap();
+    File::create(disk.path().join("org/own/model_index.json")).unwrap().write_all(b"{}").unwrap();
+    File::create(disk.path().join("org/own/model.safetensors")).unwrap().write_all(&weights().read_all()).unwrap();
+    hub.done(&hub.order("/v1/scans", json!({"path": disk.path().to_str().unwrap()})).await).await;
+    flip(&blob(&hub, &weights()));
+    let job = hub.ended(&hub.order("/v1/storage/verify", json!({})).await).await;
+    let said = "1 stored files were damaged; they are known from a folder only: import that again";
+    assert_eq!((text(&job["status"]), text(&job["error"])), ("failed", said));
+    hub.done(&hub.order("/v1/scans", json!({"path": disk.path().to_str().unwrap()})).await).await;
+    hub.get("/org/own/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
     hub.finish().await;
 }
 

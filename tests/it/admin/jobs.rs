@@ -13,15 +13,13 @@ fn slow() -> crate::harness::Builder {
     TestHub::builder().options(options).small_segments().set("flight.connections", "1")
 }
 
-const SEGMENT: u64 = MIB / 4;
-
 fn bytes_done(job: &Value) -> u64 {
     number(&job["progress"]["bytes_done"])
 }
 
-/// Segments of `org/big` that are on the disk.
-fn finished(hub: &TestHub, content: &Content) -> u64 {
-    store::finished_segments(hub.data_dir(), &content.sha256()).len() as u64
+/// Bytes of `org/big` that are on the disk and stay there.
+fn kept(hub: &TestHub, content: &Content) -> u64 {
+    store::kept_bytes(hub.data_dir(), &content.sha256())
 }
 
 /// Waits until nothing of a stopped job is in the air any more.
@@ -44,18 +42,46 @@ async fn a_paused_job_stops_fetching_and_resumed_fetches_only_what_is_missing() 
     let paused = hub.job_until(&job, "it is paused", |job| job["status"] == "paused").await;
     assert_eq!((text(&paused["waiting_for"]), &paused["attempts"]), ("paused", &json!(0)));
     quiet(&hub).await;
-    let here = finished(&hub, &content);
-    assert!((4..24).contains(&here), "{here} segments");
+    let here = kept(&hub, &content);
+    assert!((MIB..6 * MIB).contains(&here), "{here} bytes");
     // Paused again is paused; it survives a restart.
     assert_eq!(hub.order(&format!("/v1/jobs/{id}/pause"), json!({})).await["status"], "paused");
     let hub = hub.restart().await;
     assert_eq!(hub.job(id).await["status"], "paused");
-    assert_eq!(finished(&hub, &content), here, "nothing came while it was paused");
+    assert_eq!(kept(&hub, &content), here, "nothing came while it was paused");
     hub.mock.clear_log();
     assert_eq!(hub.order(&format!("/v1/jobs/{id}/resume"), json!({})).await["status"], "pending");
     let done = hub.done(&job).await;
     assert_eq!(bytes_done(&done), 6 * MIB);
-    assert_eq!(hub.cdn_bytes(), 6 * MIB - here * SEGMENT, "what was here was fetched again");
+    assert_eq!(hub.cdn_bytes(), 6 * MIB - here, "what was here was fetched again");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_paused_in_mid_segment_goes_on_from_there() {
+    let (content, size) = (Content::random(49, 16 * MIB), 16 * MIB);
+    let hub = slow().set("flight.segment_size", "8MiB").repo(one_file("org/big", 49, size)).start().await;
+    hub.synced("org/big").await;
+    let job = hub.download("org/big", json!({})).await;
+    let id = text(&job["id"]);
+    let mut before = 0;
+    for _ in 0..2 {
+        hub.job_until(&job, "more of it is here", |job| bytes_done(job) > before + MIB).await;
+        hub.order(&format!("/v1/jobs/{id}/pause"), json!({})).await;
+        let paused = hub.job_until(&job, "it is paused", |job| job["status"] == "paused").await;
+        quiet(&hub).await;
+        before = bytes_done(&paused);
+        assert!(kept(&hub, &content) >= before, "{} bytes of {before} are kept", kept(&hub, &content));
+        hub.order(&format!("/v1/jobs/{id}/resume"), json!({})).await;
+        let never_less = |job: &Value| {
+            assert!(bytes_done(job) >= before, "{} after {before}", bytes_done(job));
+            bytes_done(job) > before
+        };
+        hub.job_until(&job, "it goes on", never_less).await;
+    }
+    hub.done(&job).await;
+    // What was on its way when it was paused is sent again.
+    assert!(hub.cdn_bytes() < size + MIB, "{} bytes for a file of {size}", hub.cdn_bytes());
     hub.finish().await;
 }
 
@@ -87,8 +113,8 @@ async fn a_cancelled_job_leaves_a_partial_that_a_retry_goes_on_with() {
     assert_eq!(cancelled["status"], "cancelled");
     assert!(cancelled["finished_at"].is_string() && text(&cancelled["waiting_for"]).is_empty());
     quiet(&hub).await;
-    let here = finished(&hub, &content);
-    assert!((4..24).contains(&here), "{here} segments");
+    let here = kept(&hub, &content);
+    assert!((MIB..6 * MIB).contains(&here), "{here} bytes");
     assert!(store::blobs(hub.data_dir()).is_empty());
     let files = hub.look("/v1/models/org/big/files").await;
     assert_eq!(files["files"][0]["download_status"], "pending");
@@ -102,7 +128,7 @@ async fn a_cancelled_job_leaves_a_partial_that_a_retry_goes_on_with() {
     hub.mock.clear_log();
     hub.order(&format!("/v1/jobs/{id}/retry"), json!({})).await;
     hub.done(&job).await;
-    assert_eq!(hub.cdn_bytes(), 6 * MIB - here * SEGMENT, "what was here was fetched again");
+    assert_eq!(hub.cdn_bytes(), 6 * MIB - here, "what was here was fetched again");
     let log = hub.look(&format!("/v1/jobs/{id}/log")).await;
     let lines = each(&log["lines"], "text").join("\n");
     for word in ["cancelled", "to be tried again", "completed"] {
@@ -318,13 +344,13 @@ async fn a_running_job_goes_on_where_it_was_after_a_restart() {
     let mock = hub.mock.clone();
     let hub = hub
         .restart_after(|dir| {
-            here = store::finished_segments(dir, &content.sha256()).len() as u64;
+            here = store::kept_bytes(dir, &content.sha256());
             mock.clear_log();
         })
         .await;
     let done = hub.done(&job).await;
-    assert!(here >= 4, "{here} segments");
-    assert_eq!(hub.cdn_bytes(), 6 * MIB - here * SEGMENT, "what was here was fetched again");
+    assert!(here >= MIB, "{here} bytes");
+    assert_eq!(hub.cdn_bytes(), 6 * MIB - here, "what was here was fetched again");
     assert_eq!(done["attempts"], 1, "a stop of the hub is no failed try");
     hub.finish().await;
 }

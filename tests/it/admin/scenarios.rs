@@ -1,5 +1,7 @@
 //! The three scenarios of the design document: register, sync, download; by both spellings of the routes.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 
 use mock_hf::{Change, Content, Fault, Rule};
@@ -174,6 +176,34 @@ async fn both_spellings_of_the_routes_do_the_same() {
         let reply = hub.admin("POST", path, &scan).await;
         assert!([200, 501].contains(&reply.status), "{path}: {}", reply.text());
     }
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_scan_that_takes_nothing_fails_and_says_why_as_its_preview_does() {
+    let hub = TestHub::builder().start().await;
+    let disk = tempfile::tempdir().unwrap();
+    let folder = disk.path().canonicalize().unwrap().join("org/model");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in (100..220).map(|number| format!("{number}.bin")).chain(["config.json".to_owned()]) {
+        std::os::unix::fs::symlink("/etc/hostname", folder.join(name)).unwrap();
+    }
+    let path = json!({"path": disk.path().to_str().unwrap()});
+    let first = format!("{}/100.bin: it is a link to something outside of the scanned folder", folder.display());
+    let preview = hub.order("/v1/scans/preview", path.clone()).await;
+    assert_eq!((list(&preview["findings"]).len(), number(&preview["files"])), (0, 0), "{preview:#}");
+    assert!(text(&preview["problems"][0]["text"]).contains("outside"), "{preview:#}");
+    let job = hub.ended(&hub.order("/v1/scans", path.clone()).await).await;
+    assert_eq!((text(&job["status"]), text(&job["error"])), ("failed", &*format!("nothing was imported: {first}")));
+    let log = hub.look(&format!("/v1/jobs/{}/log?page_size=500", text(&job["id"]))).await;
+    assert!(each(&log["lines"], "text").contains(&"21 more were not taken; only 100 are named here"), "{log:#}");
+
+    File::create(folder.join("weights.bin")).unwrap().write_all(b"right").unwrap();
+    let preview = hub.order("/v1/scans/preview", path.clone()).await;
+    assert_eq!((list(&preview["findings"]).len(), number(&preview["files"])), (1, 1), "{preview:#}");
+    let job = hub.done(&hub.order("/v1/scans", path).await).await;
+    let outcome = text(&job["outcome"]);
+    assert!(outcome.starts_with("1 repository, 1 files") && outcome.ends_with(&first), "{outcome}");
     hub.finish().await;
 }
 

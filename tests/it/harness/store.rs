@@ -35,29 +35,41 @@ pub(crate) fn quarantined(data_dir: &Path) -> usize {
     list(&data_dir.join("quarantine")).len()
 }
 
-/// Segments that the journal of a partial download names and whose bytes are on the disk as they
-/// were written: what a restart must not fetch again. Reads the file format of `blob::partial`
-/// on its own, so that a change of it does not go unnoticed.
+/// Segments that are whole on the disk: what a restart must not fetch again.
 pub(crate) fn finished_segments(data_dir: &Path, content_hex: &str) -> BTreeSet<u64> {
+    let notes = noted(data_dir, content_hex);
+    notes.into_iter().filter(|(_, written, length)| written == length).map(|(index, ..)| index).collect()
+}
+
+/// Bytes of whole segments and of such that were begun: what an orderly stop keeps.
+pub(crate) fn kept_bytes(data_dir: &Path, content_hex: &str) -> u64 {
+    noted(data_dir, content_hex).into_iter().map(|(_, written, _)| written).sum()
+}
+
+/// What the journal of a partial download notes and whose bytes are on the disk as they were written: of each
+/// segment its number, how much of it is there, and its length. Reads the file format of `blob::journal`
+/// on its own, so that a change of it does not go unnoticed.
+fn noted(data_dir: &Path, content_hex: &str) -> Vec<(u64, u64, u64)> {
     let part = data_dir.join("partial").join(format!("{content_hex}.part"));
-    let Ok(journal) = std::fs::read(part.with_extension("map")) else { return BTreeSet::new() };
-    let Ok(mut file) = File::open(&part) else { return BTreeSet::new() };
+    let Ok(journal) = std::fs::read(part.with_extension("map")) else { return Vec::new() };
+    let Ok(mut file) = File::open(&part) else { return Vec::new() };
     if journal.len() < 24 {
-        return BTreeSet::new();
+        return Vec::new();
     }
     let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
     let (size, segment_size) = (number(&journal[8..16]), number(&journal[16..24]));
-    let (records, _torn) = journal[24..].as_chunks::<8>();
-    let is_whole = |record: &&[u8; 8]| {
-        let index = u64::from(u32::from_le_bytes(record[..4].try_into().unwrap()));
-        let crc = u32::from_le_bytes(record[4..].try_into().unwrap());
-        let start = index * segment_size;
-        let mut bytes = vec![0; segment_size.min(size - start) as usize];
-        file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut bytes)).is_ok()
-            && crc32fast::hash(&bytes) == crc
-    };
-    let whole = records.iter().filter(is_whole);
-    whole.map(|record| u64::from(u32::from_le_bytes(record[..4].try_into().unwrap()))).collect()
+    let (slots, _torn) = journal[24..].as_chunks::<12>();
+    let mut notes = Vec::new();
+    for (index, slot) in (0..).zip(slots) {
+        let (written, crc) = (number(&slot[..8]), u32::from_le_bytes(slot[8..].try_into().unwrap()));
+        let (start, length) = (index * segment_size, segment_size.min(size - index * segment_size));
+        let mut bytes = vec![0; written.min(length) as usize];
+        let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut bytes));
+        if written > 0 && read.is_ok() && crc32fast::hash(&bytes) == crc {
+            notes.push((index, written, length));
+        }
+    }
+    notes
 }
 
 fn list(dir: &Path) -> Vec<PathBuf> {

@@ -213,3 +213,31 @@ async fn a_copy_does_not_change_with_its_original() {
         hub.finish().await;
     }
 }
+
+#[tokio::test]
+async fn a_hard_link_whose_file_was_changed_is_not_served() {
+    let hub = TestHub::builder().start().await;
+    let disk = Disk::new();
+    disk.write("org/model/model_index.json", "{}");
+    let file = disk.write("org/model/model.safetensors", weights());
+    let take = async |how| {
+        let request = ImportRequest { how, ..at(&disk, "") };
+        hub.hub().import(request, &|_| (), CancellationToken::new()).await.unwrap()
+    };
+    if take(Placement::HardLink).await.hard_linked == 0 {
+        return hub.finish().await;
+    }
+    let path = "/org/model/resolve/main/model.safetensors";
+    hub.get(path).await.assert_is(200, &weights().read_all());
+    std::fs::OpenOptions::new().write(true).open(&file).unwrap().write_all(b"other bytes").unwrap();
+    for _ in 0..2 {
+        let reply = hub.get(path).await;
+        assert_eq!(reply.status, 504, "{}", reply.everything());
+        assert!(reply.error().2.contains("import that again"), "{}", reply.everything());
+    }
+    assert_eq!(std::fs::read(&file).unwrap()[..11], *b"other bytes", "the file itself stays as it is");
+    // As it lies there now it is another commit's.
+    take(Placement::Copy).await;
+    hub.get(path).await.assert_is(200, &std::fs::read(&file).unwrap());
+    hub.finish().await;
+}

@@ -224,3 +224,27 @@ async fn two_folders_of_one_name_and_pointers_of_git_lfs_are_reported() {
     assert_eq!(hub.get("/git/clone/resolve/main/.git/config").await.status, 404);
     hub.finish().await;
 }
+
+#[tokio::test]
+async fn a_preview_finds_what_a_scan_takes() {
+    let hub = TestHub::builder().start().await;
+    let disk = store();
+    disk.link("org/model/gone.bin", "nowhere");
+    disk.link("org/model/out.bin", "/etc/hostname");
+    // Links and nothing else.
+    disk.link("x/y/config.json", "/etc/hostname");
+    disk.link("x/y/weights.bin", "nowhere");
+    // Two folders of one name.
+    for name in ["v/My Model", "v/My-Model"] {
+        disk.write(&format!("{name}/config.json"), CONFIG);
+        disk.write(&format!("{name}/weights.bin"), name);
+    }
+    let preview = hub.hub().preview_import(ImportRequest::new(disk.path())).await.unwrap();
+    let report = import(&hub, &disk).await;
+    let seen: Vec<_> = preview.repos.iter().map(|repo| (repo.repo.to_string(), repo.files)).collect();
+    let taken: Vec<_> = report.repos.iter().map(|repo| (repo.repo.to_string(), repo.attached)).collect();
+    assert_eq!(seen, taken, "{preview:#?}");
+    assert_eq!((seen.len(), preview.files), (2, 6), "{preview:#?}");
+    assert_eq!(preview.problems.counts, report.problems.counts, "{preview:#?}");
+    hub.finish().await;
+}

@@ -1,7 +1,13 @@
 //! How Xet is offered to clients, in headers and listings, and how it is not.
 
+use std::fs::File;
+use std::io::Write as _;
+
 use mock_hf::{Content, Options, Repo};
+use modelhub::blob::XetHasher;
+use modelhub::hub::ImportRequest;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::client::{Xet, is_hash};
 use super::{PATH, REPO, SIZE, TREE, big, get_all, offered, repo};
@@ -23,6 +29,30 @@ fn link<'a>(reply: &'a Reply, relation: &str) -> &'a str {
 fn has_no_offer(reply: &Reply) -> bool {
     let all = reply.everything().to_lowercase();
     !all.contains("x-xet") && !all.contains("xethash") && !all.contains("xet-") && reply.header("link").is_empty()
+}
+
+#[tokio::test]
+async fn a_file_that_was_imported_is_offered_by_its_true_hash_and_comes_by_it() {
+    let hub = TestHub::builder().start().await;
+    let disk = tempfile::tempdir().unwrap();
+    let folder = disk.path().join("org/big");
+    std::fs::create_dir_all(&folder).unwrap();
+    File::create(folder.join("big.bin")).unwrap().write_all(&big().read_all()).unwrap();
+    File::create(folder.join("config.json")).unwrap().write_all(b"{}").unwrap();
+    let mut hasher = XetHasher::default();
+    hasher.update(&big().read_all());
+    let hash = hasher.finish();
+    // The second time nothing is read.
+    for (hashed, unchanged) in [(2, 0), (0, 2)] {
+        let request = ImportRequest::new(disk.path());
+        let report = hub.hub().import(request, &|_| (), CancellationToken::new()).await.unwrap();
+        assert_eq!((report.attached, report.hashed, report.unchanged), (2, hashed, unchanged), "{report:#?}");
+        assert_eq!(offered(&hub, PATH).await, hash);
+        assert_eq!(entry(&hub.get(TREE).await.json(), "big.bin")["xetHash"], hash);
+        assert!(get_all(&hub).await == big().read_all());
+    }
+    assert!(has_no_offer(&hub.head("/org/big/resolve/main/config.json").await));
+    hub.finish().await;
 }
 
 #[tokio::test]
