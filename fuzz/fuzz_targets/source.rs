@@ -12,12 +12,12 @@ mod source;
 use source::Source;
 
 fuzz_target!(|text: &str| {
-    let Ok(Source { key, revision, selection }) = Source::parse(text) else { return };
+    let Ok(Source { key, revision, selection }) = Source::parse(text, &["hub.example"]) else { return };
     let mut command = format!("hf download {} --repo-type {}", key.id, key.kind);
     if let Some(revision) = &revision {
         command += &format!(" --revision='{}'", revision.as_str().replace('\'', r"'\''"));
     }
-    let again = Source::parse(&command).unwrap();
+    let again = Source::parse(&command, &[]).unwrap();
     assert_eq!((again.key, again.revision), (key, revision), "{command}");
     if let Ok(matcher) = selection.matcher() {
         let path = RepoPath::parse("unet/model-00001-of-00002.safetensors").unwrap();

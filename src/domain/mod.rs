@@ -54,7 +54,7 @@ impl ParseError {
     }
 
     /// Whether the text was to be one of these.
-    pub(crate) fn is_of(&self, what: &str) -> bool {
+    pub fn is_of(&self, what: &str) -> bool {
         self.what == what
     }
 }

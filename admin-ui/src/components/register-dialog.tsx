@@ -53,7 +53,8 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
       const model = await registerModel({
         repoId: result.repoId,
         kind: result.kind,
-        revision: result.revision,
+        // What names no revision leaves the one of a registered model as it is.
+        revision: result.revision === "main" ? "" : result.revision,
         syncEverySeconds: BigInt(every),
       });
       if (download) await downloadModel(model.id, { revision: result.revision, selection: result.selection });

@@ -43,16 +43,16 @@ export function DownloadPlanView({
         <Cell name="Files" value={count(plan.files)} note={`${bytes(plan.bytes)} in all`} />
         <Cell name="Already here" value={bytes(plan.bytesHere)} note={plural(plan.filesHere, "file")} />
         <Cell
-          name="Free afterwards"
+          name="Room afterwards"
           value={plan.fits ? bytes(after) : "none"}
-          note={`${bytes(plan.diskFree)} free now`}
+          note={`${bytes(plan.diskFree)} now`}
           bad={!plan.fits}
         />
       </dl>
       {!plan.fits && (
-        <Note tone="bad" icon={<HardDrive aria-hidden />} title="It does not fit on the disk">
-          {bytes(plan.bytesToFetch)} have to come and {bytes(plan.diskFree)} are free. Free space under Storage first,
-          or take fewer files.
+        <Note tone="bad" icon={<HardDrive aria-hidden />} title="It does not fit">
+          {bytes(plan.bytesToFetch)} have to come and there is room for {bytes(plan.diskFree)}. Free space under Storage
+          first, or take fewer files.
         </Note>
       )}
       {nothing && plan.files > 0n && <Note>All of this is here already.</Note>}
