@@ -34,7 +34,7 @@ test("register, see the sync, download, watch it arrive", async () => {
   await page.getByRole("button", { name: "Clear the selection" }).click();
 
   await page.getByRole("button", { name: "Download…", exact: true }).click();
-  await page.getByRole("dialog").getByText("Free afterwards").waitFor();
+  await page.getByRole("dialog").getByText("Room afterwards").waitFor();
   await page
     .getByRole("dialog")
     .getByRole("button", { name: /^Download \d/ })
