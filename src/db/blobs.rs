@@ -10,6 +10,14 @@ pub struct BlobRow {
     pub size: u64,
 }
 
+/// A blob with all that is needed to serve it, also while the database is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServedBlob {
+    pub row: BlobRow,
+    /// When the file was modified that it is a hard link to; `None` if it is none.
+    pub linked_ns: Option<i64>,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoreTotals {
     pub blobs: u64,
@@ -18,20 +26,22 @@ pub struct StoreTotals {
 
 impl Db {
     /// The blob of a content. A git blob id finds it only together with its size.
-    pub async fn blob(&self, content: ContentId, size: u64) -> Result<Option<BlobRow>> {
-        let row: Option<(String, i64)> = match content {
+    pub async fn blob(&self, content: ContentId, size: u64) -> Result<Option<ServedBlob>> {
+        let row: Option<(String, i64, Option<i64>)> = match content {
             ContentId::Sha256(digest) => {
-                let sql = "select sha256, size_bytes from blob where sha256 = $1 and size_bytes = $2";
+                let sql = "select sha256, size_bytes, linked_ns from blob where sha256 = $1 and size_bytes = $2";
                 self.optional(sql, args![digest.to_hex(), size]).await?
             }
             ContentId::Git(oid) => {
-                let sql = "select sha256, size_bytes from blob where git_oid = $1 and size_bytes = $2 limit 1";
+                let sql =
+                    "select sha256, size_bytes, linked_ns from blob where git_oid = $1 and size_bytes = $2 limit 1";
                 self.optional(sql, args![oid.to_hex(), size]).await?
             }
         };
-        row.map(|(digest, size)| {
+        row.map(|(digest, size, linked_ns)| {
             let digest = Digest::parse(&digest).map_err(|source| Error::Corrupt { what: "sha256", source })?;
-            Ok(BlobRow { digest, size: u64::try_from(size).unwrap_or(0) })
+            let row = BlobRow { digest, size: u64::try_from(size).unwrap_or(0) };
+            Ok(ServedBlob { row, linked_ns })
         })
         .transpose()
     }
@@ -56,13 +66,6 @@ impl Db {
                 verified_at = excluded.verified_at, linked_ns = excluded.linked_ns";
         self.execute(sql, args![digest.to_hex(), git.map(GitOid::to_hex), size, now, linked_ns]).await?;
         self.mark_stale(digest, git).await
-    }
-
-    /// When the file was modified that a blob is a hard link to; `None` if it is none.
-    pub async fn linked_ns(&self, digest: Digest) -> Result<Option<i64>> {
-        let row: Option<(Option<i64>,)> =
-            self.optional("select linked_ns from blob where sha256 = $1", args![digest.to_hex()]).await?;
-        Ok(row.and_then(|(linked_ns,)| linked_ns))
     }
 
     /// Whether upstream has this content too, as far as is known: a commit that is not a folder's names it.

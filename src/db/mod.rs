@@ -25,7 +25,7 @@ mod storage;
 pub use access::Grant;
 pub use answers::RememberedAnswer;
 pub use artifacts::TreePage;
-pub use blobs::{BlobRow, StoreTotals};
+pub use blobs::{BlobRow, ServedBlob, StoreTotals};
 pub use error::{Error, Result};
 pub use files::{FilePage, FileRow, FileTotals};
 pub use jobs::{Claimant, Obeyed, Settled};

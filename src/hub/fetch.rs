@@ -8,7 +8,7 @@ use super::bypass::Bypass;
 use super::flight::{FlightReader, FlightTarget};
 use super::{Caller, Error, Hub, Resolved, Result, Served};
 use crate::blob;
-use crate::db::BlobRow;
+use crate::db::{BlobRow, ServedBlob};
 use crate::domain::{Artifact, ByteRange, ContentId, Digest};
 
 /// A blob of the store, open for reading. Its file is never changed, only unlinked; but one that is a hard link to
@@ -158,31 +158,31 @@ impl Hub {
     /// size is forgotten: the content is fetched again.
     pub(super) async fn stored(&self, artifact: &Artifact) -> Result<Option<Arc<StoredFile>>> {
         let content = artifact.content;
-        let row = match self.blobs.get(&content).filter(|row| row.size == artifact.size) {
-            Some(row) => row,
+        let blob = match self.blobs.get(&content).filter(|blob| blob.row.size == artifact.size) {
+            Some(blob) => blob,
             None => match self.db.blob(content, artifact.size).await? {
-                Some(row) => row,
+                Some(blob) => blob,
                 None => match self.adopt(artifact).await? {
-                    Some(row) => row,
+                    Some(blob) => blob,
                     None => return Ok(None),
                 },
             },
         };
-        let Some(stored) = self.open_stored(row).await? else {
-            self.db.delete_blob(row.digest).await?;
+        let Some(stored) = self.open_stored(blob).await? else {
+            self.db.delete_blob(blob.row.digest).await?;
             self.blobs.invalidate(&content);
             return Ok(None);
         };
-        self.blobs.insert(content, row);
+        self.blobs.insert(content, blob);
         if let Ok(mut used) = self.used.lock() {
-            used.insert(row.digest);
+            used.insert(blob.row.digest);
         }
         Ok(Some(stored))
     }
 
     /// A file under its final name without a row: the process died between the two steps of
     /// publishing. It is proven again, and becomes a blob, or goes.
-    async fn adopt(&self, artifact: &Artifact) -> Result<Option<BlobRow>> {
+    async fn adopt(&self, artifact: &Artifact) -> Result<Option<ServedBlob>> {
         let (ContentId::Sha256(digest), size) = (artifact.content, artifact.size) else { return Ok(None) };
         let store = Arc::clone(&self.store);
         let proven = tokio::task::spawn_blocking(move || store.prove_orphan(digest, size)).await??;
@@ -191,39 +191,38 @@ impl Hub {
         }
         tracing::info!(blob.digest = %digest, "a file that was published without its row is proven and kept");
         self.db.put_blob(digest, None, size, self.clock.now()).await?;
-        Ok(Some(BlobRow { digest, size }))
+        Ok(Some(ServedBlob { row: BlobRow { digest, size }, linked_ns: None }))
     }
 
-    async fn open_stored(&self, row: BlobRow) -> Result<Option<Arc<StoredFile>>> {
-        let stored = match self.open_files.get(&row.digest) {
+    async fn open_stored(&self, blob: ServedBlob) -> Result<Option<Arc<StoredFile>>> {
+        let stored = match self.open_files.get(&blob.row.digest) {
             Some(stored) => stored,
             None => {
-                let Some(stored) = self.open_blob(row).await? else {
-                    tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has another size; it will be fetched again");
+                let Some(stored) = self.open_blob(blob).await? else {
+                    tracing::error!(blob.digest = %blob.row.digest, "a blob's file is missing or has another size; it will be fetched again");
                     return Ok(None);
                 };
                 let stored = Arc::new(stored);
-                self.open_files.insert(row.digest, Arc::clone(&stored));
+                self.open_files.insert(blob.row.digest, Arc::clone(&stored));
                 stored
             }
         };
         if stored.is_as_it_was() {
             return Ok(Some(stored));
         }
-        tracing::error!(blob.digest = %row.digest, "the file that a blob is a hard link to was changed; it is no longer served: import it again, as a copy if it changes");
+        tracing::error!(blob.digest = %blob.row.digest, "the file that a blob is a hard link to was changed; it is no longer served: import it again, as a copy if it changes");
         // Only the store's name of it: the file stays where it is.
-        self.remove_blob(row.digest).await?;
+        self.remove_blob(blob.row.digest).await?;
         Ok(None)
     }
 
     /// The file of a blob as it is now.
-    pub(super) async fn open_blob(&self, row: BlobRow) -> Result<Option<StoredFile>> {
-        let BlobRow { digest, size } = row;
+    pub(super) async fn open_blob(&self, blob: ServedBlob) -> Result<Option<StoredFile>> {
+        let ServedBlob { row: BlobRow { digest, size }, linked_ns } = blob;
         let store = Arc::clone(&self.store);
         let Some(file) = tokio::task::spawn_blocking(move || store.open_blob(digest, size)).await?? else {
             return Ok(None);
         };
-        let linked_ns = self.db.linked_ns(digest).await?;
         Ok(Some(StoredFile { digest, size, file: Arc::new(file), linked_ns }))
     }
 

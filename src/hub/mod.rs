@@ -40,7 +40,7 @@ use tokio_util::task::TaskTracker;
 use crate::blob::LocalStore;
 pub use crate::blob::Placement;
 use crate::config;
-use crate::db::{BlobRow, Db, StoreTotals};
+use crate::db::{Db, ServedBlob, StoreTotals};
 use crate::domain::{Artifact, Clock, CommitId, ContentId, Digest, Principal, RepoPath};
 use crate::metrics;
 use crate::upstream::{self, Bucket, Upstream};
@@ -168,7 +168,7 @@ pub struct Inner {
     /// Artifacts that were looked up; a commit never changes, so neither do they.
     artifacts: moka::sync::Cache<(Arc<str>, CommitId, RepoPath), Arc<Artifact>>,
     /// Blobs known to be in the store.
-    blobs: moka::sync::Cache<ContentId, BlobRow>,
+    blobs: moka::sync::Cache<ContentId, ServedBlob>,
     open_files: moka::sync::Cache<Digest, Arc<StoredFile>>,
     jobs: jobs::Jobs,
     events: events::Events,

@@ -1,6 +1,6 @@
 //! Blobs, their uses and totals, and tainted contents.
 
-use modelhub::db::{BlobRow, StoreTotals};
+use modelhub::db::{BlobRow, ServedBlob, StoreTotals};
 use modelhub::domain::ContentId;
 
 use crate::database::{TestDatabase, digest, lfs, oid, on_both, path, repo_with_commit, xet_hash_of};
@@ -23,9 +23,13 @@ fn git() -> ContentId {
     ContentId::Git(oid(2))
 }
 
+fn served(size: u64, linked_ns: Option<i64>) -> ServedBlob {
+    ServedBlob { row: BlobRow { digest: digest(1), size }, linked_ns }
+}
+
 async fn a_blob_is_found_by_either_hash_and_its_size(base: &TestDatabase) {
     let db = base.open().await;
-    let row = Some(BlobRow { digest: digest(1), size: 5 });
+    let row = Some(served(5, None));
     assert_eq!(db.blob(sha(), 5).await.unwrap(), None);
     db.put_blob(digest(1), Some(oid(2)), 5, 10).await.unwrap();
     assert_eq!(db.blob(sha(), 5).await.unwrap(), row);
@@ -43,7 +47,7 @@ async fn a_blob_published_again_keeps_its_git_id(base: &TestDatabase) {
     assert_eq!(db.blob(git(), 5).await.unwrap(), None);
     db.put_blob(digest(1), Some(oid(2)), 5, 20).await.unwrap();
     db.put_blob(digest(1), None, 5, 30).await.unwrap();
-    assert_eq!(db.blob(git(), 5).await.unwrap(), Some(BlobRow { digest: digest(1), size: 5 }));
+    assert_eq!(db.blob(git(), 5).await.unwrap(), Some(served(5, None)));
     let times = "select cast(created_at as text) || ' ' || cast(verified_at as text) from blob";
     assert_eq!(base.texts(times).await, ["10 30"]);
 }
@@ -88,13 +92,13 @@ async fn a_blob_knows_whether_it_is_a_link_and_whether_upstream_has_it(base: &Te
     let db = base.open().await;
     let (row, commit) = repo_with_commit(&db).await;
     db.put_linked_blob(digest(1), None, 1, Some(7), 1).await.unwrap();
-    assert_eq!(db.linked_ns(digest(1)).await.unwrap(), Some(7));
+    assert_eq!(db.blob(sha(), 1).await.unwrap(), Some(served(1, Some(7))));
     assert!(!db.is_upstreams(digest(1)).await.unwrap());
     db.put_entries(&row, &commit, &[lfs("a", 1)]).await.unwrap();
     assert!(db.is_upstreams(digest(1)).await.unwrap());
     // Published again it is the store's alone.
     db.put_blob(digest(1), None, 1, 2).await.unwrap();
-    assert_eq!(db.linked_ns(digest(1)).await.unwrap(), None);
+    assert_eq!(db.blob(sha(), 1).await.unwrap(), Some(served(1, None)));
 }
 
 async fn a_taint_lasts_until_its_time(base: &TestDatabase) {

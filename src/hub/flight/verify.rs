@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::{Error, Hub, Result};
 use super::Flight;
 use crate::blob::{Partial, Proven};
-use crate::db::BlobRow;
+use crate::db::{BlobRow, ServedBlob};
 use crate::domain::ContentId;
 
 impl Hub {
@@ -24,7 +24,8 @@ impl Hub {
             self.db.put_xet_hash(digest, &xet_hash).await?;
             self.learned_xet_hash();
         }
-        self.blobs.insert(target.content, BlobRow { digest, size: target.size });
+        let row = BlobRow { digest, size: target.size };
+        self.blobs.insert(target.content, ServedBlob { row, linked_ns: None });
         tracing::info!(repo.id = %target.repo, path = %target.path, blob.digest = %digest, size_bytes = target.size, "a file is complete and verified");
         Ok(())
     }

@@ -170,8 +170,8 @@ impl Run<'_> {
 
     /// Whether the store has this content, row and file.
     async fn is_stored(&self, content: ContentId, size: u64) -> Result<bool> {
-        let Some(row) = self.hub.db.blob(content, size).await? else { return Ok(false) };
-        Ok(self.hub.open_blob(row).await?.is_some_and(|stored| stored.is_as_it_was()))
+        let Some(blob) = self.hub.db.blob(content, size).await? else { return Ok(false) };
+        Ok(self.hub.open_blob(blob).await?.is_some_and(|stored| stored.is_as_it_was()))
     }
 
     /// A blob that came as an LFS file is found by its git id too from now on.
