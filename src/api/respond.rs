@@ -287,7 +287,6 @@ pub(super) fn mark(response: &mut Response<Body>, served: Served) {
     }
 }
 
-/// A short text or page of our own.
 /// For HEAD: leaves the head as GET's is. A length that is not known is not given; left to others, it would be that of
 /// the empty body (RFC 9110, 8.6).
 pub(super) fn strip_body(response: &mut Response<Body>) {
@@ -301,6 +300,7 @@ pub(super) fn strip_body(response: &mut Response<Body>) {
     *response.body_mut() = Body::from_stream(futures_util::stream::empty::<Result<Bytes, std::io::Error>>());
 }
 
+/// A short text or page of our own.
 pub(super) fn own(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::from(body.into()));
     *response.status_mut() = status;
