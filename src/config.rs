@@ -65,6 +65,7 @@ pub struct AdminListener {
 pub struct Store {
     pub data_dir: PathBuf,
     pub limit: Size,
+    pub adopt: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

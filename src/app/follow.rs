@@ -32,7 +32,7 @@ pub(super) async fn follow_workers(hub: &Hub, token: &Secret, stop: &Cancellatio
             _ = beat.tick() => {}
         }
         while tasks.try_join_next().is_some() {}
-        let workers = match hub.workers().await {
+        let workers = match hub.overview.workers().await {
             Ok(workers) => workers,
             Err(error) => {
                 tracing::debug!(%error, "could not read the list of workers");
@@ -69,7 +69,7 @@ async fn follow(hub: &Hub, token: &Secret, address: &str) -> anyhow::Result<()> 
     let mut jobs = client.watch_jobs(pb::WatchJobsRequest {}).await?.into_inner();
     while let Some(status) = jobs.message().await? {
         if let Some(job) = status.job {
-            hub.echo_job(&job.id).await?;
+            hub.jobs.echo(&job.id).await?;
         }
     }
     Ok(())

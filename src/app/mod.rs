@@ -49,7 +49,7 @@ impl App {
     /// Opens everything. Nothing is served before all of it works.
     pub async fn open(config: Config, clock: Clock, metrics: PrometheusHandle) -> anyhow::Result<Self> {
         let hub = open_hub(&config, &clock).await?;
-        let worker_token = shared_secret(&config).await?;
+        let worker_token = shared_secret(&config, &hub).await?;
         let bind = async |addr: SocketAddr, key: &str| {
             TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} ({key})"))
         };
@@ -111,7 +111,6 @@ impl App {
         let shared = Arc::new(api::Shared {
             hub: self.hub.clone(),
             public_url: self.config.hub.public_url.trim_end_matches('/').into(),
-            files: api::MappedFiles::default(),
             front: api::Front::default(),
         });
         let hub_router = api::hub_router(shared);
@@ -214,7 +213,7 @@ async fn tell_traffic(hub: &Hub, stop: &CancellationToken) {
         }
         let (by_kernel, copied) = serve::counters();
         crate::metrics::client_bytes(by_kernel + copied);
-        hub.tick_traffic();
+        hub.overview.tick_traffic();
     }
 }
 
@@ -236,41 +235,16 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
         live: live_settings(config)?,
         token: config.upstream.token.clone(),
         keep_jobs: config.jobs.keep,
+        adopt_store: config.store.adopt,
     };
     Ok(Hub::new(db, Arc::new(store), upstream, clock.clone(), settings).await?)
 }
 
 /// The token that servers and workers know each other by: as configured, else the one in the data directory that
 /// they share, made by the first of them.
-async fn shared_secret(config: &Config) -> anyhow::Result<Secret> {
+async fn shared_secret(config: &Config, hub: &Hub) -> anyhow::Result<Secret> {
     if config.worker.token.get().is_some() {
         return Ok(config.worker.token.clone());
     }
-    let path = config.store.data_dir.join("worker_token");
-    let secret = tokio::task::spawn_blocking(move || secret_at(&path)).await?;
-    Ok(Secret::new(secret.context("cannot keep the worker token in the data directory")?))
-}
-
-fn secret_at(path: &std::path::Path) -> std::io::Result<String> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    // Whole before it has its name: another process that starts now reads all of it or makes its own, and one wins.
-    let fresh = path.with_extension(uuid::Uuid::new_v4().simple().to_string());
-    if !path.exists() {
-        let secret = crate::hub::new_secret();
-        std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&fresh)?
-            .write_all(secret.as_bytes())?;
-        let linked = std::fs::hard_link(&fresh, path);
-        std::fs::remove_file(&fresh)?;
-        if let Err(error) = linked
-            && error.kind() != std::io::ErrorKind::AlreadyExists
-        {
-            return Err(error);
-        }
-    }
-    Ok(std::fs::read_to_string(path)?.trim().to_owned())
+    hub.shared_secret("worker_token").await.context("cannot keep the worker token in the data directory")
 }

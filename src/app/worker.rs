@@ -34,7 +34,7 @@ impl Worker {
             );
         }
         let hub = open_hub(&config, &clock).await?;
-        let token = shared_secret(&config).await?;
+        let token = shared_secret(&config, &hub).await?;
         let listen = config.worker.listen;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {listen} (worker.listen)"))?;

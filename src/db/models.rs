@@ -4,8 +4,8 @@
 //! (`stale`) and kept in the row.
 
 use super::jobs::enqueue_in;
-use super::sql::{Pick, args};
-use super::{Db, Error, Result, like};
+use super::sql::{Pick, Tx, args};
+use super::{Change, Db, Error, Result, like};
 use crate::domain::job::{Job, NewJob, Payload};
 use crate::domain::{CommitId, Digest, GitOid, Millis, RepoId, RepoKey, RepoKind, Visibility};
 
@@ -294,23 +294,6 @@ impl Db {
         tx.commit().await
     }
 
-    /// The counts of whoever has this content are out of date.
-    pub(super) async fn mark_stale(&self, digest: Digest, git: Option<GitOid>) -> Result<()> {
-        let sql = "select distinct repo from model_artifact where sha256 = $1
-            union select distinct repo from model_artifact where sha256 is null and oid = $2";
-        let oid = git.map(GitOid::to_hex).unwrap_or_default();
-        let rows: Vec<(String,)> = self.all(sql, args![digest.to_hex(), oid]).await?;
-        // One by one: a statement over several rows could wait for another one in a circle.
-        for (id,) in rows {
-            let sql = Pick {
-                sqlite: "update model_repo set stale = 1 where id = $1 and stale = 0",
-                postgres: "update model_repo set stale = true where id = $1 and not stale",
-            };
-            self.execute(sql, args![id]).await?;
-        }
-        Ok(())
-    }
-
     /// The outcome of a sync.
     pub async fn put_synced(&self, id: &str, problem: Option<&str>, now: Millis) -> Result<()> {
         let (status, problem) = match problem {
@@ -335,7 +318,15 @@ impl Db {
 
     /// Forgets a repository with all that is known of it. Blobs stay.
     pub async fn delete_model(&self, id: &str) -> Result<bool> {
-        Ok(self.execute("delete from model_repo where id = $1", args![id]).await? == 1)
+        let mut tx = self.begin().await?;
+        let sql = "delete from model_repo where id = $1 returning kind, repo_id";
+        let row: Option<(String, String)> = tx.optional(sql, args![id]).await?;
+        let Some((kind, name)) = row else { return Ok(false) };
+        if let (Some(kind), Ok(name)) = (RepoKind::parse(&kind), RepoId::parse(&name)) {
+            tx.tells(Change::Repo(RepoKey::new(kind, name)));
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Registered repositories whose next sync is due.
@@ -365,5 +356,24 @@ impl Db {
         const SQL: &str = concat!("select what, path, size from (", differences!(), ") d order by path limit $4");
         let rows: Vec<(String, String, i64)> = self.all(SQL, args![repo, from.as_str(), to.as_str(), limit]).await?;
         Ok(rows.into_iter().map(|(what, path, size)| (what, path, size.max(0) as u64)).collect())
+    }
+}
+
+impl Tx {
+    /// The counts of whoever has this content are out of date.
+    pub(super) async fn mark_stale(&mut self, digest: Digest, git: Option<GitOid>) -> Result<()> {
+        // In the order of their keys, so that two transactions never wait for each other.
+        let sql = "select repo from model_artifact where sha256 = $1
+            union select repo from model_artifact where sha256 is null and oid = $2 order by 1";
+        let oid = git.map(GitOid::to_hex).unwrap_or_default();
+        let rows: Vec<(String,)> = self.all(sql, args![digest.to_hex(), oid]).await?;
+        for (id,) in rows {
+            let sql = Pick {
+                sqlite: "update model_repo set stale = 1 where id = $1 and stale = 0",
+                postgres: "update model_repo set stale = true where id = $1 and not stale",
+            };
+            self.execute(sql, args![id]).await?;
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What this installation keeps of its own life: workers, activities, sums, changed settings.
 
 use super::sql::args;
-use super::{Db, Result};
+use super::{Change, Db, Result};
 use crate::domain::{Activity, Millis};
 
 /// A process that runs jobs.
@@ -88,10 +88,15 @@ impl Db {
         Ok(rows.into_iter().filter_map(own).collect())
     }
 
-    pub async fn put_setting(&self, name: &str, value: &str) -> Result<()> {
-        let sql =
-            "insert into setting (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value";
-        self.execute(sql, args![name, value]).await?;
-        Ok(())
+    /// Changes settings, all or none.
+    pub async fn put_settings(&self, settings: &[(String, String)]) -> Result<()> {
+        let mut tx = self.begin().await?;
+        for (name, value) in settings {
+            let sql = "insert into setting (name, value) values ($1, $2)
+                on conflict (name) do update set value = excluded.value";
+            tx.execute(sql, args![name.as_str(), value.as_str()]).await?;
+        }
+        tx.tells(Change::Settings);
+        tx.commit().await
     }
 }

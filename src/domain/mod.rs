@@ -23,7 +23,7 @@ pub mod xet;
 
 pub use activity::Activity;
 pub use artifact::{Artifact, Entry, Visibility};
-pub use clock::{Clock, Millis};
+pub use clock::{Clock, Millis, millis};
 pub use digest::{ContentId, Digest, GitOid};
 pub use facts::{FactsError, ModelFacts};
 pub use file_type::FileType;

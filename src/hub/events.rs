@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
 
+use crate::db::Db;
 use crate::domain::job::Job;
 use crate::domain::{Activity, Clock, Millis};
 
@@ -51,7 +52,12 @@ pub struct Event {
     pub what: Happening,
 }
 
-pub(super) struct Events {
+/// See the module's text. Cheap to clone.
+#[derive(Clone)]
+pub struct Events(Arc<Inner>);
+
+struct Inner {
+    db: Db,
     clock: Clock,
     kept: Mutex<Kept>,
     sender: broadcast::Sender<Arc<Event>>,
@@ -95,36 +101,48 @@ impl Happening {
 }
 
 impl Events {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(db: Db, clock: Clock) -> Self {
         // Ids of this process are greater than those of the one before.
         let next = (clock.now().max(0) as u64) << 16;
         let kept = Kept { next, events: VecDeque::with_capacity(KEPT), versions: HashMap::new() };
-        Self { clock, kept: Mutex::new(kept), sender: broadcast::Sender::new(BEHIND) }
+        let (kept, sender) = (Mutex::new(kept), broadcast::Sender::new(BEHIND));
+        Self(Arc::new(Inner { db, clock, kept, sender }))
+    }
+
+    /// Notes something that people want to know of.
+    pub(super) async fn note(&self, kind: &str, text: String, repo_name: &str, job: Option<&str>) {
+        let at = self.0.clock.now();
+        let activity =
+            Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.map(str::to_owned) };
+        if let Err(error) = self.0.db.put_activity(&uuid::Uuid::now_v7().to_string(), &activity).await {
+            tracing::warn!(%error, "could not note an activity");
+        }
+        self.publish(Happening::Activity(activity));
     }
 
     pub(super) fn publish(&self, what: Happening) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if !kept.is_news(&what) {
             return;
         }
         kept.next += 1;
-        let event = Arc::new(Event { id: kept.next, at: self.clock.now(), what });
+        let event = Arc::new(Event { id: kept.next, at: self.0.clock.now(), what });
         // Traffic of a moment ago is of no use to who comes back, and would push out what is.
         if !matches!(event.what, Happening::Traffic(_)) {
             kept.push(Arc::clone(&event));
         }
         // Under the lock, so that a new watcher sees each event once. Nobody listening is no failure.
-        let _ = self.sender.send(event);
+        let _ = self.0.sender.send(event);
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.sender.receiver_count() > 0
+        self.0.sender.receiver_count() > 0
     }
 
     /// Follows what happens from now on, or from after an earlier event.
-    pub(super) fn watch(&self, after: Option<u64>) -> Watch {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let receiver = self.sender.subscribe();
+    pub fn watch(&self, after: Option<u64>) -> Watch {
+        let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let receiver = self.0.sender.subscribe();
         let mut backlog = VecDeque::new();
         if let Some(after) = after {
             let is_known =
@@ -132,10 +150,10 @@ impl Events {
             if is_known || after == kept.next {
                 backlog.extend(kept.events.iter().filter(|event| event.id > after).cloned());
             } else {
-                backlog.push_back(Arc::new(Event { id: kept.next, at: self.clock.now(), what: Happening::Lost }));
+                backlog.push_back(Arc::new(Event { id: kept.next, at: self.0.clock.now(), what: Happening::Lost }));
             }
         }
-        Watch { backlog, receiver, clock: self.clock.clone() }
+        Watch { backlog, receiver, clock: self.0.clock.clone() }
     }
 }
 
@@ -194,7 +212,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_overtaken_tells_nothing_old() {
-        let events = Events::new(Clock::manual(0));
+        let dir = tempfile::tempdir().unwrap();
+        let events = Events::new(Db::open(None, dir.path()).await.unwrap(), Clock::manual(0));
         let mut watch = events.watch(None);
         events.publish(told("a", 3, JobStatus::Completed));
         events.publish(told("a", 2, JobStatus::Running));
@@ -208,13 +227,14 @@ mod tests {
         assert_eq!(seen, [("a".into(), JobStatus::Completed), ("b".into(), JobStatus::Pending)]);
     }
 
-    #[test]
-    fn versions_are_kept_no_longer_than_their_events() {
-        let events = Events::new(Clock::manual(0));
+    #[tokio::test]
+    async fn versions_are_kept_no_longer_than_their_events() {
+        let dir = tempfile::tempdir().unwrap();
+        let events = Events::new(Db::open(None, dir.path()).await.unwrap(), Clock::manual(0));
         for n in 0..3 * KEPT {
             events.publish(told(&n.to_string(), 1, JobStatus::Pending));
         }
-        let kept = events.kept.lock().unwrap();
+        let kept = events.0.kept.lock().unwrap();
         assert_eq!((kept.events.len(), kept.versions.len()), (KEPT, KEPT));
     }
 }

@@ -4,29 +4,45 @@
 //! reaches a worker of this process at once, and one of another process when it renews its lease.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::events::{Happening, Watch};
-use super::{Error, Hub, Result};
-use crate::db::{Claimant, Obeyed, Settled};
+use super::events::{Events, Happening};
+use super::settings::LiveSettings;
+use super::{Error, Result};
+use crate::db::{Claimant, Db, Obeyed, Settled};
 use crate::domain::job::{
     Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Payload, Progress, priority,
 };
-use crate::domain::{Activity, Millis};
+use crate::domain::{Clock, millis};
 
 /// More waiting jobs than this are refused.
 const MAX_WAITING: u64 = 100_000;
 /// Runs of one job before it is given up.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
 
-#[derive(Default)]
-pub(super) struct Jobs {
+/// See the module's text. Cheap to clone.
+#[derive(Clone)]
+pub struct Jobs(Arc<Inner>);
+
+pub struct Inner {
+    db: Db,
+    clock: Clock,
+    live: LiveSettings,
+    events: Events,
     wake: Notify,
     /// Jobs that run in this process.
     running: Mutex<HashMap<String, Arc<Handle>>>,
+}
+
+impl Deref for Jobs {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
 }
 
 /// How a running job is stopped.
@@ -37,6 +53,10 @@ struct Handle {
 }
 
 impl Jobs {
+    pub(super) fn new(db: Db, clock: Clock, live: LiveSettings, events: Events) -> Self {
+        Self(Arc::new(Inner { db, clock, live, events, wake: Notify::new(), running: Mutex::default() }))
+    }
+
     fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<Handle>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,7 +75,7 @@ pub struct JobRun {
     pub job: Job,
     /// Cancelled when the job is to stop, for whatever reason.
     pub stop: CancellationToken,
-    hub: Hub,
+    jobs: Jobs,
     handle: Arc<Handle>,
     progress: Mutex<Progress>,
 }
@@ -82,13 +102,13 @@ impl JobRun {
     }
 
     pub async fn log(&self, level: Level, text: &str) {
-        self.hub.log_job(&self.job.id, level, text).await;
+        self.jobs.log(&self.job.id, level, text).await;
     }
 }
 
 impl Drop for JobRun {
     fn drop(&mut self) {
-        let mut running = self.hub.jobs.running();
+        let mut running = self.jobs.running();
         // Not one that was claimed again meanwhile.
         if running.get(&self.job.id).is_some_and(|handle| Arc::ptr_eq(handle, &self.handle)) {
             running.remove(&self.job.id);
@@ -96,10 +116,10 @@ impl Drop for JobRun {
     }
 }
 
-impl Hub {
+impl Jobs {
     /// Adds a job, or gives the live one that does the same.
     pub async fn enqueue(&self, job: NewJob) -> Result<Job> {
-        if self.job_count(JobStatus::Pending).await? >= MAX_WAITING {
+        if self.count(JobStatus::Pending).await? >= MAX_WAITING {
             return Err(Error::Busy { what: format!("{MAX_WAITING} jobs wait already") });
         }
         let id = uuid::Uuid::now_v7().to_string();
@@ -113,34 +133,34 @@ impl Hub {
     /// Tells watchers of a new or changed job, and the runner that there may be work.
     pub(super) fn announce(&self, job: &Job) {
         self.events.publish(Happening::Job(Box::new(job.clone())));
-        self.jobs.wake.notify_waiters();
+        self.wake.notify_waiters();
     }
 
     /// Something changed that jobs may have waited for.
-    pub(super) fn jobs_changed(&self) {
-        self.jobs.wake.notify_waiters();
+    pub(super) fn wake(&self) {
+        self.wake.notify_waiters();
     }
 
-    pub async fn job_count(&self, status: JobStatus) -> Result<u64> {
+    pub async fn count(&self, status: JobStatus) -> Result<u64> {
         let counts = self.db.job_counts().await?;
         Ok(counts.iter().find(|(other, _)| *other == status).map_or(0, |(_, count)| *count))
     }
 
-    pub async fn job(&self, id: &str) -> Result<Job> {
+    pub async fn get(&self, id: &str) -> Result<Job> {
         self.db.job(id).await?.ok_or_else(|| Error::NoSuch { what: format!("job {id}") })
     }
 
-    pub async fn list_jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
+    pub async fn list(&self, filter: &JobFilter) -> Result<Vec<Job>> {
         Ok(self.db.jobs(filter).await?)
     }
 
-    pub async fn job_log(&self, id: &str, after: u64, limit: u64) -> Result<Vec<LogLine>> {
-        self.job(id).await?;
+    pub async fn log_lines(&self, id: &str, after: u64, limit: u64) -> Result<Vec<LogLine>> {
+        self.get(id).await?;
         Ok(self.db.job_log(id, after, limit).await?)
     }
 
     /// Cancels, pauses, resumes or retries a job. A running one obeys within moments.
-    pub async fn order_job(&self, id: &str, order: Order) -> Result<Job> {
+    pub async fn order(&self, id: &str, order: Order) -> Result<Job> {
         let job = match self.db.order_job(id, order, self.clock.now()).await? {
             Obeyed::Yes(job) => job,
             Obeyed::Already(job) => return Ok(job),
@@ -154,7 +174,7 @@ impl Hub {
             }
         };
         if job.status == JobStatus::Running && matches!(order, Order::Cancel | Order::Pause) {
-            let handle = self.jobs.running().get(id).cloned();
+            let handle = self.running().get(id).cloned();
             if let Some(handle) = handle {
                 let mut wanted = handle.order.lock().unwrap_or_else(PoisonError::into_inner);
                 if *wanted != Some(Order::Cancel) {
@@ -170,63 +190,42 @@ impl Hub {
                 Order::Resume => "resumed",
                 Order::Retry => "to be tried again",
             };
-            self.log_job(id, Level::Info, verb).await;
+            self.log(id, Level::Info, verb).await;
         }
         self.announce(&job);
         Ok(job)
     }
 
     /// A line in a job's log. A log that cannot be written stops no job.
-    pub async fn log_job(&self, id: &str, level: Level, text: &str) {
+    pub async fn log(&self, id: &str, level: Level, text: &str) {
         if let Err(error) = self.db.log_job(id, level, text, self.clock.now()).await {
             tracing::warn!(job.id = id, %error, "could not write a job's log");
         }
     }
-
-    /// Events from now on, or from after an earlier one.
-    pub fn watch(&self, after: Option<u64>) -> Watch {
-        self.events.watch(after)
-    }
-
-    /// Notes something that people want to know of.
-    pub(super) async fn note(&self, kind: &str, text: String, repo_name: &str, job: Option<&str>) {
-        let at = self.clock.now();
-        let activity =
-            Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.map(str::to_owned) };
-        if let Err(error) = self.db.put_activity(&uuid::Uuid::now_v7().to_string(), &activity).await {
-            tracing::warn!(%error, "could not note an activity");
-        }
-        self.events.publish(Happening::Activity(activity));
-    }
 }
 
 /// For the runner.
-impl Hub {
+impl Jobs {
     /// Resolves when there may be a job to run. Arm it (`enable`) before looking for one.
-    pub fn job_added(&self) -> tokio::sync::futures::Notified<'_> {
-        self.jobs.wake.notified()
+    pub fn added(&self) -> tokio::sync::futures::Notified<'_> {
+        self.wake.notified()
     }
 
     /// Takes the next job that may run now.
-    pub async fn claim_job(
-        &self,
-        worker: &str,
-        kinds: &[JobKind],
-        lease: std::time::Duration,
-    ) -> Result<Option<JobRun>> {
+    pub async fn claim(&self, worker: &str, kinds: &[JobKind], lease: std::time::Duration) -> Result<Option<JobRun>> {
         let now = self.clock.now();
-        let max_downloads = u64::from(self.live().max_downloads);
+        let max_downloads = u64::from(self.live.get().max_downloads);
         let who = Claimant { worker, kinds, max_downloads, lease_until: now + millis(lease), now };
         let Some(job) = self.db.claim_job(&who).await? else { return Ok(None) };
         let handle = Arc::new(Handle::default());
-        self.jobs.running().insert(job.id.clone(), Arc::clone(&handle));
+        self.running().insert(job.id.clone(), Arc::clone(&handle));
         self.events.publish(Happening::Job(Box::new(job.clone())));
         let (stop, progress) = (handle.stop.clone(), Mutex::new(job.progress.clone()));
-        Ok(Some(JobRun { job, stop, hub: self.clone(), handle, progress }))
+        Ok(Some(JobRun { job, stop, jobs: self.clone(), handle, progress }))
     }
 
     /// Keeps a job's lease and shows how far it is; `false`: the lease is lost, somebody else may have the job.
-    pub async fn renew_job(&self, run: &JobRun, worker: &str, lease: std::time::Duration) -> Result<bool> {
+    pub async fn renew(&self, run: &JobRun, worker: &str, lease: std::time::Duration) -> Result<bool> {
         let progress = run.progress();
         let until = self.clock.now() + millis(lease);
         let renewed = self.db.renew_job(&run.job.id, worker, until, &progress).await?;
@@ -239,7 +238,7 @@ impl Hub {
     }
 
     /// Writes down how a run ended.
-    pub async fn settle_job(&self, run: &JobRun, worker: &str, end: Settled) -> Result<()> {
+    pub async fn settle(&self, run: &JobRun, worker: &str, end: Settled) -> Result<()> {
         let Some(job) = self.db.settle_job(&run.job.id, worker, &end, self.clock.now()).await? else {
             tracing::warn!(job.id = %run.job.id, "a job ended after its lease was lost");
             return Ok(());
@@ -253,7 +252,7 @@ impl Hub {
             _ => return Ok(()),
         };
         let kind = format!("job.{}", job.status.as_str());
-        self.note(&kind, text, &job.repo_name, Some(&job.id)).await;
+        self.events.note(&kind, text, &job.repo_name, Some(&job.id)).await;
         if let Some(repo) = &job.repo {
             self.events.publish(Happening::Model(repo.clone()));
         }
@@ -268,17 +267,17 @@ impl Hub {
     }
 
     /// Gives back jobs whose workers are gone.
-    pub async fn reclaim_jobs(&self) -> Result<()> {
+    pub async fn reclaim(&self) -> Result<()> {
         for job in self.db.reclaim_jobs(self.clock.now()).await? {
-            self.log_job(&job.id, Level::Warning, "its worker is gone: another one goes on").await;
+            self.log(&job.id, Level::Warning, "its worker is gone: another one goes on").await;
             self.announce(&job);
         }
         Ok(())
     }
 
     /// Something happened to a job that another process runs: watchers here are told.
-    pub async fn echo_job(&self, id: &str) -> Result<()> {
-        if !self.events.is_watched() || self.jobs.running().contains_key(id) {
+    pub async fn echo(&self, id: &str) -> Result<()> {
+        if !self.events.is_watched() || self.running().contains_key(id) {
             return Ok(());
         }
         let Some(job) = self.db.job(id).await? else { return Ok(()) };
@@ -306,8 +305,4 @@ impl Hub {
         }
         Ok(())
     }
-}
-
-pub(super) fn millis(span: std::time::Duration) -> Millis {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

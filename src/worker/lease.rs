@@ -76,7 +76,7 @@ impl Runner {
             if run.job.kind == JobKind::Download && !self.may_download() {
                 run.stop.cancel();
             }
-            match self.0.hub.renew_job(run, self.id(), self.0.settings.lease).await {
+            match self.0.hub.jobs.renew(run, self.id(), self.0.settings.lease).await {
                 Ok(true) => kept_at = self.0.clock.elapsed(),
                 Ok(false) => {
                     tracing::warn!(job.id = %run.job.id, "a job's lease is lost: it stops here");
@@ -98,14 +98,14 @@ impl Runner {
             run,
             ending,
             if self.0.stop.is_cancelled() { "this process stops" } else { "its hours are over" },
-            matches!(self.0.hub.upstream_state(), UpstreamState::Down),
+            matches!(self.0.hub.overview.upstream_state(), UpstreamState::Down),
             self.0.clock.now(),
         );
         if let Some((level, text)) = &settled.line {
             run.log(*level, text).await;
         }
         for attempt in 0..10 {
-            match self.0.hub.settle_job(run, self.id(), settled.end.clone()).await {
+            match self.0.hub.jobs.settle(run, self.id(), settled.end.clone()).await {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::error!(job.id = %run.job.id, %error, attempt, "could not write down how a job ended")
@@ -119,11 +119,11 @@ impl Runner {
 /// What each kind of job does.
 fn carry_out<'a>(hub: &'a Hub, run: &'a JobRun) -> BoxFuture<'a, Result<Done>> {
     match run.job.kind {
-        JobKind::Sync => stoppable(run, hub.sync(run)).boxed(),
-        JobKind::Download => hub.download(run).boxed(),
-        JobKind::Scan => hub.scan(run).boxed(),
-        JobKind::Verify => hub.verify(run).boxed(),
-        JobKind::Evict => hub.evict(run).boxed(),
+        JobKind::Sync => stoppable(run, hub.models.sync(run)).boxed(),
+        JobKind::Download => hub.models.download(run).boxed(),
+        JobKind::Scan => hub.models.scan(run).boxed(),
+        JobKind::Verify => hub.models.verify(run).boxed(),
+        JobKind::Evict => hub.models.evict(run).boxed(),
     }
 }
 

@@ -78,7 +78,7 @@ impl Runner {
         tokio::join!(schedule, claim);
         self.0.tasks.close();
         self.0.tasks.wait().await;
-        if let Err(error) = self.0.hub.note_worker(&self.0.id, None).await {
+        if let Err(error) = self.0.hub.overview.note_worker(&self.0.id, None).await {
             tracing::debug!(%error, "could not sign off");
         }
     }
@@ -91,7 +91,7 @@ impl Runner {
         let Inner { hub, stop, .. } = &*self.0;
         loop {
             // Armed before looking, so that a job that is added meanwhile is not overslept.
-            let added = hub.job_added();
+            let added = hub.jobs.added();
             tokio::pin!(added);
             added.as_mut().enable();
             match self.claim_next().await {
@@ -115,7 +115,7 @@ impl Runner {
         let Inner { hub, settings, id, downloads, others, .. } = &*self.0;
         let mut kinds = Vec::new();
         let may_download = self.may_download();
-        if may_download && downloads.load(Ordering::Relaxed) < u64::from(hub.live().max_downloads) {
+        if may_download && downloads.load(Ordering::Relaxed) < u64::from(hub.settings.get().max_downloads) {
             kinds.push(JobKind::Download);
         }
         if (others.load(Ordering::Relaxed) as usize) < settings.others {
@@ -124,7 +124,7 @@ impl Runner {
         if kinds.is_empty() {
             return Ok(None);
         }
-        hub.claim_job(id, &kinds, settings.lease).await
+        hub.jobs.claim(id, &kinds, settings.lease).await
     }
 
     fn start(&self, run: JobRun) {

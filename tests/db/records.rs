@@ -71,7 +71,7 @@ async fn changed_settings_are_found_by_their_prefix(base: &TestDatabase) {
     let db = base.open().await;
     db.setting_or("live", || "not ours".into()).await.unwrap();
     for (name, value) in [("live.offline", "true"), ("live.hours", ""), ("alive.x", "y"), ("live.offline", "false")] {
-        db.put_setting(name, value).await.unwrap();
+        db.put_settings(&[(name.to_owned(), value.to_owned())]).await.unwrap();
     }
     let found = db.settings("live.").await.unwrap();
     let right = [("hours", ""), ("offline", "false")].map(|(name, value)| (name.to_owned(), value.to_owned()));

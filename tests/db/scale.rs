@@ -7,7 +7,7 @@ use modelhub::db::{Claimant, Db, FilePage, FileTotals, ModelFilter};
 use modelhub::domain::job::{JobFilter, JobKind, JobStatus, NewJob, Payload};
 use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid};
 
-use crate::database::{TestDatabase, folder, on_both, path, repo_with_commit};
+use crate::database::{TestDatabase, folder, on_both, path, put_blob, repo_with_commit};
 
 on_both!(
     ten_thousand_jobs_are_listed_and_claimed,
@@ -122,7 +122,7 @@ async fn a_hundred_thousand_files_are_listed_counted_and_stored(base: &TestDatab
     // A third of them is here.
     let store = async {
         for number in (0..FOLDERS * FILES).step_by(300) {
-            db.put_blob(content(number), Some(git(number)), 100, 1).await.unwrap();
+            put_blob(&db, content(number), Some(git(number)), 100, 1).await.unwrap();
         }
     };
     timed(base, "334 blobs stored", store).await;
@@ -153,7 +153,7 @@ async fn a_hundred_thousand_files_are_listed_counted_and_stored(base: &TestDatab
     assert_eq!(timed(base, "what may be evicted", db.evictable(i64::MAX, 1000)).await.unwrap().len(), 334);
     assert_eq!(timed(base, "names by format", db.stored_names("", 1000)).await.unwrap().len(), 334);
     let two = crate::database::commit('2');
-    db.put_pin(&row, Some("main"), &two, None, 2).await.unwrap();
+    db.put_revision(&row, Some("main"), &two, None, 2).await.unwrap();
     timed(base, "100 000 files written again, at another commit", write_files(&db, &row, &two)).await;
     let changes = timed(base, "what changed between the commits", db.count_changes(&row, &commit, &two)).await;
     assert!(changes.unwrap().is_empty());

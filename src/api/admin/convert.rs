@@ -98,7 +98,7 @@ pub(in crate::api) fn artifact(
                 (Some(digest), _) | (None, ContentId::Sha256(digest)) => format!("sha256:{}", digest.to_hex()),
                 (None, ContentId::Git(oid)) => format!("git:{}", oid.to_hex()),
             };
-            artifact.local_path = row.stored.map(|digest| hub.local_path(digest)).unwrap_or_default();
+            artifact.local_path = row.stored.map(|digest| hub.models.path_of(digest)).unwrap_or_default();
             (artifact.files, artifact.files_here) = (0, 0);
             artifact.set_download_status(match (row.totals.files_here, arriving) {
                 (1.., _) => DownloadStatus::Completed,

@@ -24,7 +24,7 @@ impl Service {
             before: page::after(&request.page_token)?,
             limit: limit + 1,
         };
-        let mut jobs = self.hub.list_jobs(&filter).await?;
+        let mut jobs = self.hub.jobs.list(&filter).await?;
         let more = jobs.len() as u64 > limit;
         jobs.truncate(limit as usize);
         let next = jobs.last().filter(|_| more).map(|job| page::token(&job.id));
@@ -35,12 +35,12 @@ impl Service {
     }
 
     pub(in crate::api) async fn get_job(&self, request: pb::GetJobRequest) -> Answer<pb::Job> {
-        Ok(convert::job(self.hub.job(&job_id("id", &request.id)?).await?))
+        Ok(convert::job(self.hub.jobs.get(&job_id("id", &request.id)?).await?))
     }
 
     pub(in crate::api) async fn list_job_log(&self, request: pb::ListJobLogRequest) -> Answer<pb::ListJobLogResponse> {
         let limit = page::size(request.page_size)?;
-        let mut lines = self.hub.job_log(&job_id("id", &request.id)?, request.after, limit + 1).await?;
+        let mut lines = self.hub.jobs.log_lines(&job_id("id", &request.id)?, request.after, limit + 1).await?;
         let more = lines.len() as u64 > limit;
         lines.truncate(limit as usize);
         Ok(pb::ListJobLogResponse { lines: lines.into_iter().map(convert::log_line).collect(), more })
@@ -63,7 +63,7 @@ impl Service {
     }
 
     async fn order(&self, id: &str, order: Order) -> Answer<pb::Job> {
-        Ok(convert::job(self.hub.order_job(&job_id("id", id)?, order).await?))
+        Ok(convert::job(self.hub.jobs.order(&job_id("id", id)?, order).await?))
     }
 
     /// Follows what happens; see `Watch`.
@@ -77,7 +77,7 @@ impl Service {
             "" => String::new(),
             id => job_id("job_id", id)?,
         };
-        Ok(Watching { watch: self.hub.watch(after), kinds: request.kinds, job })
+        Ok(Watching { watch: self.hub.events.watch(after), kinds: request.kinds, job })
     }
 }
 
