@@ -1,11 +1,11 @@
 // Larger answers of the fake hub: the overview, the machine, the storage, facts of models and texts of files.
-import { type FakeModel, GiB, MiB } from "./catalogue.ts";
+import { type Hub, type Page, problem } from "./hub.ts";
 import { ended } from "./jobs.ts";
+import { type FakeModel, GiB, MiB } from "./model.ts";
 import { hash } from "./random.ts";
-import { type Fake, problem } from "./server.ts";
 import { commitOf, iso, type Json } from "./views.ts";
 
-export function overview(hub: Fake): Json {
+export function overview(hub: Hub): Json {
   const stored = hub.models.reduce((sum, model) => sum + model.summary.bytesHere, 0);
   const count = (...states: string[]) => String(hub.jobs.list.filter((job) => states.includes(job.status)).length);
   const full = hub.models.length > 0;
@@ -151,7 +151,7 @@ export function system(): Json {
   };
 }
 
-export function storage(hub: Fake): Json {
+export function storage(hub: Hub): Json {
   const models = hub.models
     .filter((model) => model.summary.bytesHere > 0)
     .map((model) => ({
@@ -263,11 +263,7 @@ export function readText(model: FakeModel, path: string) {
   };
 }
 
-export function tensors(
-  model: FakeModel,
-  query: URLSearchParams,
-  page: <T>(list: T[], fallback?: number) => { items: T[]; next: string },
-) {
+export function tensors(model: FakeModel, query: URLSearchParams, page: Page) {
   const file = model.files().find((one) => one.path === query.get("path"));
   if (!file || file.here < file.size)
     return problem(409, "The head of this file is not here yet. Download the file to see its tensors.");
@@ -321,7 +317,7 @@ export function tensors(
   };
 }
 
-export function lookUp(hub: Fake, source: string) {
+export function lookUp(hub: Hub, source: string) {
   const match =
     /(?:hf|huggingface-cli)\s+download\s+(\S+)|huggingface\.co\/(?:(datasets|spaces)\/)?([\w.-]+\/[\w.-]+)|^\s*([\w.-]+(?:\/[\w.-]+)?)\s*$/.exec(
       source,

@@ -3,8 +3,6 @@ import { many } from "./crowd.ts";
 import { day, type FakeModel, GiB, MiB, make, start } from "./model.ts";
 import { bigDataset, card, llm, quant, qwenConfig, shards, tokenizer } from "./samples.ts";
 
-export { type FakeFile, type FakeModel, fileType, GiB, MiB, runsCode } from "./model.ts";
-
 export function catalogue(): FakeModel[] {
   const models: FakeModel[] = [
     make(

@@ -1,6 +1,5 @@
 // The jobs of the fake hub. They progress with time, tell what they do, and some fail, so that every state can be seen.
-import type { FakeFile, FakeModel } from "./catalogue.ts";
-import { GiB } from "./catalogue.ts";
+import { type FakeFile, type FakeModel, GiB } from "./model.ts";
 import { hex } from "./random.ts";
 import { speedAt } from "./traffic.ts";
 import { iso, type Json, selected } from "./views.ts";

@@ -2,16 +2,16 @@
 // real one answers, with thousands of models, a repository of 100 000 files and jobs that progress.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { factsOf, lookUp, overview, previewScan, readText, storage, system, tensors } from "./answers.ts";
-import { catalogue, type FakeModel, fileType, GiB } from "./catalogue.ts";
+import { catalogue } from "./catalogue.ts";
+import { type Answer, type Hub, type Page, problem } from "./hub.ts";
 import { history, Jobs } from "./jobs.ts";
 import { listJobs, listModels, listUses } from "./lists.ts";
+import { type FakeModel, fileType, GiB } from "./model.ts";
 import { settings } from "./settings.ts";
 import { servedAt } from "./traffic.ts";
 import { commitOf, fileView, folderView, iso, type Json, modelView, selected } from "./views.ts";
 
-export type Answer = { status?: number; body: unknown };
-
-export class Fake {
+export class Fake implements Hub {
   readonly models = catalogue();
   readonly jobs = new Jobs((kind, body) => this.emit(kind, body));
   readonly activity: Json[] = [];
@@ -91,7 +91,7 @@ export class Fake {
   }
 
   answer(method: string, path: string, query: URLSearchParams, body: Json): Answer {
-    const page = <T>(list: T[], fallback = 100) => {
+    const page: Page = (list, fallback = 100) => {
       const size = Math.min(1000, Number(query.get("page_size") ?? 0) || fallback);
       const from = Number(query.get("page_token") || 0);
       return { items: list.slice(from, from + size), next: from + size < list.length ? String(from + size) : "" };
@@ -202,7 +202,7 @@ export class Fake {
     part: string,
     query: URLSearchParams,
     body: Json,
-    page: <T>(list: T[], fallback?: number) => { items: T[]; next: string },
+    page: Page,
   ): Answer {
     const busy = new Set(
       this.jobs.list
@@ -367,19 +367,4 @@ export class Fake {
     });
     return { body: modelView(model, this.active(model)) };
   }
-}
-
-export function problem(status: number, detail: string): Answer {
-  return {
-    status,
-    body: {
-      type: "about:blank",
-      title:
-        { 400: "The request was not understood", 403: "Upstream refused", 404: "Not found", 409: "Not possible now" }[
-          status
-        ] ?? "Error",
-      status,
-      detail,
-    },
-  };
 }

@@ -1,5 +1,5 @@
 // Bytes of a second as a function of time, so that a chart can be shown with a past.
-const MiB = 1024 ** 2;
+import { MiB } from "./model.ts";
 
 /** To clients: a tide, and bursts where somebody loads a model. */
 export function servedAt(milliseconds: number): number {

@@ -1,5 +1,5 @@
 // How the fake hub's models and files look as answers of the API.
-import { type FakeFile, type FakeModel, fileType, runsCode } from "./catalogue.ts";
+import { type FakeFile, type FakeModel, fileType, runsCode } from "./model.ts";
 import { hex } from "./random.ts";
 
 export type Json = Record<string, unknown>;
