@@ -5,7 +5,6 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ListJobsResponseSchema, ListUsesResponseSchema } from "@/gen/modelhub/v1/hub_service_pb";
 import { Job_Status, JobSchema } from "@/gen/modelhub/v1/job_pb";
 import { EventSchema } from "@/gen/modelhub/v1/system_pb";
-import { backoff } from "./events";
 import { applyEvent, flush } from "./live";
 import { activeJobsQuery, jobQuery, usesQuery } from "./queries";
 
@@ -93,10 +92,4 @@ test("progress alone reads nothing again", async () => {
   flush(client);
   await vi.advanceTimersByTimeAsync(5_000);
   expect(read).not.toHaveBeenCalled();
-});
-
-test("waits between tries grow, and end at ten seconds or a little more", () => {
-  expect(backoff(0, 0.5)).toBe(500);
-  expect(backoff(3, 0.5)).toBe(4_000);
-  expect(backoff(50, 1)).toBeLessThanOrEqual(12_500);
 });

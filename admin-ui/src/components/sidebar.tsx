@@ -141,7 +141,12 @@ function UpstreamLine({ upstream }: { upstream: Upstream }) {
 
 function ConnectionLine() {
   const connection = useConnection();
-  const words = { live: "Live", connecting: "Connecting…", lost: "Not connected", resting: "Resting" }[connection];
+  const words = {
+    live: "Live",
+    connecting: "Connecting…",
+    lost: "Not connected",
+    paused: "Paused (tab in background)",
+  }[connection];
   const tone = connection === "live" ? "bg-good" : connection === "lost" ? "bg-bad" : "bg-muted";
   return (
     <span className="flex items-center gap-2" data-connection={connection}>
