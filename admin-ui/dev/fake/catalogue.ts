@@ -135,8 +135,7 @@ export function catalogue(): FakeModel[] {
       {
         visibility: "gated",
         status: "error",
-        problem:
-          "Upstream refused: this repository is gated, and the account of the token has not been granted access yet.",
+        problem: "Gated repository: request access on Hugging Face first.",
         used: undefined,
         facts: llm("LlamaForCausalLM", 8_030_261_248, 32, 4096),
       },

@@ -1,4 +1,4 @@
-// What the answers of the fake hub are made from, and what an answer is. It stands below the modules that answer, so
+// What the responses of the fake hub are made from, and what a response is. It stands below the modules that answer, so
 // that none of them needs the server, which needs them all.
 import type { Jobs } from "./jobs.ts";
 import type { FakeModel } from "./model.ts";
@@ -25,9 +25,8 @@ export function problem(status: number, detail: string): Answer {
     body: {
       type: "about:blank",
       title:
-        { 400: "The request was not understood", 403: "Upstream refused", 404: "Not found", 409: "Not possible now" }[
-          status
-        ] ?? "Error",
+        { 400: "Invalid request", 403: "Access denied", 404: "Not found", 409: "Not possible right now" }[status] ??
+        "Error",
       status,
       detail,
     },

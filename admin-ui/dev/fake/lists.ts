@@ -1,4 +1,4 @@
-// Models and jobs of the fake hub, searched, filtered, sorted and in pages.
+// Models and jobs of the fake hub, searched, filtered, sorted and paged.
 import type { Answer, Hub, Page } from "./hub.ts";
 import type { FakeModel } from "./model.ts";
 import { hash } from "./random.ts";
@@ -49,7 +49,7 @@ export function listJobs(hub: Hub, query: URLSearchParams, page: Page): Answer {
   return { body: { jobs: items.map((job) => hub.jobs.view(job)), next_page_token: next } };
 }
 
-/** The files that were used last, of those that are here. */
+/** The most recently used of the files on disk. */
 export function listUses(model: FakeModel, page: Page): Answer {
   const { used } = model;
   const files = used === undefined ? [] : model.files().filter((file) => file.here >= file.size);

@@ -1,4 +1,4 @@
-// The stream of events: what it makes of what was read before it began, how it is read, and how it comes back.
+// The stream of events: what it does to data read before it began, how it is parsed, and how it reconnects.
 import { QueryClient, QueryObserver } from "@tanstack/react-query";
 import { afterEach, expect, test, vi } from "vitest";
 import { Job_Status } from "@/gen/modelhub/v1/job_pb";
@@ -15,7 +15,7 @@ afterEach(() => {
 const written = (id: number, status: string, outcome = "") =>
   `id: ${id}\nevent: job\ndata: ${JSON.stringify({ id: String(id), kind: "job", job: { id: "1", status, version: String(id), outcome } })}\n\n`;
 
-test("what was read, or asked for, before the stream began is read again", async () => {
+test("what was read or requested before the stream began is refetched", async () => {
   const client = new QueryClient({ defaultOptions: { queries: { staleTime: 60_000 } } });
   let status = "running";
   const early = new QueryObserver(client, { queryKey: ["early"], queryFn: async () => status });
@@ -30,7 +30,7 @@ test("what was read, or asked for, before the stream began is read again", async
   let open: (response: Response) => void = () => {};
   vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => (open = resolve)));
   const stop = watchEvents(client);
-  // It ends unseen.
+  // It finishes unseen.
   status = "completed";
   open(new Response(new ReadableStream()));
   await vi.waitFor(() => expect(early.getCurrentResult().data).toBe("completed"));
@@ -63,7 +63,7 @@ test.each([
   stop();
 });
 
-test("a lost stream is asked for again after longer and longer waits, from the last event that came", async () => {
+test("a lost stream is reopened after longer and longer waits, from the last event received", async () => {
   vi.useFakeTimers();
   vi.spyOn(Math, "random").mockReturnValue(1);
   const begun = Date.now();
@@ -90,13 +90,13 @@ test("a lost stream is asked for again after longer and longer waits, from the l
     { at: 1_500, after: "41" },
     { at: 3_500, after: "41" },
     { at: 7_500, after: "41" },
-    // An event came, so the waits begin anew.
+    // An event came, so the waits start over.
     { at: 8_000, after: "42" },
   ]);
   stop();
 });
 
-test("a network that is back is used at once", async () => {
+test("once the network is back, the stream is reopened at once", async () => {
   vi.useFakeTimers();
   const fetch = vi.fn(async () => Promise.reject(new TypeError("no network")));
   vi.stubGlobal("fetch", fetch);
@@ -109,7 +109,7 @@ test("a network that is back is used at once", async () => {
   stop();
 });
 
-test("a tab in the background for a minute closes the stream, and opens it again when it is looked at", async () => {
+test("a tab in the background for a minute closes the stream, and reopens it when it is shown", async () => {
   vi.useFakeTimers();
   const show = (state: DocumentVisibilityState) => {
     vi.spyOn(document, "visibilityState", "get").mockReturnValue(state);

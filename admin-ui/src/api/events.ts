@@ -85,12 +85,12 @@ export function watchEvents(client: QueryClient): () => void {
     const response = await fetch("/v1/events", { headers: headers(extra), signal: abort.signal, cache: "no-store" });
     if (!response.ok || !response.body) throw new Error(`events: ${response.status}`);
     setState("live");
-    // The first time too: a job may have ended after it was read and before the stream began.
+    // The first time too: a job may have finished after it was read and before the stream began.
     readAgain(client);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const parser = createParser({
       onEvent: ({ id, data }) => {
-        // Not before: a stream that ends as soon as it begins is no better than none.
+        // Not earlier: a stream that ends as soon as it begins is no better than none.
         attempt = 0;
         if (id) lastId = id;
         const message = read(data);
@@ -110,7 +110,7 @@ export function watchEvents(client: QueryClient): () => void {
       try {
         await follow();
       } catch {
-        // Every failure is answered the same way: try again.
+        // Every failure is handled the same way: try again.
       }
       if (stopped) return;
       if (paused) await sleep(24 * 3_600_000);
