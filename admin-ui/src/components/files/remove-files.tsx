@@ -49,7 +49,11 @@ export function RemoveFiles({ model, revision, entries, onClose, onDone }: Props
         Frees up to <strong className="font-medium text-text">{bytes(size)}</strong>. Files shared with other
         repositories are kept.
       </p>
-      <p>The model stays in the list, and its files can be downloaded again as long as upstream has them.</p>
+      {model.source === "local" ? (
+        <p className="text-warn">This model exists only on this hub: its files cannot be downloaded again.</p>
+      ) : (
+        <p>The model stays in the list, and its files can be downloaded again as long as upstream has them.</p>
+      )}
       {model.pinned && <p className="text-warn">This model is pinned: its files are kept until it is unpinned.</p>}
     </Confirm>
   );
