@@ -28,11 +28,12 @@ export function UpstreamSettings({ settings }: { settings: Settings }) {
                 {settings.upstreamUrl} <span className="text-muted">(set in the configuration)</span>
               </span>,
             ],
-            words !== undefined && [
+            // The row is there from the start, so that nothing below it moves.
+            [
               "Status",
               <span key="s" className="flex items-center gap-2">
-                <Dot className={words.tone} />
-                {words.long}
+                <Dot className={words?.tone ?? "bg-muted"} />
+                {words?.long ?? "Checking…"}
               </span>,
             ],
             [
