@@ -99,7 +99,7 @@ test("a job is paused, resumed, and cancelled after the dialog says what is kept
   await job.getByRole("button", { name: /^Pause download/ }).waitFor();
   await job.getByRole("button", { name: /^Cancel download/ }).click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByText(/The [\d.]+ GiB downloaded so far are kept/).waitFor();
+  await dialog.getByText(/The [\d.]+ GiB downloaded so far is kept/).waitFor();
   expect(await serious(page)).toEqual([]);
   await dialog.getByRole("button", { name: "Cancel job" }).click();
   await page

@@ -74,7 +74,7 @@ export function JobControls({ job, labels }: { job: Job; labels?: boolean }) {
       >
         <p>The job stops where it is; it can be retried later.</p>
         {job.kind === Job_Kind.download && arrived > 0n && (
-          <p>The {bytes(arrived)} downloaded so far are kept; a retry resumes from there.</p>
+          <p>The {bytes(arrived)} downloaded so far is kept; a retry resumes from there.</p>
         )}
       </LazyConfirm>
     </span>

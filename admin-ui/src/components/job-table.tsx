@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { type Job, Job_Status } from "@/gen/modelhub/v1/job_pb";
 import { percent } from "@/lib/format";
 import { toDate, took } from "@/lib/time";
-import { capital, jobKindWord, jobStates, jobSubject, selectionWords } from "@/lib/words";
+import { capital, jobKindWord, jobStates, jobSubject, outcomeWords, selectionWords, waitingWords } from "@/lib/words";
 import { type Column, DataTable } from "./data-table";
 import { JobIcon, jobShare } from "./job-card";
 import { JobControls } from "./job-controls";
@@ -49,10 +49,11 @@ const columns = (noModel: boolean): Column<Job>[] => [
     width: "minmax(0,2fr)",
     from: 860,
     cell: (job) => {
-      const text = job.error ? firstLine(job.error) : job.outcome || job.waitingFor;
+      const waiting = job.status === Job_Status.pending ? waitingWords(job) : "";
+      const text = job.error ? capital(firstLine(job.error)) : outcomeWords(job) || waiting;
       return (
         <span className={job.status === Job_Status.failed ? "text-bad" : "text-muted"} title={job.error || text}>
-          {capital(text)}
+          {text}
         </span>
       );
     },

@@ -14,6 +14,7 @@ import {
   jobKindWord,
   jobNoun,
   jobTitle,
+  outcomeWords,
   priorityWords,
   runningFirst,
   syncWords,
@@ -111,6 +112,12 @@ test("why a job is not running", () => {
   expect(words(Job_Status.paused, "paused")).toBe("Paused");
   expect(words(Job_Status.pending, "")).toBe("Waiting for the queue");
   expect(words(Job_Status.pending, "upstream's rate limit")).toBe("Waiting for upstream's rate limit");
+});
+
+test("outcomes begin with a capital letter, and names of revisions stay as they are", () => {
+  const words = (kind: Job_Kind, outcome: string) => outcomeWords(create(JobSchema, { kind, outcome }));
+  expect(words(Job_Kind.download, "downloaded 2 files, 1 MiB")).toBe("Downloaded 2 files, 1 MiB");
+  expect(words(Job_Kind.sync, "main up to date at 4a09932")).toBe("main up to date at 4a09932");
 });
 
 test("schedules and priorities", () => {

@@ -50,6 +50,9 @@ export function jobTitle(job: Job): string {
 export const waitingWords = (job: Job): string =>
   job.status === Job_Status.paused ? "Paused" : `Waiting for ${job.waitingFor || "the queue"}`;
 
+/** How a job ended. The outcome of a sync begins with a revision, whose name keeps its small letters. */
+export const outcomeWords = (job: Job): string => (job.kind === Job_Kind.sync ? job.outcome : capital(job.outcome));
+
 /** `Normal (50)`: the words are those of the download dialog. */
 export function priorityWords(priority: number): string {
   return `${priority > 50 ? "High" : priority === 50 ? "Normal" : "Low"} (${priority})`;

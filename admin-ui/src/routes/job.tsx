@@ -27,6 +27,7 @@ import {
   jobKindWord,
   jobStates,
   jobTitle,
+  outcomeWords,
   priorityWords,
   selectionWords,
   sentenceOf,
@@ -112,7 +113,7 @@ function Detail({ job }: { job: Job }) {
               </div>
             </Panel>
           ) : (
-            job.outcome && <Note>{capital(job.outcome)}</Note>
+            job.outcome && <Note>{outcomeWords(job)}</Note>
           )}
           {job.changes && <JobChanges changes={job.changes} />}
           <JobLog id={job.id} active={active} />

@@ -145,8 +145,8 @@ function Room({ next, sameDisk }: { next: Disk | undefined; sameDisk: boolean })
       </Note>
       {active > 0 && !sameDisk && (
         <Note tone="warn" icon={<TriangleAlert aria-hidden />}>
-          {plural(active, "job is running and resumes", "jobs are running and resume")} after the move. Pause large ones
-          first, so that less has to be copied twice.
+          {plural(active, "job is running and will resume", "jobs are running and will resume")} after the move. Pause
+          large ones first, so that less has to be copied twice.
         </Note>
       )}
     </div>

@@ -90,7 +90,7 @@ export function StorageSummary({
             )}
             {storage.unreferencedBytes > 0n && (
               <span className="text-muted">
-                {bytes(storage.unreferencedBytes)} belong to no listed model, for example to models removed from the
+                {bytes(storage.unreferencedBytes)} belongs to no listed model, for example to models removed from the
                 list.
               </span>
             )}

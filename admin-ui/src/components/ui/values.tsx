@@ -15,7 +15,7 @@ export function Bytes({ value, className }: { value: bigint | number | undefined
 
 export function When({
   at,
-  none = "Never",
+  none = "never",
   className,
 }: {
   at: Timestamp | undefined;
