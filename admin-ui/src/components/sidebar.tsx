@@ -51,11 +51,10 @@ export function Sidebar({ onSearch, onHelp }: { onSearch: () => void; onHelp: ()
       <button
         type="button"
         onClick={onSearch}
-        aria-label="Search or run a command"
         className="flex h-8 items-center gap-2 rounded-md border border-line-strong/70 bg-panel px-2.5 text-left text-sm text-muted hover:border-line-strong hover:text-text"
       >
         <Search className="size-3.5" aria-hidden />
-        <span className="min-w-0 flex-1 truncate">Search or run…</span>
+        <span className="min-w-0 flex-1 truncate">Search or run a command…</span>
         <Key>Ctrl K</Key>
       </button>
       <nav aria-label="Main" className="flex flex-col gap-0.5">
