@@ -240,7 +240,7 @@ fn share(progress: Option<&pb::JobProgress>) -> u64 {
     })
 }
 
-/// How a job is doing, in a line: `1.2 GiB of 4.0 GiB, 3 of 12 files, 80 MiB/s, 40 s left`.
+/// How a job is doing, in a line: `1.2 GiB of 4 GiB, 3 of 12 files, 80 MiB/s, 40 s left`.
 pub(super) fn state_of(job: &pb::Job) -> String {
     let status = job.status();
     if status != pb::job::Status::Running {
@@ -293,7 +293,7 @@ mod tests {
             seconds_left: 40,
             ..Default::default()
         });
-        assert_eq!(state_of(&job), "1.0 GiB of 4.0 GiB, 3 of 12 files, 80.0 MiB/s, 40 s left");
+        assert_eq!(state_of(&job), "1 GiB of 4 GiB, 3 of 12 files, 80 MiB/s, 40 s left");
         assert_eq!(share(job.progress.as_ref()), 250);
         assert_eq!((portion(1, 0), portion(9, 3)), (0, LENGTH));
     }
