@@ -8,6 +8,7 @@ mod guard;
 mod openapi;
 pub(super) mod problem;
 mod rest;
+mod rules;
 mod service;
 mod source;
 mod strict;

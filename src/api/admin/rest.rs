@@ -13,8 +13,8 @@ use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Map, Value, json};
 
 use super::grpc;
-use super::openapi::rules::{Rule, rules};
 use super::problem::{Answer, Problem};
+use super::rules::{Rule, rules};
 use super::service::Service;
 use super::strict::Strict;
 

@@ -1,14 +1,13 @@
-//! The OpenAPI document of the admin API, made of its definition in proto/: an operation for each HTTP rule, a
-//! schema for each message. docs/openapi.json is what it says for this version.
+//! The OpenAPI document of the admin API, made of its definition in proto/: an operation for each HTTP rule
+//! (`rules`), a schema for each message. docs/openapi.json is what it says for this version.
 
-pub(super) mod rules;
 mod schema;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use rules::{Rule, rules};
+use super::rules::{Rule, rules};
 use schema::{Schemas, Use, comment, field_comment, reference};
 
 const ABOUT: &str = "\
