@@ -184,6 +184,7 @@ fn problem_details() -> Value {
                     "required": ["field", "message"],
                 },
             },
+            "request_id": {"type": "string", "description": "Names the request in the server's log, as `X-Request-Id` does."},
         },
         "required": ["type", "title", "status", "detail"],
     })
