@@ -75,10 +75,8 @@ impl Builder {
         }
         let dir = tempfile::tempdir().unwrap();
         let mut settings = database().await;
-        // A mock with a Xet store is there to be downloaded from by Xet.
-        if with_xet {
-            settings.push(("xet.fetch", "true".to_owned()));
-        }
+        // A mock without a Xet store names one all the same: what is not about Xet does without it.
+        settings.push(("xet.fetch", with_xet.to_string()));
         settings.extend(self.settings);
         let running = Running::start(dir.path(), &mock.url(), &settings, &self.clock).await;
         TestHub { mock, clock: self.clock, client: Client::new(), settings, allowed_calls: None, running, dir }
