@@ -8,10 +8,11 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::Call;
+use super::call::Call;
 use super::client::{Client, read};
 use super::failure::{Code, Outcome};
 use super::format::{bytes, clock_time};
+use super::job_words;
 use super::output::{Tone, clean, note};
 use crate::domain::Clock;
 use crate::pb;
@@ -152,7 +153,7 @@ pub(super) async fn show(call: &Call, arguments: Arguments) -> Outcome {
 
 fn sentence(event: &pb::Event) -> String {
     if let Some(job) = &event.job {
-        return super::jobs::sentence(job);
+        return job_words::sentence(job);
     }
     if let Some(activity) = &event.activity {
         return activity.text.clone();

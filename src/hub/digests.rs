@@ -1,24 +1,16 @@
 //! What stands for a caller's token where it is kept.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
+use crate::crypto::Mac;
 use crate::domain::Principal;
 
 /// Makes digests of tokens with the key of this installation. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct TokenDigests(std::sync::Arc<[u8]>);
-
-/// A key for token digests: 32 random bytes as hex, made once per installation.
-pub fn new_key() -> String {
-    // Version 4 ids come from the system's random source: 122 bits each.
-    let random = || *uuid::Uuid::new_v4().as_bytes();
-    hex::encode([random(), random()].concat())
-}
+pub(super) struct TokenDigests(std::sync::Arc<Mac>);
 
 impl TokenDigests {
-    pub(super) fn new(key_hex: &str) -> Self {
-        Self(key_hex.as_bytes().into())
+    /// The key is made once per installation.
+    pub(super) fn new(key: &str) -> Self {
+        Self(std::sync::Arc::new(Mac::new(key.as_bytes())))
     }
 
     /// What is stored instead of a token: useless without the installation's key.
@@ -29,8 +21,6 @@ impl TokenDigests {
             Principal::Owner => return "owner".into(),
             Principal::Token(token) => token,
         };
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
-        mac.update(token.as_bytes());
-        hex::encode(mac.finalize().into_bytes())
+        hex::encode(self.0.of(token))
     }
 }

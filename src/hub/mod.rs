@@ -42,6 +42,7 @@ use tokio_util::task::TaskTracker;
 use crate::blob::LocalStore;
 pub use crate::blob::{MappedFile, Placement};
 use crate::config;
+use crate::crypto;
 use crate::db::{Change as Untrue, Db, Feed};
 use crate::domain::{Clock, millis};
 use crate::upstream::Upstream;
@@ -60,7 +61,6 @@ pub use crate::db::{
 };
 pub use caller::{Caller, Served};
 pub use catalog::{Catalog, InfoQuery, Listing, Passed, Resolved, Target, TreeQuery, Wanted};
-pub use digests::new_key as new_secret;
 pub use error::{Error, Result};
 pub use events::{Event, Happening, Traffic, Watch};
 pub use flights::{FlightReader, ReadError};
@@ -151,8 +151,8 @@ impl Hub {
         // From here on nothing is missed that makes untrue what the rooms keep.
         let feed = db.changes().await?;
         let events = Events::new(db.clone(), clock.clone());
-        let digests = TokenDigests::new(&db.setting_or("token_digest_key", new_secret).await?);
-        let xet_key = db.setting_or("xet_key", new_secret).await?;
+        let digests = TokenDigests::new(&db.setting_or("token_digest_key", crypto::new_key).await?);
+        let xet_key = db.setting_or("xet_key", crypto::new_key).await?;
         let taints = Taints::load(db.clone(), clock.clone()).await?;
         let pace = Pace::new(clock.clone(), settings.live.download_bytes_per_second);
         let live = LiveSettings::new(
@@ -349,7 +349,7 @@ impl Hub {
 
     /// A secret that all processes of this data directory know, made by the first of them.
     pub async fn shared_secret(&self, name: &'static str) -> Result<config::Secret> {
-        Ok(config::Secret::new(self.store.secret_or(name, new_secret).await?))
+        Ok(config::Secret::new(self.store.secret_or(name, crypto::new_key).await?))
     }
 
     /// Ends when the hub begins to stop.

@@ -12,7 +12,6 @@ mod reader;
 mod run;
 mod segment;
 mod verify;
-#[cfg(feature = "xet-upstream")]
 mod xet;
 
 use std::collections::HashMap;
@@ -65,7 +64,6 @@ pub(super) struct Inner {
     flying: Mutex<HashMap<ContentId, Arc<Flight>>>,
     /// Connections of all flights together: what bounds their memory.
     connections: Arc<Semaphore>,
-    #[cfg(feature = "xet-upstream")]
     xet_sources: xet::Sources,
 }
 
@@ -100,7 +98,6 @@ impl Flights {
             stop,
             flying: Mutex::default(),
             connections,
-            #[cfg(feature = "xet-upstream")]
             xet_sources: xet::sources(),
         }))
     }
@@ -163,8 +160,7 @@ pub(super) struct Flight {
     /// Its owner has done all it can.
     over: AtomicBool,
     /// Its bytes were wrong once: they are fetched again by plain HTTP.
-    #[cfg(feature = "xet-upstream")]
-    distrusts_xet: std::sync::atomic::AtomicBool,
+    distrusts_xet: AtomicBool,
 }
 
 #[derive(Default)]
@@ -290,8 +286,7 @@ impl Flights {
             hash: hash::Progress::default(),
             disk_full: AtomicBool::new(false),
             over: AtomicBool::new(false),
-            #[cfg(feature = "xet-upstream")]
-            distrusts_xet: std::sync::atomic::AtomicBool::default(),
+            distrusts_xet: AtomicBool::new(false),
         });
         flights.insert(flight.target.content, Arc::clone(&flight));
         drop(flights);

@@ -173,8 +173,7 @@ impl Flights {
                         return Err(self.reject(flight, &partial, sent).await);
                     }
                     may_repeat = false;
-                    #[cfg(feature = "xet-upstream")]
-                    flight.distrusts_xet.store(true, std::sync::atomic::Ordering::Relaxed);
+                    flight.distrusts_xet.store(true, Ordering::Relaxed);
                     self.store.reset(&partial).await?;
                     flight.settle(Outcome::Flying);
                 }

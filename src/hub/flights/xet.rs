@@ -3,9 +3,12 @@
 //! A claim is fetched by Xet if upstream named a Xet hash for the file. Any failure of it sends
 //! the rest of the flight to plain HTTP, which goes on from what was written. If plain HTTP turns out
 //! to be no way either (the download host refuses very large files), Xet gets its next chance.
+//! A store that could not be asked is left alone for a while by all flights: where a firewall keeps it away, not every
+//! file pays for that.
 //! What was wrong once is fetched again by plain HTTP.
 
 use std::ops::{ControlFlow, Range};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -18,15 +21,33 @@ use crate::blob::Claim;
 use crate::domain::{CommitId, RepoKey};
 use crate::upstream::{Error, Result, XetRange, XetSource};
 
-/// Tokens of Xet stores, shared by the flights of one caller from one commit: each costs a call of the bucket
-/// that is the smallest upstream. By repository, commit, and the digest of the caller's token.
-pub(super) type Sources = moka::sync::Cache<(RepoKey, CommitId, String), XetSource>;
+/// What flights share about Xet stores.
+pub(super) struct Sources {
+    /// Tokens, for the flights of one caller from one commit: each costs a call of the bucket that is the smallest
+    /// upstream. By repository, commit, and the digest of the caller's token.
+    tokens: moka::sync::Cache<(RepoKey, CommitId, String), XetSource>,
+    /// The store is not asked before this time, on the monotonic clock.
+    rests_until: std::sync::Mutex<Duration>,
+}
 
 /// The store says when a token is no longer good; this only bounds how long one is in memory.
 const SOURCE_TTL: Duration = Duration::from_secs(15 * 60);
+/// A store that could not be asked is asked again after this.
+const REST: Duration = Duration::from_secs(60);
 
 pub(super) fn sources() -> Sources {
-    moka::sync::Cache::builder().max_capacity(1000).time_to_live(SOURCE_TTL).build()
+    let tokens = moka::sync::Cache::builder().max_capacity(1000).time_to_live(SOURCE_TTL).build();
+    Sources { tokens, rests_until: std::sync::Mutex::default() }
+}
+
+impl Sources {
+    fn rest(&self, now: Duration) {
+        *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = now + REST;
+    }
+
+    fn rests(&self, now: Duration) -> bool {
+        now < *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the connections of a flight share about Xet.
@@ -43,7 +64,8 @@ impl Xet {
     pub(super) fn new(flights: &Flights, flight: &Flight) -> Self {
         // Bytes are proven as a whole only: after wrong ones, plain HTTP has the better chance.
         let was_wrong = flight.distrusts_xet.load(Ordering::Relaxed) || flights.taints.knows(flight.target.content);
-        let is_off = !flights.settings.xet.fetch || flight.target.xet_hash.is_none() || was_wrong;
+        let rests = flights.xet_sources.rests(flights.clock.elapsed());
+        let is_off = !flights.settings.xet.fetch || flight.target.xet_hash.is_none() || was_wrong || rests;
         Self { is_off: AtomicBool::new(is_off), has_worked: AtomicBool::new(false), source: Mutex::new(None) }
     }
 
@@ -64,6 +86,9 @@ impl Route {
         let range = match self.ask_xet(hash, &claim.remaining()).await {
             Ok(range) => range,
             Err(error) => {
+                if matches!(error, Error::Unavailable { .. } | Error::Protocol(_)) {
+                    self.flights.flights.xet_sources.rest(self.flights.clock.elapsed());
+                }
                 self.leave_xet(&error);
                 return ControlFlow::Continue(claim);
             }
@@ -102,12 +127,12 @@ impl Route {
                         let sources = &self.flights.xet_sources;
                         let whose = self.flights.digests.of(&target.caller.principal);
                         let key = (target.repo.clone(), target.commit.clone(), whose);
-                        let source = match sources.get(&key).filter(|_| expired.is_none()) {
+                        let source = match sources.tokens.get(&key).filter(|_| expired.is_none()) {
                             Some(source) => source,
                             None => {
                                 let caller = target.caller.upstream();
                                 let source = upstream.xet_source(&target.repo, &target.commit, caller).await?;
-                                sources.insert(key, source.clone());
+                                sources.tokens.insert(key, source.clone());
                                 source
                             }
                         };
