@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 
 use super::Runner;
 use super::ending::{self, Ending};
+use crate::domain::Backoff;
 use crate::domain::job::{JobKind, Level};
 use crate::hub::{Done, Error, Hub, JobRun, Result, UpstreamState};
 
@@ -19,6 +20,9 @@ use crate::hub::{Done, Error, Hub, JobRun, Result, UpstreamState};
 const BEAT: Duration = Duration::from_secs(1);
 /// A job that is told to stop has this long to put things down.
 const GRACE: Duration = Duration::from_secs(10);
+/// Before another try to write down how a job ended, and how many there are.
+const WRITE_AGAIN: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(1));
+const WRITES: u32 = 10;
 
 impl Runner {
     pub(super) async fn work(&self, run: JobRun) {
@@ -104,14 +108,14 @@ impl Runner {
         if let Some((level, text)) = &settled.line {
             run.log(*level, text).await;
         }
-        for attempt in 0..10 {
+        for attempt in 1..=WRITES {
             match self.0.hub.settle_job(run, self.id(), settled.end.clone()).await {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::error!(job.id = %run.job.id, %error, attempt, "could not write down how a job ended")
                 }
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(WRITE_AGAIN.pause(attempt)).await;
         }
     }
 }

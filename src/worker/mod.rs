@@ -15,13 +15,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::Clock;
 use crate::domain::job::JobKind;
+use crate::domain::{Backoff, Clock};
 use crate::hub::WorkerRow;
 use crate::hub::{Hub, JobRun, Result};
 
 /// Without a word from the queue it is looked at this often: another process may have added a job.
 const POLL: Duration = Duration::from_secs(1);
+/// Before another look when the database did not answer.
+const LOOK_AGAIN: Backoff = Backoff::new(POLL, Duration::from_secs(10));
 
 /// How a worker works.
 #[derive(Debug, Clone)]
@@ -89,19 +91,22 @@ impl Runner {
 
     async fn claim_jobs(&self) {
         let Inner { hub, stop, .. } = &*self.0;
+        let mut failures = 0;
         loop {
             // Armed before looking, so that a job that is added meanwhile is not overslept.
             let added = hub.job_added();
             tokio::pin!(added);
             added.as_mut().enable();
-            match self.claim_next().await {
+            let claimed = self.claim_next().await;
+            failures = if claimed.is_ok() { 0 } else { failures + 1 };
+            match claimed {
                 Ok(Some(run)) => self.start(run),
                 Ok(None) => {
                     tokio::select! { () = stop.cancelled() => {}, () = added => {}, () = tokio::time::sleep(POLL) => {} }
                 }
                 Err(error) => {
                     tracing::error!(%error, "could not look for jobs");
-                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(POLL) => {} }
+                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(LOOK_AGAIN.pause(failures)) => {} }
                 }
             }
             if stop.is_cancelled() {
