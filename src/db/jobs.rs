@@ -49,11 +49,15 @@ pub(super) struct JobRow {
 impl From<JobRow> for Job {
     fn from(row: JobRow) -> Self {
         // What a later version wrote and this one cannot read is shown as far as it can be.
+        let status = JobStatus::parse(&row.status).unwrap_or(JobStatus::Failed);
+        let progress: Progress = serde_json::from_str(&row.progress).unwrap_or_default();
+        // A worker that died has left its last speed.
+        let is_running = status == JobStatus::Running;
         Self {
             kind: JobKind::parse(&row.kind).unwrap_or(JobKind::Verify),
-            status: JobStatus::parse(&row.status).unwrap_or(JobStatus::Failed),
+            status,
             payload: serde_json::from_str(&row.payload).unwrap_or_default(),
-            progress: serde_json::from_str(&row.progress).unwrap_or_default(),
+            progress: if is_running { progress } else { progress.at_rest() },
             changes: row.changes.and_then(|text| serde_json::from_str(&text).ok()),
             attempts: u32::try_from(row.attempts).unwrap_or(0),
             max_attempts: u32::try_from(row.max_attempts).unwrap_or(0),
@@ -83,6 +87,17 @@ pub struct Claimant<'a> {
     pub max_downloads: u64,
     pub lease_until: Millis,
     pub now: Millis,
+}
+
+/// Whose jobs are nobody's any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone<'a> {
+    /// Those of workers that were silent for too long: their leases have ended.
+    Silent,
+    /// Those of a worker that is known to be gone.
+    Worker(&'a str),
+    /// All: no process has this database but this one, which runs none yet.
+    Everyone,
 }
 
 /// How a worker leaves a job.
@@ -235,18 +250,23 @@ impl Db {
         Ok(row.map(Job::from))
     }
 
-    /// Gives back the jobs whose workers are gone: leases that ran out before `now`.
-    pub async fn reclaim_jobs(&self, now: Millis) -> Result<Vec<Job>> {
+    /// Gives back the jobs whose workers are gone.
+    pub async fn reclaim_jobs(&self, whose: Gone<'_>, now: Millis) -> Result<Vec<Job>> {
         const SQL: &str = with_columns!(
             "update job set version = version + 1, worker = '', lease_until = 0,
                 status = case wanted when 'cancel' then 'cancelled' when 'pause' then 'paused' else 'pending' end,
                 waiting_for = case wanted when 'pause' then 'paused' else '' end,
                 finished_at = case wanted when 'cancel' then $1 else null end, wanted = null
-            where status = 'running' and lease_until < $1 returning",
+            where status = 'running' and (lease_until < $2 or worker = $3) returning",
             ""
         );
+        let (ended_before, worker) = match whose {
+            Gone::Silent => (now, ""),
+            Gone::Worker(worker) => (Millis::MIN, worker),
+            Gone::Everyone => (Millis::MAX, ""),
+        };
         let mut tx = self.begin().await?;
-        let rows: Vec<JobRow> = tx.all(SQL, args![now]).await?;
+        let rows: Vec<JobRow> = tx.all(SQL, args![now, ended_before, worker]).await?;
         tx.commit().await?;
         Ok(rows.into_iter().map(Job::from).collect())
     }

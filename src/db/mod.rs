@@ -28,7 +28,7 @@ pub use artifacts::TreePage;
 pub use blobs::{BlobRow, ServedBlob, StoreTotals};
 pub use error::{Error, Result};
 pub use files::{FilePage, FileRow, FileTotals};
-pub use jobs::{Claimant, Obeyed, Settled};
+pub use jobs::{Claimant, Gone, Obeyed, Settled};
 pub use models::{Held, ModelFilter, ModelOrder, ModelRow, Registration};
 pub use records::WorkerRow;
 pub use repos::{RepoListing, RepoRow};

@@ -18,8 +18,10 @@ pub struct WorkerRow {
 impl Db {
     /// A worker says that it lives.
     pub async fn put_worker(&self, worker: &WorkerRow) -> Result<()> {
-        let sql = "insert into worker (id, address, hostname, started_at, seen_at, running) values ($1, $2, $3, $4, $5, $6)
-            on conflict (id) do update set seen_at = excluded.seen_at, running = excluded.running, address = excluded.address";
+        let sql =
+            "insert into worker (id, address, hostname, started_at, seen_at, running) values ($1, $2, $3, $4, $5, $6)
+            on conflict (id) do update set address = excluded.address, hostname = excluded.hostname,
+                started_at = excluded.started_at, seen_at = excluded.seen_at, running = excluded.running";
         let (id, address, hostname) = (worker.id.as_str(), worker.address.as_str(), worker.hostname.as_str());
         self.execute(sql, args![id, address, hostname, worker.started_at, worker.seen_at, worker.running]).await?;
         Ok(())

@@ -137,6 +137,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// The same of a job that does not run: it has no speed, and is doing nothing.
+    pub fn at_rest(self) -> Self {
+        Self { bytes_per_second: 0, files: Vec::new(), doing: String::new(), ..self }
+    }
+
     /// Seconds until it is done at this speed; 0 if that cannot be said.
     pub fn seconds_left(&self) -> u64 {
         let left = self.bytes_total.saturating_sub(self.bytes_done);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::events::{Happening, Watch};
 use super::{Error, Hub, Result};
-use crate::db::{Claimant, Obeyed, Settled};
+use crate::db::{Claimant, Gone, Obeyed, Settled};
 use crate::domain::job::{
     Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Payload, Progress, priority,
 };
@@ -217,7 +217,8 @@ impl Hub {
         let now = self.clock.now();
         let max_downloads = u64::from(self.live().max_downloads);
         let who = Claimant { worker, kinds, max_downloads, lease_until: now + millis(lease), now };
-        let Some(job) = self.db.claim_job(&who).await? else { return Ok(None) };
+        let Some(mut job) = self.db.claim_job(&who).await? else { return Ok(None) };
+        job.progress = job.progress.at_rest();
         let handle = Arc::new(Handle::default());
         self.jobs.running().insert(job.id.clone(), Arc::clone(&handle));
         self.events.publish(Happening::Job(Box::new(job.clone())));
@@ -268,9 +269,13 @@ impl Hub {
     }
 
     /// Gives back jobs whose workers are gone.
-    pub async fn reclaim_jobs(&self) -> Result<()> {
-        for job in self.db.reclaim_jobs(self.clock.now()).await? {
-            self.log_job(&job.id, Level::Warning, "its worker is gone: another one goes on").await;
+    pub async fn reclaim_jobs(&self, whose: Gone<'_>) -> Result<()> {
+        let line = match whose {
+            Gone::Silent => "its worker is gone: another one goes on",
+            Gone::Worker(_) | Gone::Everyone => "its worker was ended and is back: it goes on where it was",
+        };
+        for job in self.db.reclaim_jobs(whose, self.clock.now()).await? {
+            self.log_job(&job.id, Level::Warning, line).await;
             self.announce(&job);
         }
         Ok(())

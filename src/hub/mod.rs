@@ -47,7 +47,7 @@ use crate::upstream::{self, Bucket, Upstream};
 
 // Rows and filters that use cases give and take as they are.
 pub use crate::db::{
-    FilePage, FileRow, FileTotals, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow, WorkerRow,
+    FilePage, FileRow, FileTotals, Gone, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow, WorkerRow,
 };
 pub use access::{Need, new_key as new_secret};
 pub use bypass::Bypass;

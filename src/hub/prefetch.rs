@@ -272,7 +272,7 @@ impl Hub {
                 biased;
                 () = run.stop.cancelled() => return Err(Error::Stopping),
                 outcome = &mut fetching => break outcome?,
-                _ = tick.tick() => fetched.show(run, &plan.totals, speed.note(self.clock.elapsed(), fetched.bytes())),
+                _ = tick.tick() => fetched.show(run, &plan.totals, speed.note(self.clock.elapsed(), fetched.arrived())),
             }
         };
         fetched.show(run, &plan.totals, 0);
@@ -364,9 +364,11 @@ fn note_outcome((path, outcome): (String, Result<()>), failed: &mut Option<(Stri
 /// What a job fetches now and has fetched.
 struct Fetching {
     paces: Vec<Pace>,
-    /// Bytes and files that came by this run.
+    /// Bytes and files that are whole by this run.
     done: AtomicU64,
     files: AtomicU64,
+    /// Bytes that came during this run, of flights that have ended.
+    arrived: AtomicU64,
     /// The same of what came as the content of another file.
     shared_bytes: AtomicU64,
     shared_files: AtomicU64,
@@ -380,6 +382,7 @@ impl Fetching {
             paces: vec![hub.pace.clone(), own],
             done: AtomicU64::new(0),
             files: AtomicU64::new(0),
+            arrived: AtomicU64::new(0),
             shared_bytes: AtomicU64::new(0),
             shared_files: AtomicU64::new(0),
             flying: Mutex::default(),
@@ -395,7 +398,11 @@ impl Fetching {
     }
 
     fn leave(&self, artifact: &Artifact, landed: bool) {
-        self.flying().retain(|(other, _)| other.path != artifact.path);
+        let mut flying = self.flying();
+        let ended = flying.extract_if(.., |(other, _)| other.path == artifact.path);
+        let arrived: u64 = ended.map(|(_, watch)| watch.arrived_bytes()).sum();
+        self.arrived.fetch_add(arrived, Ordering::Relaxed);
+        drop(flying);
         if landed {
             self.done.fetch_add(artifact.size, Ordering::Relaxed);
             self.files.fetch_add(1, Ordering::Relaxed);
@@ -410,6 +417,13 @@ impl Fetching {
     fn bytes(&self) -> u64 {
         let flying: u64 = self.flying().iter().map(|(_, watch)| watch.present_bytes()).sum();
         flying + self.done.load(Ordering::Relaxed)
+    }
+
+    /// What came during this run: what was here before has no speed.
+    fn arrived(&self) -> u64 {
+        let flying = self.flying();
+        let arriving: u64 = flying.iter().map(|(_, watch)| watch.arrived_bytes()).sum();
+        arriving + self.arrived.load(Ordering::Relaxed)
     }
 
     fn show(&self, run: &JobRun, planned: &FileTotals, bytes_per_second: u64) {

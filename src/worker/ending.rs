@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::backoff::at_least;
-use crate::domain::job::{JobStatus, Level, Order, Progress};
+use crate::domain::job::{JobStatus, Level, Order};
 use crate::domain::{Backoff, Millis};
 use crate::hub::Settled;
 use crate::hub::{Done, Error, JobRun};
@@ -29,7 +29,6 @@ pub(super) struct Ended {
 /// waited for without counting; other failures are tried again a few times; what will not change fails at once.
 /// `put_down` is why a run is stopped that nobody ordered to.
 pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_down: bool, now: Millis) -> Ended {
-    let progress = Progress { files: Vec::new(), bytes_per_second: 0, doing: String::new(), ..run.progress() };
     let mut end = Settled {
         status: JobStatus::Pending,
         run_at: now,
@@ -37,7 +36,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_d
         error: String::new(),
         outcome: String::new(),
         changes: None,
-        progress,
+        progress: run.progress().at_rest(),
         keep_attempt: false,
     };
     let error = match ending {

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::domain::job::JobKind;
 use crate::domain::{Backoff, Clock};
-use crate::hub::WorkerRow;
+use crate::hub::{Gone, WorkerRow};
 use crate::hub::{Hub, JobRun, Result};
 
 /// Without a word from the queue it is looked at this often: another process may have added a job.
@@ -32,6 +32,8 @@ pub struct Settings {
     pub lease: Duration,
     /// Jobs at once, besides downloads.
     pub others: usize,
+    /// A name that no other process has.
+    pub id: String,
     pub hostname: String,
     /// Where this worker's WorkerService listens; empty inside a server.
     pub address: String,
@@ -45,7 +47,6 @@ struct Inner {
     hub: Hub,
     clock: Clock,
     settings: Settings,
-    id: String,
     started_at: i64,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -55,12 +56,11 @@ struct Inner {
 
 impl Runner {
     pub fn new(hub: Hub, clock: Clock, settings: Settings) -> Self {
-        let (id, started_at) = (uuid::Uuid::now_v7().to_string(), clock.now());
+        let started_at = clock.now();
         Self(Arc::new(Inner {
             hub,
             clock,
             settings,
-            id,
             started_at,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -70,17 +70,21 @@ impl Runner {
     }
 
     pub fn id(&self) -> &str {
-        &self.0.id
+        &self.0.settings.id
     }
 
     /// Runs jobs until `stop`; returns when all are put down, to be gone on with later.
     pub async fn run(&self) {
+        // What runs by this name was left by a process that had it before.
+        if let Err(error) = self.0.hub.reclaim_jobs(Gone::Worker(self.id())).await {
+            tracing::warn!(%error, "could not go on with the jobs of an earlier process: they wait for their leases to end");
+        }
         let schedule = self.keep_time();
         let claim = self.claim_jobs();
         tokio::join!(schedule, claim);
         self.0.tasks.close();
         self.0.tasks.wait().await;
-        if let Err(error) = self.0.hub.note_worker(&self.0.id, None).await {
+        if let Err(error) = self.0.hub.note_worker(self.id(), None).await {
             tracing::debug!(%error, "could not sign off");
         }
     }
@@ -117,7 +121,7 @@ impl Runner {
 
     /// The next job that there is room for.
     async fn claim_next(&self) -> Result<Option<JobRun>> {
-        let Inner { hub, settings, id, downloads, others, .. } = &*self.0;
+        let Inner { hub, settings, downloads, others, .. } = &*self.0;
         let mut kinds = Vec::new();
         let may_download = self.may_download();
         if may_download && downloads.load(Ordering::Relaxed) < u64::from(hub.live().max_downloads) {
@@ -129,7 +133,7 @@ impl Runner {
         if kinds.is_empty() {
             return Ok(None);
         }
-        hub.claim_job(id, &kinds, settings.lease).await
+        hub.claim_job(&settings.id, &kinds, settings.lease).await
     }
 
     fn start(&self, run: JobRun) {
@@ -149,7 +153,7 @@ impl Runner {
     fn row(&self) -> WorkerRow {
         let inner = &*self.0;
         WorkerRow {
-            id: inner.id.clone(),
+            id: inner.settings.id.clone(),
             address: inner.settings.address.clone(),
             hostname: inner.settings.hostname.clone(),
             started_at: inner.started_at,

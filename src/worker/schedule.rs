@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Runner;
 use crate::domain::job::JobKind;
+use crate::hub::Gone;
 
 const BEAT: Duration = Duration::from_secs(2);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -27,8 +28,8 @@ impl Runner {
                 _ = beat.tick() => {}
             }
             let look = async {
-                inner.hub.note_worker(&inner.id, Some(self.row())).await?;
-                inner.hub.reclaim_jobs().await?;
+                inner.hub.note_worker(self.id(), Some(self.row())).await?;
+                inner.hub.reclaim_jobs(Gone::Silent).await?;
                 inner.hub.enqueue_due_syncs().await?;
                 inner.hub.explain_waiting(JobKind::Download, &self.why_downloads_wait()).await
             };

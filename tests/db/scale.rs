@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use modelhub::db::{Claimant, Db, FilePage, FileTotals, ModelFilter};
+use modelhub::db::{Claimant, Db, FilePage, FileTotals, Gone, ModelFilter};
 use modelhub::domain::job::{JobFilter, JobKind, JobStatus, NewJob, Payload};
 use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid};
 
@@ -78,7 +78,7 @@ async fn ten_thousand_jobs_are_listed_and_claimed(base: &TestDatabase) {
         }
     };
     timed(base, "100 jobs enqueued", enqueue).await;
-    assert_eq!(timed(base, "1000 jobs reclaimed", db.reclaim_jobs(i64::MAX)).await.unwrap().len(), 1000);
+    assert_eq!(timed(base, "1000 jobs reclaimed", db.reclaim_jobs(Gone::Silent, i64::MAX)).await.unwrap().len(), 1000);
     assert_eq!(timed(base, "1000 old jobs forgotten", db.prune_jobs(i64::MAX)).await.unwrap(), 1000);
 }
 

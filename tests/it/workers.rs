@@ -59,6 +59,25 @@ async fn a_worker_that_is_killed_leaves_its_job_to_another_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a PostgreSQL server: make test-db"]
+async fn a_worker_that_was_killed_and_comes_back_goes_on_at_once() {
+    let options = Options { bytes_per_second_per_connection: Some(MIB), ..Options::default() };
+    let mock = MockHf::start_with(options).await.unwrap();
+    mock.put(Repo::model("org/model").lfs("model.safetensors", Content::random(79, 12 * MIB)));
+    // No lease ends while this runs.
+    let team = Team::start(mock, &[("upstream.cdn_hosts", "127.0.0.1"), ("jobs.lease", "1h")]).await;
+    let (worker, _) = team.worker().await;
+    let job = register_and_download(&team).await;
+    let before = team.job_until(&job, "it brings something", |job| bytes_done(job) > MIB).await;
+    worker.kill().await;
+    let (_worker, _) = team.worker().await;
+    let after = team.job_until(&job, "it is done", |job| job["status"] == "completed").await;
+    assert_eq!((&after["attempts"], &after["worker"]), (&json!(2), &before["worker"]));
+    let system = team.call("GET", "/v1/system", &Value::Null).await;
+    assert_eq!(system["workers"].as_array().unwrap().len(), 1, "{system:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
 async fn a_server_shows_what_its_workers_do_and_a_worker_needs_the_token() {
     use modelhub::pb::worker_service_client::WorkerServiceClient;
     use modelhub::pb::{DownloadArtifactRequest, SyncMetadataRequest, WatchJobsRequest, job::Status};

@@ -138,6 +138,7 @@ impl Hub {
         let resumed = partial.present_bytes();
         // Of what an earlier flight fetched clients may have seen some.
         flight.lock().sent = resumed > 0;
+        flight.found.store(resumed, Ordering::Release);
         let _ = flight.partial.set(Arc::clone(&partial));
         flight.wake();
         tracing::info!(repo.id = %target.repo, path = %target.path, size_bytes = size, resumed_bytes = resumed, "a download starts");
@@ -180,6 +181,7 @@ impl Hub {
                     flight.distrusts_xet.store(true, std::sync::atomic::Ordering::Relaxed);
                     let again = Arc::clone(&partial);
                     tokio::task::spawn_blocking(move || again.reset()).await??;
+                    flight.found.store(0, Ordering::Release);
                     flight.settle(Outcome::Flying);
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use modelhub::db::{Claimant, Obeyed, Settled};
+use modelhub::db::{Claimant, Gone, Obeyed, Settled};
 use modelhub::domain::job::{Job, JobFilter, JobKind, JobStatus, NewJob, Order, Payload, Progress};
 use modelhub::domain::{Preset, Selection};
 
@@ -21,6 +21,7 @@ on_both!(
     a_lease_is_kept_only_by_who_has_it_and_tells_what_was_ordered,
     a_worker_that_lost_its_lease_changes_nothing,
     a_job_of_a_silent_worker_goes_back_and_takes_its_orders_along,
+    jobs_of_one_worker_or_of_all_go_back_before_their_leases_end,
 );
 
 async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
@@ -242,7 +243,7 @@ async fn a_lease_is_kept_only_by_who_has_it_and_tells_what_was_ordered(base: &Te
     assert_eq!((renewed.progress, wanted), (some_progress(), None));
     assert_eq!(db.job("job-0001").await.unwrap().unwrap().progress, some_progress());
     // Renewed to 500: at 400 it is not taken away.
-    assert!(db.reclaim_jobs(400).await.unwrap().is_empty());
+    assert!(db.reclaim_jobs(Gone::Silent, 400).await.unwrap().is_empty());
     for wish in [Order::Pause, Order::Cancel] {
         assert!(matches!(order(&db, "job-0001", wish, 20).await, Obeyed::Yes(job) if job.status == JobStatus::Running));
         let (_, wanted) = db.renew_job("job-0001", "w", 600, &some_progress()).await.unwrap().unwrap();
@@ -254,7 +255,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing(base: &TestDatabase) {
     let db = base.open().await;
     add(&db, 1, JobKind::Download).await;
     claim(&db, "old", 10).await.unwrap();
-    assert_eq!(ids(&db.reclaim_jobs(200).await.unwrap()), ["job-0001"]);
+    assert_eq!(ids(&db.reclaim_jobs(Gone::Silent, 200).await.unwrap()), ["job-0001"]);
     let second = claim(&db, "new", 210).await.unwrap();
     assert_eq!((second.id.as_str(), second.attempts), ("job-0001", 2));
     assert_eq!(db.renew_job("job-0001", "old", 900, &some_progress()).await.unwrap(), None);
@@ -278,14 +279,39 @@ async fn a_job_of_a_silent_worker_goes_back_and_takes_its_orders_along(base: &Te
     order(&db, "job-0002", Order::Cancel, 20).await;
     order(&db, "job-0003", Order::Pause, 20).await;
     db.renew_job("job-0004", "w", 500, &some_progress()).await.unwrap();
-    let mut back = db.reclaim_jobs(300).await.unwrap();
+    let mut back = db.reclaim_jobs(Gone::Silent, 300).await.unwrap();
     back.sort_by(|a, b| a.id.cmp(&b.id));
     let states: Vec<_> = back.iter().map(|job| (job.id.as_str(), job.status, job.worker.as_str())).collect();
     use JobStatus::{Cancelled, Paused, Pending};
     assert_eq!(states, [("job-0001", Pending, ""), ("job-0002", Cancelled, ""), ("job-0003", Paused, "")]);
     assert_eq!(back[1].finished_at, Some(300));
     assert_eq!(back[2].waiting_for, "paused");
-    assert!(db.reclaim_jobs(300).await.unwrap().is_empty());
+    assert!(db.reclaim_jobs(Gone::Silent, 300).await.unwrap().is_empty());
     assert_eq!(claim(&db, "x", 301).await.unwrap().id, "job-0001");
     assert_eq!(claim(&db, "x", 301).await, None);
+}
+
+async fn jobs_of_one_worker_or_of_all_go_back_before_their_leases_end(base: &TestDatabase) {
+    let db = base.open().await;
+    for number in 1..=4 {
+        add(&db, number, JobKind::Sync).await;
+    }
+    for worker in ["one", "one", "two", "three"] {
+        let job = claim(&db, worker, 10).await.unwrap();
+        db.renew_job(&job.id, worker, 1_000_000, &some_progress()).await.unwrap().unwrap();
+    }
+    let gone = async |whose: Gone<'_>| {
+        let mut back: Vec<_> = db.reclaim_jobs(whose, 20).await.unwrap().into_iter().map(|job| job.id).collect();
+        back.sort();
+        back
+    };
+    assert!(gone(Gone::Silent).await.is_empty());
+    assert!(gone(Gone::Worker("nobody")).await.is_empty());
+    assert_eq!(gone(Gone::Worker("one")).await, ["job-0001", "job-0002"]);
+    let back = db.job("job-0001").await.unwrap().unwrap();
+    assert_eq!((back.status, back.worker.as_str()), (JobStatus::Pending, ""));
+    // It has come as far as it was, and is not faster than it stands.
+    assert_eq!(back.progress, some_progress().at_rest());
+    assert_eq!(gone(Gone::Everyone).await, ["job-0003", "job-0004"]);
+    assert!(gone(Gone::Everyone).await.is_empty());
 }
