@@ -203,6 +203,7 @@ async fn runner(hub: &Hub, clock: &Clock, config: &Config, address: &str) -> any
     let identity = identity.context("cannot take a name in the data directory, to run jobs by")?;
     let settings = crate::worker::Settings {
         lease: config.jobs.lease.duration(),
+        max_downloads: config.jobs.max_downloads_per_worker,
         others: OTHER_JOBS,
         id: identity.id.clone(),
         hostname,

@@ -11,7 +11,7 @@ use crate::domain::job::{Changes, Job, JobKind, JobStatus, NewJob, Order, Payloa
 
 /// `select`/`returning` with all columns of a job, made once per statement.
 macro_rules! with_columns {
-    ($before:literal, $after:literal) => {
+    ($before:expr, $after:literal) => {
         concat!(
             $before,
             " id, version, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress, waiting_for,",
@@ -78,6 +78,36 @@ impl From<JobRow> for Job {
     }
 }
 
+/// The statement of a claim, up to its `returning`. A download is taken if all workers together and this one have room,
+/// and no other that has room runs fewer: the emptiest takes it, and of equals the first.
+macro_rules! claim {
+    ($from:literal, $one:literal) => {
+        concat!(
+            "with busy (worker, downloads) as (
+                select worker, count(*) from job where status = 'running' and kind = 'download' group by worker
+            ), own (downloads) as (
+                select coalesce(max(downloads), 0) from busy where worker = $1
+            ), emptier (id) as (
+                select w.id from worker w left join busy b on b.worker = w.id where w.id <> $1 and w.seen_at > $7
+                and coalesce(b.downloads, 0) < w.max_downloads and coalesce(b.downloads, 0) < (select downloads from own)
+            )
+            update job set version = version + 1, status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
+                waiting_for = '', wanted = null
+            where id = (select id from ",
+            $from,
+            " where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
+                and (kind <> 'download' or (
+                    (select coalesce(sum(downloads), 0) from busy) < $5
+                    and (select downloads from own) < $6
+                    and not exists (select id from emptier)
+                ))
+                order by priority desc, id ",
+            $one,
+            ") returning"
+        )
+    };
+}
+
 /// Who claims, and what it may take.
 #[derive(Debug, Clone)]
 pub struct Claimant<'a> {
@@ -85,6 +115,10 @@ pub struct Claimant<'a> {
     pub kinds: &'a [JobKind],
     /// Downloads that may run at once, whoever runs them.
     pub max_downloads: u64,
+    /// Downloads that this worker may run at once.
+    pub max_own_downloads: u64,
+    /// A worker that was heard of after this takes a download before one that runs more of them.
+    pub heard_after: Millis,
     pub lease_until: Millis,
     pub now: Millis,
 }
@@ -142,30 +176,26 @@ impl Db {
     pub async fn claim_job(&self, who: &Claimant<'_>) -> Result<Option<Job>> {
         // By itself SQLite sorts all jobs that wait, for each claim.
         const SQL: Pick = Pick {
-            sqlite: with_columns!(
-                "update job set version = version + 1, status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
-                    waiting_for = '', wanted = null
-                where id = (select id from job indexed by job_claim where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
-                    and (kind <> 'download' or $5 > (select count(*) from job d where d.status = 'running' and d.kind = 'download'))
-                    order by priority desc, id limit 1)
-                returning",
-                ""
-            ),
-            postgres: with_columns!(
-                "update job set version = version + 1, status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
-                    waiting_for = '', wanted = null
-                where id = (select id from job where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
-                    and (kind <> 'download' or $5 > (select count(*) from job d where d.status = 'running' and d.kind = 'download'))
-                    order by priority desc, id limit 1 for update skip locked)
-                returning",
-                ""
-            ),
+            sqlite: with_columns!(claim!("job indexed by job_claim", "limit 1"), ""),
+            postgres: with_columns!(claim!("job", "limit 1 for update skip locked"), ""),
         };
         let mut tx = self.begin().await?;
         tx.lock(Lock::JOB_CLAIMS, Sharing::Alone).await?;
         let kinds = words(who.kinds.iter().map(|kind| kind.as_str()));
-        let row: Option<JobRow> =
-            tx.optional(SQL, args![who.worker, who.lease_until, who.now, kinds, who.max_downloads]).await?;
+        let row: Option<JobRow> = tx
+            .optional(
+                SQL,
+                args![
+                    who.worker,
+                    who.lease_until,
+                    who.now,
+                    kinds,
+                    who.max_downloads,
+                    who.max_own_downloads,
+                    who.heard_after
+                ],
+            )
+            .await?;
         tx.commit().await?;
         Ok(row.map(Job::from))
     }

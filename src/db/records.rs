@@ -13,34 +13,38 @@ pub struct WorkerRow {
     pub started_at: Millis,
     pub seen_at: Millis,
     pub running: u64,
+    /// Downloads that it would run at once now.
+    pub max_downloads: u64,
 }
 
 impl Db {
     /// A worker says that it lives.
     pub async fn put_worker(&self, worker: &WorkerRow) -> Result<()> {
-        let sql =
-            "insert into worker (id, address, hostname, started_at, seen_at, running) values ($1, $2, $3, $4, $5, $6)
+        let sql = "insert into worker (id, address, hostname, started_at, seen_at, running, max_downloads)
+            values ($1, $2, $3, $4, $5, $6, $7)
             on conflict (id) do update set address = excluded.address, hostname = excluded.hostname,
-                started_at = excluded.started_at, seen_at = excluded.seen_at, running = excluded.running";
+                started_at = excluded.started_at, seen_at = excluded.seen_at, running = excluded.running,
+                max_downloads = excluded.max_downloads";
         let (id, address, hostname) = (worker.id.as_str(), worker.address.as_str(), worker.hostname.as_str());
-        self.execute(sql, args![id, address, hostname, worker.started_at, worker.seen_at, worker.running]).await?;
+        let times = (worker.started_at, worker.seen_at);
+        self.execute(sql, args![id, address, hostname, times.0, times.1, worker.running, worker.max_downloads]).await?;
         Ok(())
     }
 
     /// Workers that said so after `seen_after`, and forgets those silent since `forget_before`.
     pub async fn workers(&self, forget_before: Millis) -> Result<Vec<WorkerRow>> {
         self.execute("delete from worker where seen_at < $1", args![forget_before]).await?;
-        let sql =
-            "select id, address, hostname, started_at, seen_at, running from worker order by started_at, id limit 1000";
-        type Row = (String, String, String, i64, i64, i64);
+        let sql = "select id, address, hostname, started_at, seen_at, running, max_downloads from worker order by started_at, id limit 1000";
+        type Row = (String, String, String, i64, i64, i64, i64);
         let rows: Vec<Row> = self.all(sql, vec![]).await?;
-        let worker = |(id, address, hostname, started_at, seen_at, running): Row| WorkerRow {
+        let worker = |(id, address, hostname, started_at, seen_at, running, max_downloads): Row| WorkerRow {
             id,
             address,
             hostname,
             started_at,
             seen_at,
             running: running.max(0) as u64,
+            max_downloads: max_downloads.max(0) as u64,
         };
         Ok(rows.into_iter().map(worker).collect())
     }

@@ -19,6 +19,8 @@ use crate::domain::{Activity, Millis};
 
 /// More waiting jobs than this are refused.
 const MAX_WAITING: u64 = 100_000;
+/// A worker whose last word is older is not waited for. It says every two seconds that it lives.
+const HEARD_OF: std::time::Duration = std::time::Duration::from_secs(6);
 /// Runs of one job before it is given up.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
 
@@ -212,11 +214,13 @@ impl Hub {
         &self,
         worker: &str,
         kinds: &[JobKind],
+        max_own_downloads: u64,
         lease: std::time::Duration,
     ) -> Result<Option<JobRun>> {
         let now = self.clock.now();
         let max_downloads = u64::from(self.live().max_downloads);
-        let who = Claimant { worker, kinds, max_downloads, lease_until: now + millis(lease), now };
+        let (lease_until, heard_after) = (now + millis(lease), now - millis(HEARD_OF));
+        let who = Claimant { worker, kinds, max_downloads, max_own_downloads, heard_after, lease_until, now };
         let Some(mut job) = self.db.claim_job(&who).await? else { return Ok(None) };
         job.progress = job.progress.at_rest();
         let handle = Arc::new(Handle::default());

@@ -30,6 +30,8 @@ const LOOK_AGAIN: Backoff = Backoff::new(POLL, Duration::from_secs(10));
 pub struct Settings {
     /// A job whose worker was silent for this long goes to another one.
     pub lease: Duration,
+    /// Downloads at once; 0: as many as all workers together may run.
+    pub max_downloads: u32,
     /// Jobs at once, besides downloads.
     pub others: usize,
     /// A name that no other process has.
@@ -123,8 +125,8 @@ impl Runner {
     async fn claim_next(&self) -> Result<Option<JobRun>> {
         let Inner { hub, settings, downloads, others, .. } = &*self.0;
         let mut kinds = Vec::new();
-        let may_download = self.may_download();
-        if may_download && downloads.load(Ordering::Relaxed) < u64::from(hub.live().max_downloads) {
+        let max_downloads = self.max_downloads();
+        if downloads.load(Ordering::Relaxed) < max_downloads {
             kinds.push(JobKind::Download);
         }
         if (others.load(Ordering::Relaxed) as usize) < settings.others {
@@ -133,7 +135,7 @@ impl Runner {
         if kinds.is_empty() {
             return Ok(None);
         }
-        hub.claim_job(&settings.id, &kinds, settings.lease).await
+        hub.claim_job(&settings.id, &kinds, max_downloads, settings.lease).await
     }
 
     fn start(&self, run: JobRun) {
@@ -150,6 +152,16 @@ impl Runner {
         if is_download { &self.0.downloads } else { &self.0.others }
     }
 
+    /// Downloads that this worker would run at once now.
+    fn max_downloads(&self) -> u64 {
+        let all = self.0.hub.live().max_downloads;
+        match self.0.settings.max_downloads {
+            _ if !self.may_download() => 0,
+            0 => all.into(),
+            own => own.min(all).into(),
+        }
+    }
+
     fn row(&self) -> WorkerRow {
         let inner = &*self.0;
         WorkerRow {
@@ -159,6 +171,7 @@ impl Runner {
             started_at: inner.started_at,
             seen_at: inner.clock.now(),
             running: inner.downloads.load(Ordering::Relaxed) + inner.others.load(Ordering::Relaxed),
+            max_downloads: self.max_downloads(),
         }
     }
 }

@@ -13,7 +13,8 @@ on_both!(
 );
 
 fn worker(id: &str, seen_at: i64) -> WorkerRow {
-    WorkerRow { id: id.into(), address: String::new(), hostname: "höst".into(), started_at: 1, seen_at, running: 2 }
+    let (address, hostname) = (String::new(), "höst".into());
+    WorkerRow { id: id.into(), address, hostname, started_at: 1, seen_at, running: 2, max_downloads: 3 }
 }
 
 async fn a_worker_is_known_from_its_first_word_until_it_is_silent_or_leaves(base: &TestDatabase) {
@@ -21,7 +22,7 @@ async fn a_worker_is_known_from_its_first_word_until_it_is_silent_or_leaves(base
     assert!(db.workers(0).await.unwrap().is_empty());
     db.put_worker(&worker("b", 10)).await.unwrap();
     db.put_worker(&worker("a", 10)).await.unwrap();
-    let busy = WorkerRow { address: "http://x".into(), seen_at: 30, running: 5, ..worker("b", 0) };
+    let busy = WorkerRow { address: "http://x".into(), seen_at: 30, running: 5, max_downloads: 0, ..worker("b", 0) };
     db.put_worker(&busy).await.unwrap();
     assert_eq!(db.workers(5).await.unwrap(), [worker("a", 10), busy.clone()]);
     // Silent since before 20: forgotten.

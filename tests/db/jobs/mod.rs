@@ -25,7 +25,8 @@ async fn add_with(db: &Db, number: u64, job: NewJob) -> Job {
 }
 
 fn claimant<'a>(worker: &'a str, kinds: &'a [JobKind], now: i64) -> Claimant<'a> {
-    Claimant { worker, kinds, max_downloads: 1000, lease_until: now + 100, now }
+    let (max_downloads, max_own_downloads) = (1000, 1000);
+    Claimant { worker, kinds, max_downloads, max_own_downloads, heard_after: now - 10, lease_until: now + 100, now }
 }
 
 async fn claim(db: &Db, worker: &str, now: i64) -> Option<Job> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use modelhub::db::{Claimant, Gone, Obeyed, Settled};
+use modelhub::db::{Claimant, Gone, Obeyed, Settled, WorkerRow};
 use modelhub::domain::job::{Job, JobFilter, JobKind, JobStatus, NewJob, Order, Payload, Progress};
 use modelhub::domain::{Preset, Selection};
 
@@ -18,6 +18,8 @@ on_both!(
     a_worker_is_given_only_the_kinds_that_it_asks_for,
     two_hundred_jobs_are_claimed_once_each_by_eight_claimants,
     no_more_downloads_run_than_are_allowed_whoever_claims,
+    a_worker_runs_no_more_downloads_than_it_may_itself,
+    a_download_goes_to_the_worker_that_runs_the_fewest_if_that_is_alive_and_has_room,
     a_lease_is_kept_only_by_who_has_it_and_tells_what_was_ordered,
     a_worker_that_lost_its_lease_changes_nothing,
     a_job_of_a_silent_worker_goes_back_and_takes_its_orders_along,
@@ -231,6 +233,58 @@ async fn no_more_downloads_run_than_are_allowed_whoever_claims(base: &TestDataba
     let who = Claimant { max_downloads: 1, ..who };
     assert_eq!(db.claim_job(&who).await.unwrap(), None);
     assert_eq!(db.jobs(&JobFilter { statuses: vec![JobStatus::Running], ..all() }).await.unwrap().len(), 4);
+}
+
+async fn a_worker_runs_no_more_downloads_than_it_may_itself(base: &TestDatabase) {
+    let db = base.open().await;
+    for number in 0..10 {
+        add(&db, number, JobKind::Download).await;
+    }
+    for (worker, limit) in [("one", 1), ("two", 3)] {
+        let who = Claimant { max_own_downloads: limit, ..claimant(worker, ALL, 1000) };
+        for _ in 0..limit {
+            db.claim_job(&who).await.unwrap().unwrap();
+        }
+        assert_eq!(db.claim_job(&who).await.unwrap(), None, "{worker}");
+    }
+    add(&db, 100, JobKind::Sync).await;
+    let who = Claimant { max_own_downloads: 1, ..claimant("one", ALL, 1000) };
+    assert_eq!(db.claim_job(&who).await.unwrap().unwrap().id, "job-0100", "other work is not held up");
+}
+
+async fn a_download_goes_to_the_worker_that_runs_the_fewest_if_that_is_alive_and_has_room(base: &TestDatabase) {
+    let db = base.open().await;
+    for number in 0..20 {
+        add(&db, number, JobKind::Download).await;
+    }
+    let heard_of = async |id: &str, seen_at, max_downloads| {
+        let (address, hostname) = (String::new(), String::new());
+        let worker = WorkerRow { id: id.into(), address, hostname, started_at: 1, seen_at, running: 0, max_downloads };
+        db.put_worker(&worker).await.unwrap();
+    };
+    let takes = async |worker: &str, now| claim(&db, worker, now).await.is_some();
+    heard_of("busy", 100, 9).await;
+    heard_of("idle", 100, 2).await;
+    // Of equals, whoever comes first; then the other one, until it has as many.
+    assert!(takes("busy", 100).await);
+    assert!(!takes("busy", 100).await);
+    assert!(takes("idle", 100).await && takes("idle", 100).await);
+    assert!(!takes("idle", 100).await);
+    assert!(takes("busy", 100).await);
+    // The other one has no more room: nothing is left to it.
+    assert!(takes("busy", 100).await && takes("busy", 100).await);
+    // It has room again, and for as long as it is heard of; other work is never held back.
+    heard_of("idle", 200, 9).await;
+    assert!(!takes("busy", 209).await);
+    add(&db, 100, JobKind::Sync).await;
+    assert_eq!(claim(&db, "busy", 209).await.unwrap().id, "job-0100");
+    assert!(takes("busy", 210).await, "a silent worker holds nothing back");
+    // Nor does one whose hours are over, or one that has signed off.
+    heard_of("idle", 300, 0).await;
+    assert!(takes("busy", 300).await);
+    heard_of("idle", 400, 9).await;
+    db.delete_worker("idle").await.unwrap();
+    assert!(takes("busy", 400).await);
 }
 
 async fn a_lease_is_kept_only_by_who_has_it_and_tells_what_was_ordered(base: &TestDatabase) {
