@@ -6,8 +6,8 @@
 
 use super::sql::{Lock, Pick, Sharing, Tx, args};
 use super::{Db, Result};
-use crate::domain::Millis;
-use crate::domain::job::{Changes, Job, JobKind, JobStatus, NewJob, Order, Payload, Progress};
+use crate::domain::job::{Changes, Job, JobKind, JobStatus, NewJob, Order, Progress};
+use crate::domain::{Millis, Work};
 
 /// `select`/`returning` with all columns of a job, made once per statement.
 macro_rules! with_columns {
@@ -53,10 +53,10 @@ impl From<JobRow> for Job {
         let progress: Progress = serde_json::from_str(&row.progress).unwrap_or_default();
         // A worker that died has left its last speed.
         let is_running = status == JobStatus::Running;
+        let kind = JobKind::parse(&row.kind).unwrap_or(JobKind::Verify);
         Self {
-            kind: JobKind::parse(&row.kind).unwrap_or(JobKind::Verify),
+            work: Work::read(kind, &row.payload),
             status,
-            payload: serde_json::from_str(&row.payload).unwrap_or_default(),
             progress: if is_running { progress } else { progress.at_rest() },
             changes: row.changes.and_then(|text| serde_json::from_str(&text).ok()),
             attempts: u32::try_from(row.attempts).unwrap_or(0),
@@ -226,11 +226,11 @@ impl Db {
         Ok(row.map(|row| (row.job.into(), row.wanted.as_deref().and_then(Order::parse))))
     }
 
-    /// The commit that a job is about from now on.
-    pub async fn put_job_payload(&self, id: &str, worker: &str, payload: &Payload) -> Result<bool> {
+    /// What a job is about from now on.
+    pub async fn put_job_work(&self, id: &str, worker: &str, work: &Work) -> Result<bool> {
         let sql =
             "update job set version = version + 1, payload = $3 where id = $1 and worker = $2 and status = 'running'";
-        Ok(self.execute(sql, args![id, worker, json(payload)]).await? == 1)
+        Ok(self.execute(sql, args![id, worker, json(work)]).await? == 1)
     }
 
     /// Ends this worker's hold on a job; `None` if it had lost it before.
@@ -391,10 +391,10 @@ pub(super) async fn enqueue_in(
             SQL,
             args![
                 id,
-                job.kind.as_str(),
+                job.work.kind().as_str(),
                 job.repo.clone(),
                 job.repo_name.as_str(),
-                json(&job.payload),
+                json(&job.work),
                 job.priority,
                 i64::from(max_attempts),
                 job.dedup_key(),

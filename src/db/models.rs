@@ -6,8 +6,8 @@
 use super::jobs::enqueue_in;
 use super::sql::{Pick, args};
 use super::{Db, Error, Result, like};
-use crate::domain::job::{Job, NewJob, Payload};
-use crate::domain::{CommitId, Digest, GitOid, Millis, RepoId, RepoKey, RepoKind, Visibility};
+use crate::domain::job::{Job, NewJob};
+use crate::domain::{CommitId, Digest, GitOid, Millis, RepoId, RepoKey, RepoKind, Visibility, Work, work};
 
 /// A repository with what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,8 +191,8 @@ impl Db {
         let is_synced = again && known.is_some_and(|(_, before, status)| before == revision && status != "error");
         let job = match what.job {
             Some((job, job_id, attempts)) if !is_synced => {
-                let payload = Payload { revision, ..job.payload.clone() };
-                let job = NewJob { repo: Some(row.clone()), payload, ..job.clone() };
+                let work = Work::Sync(work::Sync { revision });
+                let job = NewJob { work, repo: Some(row.clone()), ..job.clone() };
                 Some(enqueue_in(&mut tx, &job, job_id, attempts, now).await?.0)
             }
             _ => None,

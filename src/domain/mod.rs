@@ -20,6 +20,7 @@ pub mod revision;
 pub mod selection;
 pub mod size;
 pub mod weight_format;
+pub mod work;
 pub mod xet;
 
 pub use activity::Activity;
@@ -38,6 +39,7 @@ pub use revision::{CommitId, Origin, Revision};
 pub use selection::{Preset, Selection};
 pub use size::ByteSize;
 pub use weight_format::{Shard, WeightFormat};
+pub use work::Work;
 
 /// Why a text from outside is not one of our types. The text names the rule that it broke.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

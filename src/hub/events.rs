@@ -165,17 +165,17 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::{JobKind, JobStatus, Payload, Progress};
+    use crate::domain::job::{JobStatus, Progress};
+    use crate::domain::{Work, work};
 
     fn told(id: &str, version: u64, status: JobStatus) -> Happening {
         Happening::Job(Box::new(Job {
             id: id.into(),
             version,
-            kind: JobKind::Sync,
+            work: Work::Sync(work::Sync::default()),
             status,
             repo: None,
             repo_name: String::new(),
-            payload: Payload::default(),
             priority: 0,
             attempts: 0,
             max_attempts: 1,

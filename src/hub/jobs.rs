@@ -12,10 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::events::{Happening, Watch};
 use super::{Error, Hub, Result};
 use crate::db::{Claimant, Gone, Obeyed, Settled};
-use crate::domain::job::{
-    Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Payload, Progress, priority,
-};
-use crate::domain::{Activity, Millis};
+use crate::domain::job::{Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Progress, priority};
+use crate::domain::{Activity, Millis, Work, work};
 
 /// More waiting jobs than this are refused.
 const MAX_WAITING: u64 = 100_000;
@@ -252,9 +250,9 @@ impl Hub {
         self.announce(&job);
         let about = if job.repo_name.is_empty() { "the store".to_owned() } else { job.repo_name.clone() };
         let text = match job.status {
-            JobStatus::Completed => format!("{} of {about}: {}", job.kind.as_str(), job.outcome),
-            JobStatus::Failed => format!("{} of {about} failed: {}", job.kind.as_str(), job.error),
-            JobStatus::Cancelled => format!("{} of {about} was cancelled", job.kind.as_str()),
+            JobStatus::Completed => format!("{} of {about}: {}", job.kind().as_str(), job.outcome),
+            JobStatus::Failed => format!("{} of {about} failed: {}", job.kind().as_str(), job.error),
+            JobStatus::Cancelled => format!("{} of {about} was cancelled", job.kind().as_str()),
             _ => return Ok(()),
         };
         let kind = format!("job.{}", job.status.as_str());
@@ -267,8 +265,9 @@ impl Hub {
 
     /// The commit that a job is about from now on, so that another run goes on with the same files.
     pub(super) async fn settle_commit(&self, run: &JobRun, commit: &crate::domain::CommitId) -> Result<()> {
-        let payload = Payload { commit: commit.to_string(), ..run.job.payload.clone() };
-        self.db.put_job_payload(&run.job.id, &run.job.worker, &payload).await?;
+        let Work::Download(work) = &run.job.work else { return Ok(()) };
+        let work = Work::Download(work::Download { commit: commit.to_string(), ..work.clone() });
+        self.db.put_job_work(&run.job.id, &run.job.worker, &work).await?;
         Ok(())
     }
 
@@ -305,10 +304,9 @@ impl Hub {
     pub async fn enqueue_due_syncs(&self) -> Result<()> {
         for model in self.db.due_syncs(self.clock.now(), 100).await? {
             let job = NewJob {
-                kind: JobKind::Sync,
+                work: Work::Sync(work::Sync { revision: model.revision }),
                 repo: Some(model.id),
                 repo_name: model.key.to_string(),
-                payload: Payload { revision: model.revision, ..Payload::default() },
                 priority: priority::SCHEDULED,
             };
             self.enqueue(job).await?;

@@ -7,8 +7,8 @@ use super::events::Happening;
 use super::jobs::MAX_ATTEMPTS;
 use super::{Caller, Error, Hub, Need, Result};
 use crate::db::{FilePage, FileRow, ModelFilter, ModelRow, Registration};
-use crate::domain::job::{Job, JobKind, NewJob, Payload, priority};
-use crate::domain::{CommitId, Millis, RepoKey, Revision};
+use crate::domain::job::{Job, NewJob, priority};
+use crate::domain::{CommitId, Millis, RepoKey, Revision, Work, work};
 
 /// Files looked at together.
 const PAGE: u64 = 1000;
@@ -28,10 +28,9 @@ impl Hub {
         let known = self.db.model_named(key).await?.map(|row| row.key);
         let key = known.as_ref().unwrap_or(key);
         let job = NewJob {
-            kind: JobKind::Sync,
+            work: Work::Sync(work::Sync::default()),
             repo: None,
             repo_name: key.to_string(),
-            payload: Payload::default(),
             priority: priority::WAITING,
         };
         let (repo_id, job_id) = (uuid::Uuid::now_v7().to_string(), uuid::Uuid::now_v7().to_string());
@@ -103,10 +102,9 @@ impl Hub {
     pub async fn enqueue_sync(&self, model: &ModelRow, revision: Option<&Revision>) -> Result<Job> {
         let revision = revision.map_or_else(|| model.revision.clone(), Revision::to_string);
         self.enqueue(NewJob {
-            kind: JobKind::Sync,
+            work: Work::Sync(work::Sync { revision }),
             repo: Some(model.id.clone()),
             repo_name: model.key.to_string(),
-            payload: Payload { revision, ..Payload::default() },
             priority: priority::WAITING,
         })
         .await

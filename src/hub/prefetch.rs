@@ -17,9 +17,11 @@ use super::jobs::{Done, JobRun};
 use super::pace::Pace;
 use super::{Caller, Error, Hub, Need, Pinned, Result};
 use crate::db::{FilePage, FileTotals, ModelRow};
-use crate::domain::job::{FileProgress, Job, JobKind, Level, NewJob, Payload};
+use crate::domain::job::{FileProgress, Job, Level, NewJob};
 use crate::domain::selection::{Matcher, quantisation};
-use crate::domain::{Artifact, ByteSize, CommitId, ContentId, Entry, FileType, Revision, Selection, WeightFormat};
+use crate::domain::{
+    Artifact, ByteSize, CommitId, ContentId, Entry, FileType, Revision, Selection, WeightFormat, Work, work,
+};
 
 const PAGE: u64 = 1000;
 /// Files of one job that are fetched at once; each has several connections.
@@ -79,15 +81,14 @@ impl Hub {
             self.check_paths(model, &commit, &wish.selection.paths).await?;
         }
         self.enqueue(NewJob {
-            kind: JobKind::Download,
-            repo: Some(model.id.clone()),
-            repo_name: model.key.to_string(),
-            payload: Payload {
+            work: Work::Download(work::Download {
                 revision,
                 selection: wish.selection,
                 bytes_per_second: wish.bytes_per_second,
-                ..Payload::default()
-            },
+                ..work::Download::default()
+            }),
+            repo: Some(model.id.clone()),
+            repo_name: model.key.to_string(),
             priority: wish.priority,
         })
         .await
@@ -220,20 +221,19 @@ impl Hub {
     }
 
     /// Runs a job of the kind download.
-    pub async fn download(&self, run: &JobRun) -> Result<Done> {
+    pub async fn download(&self, run: &JobRun, work: &work::Download) -> Result<Done> {
         let model = self.model_of(run).await?;
-        let payload = &run.job.payload;
         run.update(|progress| progress.doing = "reading the list of files".into());
         // What the revision meant when the job began is what it fetches, also after a restart.
-        let revision = if payload.commit.is_empty() { &payload.revision } else { &payload.commit };
+        let revision = if work.commit.is_empty() { &work.revision } else { &work.commit };
         let pinned = self.listed(&model, &Revision::parse(revision)?).await?;
-        if payload.commit.is_empty() {
+        if work.commit.is_empty() {
             self.settle_commit(run, &pinned.commit).await?;
         }
         // The listing may belong to another row than the job's: the model was renamed.
         let model = ModelRow { id: pinned.repo.row.to_string(), ..model };
-        self.check_paths(&model, &pinned.commit, &payload.selection.paths).await?;
-        let plan = self.plan(&pinned, &payload.selection).await?;
+        self.check_paths(&model, &pinned.commit, &work.selection.paths).await?;
+        let plan = self.plan(&pinned, &work.selection).await?;
         run.update(|progress| {
             progress.files_total = plan.totals.files;
             progress.bytes_total = plan.totals.bytes;
@@ -261,9 +261,9 @@ impl Hub {
         );
         run.log(Level::Info, &text).await;
 
-        let mut matcher = payload.selection.matcher()?;
+        let mut matcher = work.selection.matcher()?;
         self.choose_quantisation(&pinned.repo.row, &pinned.commit, &mut matcher).await?;
-        let fetched = Arc::new(Fetching::new(self, payload.bytes_per_second));
+        let fetched = Arc::new(Fetching::new(self, work.bytes_per_second));
         let mut fetching = self.fetch_selected(&pinned, &matcher, &fetched).boxed();
         let mut tick = tokio::time::interval(TICK);
         let mut speed = Speed::default();

@@ -12,8 +12,8 @@ use futures_util::future::BoxFuture;
 
 use super::Runner;
 use super::ending::{self, Ending};
-use crate::domain::Backoff;
 use crate::domain::job::{JobKind, Level};
+use crate::domain::{Backoff, Work};
 use crate::hub::{Done, Error, Hub, JobRun, Result, UpstreamState};
 
 /// How often progress is written down, the lease renewed and orders seen.
@@ -28,7 +28,7 @@ impl Runner {
     pub(super) async fn work(&self, run: JobRun) {
         let (job, worker) = (&run.job, self.id());
         let hub = &self.0.hub;
-        tracing::info!(job.id = %job.id, job.kind = job.kind.as_str(), repo = %job.repo_name, attempt = job.attempts, "a job begins");
+        tracing::info!(job.id = %job.id, job.kind = job.kind().as_str(), repo = %job.repo_name, attempt = job.attempts, "a job begins");
         let text = format!("begun by worker {worker} (run {} of {})", job.attempts, job.max_attempts);
         run.log(Level::Info, &text).await;
 
@@ -77,7 +77,7 @@ impl Runner {
         let mut kept_at = self.0.clock.elapsed();
         loop {
             beat.tick().await;
-            if run.job.kind == JobKind::Download && !self.may_download() {
+            if run.job.kind() == JobKind::Download && !self.may_download() {
                 run.stop.cancel();
             }
             match self.0.hub.renew_job(run, self.id(), self.0.settings.lease).await {
@@ -122,12 +122,12 @@ impl Runner {
 
 /// What each kind of job does.
 fn carry_out<'a>(hub: &'a Hub, run: &'a JobRun) -> BoxFuture<'a, Result<Done>> {
-    match run.job.kind {
-        JobKind::Sync => stoppable(run, hub.sync(run)).boxed(),
-        JobKind::Download => hub.download(run).boxed(),
-        JobKind::Scan => hub.scan(run).boxed(),
-        JobKind::Verify => hub.verify(run).boxed(),
-        JobKind::Evict => hub.evict(run).boxed(),
+    match &run.job.work {
+        Work::Sync(work) => stoppable(run, hub.sync(run, work)).boxed(),
+        Work::Download(work) => hub.download(run, work).boxed(),
+        Work::Scan(work) => hub.scan(run, work).boxed(),
+        Work::Verify(work) => hub.verify(run, work).boxed(),
+        Work::Evict(work) => hub.evict(run, work).boxed(),
     }
 }
 

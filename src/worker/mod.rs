@@ -139,7 +139,7 @@ impl Runner {
     }
 
     fn start(&self, run: JobRun) {
-        let is_download = run.job.kind == JobKind::Download;
+        let is_download = run.job.kind() == JobKind::Download;
         let runner = self.clone();
         self.count(is_download).fetch_add(1, Ordering::Relaxed);
         self.0.tasks.spawn(async move {

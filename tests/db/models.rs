@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use modelhub::db::{Db, Held, ModelFilter, ModelOrder, ModelRow, Registration};
-use modelhub::domain::job::{JobKind, NewJob, Payload};
-use modelhub::domain::{CommitId, ContentId, RepoId, RepoKey, RepoKind, Visibility};
+use modelhub::domain::job::{JobKind, NewJob};
+use modelhub::domain::{CommitId, ContentId, RepoId, RepoKey, RepoKind, Visibility, Work, work};
 
 use crate::database::{TestDatabase, commit, digest, file, folder, key, lfs, oid, on_both, repo, repo_with_commit};
 
@@ -35,14 +35,12 @@ fn registration<'a>(key: &'a RepoKey, id: &'a str, job: Option<&'a (NewJob, Stri
 }
 
 fn sync_of(key: &RepoKey, id: &str) -> (NewJob, String) {
-    let job = NewJob {
-        kind: JobKind::Sync,
-        repo: None,
-        repo_name: key.to_string(),
-        payload: Payload::default(),
-        priority: 100,
-    };
+    let job = NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: key.to_string(), priority: 100 };
     (job, id.into())
+}
+
+fn at_revision(revision: &str) -> Work {
+    Work::Sync(work::Sync { revision: revision.into() })
 }
 
 async fn model(db: &Db, id: &str) -> ModelRow {
@@ -68,7 +66,7 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
     let (id, job, again) = db.register(&what).await.unwrap();
     assert_eq!((id.as_str(), again), ("row-1", false));
     let job = job.unwrap();
-    assert_eq!((job.id.as_str(), job.repo.as_deref(), job.kind), ("job-1", Some("row-1"), JobKind::Sync));
+    assert_eq!((job.id.as_str(), job.repo.as_deref(), job.kind()), ("job-1", Some("row-1"), JobKind::Sync));
     let row = db.model("row-1").await.unwrap().unwrap();
     assert_eq!(db.model_named(&key).await.unwrap().as_ref(), Some(&row));
     assert_eq!(
@@ -117,12 +115,12 @@ async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced(ba
     let other = Registration { revision: Some("dev"), sync_every_ms: Some(1), ..same.clone() };
     let (_, dev, _) = db.register(&other).await.unwrap();
     let dev = dev.unwrap();
-    assert_eq!((dev.id.as_str(), dev.payload.revision.as_str()), ("job-2", "dev"));
+    assert_eq!((dev.id.as_str(), &dev.work), ("job-2", &at_revision("dev")));
     let found = db.model("row-1").await.unwrap().unwrap();
     assert_eq!((found.revision.as_str(), found.sync_every_ms, found.registered_at), ("dev", 1, Some(10)));
     db.put_synced("row-1", Some("it is gone"), 30).await.unwrap();
     let (_, failed, _) = db.register(&same).await.unwrap();
-    assert_eq!(failed.unwrap().payload.revision, "dev", "what failed is tried again");
+    assert_eq!(failed.unwrap().work, at_revision("dev"), "what failed is tried again");
 }
 
 async fn a_model_registered_by_many_at_once_is_one_with_one_job(base: &TestDatabase) {

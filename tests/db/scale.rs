@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use modelhub::db::{Claimant, Db, FilePage, FileTotals, Gone, ModelFilter};
-use modelhub::domain::job::{JobFilter, JobKind, JobStatus, NewJob, Payload};
-use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid};
+use modelhub::domain::job::{JobFilter, JobKind, JobStatus, NewJob};
+use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, Work, work};
 
 use crate::database::{TestDatabase, folder, on_both, path, repo_with_commit};
 
@@ -70,10 +70,9 @@ async fn ten_thousand_jobs_are_listed_and_claimed(base: &TestDatabase) {
     let enqueue = async {
         for n in 0..100 {
             let job = NewJob {
-                kind: JobKind::Verify,
+                work: Work::Verify(work::Verify::default()),
                 repo: None,
                 repo_name: format!("models/new/{n}"),
-                payload: Payload::default(),
                 priority: 0,
             };
             assert!(db.enqueue(&job, &format!("new-{n}"), 5, 30_000).await.unwrap().1);

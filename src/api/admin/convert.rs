@@ -2,7 +2,7 @@
 
 use super::problem::{Answer, Problem};
 use crate::domain::job::{ChangeKind, Changes, Job, JobKind, JobStatus, Level, LogLine, Progress};
-use crate::domain::{Activity, ContentId, Entry, FileType, Millis, Preset, RepoKey, Selection};
+use crate::domain::{Activity, ContentId, Entry, FileType, Millis, Preset, RepoKey, Selection, Work};
 use crate::hub::{self, Happening, UpstreamState};
 use crate::hub::{FileRow, ModelRow, WorkerRow};
 use crate::pb;
@@ -115,23 +115,14 @@ pub(in crate::api) fn artifact(
 
 pub(in crate::api) fn job(job: Job) -> pb::Job {
     let repo = RepoKey::parse(&job.repo_name).ok();
-    let payload = job.payload;
     pb::Job {
         id: job.id,
-        kind: job_kind(job.kind).into(),
+        kind: job_kind(job.work.kind()).into(),
         status: job_status(job.status).into(),
         model_id: job.repo.unwrap_or_default(),
         repo_id: repo.as_ref().map(|key| key.id.to_string()).unwrap_or_default(),
         repo_kind: repo.map(|key| key.kind.as_str().to_owned()).unwrap_or_default(),
-        payload: Some(pb::JobPayload {
-            revision: payload.revision,
-            commit: payload.commit,
-            selection: Some(selection_message(payload.selection)),
-            path: payload.path,
-            placement: payload.placement,
-            free_bytes: payload.free_bytes,
-            bytes_per_second: payload.bytes_per_second,
-        }),
+        payload: Some(job_payload(job.work)),
         priority: i32::try_from(job.priority).unwrap_or(i32::MAX),
         attempts: job.attempts,
         max_attempts: job.max_attempts,
@@ -188,6 +179,33 @@ fn changes(changes: Changes) -> pb::Changes {
         removed: changes.removed,
         changed: changes.changed,
         changes: changes.first.into_iter().map(change).collect(),
+    }
+}
+
+fn job_payload(work: Work) -> pb::JobPayload {
+    let about = |commit: String, selection: Selection| pb::JobPayload {
+        commit,
+        selection: Some(selection_message(selection)),
+        ..Default::default()
+    };
+    let nothing = || about(String::new(), Selection::default());
+    match work {
+        Work::Sync(work) => pb::JobPayload { revision: work.revision, ..nothing() },
+        Work::Download(work) => pb::JobPayload {
+            revision: work.revision,
+            bytes_per_second: work.bytes_per_second,
+            ..about(work.commit, work.selection)
+        },
+        Work::Scan(work) => pb::JobPayload {
+            path: work.path,
+            placement: work.placement,
+            bytes_per_second: work.bytes_per_second,
+            ..nothing()
+        },
+        Work::Verify(work) => {
+            pb::JobPayload { bytes_per_second: work.bytes_per_second, ..about(work.commit, work.selection) }
+        }
+        Work::Evict(work) => pb::JobPayload { free_bytes: work.free_bytes, ..about(work.commit, work.selection) },
     }
 }
 

@@ -5,12 +5,13 @@ mod orders;
 mod queue;
 
 use modelhub::db::{Claimant, Db, Obeyed, Settled};
-use modelhub::domain::job::{FileProgress, Job, JobFilter, JobKind, JobStatus, NewJob, Order, Payload, Progress};
+use modelhub::domain::Work;
+use modelhub::domain::job::{FileProgress, Job, JobFilter, JobKind, JobStatus, NewJob, Order, Progress};
 
 const ALL: &[JobKind] = JobKind::ALL;
 
 fn job(kind: JobKind, repo_name: &str) -> NewJob {
-    NewJob { kind, repo: None, repo_name: repo_name.into(), payload: Payload::default(), priority: 50 }
+    NewJob { work: Work::read(kind, "{}"), repo: None, repo_name: repo_name.into(), priority: 50 }
 }
 
 /// A job of its own, `job-0007`, created at its number.

@@ -1,7 +1,8 @@
 //! How jobs end, and what people order meanwhile.
 
 use modelhub::db::{Gone, Obeyed, Settled};
-use modelhub::domain::job::{ChangeKind, Changes, JobKind, JobStatus, Order, Payload};
+use modelhub::domain::Work;
+use modelhub::domain::job::{ChangeKind, Changes, JobKind, JobStatus, Order};
 
 use super::{add, add_with, bring_to, claim, end, job, order, some_progress, status};
 use crate::database::{TestDatabase, on_both};
@@ -67,7 +68,7 @@ async fn each_change_of_a_job_makes_it_newer(base: &TestDatabase) {
     }
     claim(&db, "w", 10).await.unwrap();
     note().await;
-    assert!(db.put_job_payload("job-0001", "w", &Payload::default()).await.unwrap());
+    assert!(db.put_job_work("job-0001", "w", &Work::read(JobKind::Download, "{}")).await.unwrap());
     note().await;
     db.renew_job("job-0001", "w", 50, &some_progress()).await.unwrap().unwrap();
     note().await;

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use modelhub::db::{Claimant, Gone, Obeyed, Settled, WorkerRow};
-use modelhub::domain::job::{Job, JobFilter, JobKind, JobStatus, NewJob, Order, Payload, Progress};
-use modelhub::domain::{Preset, Selection};
+use modelhub::domain::job::{Job, JobFilter, JobKind, JobStatus, NewJob, Order, Progress};
+use modelhub::domain::{Preset, Selection, Work, work};
 
 use super::{ALL, add, add_with, all, claim, claimant, end, ids, job, order, some_progress};
 use crate::database::{TestDatabase, on_both, repo};
 
 on_both!(
     a_job_comes_back_as_it_was_enqueued,
+    a_job_that_an_earlier_version_enqueued_is_read,
     the_same_work_is_one_job_while_it_lives_and_the_more_urgent_wish_counts,
     the_same_work_enqueued_by_many_at_once_is_one_job,
     work_that_is_enqueued_while_the_same_ends_is_never_refused,
@@ -29,7 +30,7 @@ on_both!(
 async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
     let db = base.open().await;
     let row = repo(&db, "org/model").await.id;
-    let payload = Payload {
+    let work = Work::Download(work::Download {
         revision: "réfs/\u{1f600}".into(),
         selection: Selection {
             paths: vec!["a \"b\"".into()],
@@ -38,16 +39,11 @@ async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
             preset: Some(Preset::Gguf),
             quantisation: "Q4_K_M".into(),
         },
+        commit: String::new(),
         bytes_per_second: u64::MAX,
-        ..Payload::default()
-    };
-    let new = NewJob {
-        kind: JobKind::Download,
-        repo: Some(row.clone()),
-        repo_name: "models/org/model".into(),
-        payload: payload.clone(),
-        priority: 100,
-    };
+    });
+    let new =
+        NewJob { work: work.clone(), repo: Some(row.clone()), repo_name: "models/org/model".into(), priority: 100 };
     let (made, added) = db.enqueue(&new, "job-1", 7, 10).await.unwrap();
     assert!(added);
     assert_eq!(
@@ -55,11 +51,10 @@ async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
         Job {
             id: "job-1".into(),
             version: 0,
-            kind: JobKind::Download,
+            work,
             status: JobStatus::Pending,
             repo: Some(row),
             repo_name: "models/org/model".into(),
-            payload,
             priority: 100,
             attempts: 0,
             max_attempts: 7,
@@ -79,6 +74,25 @@ async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
     assert_eq!(db.job("job-2").await.unwrap(), None);
 }
 
+async fn a_job_that_an_earlier_version_enqueued_is_read(base: &TestDatabase) {
+    let db = base.open().await;
+    base.execute(
+        r#"insert into job (id, kind, status, repo_name, payload, priority, attempts, max_attempts, progress, waiting_for,
+            error, outcome, dedup_key, worker, lease_until, created_at, run_at)
+        values ('old', 'download', 'pending', 'models/org/model',
+            '{"revision":"main","commit":"c0ffee","selection":{"preset":"gguf"},"bytes_per_second":9}', 50, 0, 5, '{}', '', '', '',
+            'download models/org/model {"revision":"main","bytes_per_second":9}', '', 0, 10, 10)"#,
+    )
+    .await;
+    let selection = Selection { preset: Some(Preset::Gguf), ..Selection::default() };
+    let download = work::Download { revision: "main".into(), commit: "c0ffee".into(), selection, bytes_per_second: 9 };
+    assert_eq!(db.job("old").await.unwrap().unwrap().work, Work::Download(download.clone()));
+    // The same wish is the same job, whichever version was asked.
+    let again = work::Download { commit: String::new(), selection: Selection::default(), ..download };
+    let again = NewJob { work: Work::Download(again), ..job(JobKind::Download, "models/org/model") };
+    assert_eq!(db.enqueue(&again, "new", 5, 20).await.unwrap().0.id, "old");
+}
+
 async fn the_same_work_is_one_job_while_it_lives_and_the_more_urgent_wish_counts(base: &TestDatabase) {
     let db = base.open().await;
     let wish = |priority| NewJob { priority, ..job(JobKind::Sync, "models/org/model") };
@@ -88,8 +102,8 @@ async fn the_same_work_is_one_job_while_it_lives_and_the_more_urgent_wish_counts
         assert_eq!((found.id.as_str(), added, found.priority), ("job-0001", false, expected));
     }
     // Other files, another kind and another repository are other work.
-    let payload = Payload { revision: "dev".into(), ..Payload::default() };
-    add_with(&db, 5, NewJob { payload, ..wish(50) }).await;
+    let work = Work::Sync(work::Sync { revision: "dev".into() });
+    add_with(&db, 5, NewJob { work, ..wish(50) }).await;
     add_with(&db, 6, job(JobKind::Verify, "models/org/model")).await;
     add_with(&db, 7, job(JobKind::Sync, "datasets/org/model")).await;
     // While it runs or is paused it is the same; when it has ended it is work again.
@@ -170,7 +184,7 @@ async fn a_worker_is_given_only_the_kinds_that_it_asks_for(base: &TestDatabase) 
     }
     for kind in ALL {
         let job = db.claim_job(&claimant("w", &[*kind], 100)).await.unwrap().unwrap();
-        assert_eq!(job.kind, *kind);
+        assert_eq!(job.kind(), *kind);
         assert_eq!(db.claim_job(&claimant("w", &[*kind], 100)).await.unwrap(), None);
     }
     add(&db, 100, JobKind::Sync).await;
@@ -313,13 +327,13 @@ async fn a_worker_that_lost_its_lease_changes_nothing(base: &TestDatabase) {
     let second = claim(&db, "new", 210).await.unwrap();
     assert_eq!((second.id.as_str(), second.attempts), ("job-0001", 2));
     assert_eq!(db.renew_job("job-0001", "old", 900, &some_progress()).await.unwrap(), None);
-    let payload = Payload { commit: "1".repeat(40), ..Payload::default() };
-    assert!(!db.put_job_payload("job-0001", "old", &payload).await.unwrap());
+    let work = Work::Download(work::Download { commit: "1".repeat(40), ..work::Download::default() });
+    assert!(!db.put_job_work("job-0001", "old", &work).await.unwrap());
     assert_eq!(db.settle_job("job-0001", "old", &end(JobStatus::Failed), 220).await.unwrap(), None);
     assert_eq!(db.job("job-0001").await.unwrap(), Some(second));
-    assert!(db.put_job_payload("job-0001", "new", &payload).await.unwrap());
+    assert!(db.put_job_work("job-0001", "new", &work).await.unwrap());
     let ended = db.settle_job("job-0001", "new", &end(JobStatus::Completed), 230).await.unwrap().unwrap();
-    assert_eq!((ended.payload, ended.finished_at), (payload, Some(230)));
+    assert_eq!((ended.work, ended.finished_at), (work, Some(230)));
     // Nor does the new one, a second time.
     assert_eq!(db.settle_job("job-0001", "new", &end(JobStatus::Failed), 240).await.unwrap(), None);
 }
