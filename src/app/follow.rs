@@ -13,7 +13,7 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::Endpoint;
 
 use crate::config::Secret;
-use crate::domain::Backoff;
+use crate::domain::{Backoff, JobId, WorkerId};
 use crate::hub::Hub;
 use crate::pb;
 use crate::pb::worker_service_client::WorkerServiceClient;
@@ -27,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// Follows all workers with an address until `stop`.
 pub(super) async fn follow_workers(hub: &Hub, token: &Secret, stop: &CancellationToken) {
     // By name and address: one that comes back listens elsewhere.
-    let mut followed: HashMap<(String, String), AbortHandle> = HashMap::new();
+    let mut followed: HashMap<(WorkerId, String), AbortHandle> = HashMap::new();
     let mut tasks = tokio::task::JoinSet::new();
     let mut beat = tokio::time::interval(BEAT);
     loop {
@@ -84,7 +84,7 @@ async fn follow(hub: &Hub, token: &Secret, address: &str, failures: &mut u32) ->
     *failures = 0;
     while let Some(status) = jobs.message().await? {
         if let Some(job) = status.job {
-            hub.echo_job(&job.id).await?;
+            hub.echo_job(&JobId::new(job.id)).await?;
         }
     }
     Ok(())

@@ -8,9 +8,11 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
+use crate::domain::WorkerId;
+
 /// A worker's name, for as long as this is kept.
 pub(super) struct Identity {
-    pub(super) id: String,
+    pub(super) id: WorkerId,
     _locked: File,
 }
 
@@ -28,7 +30,7 @@ impl Identity {
             let mut options = File::options();
             let file = options.write(true).create(true).truncate(false).mode(0o600).open(names.join(&id))?;
             match file.try_lock() {
-                Ok(()) => return Ok(Self { id, _locked: file }),
+                Ok(()) => return Ok(Self { id: WorkerId::new(id), _locked: file }),
                 Err(TryLockError::WouldBlock) => number += 1,
                 Err(TryLockError::Error(error)) => return Err(error),
             }
@@ -45,10 +47,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let take = || Identity::take(dir.path(), "gpu/box").unwrap();
         let (first, second) = (take(), take());
-        assert_eq!([&first.id, &second.id], ["gpu_box-1", "gpu_box-2"]);
+        assert_eq!([first.id.as_str(), second.id.as_str()], ["gpu_box-1", "gpu_box-2"]);
         drop(first);
         let back = take();
-        assert_eq!([&back.id, &take().id], ["gpu_box-1", "gpu_box-3"]);
+        assert_eq!([back.id.as_str(), take().id.as_str()], ["gpu_box-1", "gpu_box-3"]);
         assert_eq!(Identity::take(dir.path(), "other").unwrap().id, "other-1");
     }
 }

@@ -7,7 +7,7 @@
 use super::sql::{Lock, Pick, Sharing, Tx, args};
 use super::{Db, Result};
 use crate::domain::job::{Changes, Job, JobKind, JobStatus, NewJob, Order, Progress};
-use crate::domain::{Millis, Work};
+use crate::domain::{JobId, Millis, Work, WorkerId};
 
 /// `select`/`returning` with all columns of a job, made once per statement.
 macro_rules! with_columns {
@@ -61,7 +61,7 @@ impl From<JobRow> for Job {
             changes: row.changes.and_then(|text| serde_json::from_str(&text).ok()),
             attempts: u32::try_from(row.attempts).unwrap_or(0),
             max_attempts: u32::try_from(row.max_attempts).unwrap_or(0),
-            id: row.id,
+            id: JobId::new(row.id),
             version: row.version.max(0) as u64,
             repo: row.repo,
             repo_name: row.repo_name,
@@ -69,7 +69,7 @@ impl From<JobRow> for Job {
             waiting_for: row.waiting_for,
             error: row.error,
             outcome: row.outcome,
-            worker: row.worker,
+            worker: (!row.worker.is_empty()).then(|| WorkerId::new(row.worker)),
             created_at: row.created_at,
             run_at: row.run_at,
             started_at: row.started_at,
@@ -111,7 +111,7 @@ macro_rules! claim {
 /// Who claims, and what it may take.
 #[derive(Debug, Clone)]
 pub struct Claimant<'a> {
-    pub worker: &'a str,
+    pub worker: WorkerId,
     pub kinds: &'a [JobKind],
     /// Downloads that may run at once, whoever runs them.
     pub max_downloads: u64,
@@ -129,7 +129,7 @@ pub enum Gone<'a> {
     /// Those of workers that were silent for too long: their leases have ended.
     Silent,
     /// Those of a worker that is known to be gone.
-    Worker(&'a str),
+    Worker(&'a WorkerId),
     /// All: no process has this database but this one, which runs none yet.
     Everyone,
 }
@@ -165,7 +165,7 @@ pub enum Obeyed {
 
 impl Db {
     /// Adds a job, or finds the live one for the same work; `true` if it was added.
-    pub async fn enqueue(&self, job: &NewJob, id: &str, max_attempts: u32, now: Millis) -> Result<(Job, bool)> {
+    pub async fn enqueue(&self, job: &NewJob, id: &JobId, max_attempts: u32, now: Millis) -> Result<(Job, bool)> {
         let mut tx = self.begin().await?;
         let found = enqueue_in(&mut tx, job, id, max_attempts, now).await?;
         tx.commit().await?;
@@ -186,7 +186,7 @@ impl Db {
             .optional(
                 SQL,
                 args![
-                    who.worker,
+                    &who.worker,
                     who.lease_until,
                     who.now,
                     kinds,
@@ -204,8 +204,8 @@ impl Db {
     /// asked for meanwhile.
     pub async fn renew_job(
         &self,
-        id: &str,
-        worker: &str,
+        id: &JobId,
+        worker: &WorkerId,
         lease_until: Millis,
         progress: &Progress,
     ) -> Result<Option<(Job, Option<Order>)>> {
@@ -227,14 +227,14 @@ impl Db {
     }
 
     /// What a job is about from now on.
-    pub async fn put_job_work(&self, id: &str, worker: &str, work: &Work) -> Result<bool> {
+    pub async fn put_job_work(&self, id: &JobId, worker: &WorkerId, work: &Work) -> Result<bool> {
         let sql =
             "update job set version = version + 1, payload = $3 where id = $1 and worker = $2 and status = 'running'";
         Ok(self.execute(sql, args![id, worker, json(work)]).await? == 1)
     }
 
     /// Ends this worker's hold on a job; `None` if it had lost it before.
-    pub async fn settle_job(&self, id: &str, worker: &str, end: &Settled, now: Millis) -> Result<Option<Job>> {
+    pub async fn settle_job(&self, id: &JobId, worker: &WorkerId, end: &Settled, now: Millis) -> Result<Option<Job>> {
         const SQL: &str = with_columns!(
             "update job set version = version + 1, status = $3, run_at = $4, waiting_for = $5, error = $6, outcome = $7, changes = $8, progress = $9,
                 attempts = attempts - $10, finished_at = $11, lease_until = 0, wanted = null
@@ -292,7 +292,7 @@ impl Db {
         );
         let (ended_before, worker) = match whose {
             Gone::Silent => (now, ""),
-            Gone::Worker(worker) => (Millis::MIN, worker),
+            Gone::Worker(worker) => (Millis::MIN, worker.as_str()),
             Gone::Everyone => (Millis::MAX, ""),
         };
         let mut tx = self.begin().await?;
@@ -308,14 +308,14 @@ impl Db {
         Ok(())
     }
 
-    pub async fn job(&self, id: &str) -> Result<Option<Job>> {
+    pub async fn job(&self, id: &JobId) -> Result<Option<Job>> {
         let sql = with_columns!("select", "from job where id = $1");
         let row: Option<JobRow> = self.optional(sql, args![id]).await?;
         Ok(row.map(Job::from))
     }
 
     /// Does to a job what a person wants, or says why that cannot be.
-    pub async fn order_job(&self, id: &str, order: Order, now: Millis) -> Result<Obeyed> {
+    pub async fn order_job(&self, id: &JobId, order: Order, now: Millis) -> Result<Obeyed> {
         let mut tx = self.begin().await?;
         let sql = Pick {
             sqlite: with_columns!("select", "from job where id = $1"),
@@ -371,7 +371,7 @@ impl Db {
 pub(super) async fn enqueue_in(
     tx: &mut Tx,
     job: &NewJob,
-    id: &str,
+    id: &JobId,
     max_attempts: u32,
     now: Millis,
 ) -> Result<(Job, bool)> {
@@ -403,7 +403,7 @@ pub(super) async fn enqueue_in(
         )
         .await?;
     let row = row.ok_or(super::Error::Driver(sqlx::Error::RowNotFound))?;
-    let added = row.id == id;
+    let added = row.id == id.as_str();
     Ok((row.into(), added))
 }
 

@@ -7,7 +7,7 @@ use super::jobs::enqueue_in;
 use super::sql::{Pick, args};
 use super::{Db, Error, Result, like};
 use crate::domain::job::{Job, NewJob};
-use crate::domain::{CommitId, Digest, GitOid, Millis, RepoId, RepoKey, RepoKind, Visibility, Work, work};
+use crate::domain::{CommitId, Digest, GitOid, JobId, Millis, RepoId, RepoKey, RepoKind, Visibility, Work, work};
 
 /// A repository with what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub struct Registration<'a> {
     /// Without it never, or as it was.
     pub sync_every_ms: Option<u64>,
     pub new_id: &'a str,
-    pub job: Option<(&'a NewJob, &'a str, u32)>,
+    pub job: Option<(&'a NewJob, &'a JobId, u32)>,
     pub now: Millis,
 }
 

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::clock::Millis;
+use super::id::{JobId, WorkerId};
 use super::work::Work;
 
 /// Declares an enum with the words that tables, logs, JSON and the command line share.
@@ -145,8 +146,7 @@ pub enum ChangeKind {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// UUIDv7: newer jobs have greater ids.
-    pub id: String,
+    pub id: JobId,
     /// Grows with every change: of two copies of a job, the one with the greater version is the newer.
     pub version: u64,
     pub work: Work,
@@ -166,7 +166,8 @@ pub struct Job {
     pub error: String,
     /// What it did, in a sentence.
     pub outcome: String,
-    pub worker: String,
+    /// Who runs it, or ran it last.
+    pub worker: Option<WorkerId>,
     pub changes: Option<Changes>,
     pub created_at: Millis,
     pub run_at: Millis,
@@ -209,7 +210,7 @@ pub struct JobFilter {
     pub created_after: Option<Millis>,
     pub created_before: Option<Millis>,
     /// Only jobs older than this one: the last of the page before.
-    pub before: Option<String>,
+    pub before: Option<JobId>,
     pub limit: u64,
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
 use crate::domain::job::Job;
-use crate::domain::{Activity, Clock, Millis};
+use crate::domain::{Activity, Clock, JobId, Millis};
 
 /// Events kept for watchers that come back.
 const KEPT: usize = 4096;
@@ -61,7 +61,7 @@ struct Kept {
     next: u64,
     events: VecDeque<Arc<Event>>,
     /// The newest version told of each job among `events`.
-    versions: HashMap<String, u64>,
+    versions: HashMap<JobId, u64>,
 }
 
 impl Kept {
@@ -170,7 +170,7 @@ mod tests {
 
     fn told(id: &str, version: u64, status: JobStatus) -> Happening {
         Happening::Job(Box::new(Job {
-            id: id.into(),
+            id: JobId::new(id),
             version,
             work: Work::Sync(work::Sync::default()),
             status,
@@ -183,7 +183,7 @@ mod tests {
             waiting_for: String::new(),
             error: String::new(),
             outcome: String::new(),
-            worker: String::new(),
+            worker: None,
             changes: None,
             created_at: 0,
             run_at: 0,
@@ -203,7 +203,7 @@ mod tests {
         for _ in 0..2 {
             let event = watch.next().await.unwrap();
             let job = event.what.job().unwrap();
-            seen.push((job.id.clone(), job.status));
+            seen.push((job.id.to_string(), job.status));
         }
         assert_eq!(seen, [("a".into(), JobStatus::Completed), ("b".into(), JobStatus::Pending)]);
     }

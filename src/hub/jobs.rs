@@ -13,7 +13,7 @@ use super::events::{Happening, Watch};
 use super::{Error, Hub, Result};
 use crate::db::{Claimant, Gone, Obeyed, Settled};
 use crate::domain::job::{Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Progress, priority};
-use crate::domain::{Activity, Millis, Work, work};
+use crate::domain::{Activity, JobId, Millis, Work, WorkerId, work};
 
 /// More waiting jobs than this are refused.
 const MAX_WAITING: u64 = 100_000;
@@ -26,7 +26,7 @@ pub(super) const MAX_ATTEMPTS: u32 = 5;
 pub(super) struct Jobs {
     wake: Notify,
     /// Jobs that run in this process.
-    running: Mutex<HashMap<String, Arc<Handle>>>,
+    running: Mutex<HashMap<JobId, Arc<Handle>>>,
 }
 
 /// How a running job is stopped.
@@ -37,7 +37,7 @@ struct Handle {
 }
 
 impl Jobs {
-    fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<Handle>>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Handle>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -102,7 +102,7 @@ impl Hub {
         if self.job_count(JobStatus::Pending).await? >= MAX_WAITING {
             return Err(Error::Busy { what: format!("{MAX_WAITING} jobs wait already") });
         }
-        let id = uuid::Uuid::now_v7().to_string();
+        let id = new_job_id();
         let (job, added) = self.db.enqueue(&job, &id, MAX_ATTEMPTS, self.clock.now()).await?;
         if added {
             self.announce(&job);
@@ -126,7 +126,7 @@ impl Hub {
         Ok(counts.iter().find(|(other, _)| *other == status).map_or(0, |(_, count)| *count))
     }
 
-    pub async fn job(&self, id: &str) -> Result<Job> {
+    pub async fn job(&self, id: &JobId) -> Result<Job> {
         self.db.job(id).await?.ok_or_else(|| Error::NoSuch { what: format!("job {id}") })
     }
 
@@ -134,13 +134,13 @@ impl Hub {
         Ok(self.db.jobs(filter).await?)
     }
 
-    pub async fn job_log(&self, id: &str, after: u64, limit: u64) -> Result<Vec<LogLine>> {
+    pub async fn job_log(&self, id: &JobId, after: u64, limit: u64) -> Result<Vec<LogLine>> {
         self.job(id).await?;
         Ok(self.db.job_log(id, after, limit).await?)
     }
 
     /// Cancels, pauses, resumes or retries a job. A running one obeys within moments.
-    pub async fn order_job(&self, id: &str, order: Order) -> Result<Job> {
+    pub async fn order_job(&self, id: &JobId, order: Order) -> Result<Job> {
         let job = match self.db.order_job(id, order, self.clock.now()).await? {
             Obeyed::Yes(job) => job,
             Obeyed::Already(job) => return Ok(job),
@@ -177,9 +177,9 @@ impl Hub {
     }
 
     /// A line in a job's log. A log that cannot be written stops no job.
-    pub async fn log_job(&self, id: &str, level: Level, text: &str) {
+    pub async fn log_job(&self, id: &JobId, level: Level, text: &str) {
         if let Err(error) = self.db.log_job(id, level, text, self.clock.now()).await {
-            tracing::warn!(job.id = id, %error, "could not write a job's log");
+            tracing::warn!(job.id = %id, %error, "could not write a job's log");
         }
     }
 
@@ -189,10 +189,9 @@ impl Hub {
     }
 
     /// Notes something that people want to know of.
-    pub(super) async fn note(&self, kind: &str, text: String, repo_name: &str, job: Option<&str>) {
+    pub(super) async fn note(&self, kind: &str, text: String, repo_name: &str, job: Option<&JobId>) {
         let at = self.clock.now();
-        let activity =
-            Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.map(str::to_owned) };
+        let activity = Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.cloned() };
         if let Err(error) = self.db.put_activity(&uuid::Uuid::now_v7().to_string(), &activity).await {
             tracing::warn!(%error, "could not note an activity");
         }
@@ -210,7 +209,7 @@ impl Hub {
     /// Takes the next job that may run now.
     pub async fn claim_job(
         &self,
-        worker: &str,
+        worker: &WorkerId,
         kinds: &[JobKind],
         max_own_downloads: u64,
         lease: std::time::Duration,
@@ -218,6 +217,7 @@ impl Hub {
         let now = self.clock.now();
         let max_downloads = u64::from(self.live().max_downloads);
         let (lease_until, heard_after) = (now + millis(lease), now - millis(HEARD_OF));
+        let worker = worker.clone();
         let who = Claimant { worker, kinds, max_downloads, max_own_downloads, heard_after, lease_until, now };
         let Some(mut job) = self.db.claim_job(&who).await? else { return Ok(None) };
         job.progress = job.progress.at_rest();
@@ -229,7 +229,7 @@ impl Hub {
     }
 
     /// Keeps a job's lease and shows how far it is; `false`: the lease is lost, somebody else may have the job.
-    pub async fn renew_job(&self, run: &JobRun, worker: &str, lease: std::time::Duration) -> Result<bool> {
+    pub async fn renew_job(&self, run: &JobRun, worker: &WorkerId, lease: std::time::Duration) -> Result<bool> {
         let progress = run.progress();
         let until = self.clock.now() + millis(lease);
         let renewed = self.db.renew_job(&run.job.id, worker, until, &progress).await?;
@@ -242,7 +242,7 @@ impl Hub {
     }
 
     /// Writes down how a run ended.
-    pub async fn settle_job(&self, run: &JobRun, worker: &str, end: Settled) -> Result<()> {
+    pub async fn settle_job(&self, run: &JobRun, worker: &WorkerId, end: Settled) -> Result<()> {
         let Some(job) = self.db.settle_job(&run.job.id, worker, &end, self.clock.now()).await? else {
             tracing::warn!(job.id = %run.job.id, "a job ended after its lease was lost");
             return Ok(());
@@ -265,9 +265,9 @@ impl Hub {
 
     /// The commit that a job is about from now on, so that another run goes on with the same files.
     pub(super) async fn settle_commit(&self, run: &JobRun, commit: &crate::domain::CommitId) -> Result<()> {
-        let Work::Download(work) = &run.job.work else { return Ok(()) };
+        let (Work::Download(work), Some(worker)) = (&run.job.work, &run.job.worker) else { return Ok(()) };
         let work = Work::Download(work::Download { commit: commit.to_string(), ..work.clone() });
-        self.db.put_job_work(&run.job.id, &run.job.worker, &work).await?;
+        self.db.put_job_work(&run.job.id, worker, &work).await?;
         Ok(())
     }
 
@@ -285,7 +285,7 @@ impl Hub {
     }
 
     /// Something happened to a job that another process runs: watchers here are told.
-    pub async fn echo_job(&self, id: &str) -> Result<()> {
+    pub async fn echo_job(&self, id: &JobId) -> Result<()> {
         if !self.events.is_watched() || self.jobs.running().contains_key(id) {
             return Ok(());
         }
@@ -313,6 +313,11 @@ impl Hub {
         }
         Ok(())
     }
+}
+
+/// UUIDs of this version grow with time.
+pub(super) fn new_job_id() -> JobId {
+    JobId::new(uuid::Uuid::now_v7().to_string())
 }
 
 pub(super) fn millis(span: std::time::Duration) -> Millis {

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::events::Happening;
-use super::jobs::MAX_ATTEMPTS;
+use super::jobs::{MAX_ATTEMPTS, new_job_id};
 use super::{Caller, Error, Hub, Need, Result};
 use crate::db::{FilePage, FileRow, ModelFilter, ModelRow, Registration};
 use crate::domain::job::{Job, NewJob, priority};
-use crate::domain::{CommitId, Millis, RepoKey, Revision, Work, work};
+use crate::domain::{CommitId, JobId, Millis, RepoKey, Revision, Work, work};
 
 /// Files looked at together.
 const PAGE: u64 = 1000;
@@ -23,7 +23,7 @@ impl Hub {
         key: &RepoKey,
         revision: Option<&Revision>,
         sync_every_ms: Option<u64>,
-    ) -> Result<(ModelRow, Option<String>)> {
+    ) -> Result<(ModelRow, Option<JobId>)> {
         // By an older name it is the repository that has another one now.
         let known = self.db.model_named(key).await?.map(|row| row.key);
         let key = known.as_ref().unwrap_or(key);
@@ -33,7 +33,7 @@ impl Hub {
             repo_name: key.to_string(),
             priority: priority::WAITING,
         };
-        let (repo_id, job_id) = (uuid::Uuid::now_v7().to_string(), uuid::Uuid::now_v7().to_string());
+        let (repo_id, job_id) = (uuid::Uuid::now_v7().to_string(), new_job_id());
         let registration = Registration {
             key,
             revision: revision.map(Revision::as_str),
@@ -76,7 +76,7 @@ impl Hub {
     }
 
     /// The live job of a model, if there is one.
-    pub async fn live_job_of(&self, model: &str) -> Result<Option<String>> {
+    pub async fn live_job_of(&self, model: &str) -> Result<Option<JobId>> {
         Ok(self.db.live_job_of(model).await?)
     }
 

@@ -7,7 +7,7 @@ use super::events::{Happening, Traffic};
 use super::{Hub, Result};
 use crate::db::{StoreTotals, UsageRow, WorkerRow};
 use crate::domain::job::JobStatus;
-use crate::domain::{Activity, Millis};
+use crate::domain::{Activity, Millis, WorkerId};
 use crate::metrics;
 use crate::upstream::Bucket;
 
@@ -185,7 +185,7 @@ impl Hub {
     }
 
     /// A worker of this process says that it lives, or with `None` that it ends.
-    pub async fn note_worker(&self, id: &str, worker: Option<WorkerRow>) -> Result<()> {
+    pub async fn note_worker(&self, id: &WorkerId, worker: Option<WorkerRow>) -> Result<()> {
         match worker {
             Some(worker) => self.db.put_worker(&worker).await?,
             None => self.db.delete_worker(id).await?,

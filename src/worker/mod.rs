@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::job::JobKind;
-use crate::domain::{Backoff, Clock};
+use crate::domain::{Backoff, Clock, WorkerId};
 use crate::hub::{Gone, WorkerRow};
 use crate::hub::{Hub, JobRun, Result};
 
@@ -35,7 +35,7 @@ pub struct Settings {
     /// Jobs at once, besides downloads.
     pub others: usize,
     /// A name that no other process has.
-    pub id: String,
+    pub id: WorkerId,
     pub hostname: String,
     /// Where this worker's WorkerService listens; empty inside a server.
     pub address: String,
@@ -71,7 +71,7 @@ impl Runner {
         }))
     }
 
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &WorkerId {
         &self.0.settings.id
     }
 

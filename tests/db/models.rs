@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use modelhub::db::{Db, Held, ModelFilter, ModelOrder, ModelRow, Registration};
 use modelhub::domain::job::{JobKind, NewJob};
-use modelhub::domain::{CommitId, ContentId, RepoId, RepoKey, RepoKind, Visibility, Work, work};
+use modelhub::domain::{CommitId, ContentId, JobId, RepoId, RepoKey, RepoKind, Visibility, Work, work};
 
 use crate::database::{TestDatabase, commit, digest, file, folder, key, lfs, oid, on_both, repo, repo_with_commit};
 
@@ -29,14 +29,14 @@ on_both!(
     changes_between_commits_are_counted_and_named,
 );
 
-fn registration<'a>(key: &'a RepoKey, id: &'a str, job: Option<&'a (NewJob, String)>, now: i64) -> Registration<'a> {
-    let job = job.map(|(job, id)| (job, id.as_str(), 5));
+fn registration<'a>(key: &'a RepoKey, id: &'a str, job: Option<&'a (NewJob, JobId)>, now: i64) -> Registration<'a> {
+    let job = job.map(|(job, id)| (job, id, 5));
     Registration { key, revision: None, sync_every_ms: None, new_id: id, job, now }
 }
 
-fn sync_of(key: &RepoKey, id: &str) -> (NewJob, String) {
+fn sync_of(key: &RepoKey, id: &str) -> (NewJob, JobId) {
     let job = NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: key.to_string(), priority: 100 };
-    (job, id.into())
+    (job, JobId::new(id))
 }
 
 fn at_revision(revision: &str) -> Work {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use modelhub::db::{Claimant, Db, FilePage, FileTotals, Gone, ModelFilter};
 use modelhub::domain::job::{JobFilter, JobKind, JobStatus, NewJob};
-use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, Work, work};
+use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, JobId, Work, WorkerId, work};
 
 use crate::database::{TestDatabase, folder, on_both, path, repo_with_commit};
 
@@ -42,7 +42,7 @@ async fn ten_thousand_jobs_are_listed_and_claimed(base: &TestDatabase) {
     let page = async |filter: JobFilter| db.jobs(&JobFilter { limit: 101, ..filter }).await.unwrap();
     let all = timed(base, "first page of 100 of 10 000 jobs", page(JobFilter::default())).await;
     assert_eq!((all.len(), all[0].created_at), (101, 10_000));
-    let before = Some("job-005000".to_owned());
+    let before = Some(JobId::new("job-005000"));
     let middle = timed(base, "a page in the middle", page(JobFilter { before, ..JobFilter::default() })).await;
     assert_eq!(middle[0].created_at, 4999);
     let failed = JobFilter { statuses: vec![JobStatus::Failed], ..JobFilter::default() };
@@ -55,7 +55,7 @@ async fn ten_thousand_jobs_are_listed_and_claimed(base: &TestDatabase) {
     assert!(counts.contains(&(JobStatus::Pending, 2000)) && counts.contains(&(JobStatus::Failed, 800)), "{counts:?}");
 
     let (max_downloads, max_own_downloads) = (10_000, 10_000);
-    let (worker, kinds) = ("w", JobKind::ALL);
+    let (worker, kinds) = (WorkerId::new("w"), JobKind::ALL);
     let who = Claimant { worker, kinds, max_downloads, max_own_downloads, heard_after: 0, lease_until: 1, now: 20_000 };
     let first = timed(base, "one claim", db.claim_job(&who)).await.unwrap().unwrap();
     assert_eq!((first.priority, first.id.as_str()), (2, "job-008003"));
@@ -75,7 +75,7 @@ async fn ten_thousand_jobs_are_listed_and_claimed(base: &TestDatabase) {
                 repo_name: format!("models/new/{n}"),
                 priority: 0,
             };
-            assert!(db.enqueue(&job, &format!("new-{n}"), 5, 30_000).await.unwrap().1);
+            assert!(db.enqueue(&job, &JobId::new(format!("new-{n}")), 5, 30_000).await.unwrap().1);
         }
     };
     timed(base, "100 jobs enqueued", enqueue).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use modelhub::db::{Grant, RememberedAnswer};
 use modelhub::domain::job::NewJob;
-use modelhub::domain::{Entry, Visibility, Work, work};
+use modelhub::domain::{Entry, JobId, Visibility, Work, work};
 use tokio::task::JoinSet;
 
 use crate::database::{
@@ -140,7 +140,7 @@ async fn who_gives_up_in_the_middle_takes_along_nothing_of_others(base: &TestDat
         let job =
             NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: model.to_string(), priority: 50 };
         let patience = Duration::from_micros(n * 10);
-        let _ = tokio::time::timeout(patience, db.enqueue(&job, &row, 5, 1)).await;
+        let _ = tokio::time::timeout(patience, db.enqueue(&job, &JobId::new(row), 5, 1)).await;
         db.put_setting("test.round", &n.to_string()).await.unwrap();
         let seen = other.settings("test.").await.unwrap();
         assert_eq!(seen, [("round".to_owned(), n.to_string())], "after a wait of {patience:?}");

@@ -2,7 +2,7 @@
 
 use super::problem::{Answer, Problem};
 use crate::domain::job::{ChangeKind, Changes, Job, JobKind, JobStatus, Level, LogLine, Progress};
-use crate::domain::{Activity, ContentId, Entry, FileType, Millis, Preset, RepoKey, Selection, Work};
+use crate::domain::{Activity, ContentId, Entry, FileType, JobId, Millis, Preset, RepoKey, Selection, Work};
 use crate::hub::{self, Happening, UpstreamState};
 use crate::hub::{FileRow, ModelRow, WorkerRow};
 use crate::pb;
@@ -18,7 +18,7 @@ pub(in crate::api) fn millis(at: &pbjson_types::Timestamp) -> Millis {
 }
 
 /// A model as it is shown; `job` is its live job.
-pub(in crate::api) fn model(row: ModelRow, job: Option<String>, upstream: &str) -> pb::ModelRepo {
+pub(in crate::api) fn model(row: ModelRow, job: Option<JobId>, upstream: &str) -> pb::ModelRepo {
     use pb::model_repo::{Download, Status};
     let status = match row.status.as_str() {
         "registered" => Status::Registered,
@@ -55,7 +55,7 @@ pub(in crate::api) fn model(row: ModelRow, job: Option<String>, upstream: &str) 
         synced_at: time(row.synced_at),
         last_used_at: time(row.last_used_at),
         sync_every_seconds: row.sync_every_ms / 1000,
-        active_job_id: job.unwrap_or_default(),
+        active_job_id: job.map(String::from).unwrap_or_default(),
     }
 }
 
@@ -116,7 +116,7 @@ pub(in crate::api) fn artifact(
 pub(in crate::api) fn job(job: Job) -> pb::Job {
     let repo = RepoKey::parse(&job.repo_name).ok();
     pb::Job {
-        id: job.id,
+        id: job.id.into(),
         kind: job_kind(job.work.kind()).into(),
         status: job_status(job.status).into(),
         model_id: job.repo.unwrap_or_default(),
@@ -133,7 +133,7 @@ pub(in crate::api) fn job(job: Job) -> pb::Job {
         },
         error: job.error,
         outcome: job.outcome,
-        worker: job.worker,
+        worker: job.worker.map(String::from).unwrap_or_default(),
         created_at: time(job.created_at),
         run_at: time(job.run_at),
         started_at: time(job.started_at),
@@ -293,7 +293,7 @@ pub(in crate::api) fn activity(activity: Activity) -> pb::Activity {
         kind: activity.kind,
         text: activity.text,
         repo_id: activity.repo_name,
-        job_id: activity.job.unwrap_or_default(),
+        job_id: activity.job.map(String::from).unwrap_or_default(),
     }
 }
 
@@ -310,7 +310,7 @@ pub(in crate::api) fn upstream(state: UpstreamState, url: &str) -> pb::Upstream 
 
 pub(in crate::api) fn worker((row, alive): (WorkerRow, bool)) -> pb::Worker {
     pb::Worker {
-        id: row.id,
+        id: row.id.into(),
         address: row.address,
         hostname: row.hostname,
         started_at: time(row.started_at),

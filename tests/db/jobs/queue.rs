@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use modelhub::db::{Claimant, Gone, Obeyed, Settled, WorkerRow};
 use modelhub::domain::job::{Job, JobFilter, JobKind, JobStatus, NewJob, Order, Progress};
-use modelhub::domain::{Preset, Selection, Work, work};
+use modelhub::domain::{JobId, Preset, Selection, Work, WorkerId, work};
 
-use super::{ALL, add, add_with, all, claim, claimant, end, ids, job, order, some_progress};
+use super::{ALL, add, add_with, all, by, claim, claimant, end, ids, job, job_id, order, some_progress};
 use crate::database::{TestDatabase, on_both, repo};
 
 on_both!(
@@ -27,6 +27,11 @@ on_both!(
     jobs_of_one_worker_or_of_all_go_back_before_their_leases_end,
 );
 
+/// Who has a job; empty if nobody has it.
+fn by_whom(job: &Job) -> &str {
+    job.worker.as_ref().map_or("", WorkerId::as_str)
+}
+
 async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
     let db = base.open().await;
     let row = repo(&db, "org/model").await.id;
@@ -44,12 +49,12 @@ async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
     });
     let new =
         NewJob { work: work.clone(), repo: Some(row.clone()), repo_name: "models/org/model".into(), priority: 100 };
-    let (made, added) = db.enqueue(&new, "job-1", 7, 10).await.unwrap();
+    let (made, added) = db.enqueue(&new, &job_id("job-1"), 7, 10).await.unwrap();
     assert!(added);
     assert_eq!(
         made,
         Job {
-            id: "job-1".into(),
+            id: job_id("job-1"),
             version: 0,
             work,
             status: JobStatus::Pending,
@@ -62,7 +67,7 @@ async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
             waiting_for: String::new(),
             error: String::new(),
             outcome: String::new(),
-            worker: String::new(),
+            worker: None,
             changes: None,
             created_at: 10,
             run_at: 10,
@@ -70,8 +75,8 @@ async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
             finished_at: None,
         }
     );
-    assert_eq!(db.job("job-1").await.unwrap(), Some(made));
-    assert_eq!(db.job("job-2").await.unwrap(), None);
+    assert_eq!(db.job(&job_id("job-1")).await.unwrap(), Some(made));
+    assert_eq!(db.job(&job_id("job-2")).await.unwrap(), None);
 }
 
 async fn a_job_that_an_earlier_version_enqueued_is_read(base: &TestDatabase) {
@@ -86,11 +91,11 @@ async fn a_job_that_an_earlier_version_enqueued_is_read(base: &TestDatabase) {
     .await;
     let selection = Selection { preset: Some(Preset::Gguf), ..Selection::default() };
     let download = work::Download { revision: "main".into(), commit: "c0ffee".into(), selection, bytes_per_second: 9 };
-    assert_eq!(db.job("old").await.unwrap().unwrap().work, Work::Download(download.clone()));
+    assert_eq!(db.job(&job_id("old")).await.unwrap().unwrap().work, Work::Download(download.clone()));
     // The same wish is the same job, whichever version was asked.
     let again = work::Download { commit: String::new(), selection: Selection::default(), ..download };
     let again = NewJob { work: Work::Download(again), ..job(JobKind::Download, "models/org/model") };
-    assert_eq!(db.enqueue(&again, "new", 5, 20).await.unwrap().0.id, "old");
+    assert_eq!(db.enqueue(&again, &job_id("new"), 5, 20).await.unwrap().0.id, "old");
 }
 
 async fn the_same_work_is_one_job_while_it_lives_and_the_more_urgent_wish_counts(base: &TestDatabase) {
@@ -98,7 +103,7 @@ async fn the_same_work_is_one_job_while_it_lives_and_the_more_urgent_wish_counts
     let wish = |priority| NewJob { priority, ..job(JobKind::Sync, "models/org/model") };
     add_with(&db, 1, wish(50)).await;
     for (number, priority, expected) in [(2, 0, 50), (3, 100, 100), (4, 50, 100)] {
-        let (found, added) = db.enqueue(&wish(priority), &format!("job-{number:04}"), 5, 20).await.unwrap();
+        let (found, added) = db.enqueue(&wish(priority), &job_id(&format!("job-{number:04}")), 5, 20).await.unwrap();
         assert_eq!((found.id.as_str(), added, found.priority), ("job-0001", false, expected));
     }
     // Other files, another kind and another repository are other work.
@@ -109,11 +114,11 @@ async fn the_same_work_is_one_job_while_it_lives_and_the_more_urgent_wish_counts
     // While it runs or is paused it is the same; when it has ended it is work again.
     let running = claim(&db, "w", 30).await.unwrap();
     assert_eq!(running.id, "job-0001");
-    assert_eq!(db.enqueue(&wish(50), "job-0008", 5, 30).await.unwrap().0.id, "job-0001");
-    db.settle_job("job-0001", "w", &end(JobStatus::Completed), 31).await.unwrap().unwrap();
+    assert_eq!(db.enqueue(&wish(50), &job_id("job-0008"), 5, 30).await.unwrap().0.id, "job-0001");
+    db.settle_job(&job_id("job-0001"), &by("w"), &end(JobStatus::Completed), 31).await.unwrap().unwrap();
     assert_eq!(add_with(&db, 9, wish(50)).await.id, "job-0009");
     assert!(matches!(order(&db, "job-0009", Order::Pause, 40).await, Obeyed::Yes(_)));
-    assert_eq!(db.enqueue(&wish(50), "job-0010", 5, 50).await.unwrap().0.id, "job-0009");
+    assert_eq!(db.enqueue(&wish(50), &job_id("job-0010"), 5, 50).await.unwrap().0.id, "job-0009");
 }
 
 async fn the_same_work_enqueued_by_many_at_once_is_one_job(base: &TestDatabase) {
@@ -122,7 +127,7 @@ async fn the_same_work_enqueued_by_many_at_once_is_one_job(base: &TestDatabase) 
     for n in 0..32 {
         let db = db.clone();
         adding.spawn(async move {
-            db.enqueue(&job(JobKind::Sync, "models/org/model"), &format!("job-{n}"), 5, n).await.unwrap()
+            db.enqueue(&job(JobKind::Sync, "models/org/model"), &job_id(&format!("job-{n}")), 5, n).await.unwrap()
         });
     }
     let found = adding.join_all().await;
@@ -137,7 +142,7 @@ async fn work_that_is_enqueued_while_the_same_ends_is_never_refused(base: &TestD
         let mut ended = 0;
         while ended < 100 {
             if let Some(job) = claim(&db, "w", i64::MAX - 1000).await {
-                db.settle_job(&job.id, "w", &end(JobStatus::Completed), 1).await.unwrap();
+                db.settle_job(&job.id, &by("w"), &end(JobStatus::Completed), 1).await.unwrap();
                 ended += 1;
             } else {
                 tokio::task::yield_now().await;
@@ -147,7 +152,7 @@ async fn work_that_is_enqueued_while_the_same_ends_is_never_refused(base: &TestD
     let enqueuing = async {
         for n in 0u64.. {
             let (job, _) = db
-                .enqueue(&job(JobKind::Sync, "models/org/model"), &format!("job-{n:06}"), 5, 1)
+                .enqueue(&job(JobKind::Sync, "models/org/model"), &job_id(&format!("job-{n:06}")), 5, 1)
                 .await
                 .unwrap_or_else(|error| panic!("enqueuing for the {n}th time: {error}"));
             assert!(!job.status.is_final(), "{job:?}");
@@ -164,10 +169,10 @@ async fn jobs_are_claimed_by_priority_then_by_age_when_their_time_has_come(base:
     // Number 6, the most urgent, is not to run before 1000.
     assert_eq!(claim(&db, "w", 10).await.unwrap().id, "job-0006");
     let later = Settled { run_at: 1000, waiting_for: "the next try".into(), ..end(JobStatus::Pending) };
-    db.settle_job("job-0006", "w", &later, 10).await.unwrap().unwrap();
+    db.settle_job(&job_id("job-0006"), &by("w"), &later, 10).await.unwrap().unwrap();
     let mut claimed = Vec::new();
     while let Some(job) = claim(&db, "w", 20).await {
-        assert_eq!((job.status, job.worker.as_str(), job.attempts), (JobStatus::Running, "w", 1));
+        assert_eq!((job.status, by_whom(&job), job.attempts), (JobStatus::Running, "w", 1));
         assert_eq!(job.started_at, Some(20));
         claimed.push(job.id);
     }
@@ -204,14 +209,14 @@ async fn two_hundred_jobs_are_claimed_once_each_by_eight_claimants(base: &TestDa
             let worker = format!("worker-{n}");
             let mut mine = Vec::new();
             while let Some(job) = claim(&db, &worker, 1000).await {
-                assert_eq!((job.worker.as_str(), job.attempts), (worker.as_str(), 1));
+                assert_eq!((by_whom(&job), job.attempts), (worker.as_str(), 1));
                 mine.push(job.id);
             }
             db.close().await;
             mine
         });
     }
-    let claimed: Vec<String> = claiming.join_all().await.concat();
+    let claimed: Vec<JobId> = claiming.join_all().await.concat();
     assert_eq!(claimed.len(), 200, "a job was claimed twice or not at all");
     assert_eq!(claimed.iter().collect::<BTreeSet<_>>().len(), 200);
 }
@@ -241,7 +246,10 @@ async fn no_more_downloads_run_than_are_allowed_whoever_claims(base: &TestDataba
     assert_eq!(db.claim_job(&who).await.unwrap().unwrap().id, "job-0100");
     assert_eq!(db.claim_job(&who).await.unwrap(), None);
     // As soon as one has ended another may run.
-    db.settle_job(&claimed[0].id, &claimed[0].worker, &end(JobStatus::Completed), 1).await.unwrap().unwrap();
+    db.settle_job(&claimed[0].id, claimed[0].worker.as_ref().unwrap(), &end(JobStatus::Completed), 1)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(db.claim_job(&who).await.unwrap().unwrap().id, "job-0003");
     // One limit that was lowered meanwhile stops nothing and begins nothing.
     let who = Claimant { max_downloads: 1, ..who };
@@ -273,7 +281,7 @@ async fn a_download_goes_to_the_worker_that_runs_the_fewest_if_that_is_alive_and
     }
     let heard_of = async |id: &str, seen_at, max_downloads| {
         let (address, hostname) = (String::new(), String::new());
-        let worker = WorkerRow { id: id.into(), address, hostname, started_at: 1, seen_at, running: 0, max_downloads };
+        let worker = WorkerRow { id: by(id), address, hostname, started_at: 1, seen_at, running: 0, max_downloads };
         db.put_worker(&worker).await.unwrap();
     };
     let takes = async |worker: &str, now| claim(&db, worker, now).await.is_some();
@@ -297,24 +305,28 @@ async fn a_download_goes_to_the_worker_that_runs_the_fewest_if_that_is_alive_and
     heard_of("idle", 300, 0).await;
     assert!(takes("busy", 300).await);
     heard_of("idle", 400, 9).await;
-    db.delete_worker("idle").await.unwrap();
+    db.delete_worker(&by("idle")).await.unwrap();
     assert!(takes("busy", 400).await);
 }
 
 async fn a_lease_is_kept_only_by_who_has_it_and_tells_what_was_ordered(base: &TestDatabase) {
     let db = base.open().await;
     add(&db, 1, JobKind::Download).await;
-    assert_eq!(db.renew_job("job-0001", "w", 500, &some_progress()).await.unwrap(), None, "it was never claimed");
+    assert_eq!(
+        db.renew_job(&job_id("job-0001"), &by("w"), 500, &some_progress()).await.unwrap(),
+        None,
+        "it was never claimed"
+    );
     claim(&db, "w", 10).await.unwrap();
-    assert_eq!(db.renew_job("job-0001", "other", 500, &Progress::default()).await.unwrap(), None);
-    let (renewed, wanted) = db.renew_job("job-0001", "w", 500, &some_progress()).await.unwrap().unwrap();
+    assert_eq!(db.renew_job(&job_id("job-0001"), &by("other"), 500, &Progress::default()).await.unwrap(), None);
+    let (renewed, wanted) = db.renew_job(&job_id("job-0001"), &by("w"), 500, &some_progress()).await.unwrap().unwrap();
     assert_eq!((renewed.progress, wanted), (some_progress(), None));
-    assert_eq!(db.job("job-0001").await.unwrap().unwrap().progress, some_progress());
+    assert_eq!(db.job(&job_id("job-0001")).await.unwrap().unwrap().progress, some_progress());
     // Renewed to 500: at 400 it is not taken away.
     assert!(db.reclaim_jobs(Gone::Silent, 400).await.unwrap().is_empty());
     for wish in [Order::Pause, Order::Cancel] {
         assert!(matches!(order(&db, "job-0001", wish, 20).await, Obeyed::Yes(job) if job.status == JobStatus::Running));
-        let (_, wanted) = db.renew_job("job-0001", "w", 600, &some_progress()).await.unwrap().unwrap();
+        let (_, wanted) = db.renew_job(&job_id("job-0001"), &by("w"), 600, &some_progress()).await.unwrap().unwrap();
         assert_eq!(wanted, Some(wish));
     }
 }
@@ -326,16 +338,16 @@ async fn a_worker_that_lost_its_lease_changes_nothing(base: &TestDatabase) {
     assert_eq!(ids(&db.reclaim_jobs(Gone::Silent, 200).await.unwrap()), ["job-0001"]);
     let second = claim(&db, "new", 210).await.unwrap();
     assert_eq!((second.id.as_str(), second.attempts), ("job-0001", 2));
-    assert_eq!(db.renew_job("job-0001", "old", 900, &some_progress()).await.unwrap(), None);
+    assert_eq!(db.renew_job(&job_id("job-0001"), &by("old"), 900, &some_progress()).await.unwrap(), None);
     let work = Work::Download(work::Download { commit: "1".repeat(40), ..work::Download::default() });
-    assert!(!db.put_job_work("job-0001", "old", &work).await.unwrap());
-    assert_eq!(db.settle_job("job-0001", "old", &end(JobStatus::Failed), 220).await.unwrap(), None);
-    assert_eq!(db.job("job-0001").await.unwrap(), Some(second));
-    assert!(db.put_job_work("job-0001", "new", &work).await.unwrap());
-    let ended = db.settle_job("job-0001", "new", &end(JobStatus::Completed), 230).await.unwrap().unwrap();
+    assert!(!db.put_job_work(&job_id("job-0001"), &by("old"), &work).await.unwrap());
+    assert_eq!(db.settle_job(&job_id("job-0001"), &by("old"), &end(JobStatus::Failed), 220).await.unwrap(), None);
+    assert_eq!(db.job(&job_id("job-0001")).await.unwrap(), Some(second));
+    assert!(db.put_job_work(&job_id("job-0001"), &by("new"), &work).await.unwrap());
+    let ended = db.settle_job(&job_id("job-0001"), &by("new"), &end(JobStatus::Completed), 230).await.unwrap().unwrap();
     assert_eq!((ended.work, ended.finished_at), (work, Some(230)));
     // Nor does the new one, a second time.
-    assert_eq!(db.settle_job("job-0001", "new", &end(JobStatus::Failed), 240).await.unwrap(), None);
+    assert_eq!(db.settle_job(&job_id("job-0001"), &by("new"), &end(JobStatus::Failed), 240).await.unwrap(), None);
 }
 
 async fn a_job_of_a_silent_worker_goes_back_and_takes_its_orders_along(base: &TestDatabase) {
@@ -346,10 +358,10 @@ async fn a_job_of_a_silent_worker_goes_back_and_takes_its_orders_along(base: &Te
     }
     order(&db, "job-0002", Order::Cancel, 20).await;
     order(&db, "job-0003", Order::Pause, 20).await;
-    db.renew_job("job-0004", "w", 500, &some_progress()).await.unwrap();
+    db.renew_job(&job_id("job-0004"), &by("w"), 500, &some_progress()).await.unwrap();
     let mut back = db.reclaim_jobs(Gone::Silent, 300).await.unwrap();
     back.sort_by(|a, b| a.id.cmp(&b.id));
-    let states: Vec<_> = back.iter().map(|job| (job.id.as_str(), job.status, job.worker.as_str())).collect();
+    let states: Vec<_> = back.iter().map(|job| (job.id.as_str(), job.status, by_whom(&job))).collect();
     use JobStatus::{Cancelled, Paused, Pending};
     assert_eq!(states, [("job-0001", Pending, ""), ("job-0002", Cancelled, ""), ("job-0003", Paused, "")]);
     assert_eq!(back[1].finished_at, Some(300));
@@ -366,7 +378,7 @@ async fn jobs_of_one_worker_or_of_all_go_back_before_their_leases_end(base: &Tes
     }
     for worker in ["one", "one", "two", "three"] {
         let job = claim(&db, worker, 10).await.unwrap();
-        db.renew_job(&job.id, worker, 1_000_000, &some_progress()).await.unwrap().unwrap();
+        db.renew_job(&job.id, &by(worker), 1_000_000, &some_progress()).await.unwrap().unwrap();
     }
     let gone = async |whose: Gone<'_>| {
         let mut back: Vec<_> = db.reclaim_jobs(whose, 20).await.unwrap().into_iter().map(|job| job.id).collect();
@@ -374,10 +386,10 @@ async fn jobs_of_one_worker_or_of_all_go_back_before_their_leases_end(base: &Tes
         back
     };
     assert!(gone(Gone::Silent).await.is_empty());
-    assert!(gone(Gone::Worker("nobody")).await.is_empty());
-    assert_eq!(gone(Gone::Worker("one")).await, ["job-0001", "job-0002"]);
-    let back = db.job("job-0001").await.unwrap().unwrap();
-    assert_eq!((back.status, back.worker.as_str()), (JobStatus::Pending, ""));
+    assert!(gone(Gone::Worker(&by("nobody"))).await.is_empty());
+    assert_eq!(gone(Gone::Worker(&by("one"))).await, ["job-0001", "job-0002"]);
+    let back = db.job(&job_id("job-0001")).await.unwrap().unwrap();
+    assert_eq!((back.status, by_whom(&back)), (JobStatus::Pending, ""));
     // It has come as far as it was, and is not faster than it stands.
     assert_eq!(back.progress, some_progress().at_rest());
     assert_eq!(gone(Gone::Everyone).await, ["job-0003", "job-0004"]);
