@@ -28,6 +28,8 @@ macro_rules! words {
     };
 }
 
+pub(super) use words;
+
 words! {
     JobKind {
         /// Refs and the list of files from upstream.

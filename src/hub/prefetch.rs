@@ -20,7 +20,8 @@ use crate::db::{FilePage, FileTotals, ModelRow};
 use crate::domain::job::{FileProgress, Job, Level, NewJob};
 use crate::domain::selection::{Matcher, quantisation};
 use crate::domain::{
-    Artifact, ByteSize, CommitId, ContentId, Entry, FileType, Revision, Selection, WeightFormat, Work, work,
+    Artifact, ByteSize, CommitId, ContentId, Entry, FileType, ModelStatus, Revision, Selection, WeightFormat, Work,
+    work,
 };
 
 const PAGE: u64 = 1000;
@@ -103,7 +104,7 @@ impl Hub {
             return Err(Error::Gated { message });
         }
         // Whatever was wrong at the last sync is not wrong any more.
-        if model.status != "synced" {
+        if model.status != ModelStatus::Synced {
             self.db.put_synced(&model.id, None, self.clock.now()).await?;
         }
         Ok(pinned)

@@ -12,7 +12,7 @@ use super::pin::Repo;
 use super::{Caller, Error, Hub, Result};
 use crate::db::{ModelRow, Pin};
 use crate::domain::job::{ChangeKind, Changes, Level};
-use crate::domain::{CommitId, Revision, work};
+use crate::domain::{CommitId, ModelSource, Revision, work};
 
 /// Changed files that a sync names; it counts all of them.
 const NAMED_CHANGES: u64 = 1000;
@@ -44,7 +44,7 @@ impl Hub {
     }
 
     async fn sync_model(&self, run: &JobRun, work: &work::Sync, model: &ModelRow) -> Result<Done> {
-        if model.source == "local" {
+        if model.source == ModelSource::Local {
             return Ok(Done { outcome: "it exists here only: there is nothing to sync with".into(), changes: None });
         }
         let named = if work.revision.is_empty() { &model.revision } else { &work.revision };

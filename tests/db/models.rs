@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use modelhub::db::{Db, Held, ModelFilter, ModelOrder, ModelRow, Registration};
 use modelhub::domain::job::{JobKind, NewJob};
-use modelhub::domain::{CommitId, ContentId, JobId, RepoId, RepoKey, RepoKind, Visibility, Work, work};
+use modelhub::domain::{
+    CommitId, ContentId, JobId, ModelSource, ModelStatus, RepoId, RepoKey, RepoKind, Visibility, Work, work,
+};
 
 use crate::database::{TestDatabase, commit, digest, file, folder, key, lfs, oid, on_both, repo, repo_with_commit};
 
@@ -74,8 +76,8 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
         ModelRow {
             id: "row-1".into(),
             key: key.clone(),
-            source: "huggingface".into(),
-            status: "registered".into(),
+            source: ModelSource::HuggingFace,
+            status: ModelStatus::Registered,
             problem: String::new(),
             // Upstream has not said who may see it.
             visibility: None,
@@ -276,7 +278,7 @@ async fn the_outcome_of_a_sync_is_kept(base: &TestDatabase) {
     assert_eq!((found.status.as_str(), found.problem.as_str(), found.synced_at), ("error", "it is gone", None));
     db.put_synced(&row, None, 20).await.unwrap();
     let found = model(&db, &row).await;
-    assert_eq!((found.status.as_str(), found.problem.as_str(), found.synced_at), ("synced", "", Some(20)));
+    assert_eq!((found.status, found.problem.as_str(), found.synced_at), (ModelStatus::Synced, "", Some(20)));
     db.put_synced(&row, Some("away"), 30).await.unwrap();
     assert_eq!(model(&db, &row).await.synced_at, Some(20), "what failed is no sync");
 }
@@ -395,7 +397,7 @@ async fn a_list_of_models_is_narrowed_by_every_filter(base: &TestDatabase) {
     };
     let none = ModelFilter::default;
     assert_eq!(list(ModelFilter { kind: Some(RepoKind::Dataset), ..none() }).await, ["data"]);
-    assert_eq!(list(ModelFilter { status: "error".into(), ..none() }).await, ["4"]);
+    assert_eq!(list(ModelFilter { status: Some(ModelStatus::Error), ..none() }).await, ["4"]);
     let pinned = list(ModelFilter { pinned: Some(true), kind: Some(RepoKind::Model), ..none() }).await;
     assert_eq!(pinned, sorted_by_name(&db, &["0", "2", "4", "6"]).await);
     // 0, 3 and 6 have content 10, 1 and 4 have content 11, of 1 there is all.

@@ -2,7 +2,9 @@
 
 use super::problem::{Answer, Problem};
 use crate::domain::job::{ChangeKind, Changes, Job, JobKind, JobStatus, Level, LogLine, Progress};
-use crate::domain::{Activity, ContentId, Entry, FileType, JobId, Millis, Preset, RepoKey, Selection, Work};
+use crate::domain::{
+    Activity, ContentId, Entry, FileType, JobId, Millis, ModelSource, ModelStatus, Preset, RepoKey, Selection, Work,
+};
 use crate::hub::{self, Happening, UpstreamState};
 use crate::hub::{FileRow, ModelRow, WorkerRow};
 use crate::pb;
@@ -20,10 +22,10 @@ pub(in crate::api) fn millis(at: &pbjson_types::Timestamp) -> Millis {
 /// A model as it is shown; `job` is its live job.
 pub(in crate::api) fn model(row: ModelRow, job: Option<JobId>, upstream: &str) -> pb::ModelRepo {
     use pb::model_repo::{Download, Status};
-    let status = match row.status.as_str() {
-        "registered" => Status::Registered,
-        "error" => Status::Error,
-        _ => Status::Synced,
+    let status = match row.status {
+        ModelStatus::Registered => Status::Registered,
+        ModelStatus::Error => Status::Error,
+        ModelStatus::Synced => Status::Synced,
     };
     let download = match row.files_here {
         0 => Download::None,
@@ -37,8 +39,8 @@ pub(in crate::api) fn model(row: ModelRow, job: Option<JobId>, upstream: &str) -
         vendor: row.key.id.vendor().into(),
         name: row.key.id.name().into(),
         repo_id: row.key.id.to_string(),
-        url: if row.source == "local" { String::new() } else { url },
-        source: row.source,
+        url: if row.source == ModelSource::Local { String::new() } else { url },
+        source: row.source.as_str().into(),
         status: status.into(),
         problem: row.problem,
         visibility: row.visibility.map(|visibility| visibility.as_str().into()).unwrap_or_default(),
