@@ -1,6 +1,7 @@
 //! Wiring: open the adapters, build the hub, run the listeners, stop in order.
 
 mod follow;
+mod identity;
 mod worker;
 
 use std::net::SocketAddr;
@@ -19,12 +20,13 @@ use crate::blob::{LocalStore, Sharing};
 use crate::config::{Config, Secret};
 use crate::db::Db;
 use crate::domain::{Clock, Hours};
-use crate::hub::{Hub, Live, Settings};
+use crate::hub::{Gone, Hub, Live, Settings};
 use crate::machine::{Fixed, GpuProbe, Machine, Nvml};
 use crate::upstream::Upstream;
 use crate::worker::Runner;
 
 use follow::follow_workers;
+use identity::Identity;
 pub use worker::Worker;
 
 /// A file that stands in for the GPUs of this machine (see `machine::Fixed`).
@@ -43,6 +45,8 @@ pub struct App {
     metrics: PrometheusHandle,
     clock: Clock,
     worker_token: Secret,
+    /// Runs jobs in this process, unless they are left to others.
+    work: Option<(Runner, Identity)>,
 }
 
 impl App {
@@ -50,6 +54,7 @@ impl App {
     pub async fn open(config: Config, clock: Clock, metrics: PrometheusHandle) -> anyhow::Result<Self> {
         let hub = open_hub(&config, &clock).await?;
         let worker_token = shared_secret(&config, &hub).await?;
+        let work = if config.jobs.run { Some(runner(&hub, &clock, &config, "").await?) } else { None };
         let bind = async |addr: SocketAddr, key: &str| {
             TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} ({key})"))
         };
@@ -65,6 +70,7 @@ impl App {
             metrics,
             clock,
             worker_token,
+            work,
         })
     }
 
@@ -118,11 +124,6 @@ impl App {
         let service = Service::new(self.hub.clone(), machine, self.about());
         let exposure = Exposure { token: self.config.admin.token.clone(), hosts: self.config.admin.hosts.clone() };
         let admin_router = api::admin::router(service, exposure, self.metrics);
-        let runner = self
-            .config
-            .jobs
-            .run
-            .then(|| Runner::new(self.hub.clone(), self.clock.clone(), worker_settings(&self.config, "")));
 
         self.hub.start_upkeep();
         // If one listener fails, the other must not go on alone.
@@ -133,7 +134,7 @@ impl App {
             outcome
         };
         let jobs = async {
-            let Some(runner) = &runner else { return };
+            let Some((runner, _)) = &self.work else { return };
             let stopping = async {
                 both.cancelled().await;
                 runner.stop();
@@ -193,14 +194,21 @@ fn gpu_probe() -> anyhow::Result<Arc<dyn GpuProbe>> {
     Ok(Arc::new(Fixed::from_json(&text).with_context(|| format!("{GPU_FILE}: {}", path.display()))?))
 }
 
-fn worker_settings(config: &Config, address: &str) -> crate::worker::Settings {
+/// What runs jobs in this process, whose service is at `address`, and the name that it has meanwhile.
+async fn runner(hub: &Hub, clock: &Clock, config: &Config, address: &str) -> anyhow::Result<(Runner, Identity)> {
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    crate::worker::Settings {
+    let (data_dir, host) = (config.store.data_dir.clone(), hostname.clone());
+    let identity = tokio::task::spawn_blocking(move || Identity::take(&data_dir, &host)).await?;
+    let identity = identity.context("cannot take a name in the data directory, to run jobs by")?;
+    let settings = crate::worker::Settings {
         lease: config.jobs.lease.duration(),
+        max_downloads: config.jobs.max_downloads_per_worker,
         others: OTHER_JOBS,
+        id: identity.id.clone(),
         hostname,
         address: address.into(),
-    }
+    };
+    Ok((Runner::new(hub.clone(), clock.clone(), settings), identity))
 }
 
 /// Tells watchers every second what moved.
@@ -237,7 +245,11 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
         keep_jobs: config.jobs.keep,
         adopt_store: config.store.adopt,
     };
-    Ok(Hub::new(db, Arc::new(store), upstream, clock.clone(), settings).await?)
+    let hub = Hub::new(db, Arc::new(store), upstream, clock.clone(), settings).await?;
+    if !is_postgres {
+        hub.jobs.reclaim(Gone::Everyone).await?;
+    }
+    Ok(hub)
 }
 
 /// The token that servers and workers know each other by: as configured, else the one in the data directory that

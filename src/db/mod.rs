@@ -30,7 +30,7 @@ pub use blobs::{BlobRow, NewBlob, StoreTotals};
 pub use changes::{Change, Feed, Listener};
 pub use error::{Error, Result};
 pub use files::{FilePage, FileRow, FileTotals};
-pub use jobs::{Claimant, Obeyed, Settled};
+pub use jobs::{Claimant, Gone, Obeyed, Settled};
 pub use models::{Held, ModelFilter, ModelOrder, ModelRow, Registration};
 pub use records::WorkerRow;
 pub use repos::{RepoListing, RepoRow};

@@ -2,7 +2,7 @@
 
 use super::sql::{Tx, args};
 use super::{Change, Db, Error, Result, like};
-use crate::domain::{Millis, RepoId, RepoKey, RepoKind, Visibility};
+use crate::domain::{Millis, ModelSource, RepoId, RepoKey, RepoKind, Visibility};
 
 /// A repository that upstream has shown to somebody, or that a scan has found.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl Db {
             id,
             visibility: Visibility::parse(&visibility),
             checked_at,
-            is_local: source == "local",
+            is_local: source == ModelSource::Local.as_str(),
         }))
     }
 

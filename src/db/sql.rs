@@ -18,6 +18,7 @@ use sqlx::{ConnectOptions as _, FromRow, Postgres, Sqlite, Transaction};
 use super::changes::{self, Announcer, Change};
 use super::error::words;
 use super::{Error, Result, migrate};
+use crate::domain::{JobId, WorkerId};
 
 /// How long a statement waits for a connection to PostgreSQL, and a start for a server that starts as well.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -86,6 +87,16 @@ pub(super) enum Value {
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(Some(text.to_owned()))
+    }
+}
+impl From<&JobId> for Value {
+    fn from(id: &JobId) -> Self {
+        id.as_str().into()
+    }
+}
+impl From<&WorkerId> for Value {
+    fn from(id: &WorkerId) -> Self {
+        id.as_str().into()
     }
 }
 impl From<String> for Value {

@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 
 use crate::db::Db;
 use crate::domain::job::Job;
-use crate::domain::{Activity, Clock, Millis};
+use crate::domain::{Activity, Clock, JobId, Millis};
 
 /// Events kept for watchers that come back.
 const KEPT: usize = 4096;
@@ -67,7 +67,7 @@ struct Kept {
     next: u64,
     events: VecDeque<Arc<Event>>,
     /// The newest version told of each job among `events`.
-    versions: HashMap<String, u64>,
+    versions: HashMap<JobId, u64>,
 }
 
 impl Kept {
@@ -110,10 +110,9 @@ impl Events {
     }
 
     /// Notes something that people want to know of.
-    pub(super) async fn note(&self, kind: &str, text: String, repo_name: &str, job: Option<&str>) {
+    pub(super) async fn note(&self, kind: &str, text: String, repo_name: &str, job: Option<&JobId>) {
         let at = self.0.clock.now();
-        let activity =
-            Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.map(str::to_owned) };
+        let activity = Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.cloned() };
         if let Err(error) = self.0.db.put_activity(&uuid::Uuid::now_v7().to_string(), &activity).await {
             tracing::warn!(%error, "could not note an activity");
         }
@@ -183,17 +182,17 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::{JobKind, JobStatus, Payload, Progress};
+    use crate::domain::job::{JobStatus, Progress};
+    use crate::domain::{Work, work};
 
     fn told(id: &str, version: u64, status: JobStatus) -> Happening {
         Happening::Job(Box::new(Job {
-            id: id.into(),
+            id: JobId::new(id),
             version,
-            kind: JobKind::Sync,
+            work: Work::Sync(work::Sync::default()),
             status,
             repo: None,
             repo_name: String::new(),
-            payload: Payload::default(),
             priority: 0,
             attempts: 0,
             max_attempts: 1,
@@ -201,7 +200,7 @@ mod tests {
             waiting_for: String::new(),
             error: String::new(),
             outcome: String::new(),
-            worker: String::new(),
+            worker: None,
             changes: None,
             created_at: 0,
             run_at: 0,
@@ -222,7 +221,7 @@ mod tests {
         for _ in 0..2 {
             let event = watch.next().await.unwrap();
             let job = event.what.job().unwrap();
-            seen.push((job.id.clone(), job.status));
+            seen.push((job.id.to_string(), job.status));
         }
         assert_eq!(seen, [("a".into(), JobStatus::Completed), ("b".into(), JobStatus::Pending)]);
     }

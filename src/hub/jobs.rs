@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::events::{Events, Happening};
 use super::settings::LiveSettings;
 use super::{Error, Result};
-use crate::db::{Claimant, Db, Obeyed, Settled};
-use crate::domain::job::{
-    Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Payload, Progress, priority,
-};
-use crate::domain::{Clock, millis};
+use crate::db::{Claimant, Db, Gone, Obeyed, Settled};
+use crate::domain::job::{Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Progress, priority};
+use crate::domain::{Clock, JobId, Work, WorkerId, millis, work};
 
 /// More waiting jobs than this are refused.
 const MAX_WAITING: u64 = 100_000;
+/// A worker whose last word is older is not waited for. It says every two seconds that it lives.
+const HEARD_OF: std::time::Duration = std::time::Duration::from_secs(6);
 /// Runs of one job before it is given up.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
 
@@ -35,7 +35,7 @@ pub struct Inner {
     events: Events,
     wake: Notify,
     /// Jobs that run in this process.
-    running: Mutex<HashMap<String, Arc<Handle>>>,
+    running: Mutex<HashMap<JobId, Arc<Handle>>>,
 }
 
 impl Deref for Jobs {
@@ -57,7 +57,7 @@ impl Jobs {
         Self(Arc::new(Inner { db, clock, live, events, wake: Notify::new(), running: Mutex::default() }))
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<Handle>>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Handle>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -122,7 +122,7 @@ impl Jobs {
         if self.count(JobStatus::Pending).await? >= MAX_WAITING {
             return Err(Error::Busy { what: format!("{MAX_WAITING} jobs wait already") });
         }
-        let id = uuid::Uuid::now_v7().to_string();
+        let id = new_job_id();
         let (job, added) = self.db.enqueue(&job, &id, MAX_ATTEMPTS, self.clock.now()).await?;
         if added {
             self.announce(&job);
@@ -146,7 +146,7 @@ impl Jobs {
         Ok(counts.iter().find(|(other, _)| *other == status).map_or(0, |(_, count)| *count))
     }
 
-    pub async fn get(&self, id: &str) -> Result<Job> {
+    pub async fn get(&self, id: &JobId) -> Result<Job> {
         self.db.job(id).await?.ok_or_else(|| Error::NoSuch { what: format!("job {id}") })
     }
 
@@ -154,13 +154,13 @@ impl Jobs {
         Ok(self.db.jobs(filter).await?)
     }
 
-    pub async fn log_lines(&self, id: &str, after: u64, limit: u64) -> Result<Vec<LogLine>> {
+    pub async fn log_lines(&self, id: &JobId, after: u64, limit: u64) -> Result<Vec<LogLine>> {
         self.get(id).await?;
         Ok(self.db.job_log(id, after, limit).await?)
     }
 
     /// Cancels, pauses, resumes or retries a job. A running one obeys within moments.
-    pub async fn order(&self, id: &str, order: Order) -> Result<Job> {
+    pub async fn order(&self, id: &JobId, order: Order) -> Result<Job> {
         let job = match self.db.order_job(id, order, self.clock.now()).await? {
             Obeyed::Yes(job) => job,
             Obeyed::Already(job) => return Ok(job),
@@ -197,9 +197,9 @@ impl Jobs {
     }
 
     /// A line in a job's log. A log that cannot be written stops no job.
-    pub async fn log(&self, id: &str, level: Level, text: &str) {
+    pub async fn log(&self, id: &JobId, level: Level, text: &str) {
         if let Err(error) = self.db.log_job(id, level, text, self.clock.now()).await {
-            tracing::warn!(job.id = id, %error, "could not write a job's log");
+            tracing::warn!(job.id = %id, %error, "could not write a job's log");
         }
     }
 }
@@ -212,11 +212,20 @@ impl Jobs {
     }
 
     /// Takes the next job that may run now.
-    pub async fn claim(&self, worker: &str, kinds: &[JobKind], lease: std::time::Duration) -> Result<Option<JobRun>> {
+    pub async fn claim(
+        &self,
+        worker: &WorkerId,
+        kinds: &[JobKind],
+        max_own_downloads: u64,
+        lease: std::time::Duration,
+    ) -> Result<Option<JobRun>> {
         let now = self.clock.now();
         let max_downloads = u64::from(self.live.get().max_downloads);
-        let who = Claimant { worker, kinds, max_downloads, lease_until: now + millis(lease), now };
-        let Some(job) = self.db.claim_job(&who).await? else { return Ok(None) };
+        let (lease_until, heard_after) = (now + millis(lease), now - millis(HEARD_OF));
+        let worker = worker.clone();
+        let who = Claimant { worker, kinds, max_downloads, max_own_downloads, heard_after, lease_until, now };
+        let Some(mut job) = self.db.claim_job(&who).await? else { return Ok(None) };
+        job.progress = job.progress.at_rest();
         let handle = Arc::new(Handle::default());
         self.running().insert(job.id.clone(), Arc::clone(&handle));
         self.events.publish(Happening::Job(Box::new(job.clone())));
@@ -225,7 +234,7 @@ impl Jobs {
     }
 
     /// Keeps a job's lease and shows how far it is; `false`: the lease is lost, somebody else may have the job.
-    pub async fn renew(&self, run: &JobRun, worker: &str, lease: std::time::Duration) -> Result<bool> {
+    pub async fn renew(&self, run: &JobRun, worker: &WorkerId, lease: std::time::Duration) -> Result<bool> {
         let progress = run.progress();
         let until = self.clock.now() + millis(lease);
         let renewed = self.db.renew_job(&run.job.id, worker, until, &progress).await?;
@@ -238,7 +247,7 @@ impl Jobs {
     }
 
     /// Writes down how a run ended.
-    pub async fn settle(&self, run: &JobRun, worker: &str, end: Settled) -> Result<()> {
+    pub async fn settle(&self, run: &JobRun, worker: &WorkerId, end: Settled) -> Result<()> {
         let Some(job) = self.db.settle_job(&run.job.id, worker, &end, self.clock.now()).await? else {
             tracing::warn!(job.id = %run.job.id, "a job ended after its lease was lost");
             return Ok(());
@@ -246,9 +255,9 @@ impl Jobs {
         self.announce(&job);
         let about = if job.repo_name.is_empty() { "the store".to_owned() } else { job.repo_name.clone() };
         let text = match job.status {
-            JobStatus::Completed => format!("{} of {about}: {}", job.kind.as_str(), job.outcome),
-            JobStatus::Failed => format!("{} of {about} failed: {}", job.kind.as_str(), job.error),
-            JobStatus::Cancelled => format!("{} of {about} was cancelled", job.kind.as_str()),
+            JobStatus::Completed => format!("{} of {about}: {}", job.kind().as_str(), job.outcome),
+            JobStatus::Failed => format!("{} of {about} failed: {}", job.kind().as_str(), job.error),
+            JobStatus::Cancelled => format!("{} of {about} was cancelled", job.kind().as_str()),
             _ => return Ok(()),
         };
         let kind = format!("job.{}", job.status.as_str());
@@ -261,22 +270,27 @@ impl Jobs {
 
     /// The commit that a job is about from now on, so that another run goes on with the same files.
     pub(super) async fn settle_commit(&self, run: &JobRun, commit: &crate::domain::CommitId) -> Result<()> {
-        let payload = Payload { commit: commit.to_string(), ..run.job.payload.clone() };
-        self.db.put_job_payload(&run.job.id, &run.job.worker, &payload).await?;
+        let (Work::Download(work), Some(worker)) = (&run.job.work, &run.job.worker) else { return Ok(()) };
+        let work = Work::Download(work::Download { commit: commit.to_string(), ..work.clone() });
+        self.db.put_job_work(&run.job.id, worker, &work).await?;
         Ok(())
     }
 
     /// Gives back jobs whose workers are gone.
-    pub async fn reclaim(&self) -> Result<()> {
-        for job in self.db.reclaim_jobs(self.clock.now()).await? {
-            self.log(&job.id, Level::Warning, "its worker is gone: another one goes on").await;
+    pub async fn reclaim(&self, whose: Gone<'_>) -> Result<()> {
+        let line = match whose {
+            Gone::Silent => "its worker is gone: another one goes on",
+            Gone::Worker(_) | Gone::Everyone => "its worker was ended and is back: it goes on where it was",
+        };
+        for job in self.db.reclaim_jobs(whose, self.clock.now()).await? {
+            self.log(&job.id, Level::Warning, line).await;
             self.announce(&job);
         }
         Ok(())
     }
 
     /// Something happened to a job that another process runs: watchers here are told.
-    pub async fn echo(&self, id: &str) -> Result<()> {
+    pub async fn echo(&self, id: &JobId) -> Result<()> {
         if !self.events.is_watched() || self.running().contains_key(id) {
             return Ok(());
         }
@@ -295,14 +309,18 @@ impl Jobs {
     pub async fn enqueue_due_syncs(&self) -> Result<()> {
         for model in self.db.due_syncs(self.clock.now(), 100).await? {
             let job = NewJob {
-                kind: JobKind::Sync,
+                work: Work::Sync(work::Sync { revision: model.revision }),
                 repo: Some(model.id),
                 repo_name: model.key.to_string(),
-                payload: Payload { revision: model.revision, ..Payload::default() },
                 priority: priority::SCHEDULED,
             };
             self.enqueue(job).await?;
         }
         Ok(())
     }
+}
+
+/// UUIDs of this version grow with time.
+pub(super) fn new_job_id() -> JobId {
+    JobId::new(uuid::Uuid::now_v7().to_string())
 }

@@ -12,7 +12,7 @@ use super::flights::Flights;
 use super::store::{DiskBytes, OtherBytes, Store};
 use crate::db::{Db, StoreTotals, UsageRow, WorkerRow};
 use crate::domain::job::JobStatus;
-use crate::domain::{Activity, Clock, ContentId, Millis, millis};
+use crate::domain::{Activity, Clock, ContentId, Millis, WorkerId, millis};
 use crate::metrics;
 use crate::upstream::{Bucket, Upstream};
 
@@ -273,7 +273,7 @@ impl Overviews {
     }
 
     /// A worker of this process says that it lives, or with `None` that it ends.
-    pub async fn note_worker(&self, id: &str, worker: Option<WorkerRow>) -> Result<()> {
+    pub async fn note_worker(&self, id: &WorkerId, worker: Option<WorkerRow>) -> Result<()> {
         match worker {
             Some(worker) => self.db.put_worker(&worker).await?,
             None => self.db.delete_worker(id).await?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Runner;
 use crate::domain::job::JobKind;
+use crate::hub::Gone;
 
 const BEAT: Duration = Duration::from_secs(2);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -27,8 +28,8 @@ impl Runner {
                 _ = beat.tick() => {}
             }
             let look = async {
-                inner.hub.overview.note_worker(&inner.id, Some(self.row())).await?;
-                inner.hub.jobs.reclaim().await?;
+                inner.hub.overview.note_worker(self.id(), Some(self.row())).await?;
+                inner.hub.jobs.reclaim(Gone::Silent).await?;
                 inner.hub.jobs.enqueue_due_syncs().await?;
                 inner.hub.jobs.explain_waiting(JobKind::Download, &self.why_downloads_wait()).await
             };

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use modelhub::db::{Db, Held, ModelFilter, ModelOrder, ModelRow, Registration};
-use modelhub::domain::job::{JobKind, NewJob, Payload};
-use modelhub::domain::{CommitId, ContentId, RepoId, RepoKey, RepoKind, Visibility};
+use modelhub::domain::job::{JobKind, NewJob};
+use modelhub::domain::{
+    CommitId, ContentId, JobId, ModelSource, ModelStatus, RepoId, RepoKey, RepoKind, Visibility, Work, work,
+};
 
 use crate::database::{
     TestDatabase, commit, delete_blob, digest, file, folder, key, lfs, oid, on_both, put_blob, repo, repo_with_commit,
@@ -31,20 +33,18 @@ on_both!(
     changes_between_commits_are_counted_and_named,
 );
 
-fn registration<'a>(key: &'a RepoKey, id: &'a str, job: Option<&'a (NewJob, String)>, now: i64) -> Registration<'a> {
-    let job = job.map(|(job, id)| (job, id.as_str(), 5));
+fn registration<'a>(key: &'a RepoKey, id: &'a str, job: Option<&'a (NewJob, JobId)>, now: i64) -> Registration<'a> {
+    let job = job.map(|(job, id)| (job, id, 5));
     Registration { key, revision: None, sync_every_ms: None, new_id: id, job, now }
 }
 
-fn sync_of(key: &RepoKey, id: &str) -> (NewJob, String) {
-    let job = NewJob {
-        kind: JobKind::Sync,
-        repo: None,
-        repo_name: key.to_string(),
-        payload: Payload::default(),
-        priority: 100,
-    };
-    (job, id.into())
+fn sync_of(key: &RepoKey, id: &str) -> (NewJob, JobId) {
+    let job = NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: key.to_string(), priority: 100 };
+    (job, JobId::new(id))
+}
+
+fn at_revision(revision: &str) -> Work {
+    Work::Sync(work::Sync { revision: revision.into() })
 }
 
 async fn model(db: &Db, id: &str) -> ModelRow {
@@ -70,7 +70,7 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
     let (id, job, again) = db.register(&what).await.unwrap();
     assert_eq!((id.as_str(), again), ("row-1", false));
     let job = job.unwrap();
-    assert_eq!((job.id.as_str(), job.repo.as_deref(), job.kind), ("job-1", Some("row-1"), JobKind::Sync));
+    assert_eq!((job.id.as_str(), job.repo.as_deref(), job.kind()), ("job-1", Some("row-1"), JobKind::Sync));
     let row = db.model("row-1").await.unwrap().unwrap();
     assert_eq!(db.model_named(&key).await.unwrap().as_ref(), Some(&row));
     assert_eq!(
@@ -78,8 +78,8 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
         ModelRow {
             id: "row-1".into(),
             key: key.clone(),
-            source: "huggingface".into(),
-            status: "registered".into(),
+            source: ModelSource::HuggingFace,
+            status: ModelStatus::Registered,
             problem: String::new(),
             // Upstream has not said who may see it.
             visibility: None,
@@ -119,12 +119,12 @@ async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced(ba
     let other = Registration { revision: Some("dev"), sync_every_ms: Some(1), ..same.clone() };
     let (_, dev, _) = db.register(&other).await.unwrap();
     let dev = dev.unwrap();
-    assert_eq!((dev.id.as_str(), dev.payload.revision.as_str()), ("job-2", "dev"));
+    assert_eq!((dev.id.as_str(), &dev.work), ("job-2", &at_revision("dev")));
     let found = db.model("row-1").await.unwrap().unwrap();
     assert_eq!((found.revision.as_str(), found.sync_every_ms, found.registered_at), ("dev", 1, Some(10)));
     db.put_synced("row-1", Some("it is gone"), 30).await.unwrap();
     let (_, failed, _) = db.register(&same).await.unwrap();
-    assert_eq!(failed.unwrap().payload.revision, "dev", "what failed is tried again");
+    assert_eq!(failed.unwrap().work, at_revision("dev"), "what failed is tried again");
 }
 
 async fn a_model_registered_by_many_at_once_is_one_with_one_job(base: &TestDatabase) {
@@ -280,7 +280,7 @@ async fn the_outcome_of_a_sync_is_kept(base: &TestDatabase) {
     assert_eq!((found.status.as_str(), found.problem.as_str(), found.synced_at), ("error", "it is gone", None));
     db.put_synced(&row, None, 20).await.unwrap();
     let found = model(&db, &row).await;
-    assert_eq!((found.status.as_str(), found.problem.as_str(), found.synced_at), ("synced", "", Some(20)));
+    assert_eq!((found.status, found.problem.as_str(), found.synced_at), (ModelStatus::Synced, "", Some(20)));
     db.put_synced(&row, Some("away"), 30).await.unwrap();
     assert_eq!(model(&db, &row).await.synced_at, Some(20), "what failed is no sync");
 }
@@ -399,7 +399,7 @@ async fn a_list_of_models_is_narrowed_by_every_filter(base: &TestDatabase) {
     };
     let none = ModelFilter::default;
     assert_eq!(list(ModelFilter { kind: Some(RepoKind::Dataset), ..none() }).await, ["data"]);
-    assert_eq!(list(ModelFilter { status: "error".into(), ..none() }).await, ["4"]);
+    assert_eq!(list(ModelFilter { status: Some(ModelStatus::Error), ..none() }).await, ["4"]);
     let pinned = list(ModelFilter { pinned: Some(true), kind: Some(RepoKind::Model), ..none() }).await;
     assert_eq!(pinned, sorted_by_name(&db, &["0", "2", "4", "6"]).await);
     // 0, 3 and 6 have content 10, 1 and 4 have content 11, of 1 there is all.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use modelhub::db::{Grant, RememberedAnswer};
-use modelhub::domain::job::{JobKind, NewJob, Payload};
-use modelhub::domain::{Entry, Visibility};
+use modelhub::domain::job::NewJob;
+use modelhub::domain::{Entry, JobId, Visibility, Work, work};
 use tokio::task::JoinSet;
 
 use crate::database::{
@@ -138,15 +138,10 @@ async fn who_gives_up_in_the_middle_takes_along_nothing_of_others(base: &TestDat
     for n in 0..200 {
         let row = format!("row {n}");
         let model = key(&format!("org/m{n}"));
-        let job = NewJob {
-            kind: JobKind::Sync,
-            repo: None,
-            repo_name: model.to_string(),
-            payload: Payload::default(),
-            priority: 50,
-        };
+        let job =
+            NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: model.to_string(), priority: 50 };
         let patience = Duration::from_micros(n * 10);
-        let _ = tokio::time::timeout(patience, db.enqueue(&job, &row, 5, 1)).await;
+        let _ = tokio::time::timeout(patience, db.enqueue(&job, &JobId::new(row), 5, 1)).await;
         db.put_settings(&[("test.round".to_owned(), n.to_string())]).await.unwrap();
         let seen = other.settings("test.").await.unwrap();
         assert_eq!(seen, [("round".to_owned(), n.to_string())], "after a wait of {patience:?}");

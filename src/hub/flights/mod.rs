@@ -149,6 +149,8 @@ pub(super) struct Flight {
     target: FlightTarget,
     /// Set once the file is open; a resumed one is checked first.
     partial: OnceLock<Arc<Partial>>,
+    /// How much of the file an earlier flight has left; set before `partial`.
+    found: AtomicU64,
     state: Mutex<State>,
     /// Wakes readers until there is a partial (which then wakes them), and the owner when
     /// readers come and go.
@@ -275,6 +277,7 @@ impl Flights {
         let flight = Arc::new(Flight {
             target,
             partial: OnceLock::new(),
+            found: AtomicU64::new(0),
             state: Mutex::new(State {
                 readers: HashMap::from([(0, range)]),
                 paces: paces.map(|paces| (0, paces)).into_iter().collect(),

@@ -16,11 +16,21 @@ pub(in crate::hub) struct Passenger {
 }
 
 /// How far a flight is.
-pub(in crate::hub) struct FlightWatch(Arc<Flight>);
+pub(in crate::hub) struct FlightWatch {
+    flight: Arc<Flight>,
+    /// What was here when this watch began, if that was known.
+    before: Option<u64>,
+}
 
 impl FlightWatch {
     pub(in crate::hub) fn present_bytes(&self) -> u64 {
-        self.0.partial.get().map_or(0, |partial| partial.present_bytes())
+        self.flight.present_bytes().unwrap_or(0)
+    }
+
+    /// What came since this watch began, without what an earlier flight has left.
+    pub(in crate::hub) fn arrived_bytes(&self) -> u64 {
+        let before = self.before.unwrap_or_else(|| self.flight.found.load(Ordering::Acquire));
+        self.present_bytes().saturating_sub(before)
     }
 }
 
@@ -36,7 +46,7 @@ impl Flights {
 
 impl Passenger {
     pub(in crate::hub) fn watch(&self) -> FlightWatch {
-        FlightWatch(Arc::clone(&self.flight))
+        FlightWatch { flight: Arc::clone(&self.flight), before: self.flight.present_bytes() }
     }
 
     /// Returns when the file is in the store, or why it is not.
@@ -70,6 +80,11 @@ impl Drop for Passenger {
 }
 
 impl Flight {
+    /// How much of the file is here, once that is known.
+    fn present_bytes(&self) -> Option<u64> {
+        self.partial.get().map(|partial| partial.present_bytes())
+    }
+
     /// Waits until `bytes` more may come, if nobody but passengers is on board.
     pub(super) async fn pace(&self, bytes: usize) {
         let paces = {

@@ -135,6 +135,7 @@ impl Flights {
         let resumed = partial.present_bytes();
         // Of what an earlier flight fetched clients may have seen some.
         flight.lock().sent = resumed > 0;
+        flight.found.store(resumed, Ordering::Release);
         let _ = flight.partial.set(Arc::clone(&partial));
         flight.wake();
         tracing::info!(repo.id = %target.repo, path = %target.path, size_bytes = size, resumed_bytes = resumed, "a download starts");
@@ -175,6 +176,7 @@ impl Flights {
                     may_repeat = false;
                     flight.distrusts_xet.store(true, Ordering::Relaxed);
                     self.store.reset(&partial).await?;
+                    flight.found.store(0, Ordering::Release);
                     flight.settle(Outcome::Flying);
                 }
             }

@@ -87,7 +87,7 @@ impl Route {
             Ok(range) => range,
             Err(error) => {
                 if matches!(error, Error::Unavailable { .. } | Error::Protocol(_)) {
-                    self.flights.flights.xet_sources.rest(self.flights.clock.elapsed());
+                    self.flights.xet_sources.rest(self.flights.clock.elapsed());
                 }
                 self.leave_xet(&error);
                 return ControlFlow::Continue(claim);

@@ -15,9 +15,11 @@ use tokio::task::JoinSet;
 use super::speed::Speed;
 use super::{Models, Result};
 use crate::db::{FileTotals, ModelRow};
-use crate::domain::job::{FileProgress, Job, JobKind, Level, NewJob, Payload};
+use crate::domain::job::{FileProgress, Job, Level, NewJob};
 use crate::domain::selection::Matcher;
-use crate::domain::{Artifact, ByteSize, ContentId, FileType, Revision, Selection, WeightFormat};
+use crate::domain::{
+    Artifact, ByteSize, ContentId, FileType, ModelStatus, Revision, Selection, WeightFormat, Work, work,
+};
 use crate::hub::flights::{FlightTarget, FlightWatch};
 use crate::hub::jobs::{Done, JobRun};
 use crate::hub::pace::Pace;
@@ -82,15 +84,14 @@ impl Models {
         }
         self.jobs
             .enqueue(NewJob {
-                kind: JobKind::Download,
-                repo: Some(model.id.clone()),
-                repo_name: model.key.to_string(),
-                payload: Payload {
+                work: Work::Download(work::Download {
                     revision,
                     selection: wish.selection,
                     bytes_per_second: wish.bytes_per_second,
-                    ..Payload::default()
-                },
+                    ..work::Download::default()
+                }),
+                repo: Some(model.id.clone()),
+                repo_name: model.key.to_string(),
                 priority: wish.priority,
             })
             .await
@@ -105,7 +106,7 @@ impl Models {
             return Err(Error::Gated { message });
         }
         // Whatever was wrong at the last sync is not wrong any more.
-        if model.status != "synced" {
+        if model.status != ModelStatus::Synced {
             self.db.put_synced(&model.id, None, self.clock.now()).await?;
         }
         Ok(pinned)
@@ -162,20 +163,19 @@ impl Models {
     }
 
     /// Runs a job of the kind download.
-    pub async fn download(&self, run: &JobRun) -> Result<Done> {
+    pub async fn download(&self, run: &JobRun, work: &work::Download) -> Result<Done> {
         let model = self.model_of(run).await?;
-        let payload = &run.job.payload;
         run.update(|progress| progress.doing = "reading the list of files".into());
         // What the revision meant when the job began is what it fetches, also after a restart.
-        let revision = if payload.commit.is_empty() { &payload.revision } else { &payload.commit };
+        let revision = if work.commit.is_empty() { &work.revision } else { &work.commit };
         let pinned = self.listed(&model, &Revision::parse(revision)?).await?;
-        if payload.commit.is_empty() {
+        if work.commit.is_empty() {
             self.jobs.settle_commit(run, &pinned.commit).await?;
         }
         // The listing may belong to another row than the job's: the model was renamed.
         let model = ModelRow { id: pinned.repo.row.to_string(), ..model };
-        self.check_paths(&model, &pinned.commit, &payload.selection.paths).await?;
-        let plan = self.plan(&pinned, &payload.selection).await?;
+        self.check_paths(&model, &pinned.commit, &work.selection.paths).await?;
+        let plan = self.plan(&pinned, &work.selection).await?;
         run.update(|progress| {
             progress.files_total = plan.totals.files;
             progress.bytes_total = plan.totals.bytes;
@@ -203,9 +203,9 @@ impl Models {
         );
         run.log(Level::Info, &text).await;
 
-        let mut matcher = payload.selection.matcher()?;
+        let mut matcher = work.selection.matcher()?;
         self.choose_quantisation(&pinned.repo.row, &pinned.commit, &mut matcher).await?;
-        let fetched = Arc::new(Fetching::new(self, payload.bytes_per_second));
+        let fetched = Arc::new(Fetching::new(self, work.bytes_per_second));
         let mut fetching = self.fetch_selected(&pinned, &matcher, &fetched).boxed();
         let mut tick = tokio::time::interval(TICK);
         let mut speed = Speed::default();
@@ -214,7 +214,7 @@ impl Models {
                 biased;
                 () = run.stop.cancelled() => return Err(Error::Stopping),
                 outcome = &mut fetching => break outcome?,
-                _ = tick.tick() => fetched.show(run, &plan.totals, speed.note(self.clock.elapsed(), fetched.bytes())),
+                _ = tick.tick() => fetched.show(run, &plan.totals, speed.note(self.clock.elapsed(), fetched.arrived())),
             }
         };
         fetched.show(run, &plan.totals, 0);
@@ -306,9 +306,11 @@ fn note_outcome((path, outcome): (String, Result<()>), failed: &mut Option<(Stri
 /// What a job fetches now and has fetched.
 struct Fetching {
     paces: Vec<Pace>,
-    /// Bytes and files that came by this run.
+    /// Bytes and files that are whole by this run.
     done: AtomicU64,
     files: AtomicU64,
+    /// Bytes that came during this run, of flights that have ended.
+    arrived: AtomicU64,
     /// The same of what came as the content of another file.
     shared_bytes: AtomicU64,
     shared_files: AtomicU64,
@@ -322,6 +324,7 @@ impl Fetching {
             paces: vec![models.pace.clone(), own],
             done: AtomicU64::new(0),
             files: AtomicU64::new(0),
+            arrived: AtomicU64::new(0),
             shared_bytes: AtomicU64::new(0),
             shared_files: AtomicU64::new(0),
             flying: Mutex::default(),
@@ -337,7 +340,11 @@ impl Fetching {
     }
 
     fn leave(&self, artifact: &Artifact, landed: bool) {
-        self.flying().retain(|(other, _)| other.path != artifact.path);
+        let mut flying = self.flying();
+        let ended = flying.extract_if(.., |(other, _)| other.path == artifact.path);
+        let arrived: u64 = ended.map(|(_, watch)| watch.arrived_bytes()).sum();
+        self.arrived.fetch_add(arrived, Ordering::Relaxed);
+        drop(flying);
         if landed {
             self.done.fetch_add(artifact.size, Ordering::Relaxed);
             self.files.fetch_add(1, Ordering::Relaxed);
@@ -352,6 +359,13 @@ impl Fetching {
     fn bytes(&self) -> u64 {
         let flying: u64 = self.flying().iter().map(|(_, watch)| watch.present_bytes()).sum();
         flying + self.done.load(Ordering::Relaxed)
+    }
+
+    /// What came during this run: what was here before has no speed.
+    fn arrived(&self) -> u64 {
+        let flying = self.flying();
+        let arriving: u64 = flying.iter().map(|(_, watch)| watch.arrived_bytes()).sum();
+        arriving + self.arrived.load(Ordering::Relaxed)
     }
 
     fn show(&self, run: &JobRun, planned: &FileTotals, bytes_per_second: u64) {

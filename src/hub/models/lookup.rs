@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Models, Result};
 use crate::db::{FilePage, FileRow, FileTotals, ModelFilter, ModelRow, NamedCommit};
 use crate::domain::selection::{Matcher, quantisation};
-use crate::domain::{Artifact, ByteRange, CommitId, Digest, Entry, Millis, RepoKey, RepoPath, Revision};
+use crate::domain::{Artifact, ByteRange, CommitId, Digest, Entry, JobId, Millis, RepoKey, RepoPath, Revision};
 use crate::hub::catalog::{Resolved, Target};
 use crate::hub::jobs::JobRun;
 use crate::hub::repos::{Need, ResolvedRevision};
@@ -49,7 +49,7 @@ impl Models {
     }
 
     /// The live job of a model, if there is one.
-    pub async fn live_job_of(&self, model: &str) -> Result<Option<String>> {
+    pub async fn live_job_of(&self, model: &str) -> Result<Option<JobId>> {
         Ok(self.db.live_job_of(model).await?)
     }
 

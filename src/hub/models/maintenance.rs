@@ -11,8 +11,8 @@ use super::speed::Speed;
 use super::{Models, Result};
 use crate::blob::Check;
 use crate::db::{BlobRow, FilePage, ModelRow, UsageRow};
-use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
-use crate::domain::{ByteSize, Digest, Entry, Millis, Selection};
+use crate::domain::job::{Job, Level, NewJob, priority};
+use crate::domain::{ByteSize, Digest, Entry, Millis, Selection, Work, work};
 use crate::hub::Error;
 use crate::hub::events::Happening;
 use crate::hub::jobs::{Done, JobRun};
@@ -29,6 +29,15 @@ pub struct Room {
     pub bytes: u64,
 }
 
+/// What a job cares for: selected files of a model's commit, or the whole store if all is empty.
+#[derive(Default)]
+struct Files {
+    repo: Option<String>,
+    repo_name: String,
+    commit: String,
+    selection: Selection,
+}
+
 impl Models {
     /// Begins to read stored files again: of a model, or all of them.
     pub async fn enqueue_verify(
@@ -36,51 +45,47 @@ impl Models {
         model: Option<(&ModelRow, String, Selection)>,
         bytes_per_second: u64,
     ) -> Result<Job> {
-        self.enqueue_care(JobKind::Verify, model, Payload { bytes_per_second, ..Payload::default() }).await
+        let Files { repo, repo_name, commit, selection } = self.files_of(model).await?;
+        let work = Work::Verify(work::Verify { commit, selection, bytes_per_second });
+        self.jobs.enqueue(NewJob { work, repo, repo_name, priority: priority::WAITING }).await
     }
 
     /// Begins to remove files of a model that nothing else uses.
     pub async fn enqueue_evict_model(&self, model: &ModelRow, revision: String, selection: Selection) -> Result<Job> {
         refuse_pinned(model)?;
-        self.enqueue_care(JobKind::Evict, Some((model, revision, selection)), Payload::default()).await
+        let Files { repo, repo_name, commit, selection } = self.files_of(Some((model, revision, selection))).await?;
+        let work = Work::Evict(work::Evict { commit, selection, ..work::Evict::default() });
+        self.jobs.enqueue(NewJob { work, repo, repo_name, priority: priority::WAITING }).await
     }
 
     /// Begins to remove the least recently used files: until `free_bytes` are freed, and only what was not used for
     /// `unused_ms`.
     pub async fn enqueue_evict_store(&self, free_bytes: u64, unused_ms: u64) -> Result<Job> {
         check_eviction(free_bytes, unused_ms)?;
-        self.enqueue_care(JobKind::Evict, None, Payload { free_bytes, unused_ms, ..Payload::default() }).await
+        let work = Work::Evict(work::Evict { free_bytes, unused_ms, ..work::Evict::default() });
+        self.jobs.enqueue(NewJob { work, repo: None, repo_name: String::new(), priority: priority::WAITING }).await
     }
 
-    async fn enqueue_care(
-        &self,
-        kind: JobKind,
-        model: Option<(&ModelRow, String, Selection)>,
-        payload: Payload,
-    ) -> Result<Job> {
-        let (repo, repo_name, payload) = match model {
-            None => (None, String::new(), payload),
-            Some((model, revision, selection)) => {
-                let commit = self.known_commit(model, &revision).await?;
-                let mut matcher = selection.matcher()?;
-                self.check_paths(model, &commit, &selection.paths).await?;
-                self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
-                if !selection.is_everything() && !self.selects_any(&model.id, &commit, &matcher).await? {
-                    return Err(Error::Invalid(format!("no file of {} matches the selection", model.key)));
-                }
-                let commit = commit.to_string();
-                (Some(model.id.clone()), model.key.to_string(), Payload { commit, selection, ..payload })
-            }
-        };
-        self.jobs.enqueue(NewJob { kind, repo, repo_name, payload, priority: priority::WAITING }).await
+    /// Which files are meant, of a model or of the store; a selection of none is refused.
+    async fn files_of(&self, model: Option<(&ModelRow, String, Selection)>) -> Result<Files> {
+        let Some((model, revision, selection)) = model else { return Ok(Files::default()) };
+        let commit = self.known_commit(model, &revision).await?;
+        let mut matcher = selection.matcher()?;
+        self.check_paths(model, &commit, &selection.paths).await?;
+        self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
+        if !selection.is_everything() && !self.selects_any(&model.id, &commit, &matcher).await? {
+            return Err(Error::Invalid(format!("no file of {} matches the selection", model.key)));
+        }
+        let (repo, repo_name) = (Some(model.id.clone()), model.key.to_string());
+        Ok(Files { repo, repo_name, commit: commit.to_string(), selection })
     }
 
     /// Runs a job of the kind verify.
-    pub async fn verify(&self, run: &JobRun) -> Result<Done> {
-        let pace = Pace::new(self.clock.clone(), run.job.payload.bytes_per_second);
+    pub async fn verify(&self, run: &JobRun, work: &work::Verify) -> Result<Done> {
+        let pace = Pace::new(self.clock.clone(), work.bytes_per_second);
         let mut speed = Speed::default();
         let (mut files, mut bytes, mut wrong, mut lost) = (0u64, 0u64, 0u64, 0u64);
-        let mut blobs = self.blobs_of(run).await?;
+        let mut blobs = self.blobs_of(run, &work.commit, &work.selection, None).await?;
         let totals = self.store.totals().await?;
         run.update(|progress| {
             progress.files_total = blobs.known.map_or(totals.blobs, |known| known.files);
@@ -121,17 +126,18 @@ impl Models {
     }
 
     /// Runs a job of the kind evict.
-    pub async fn evict(&self, run: &JobRun) -> Result<Done> {
+    pub async fn evict(&self, run: &JobRun, work: &work::Evict) -> Result<Done> {
         // The pin may have come after the job.
         if run.job.repo.is_some() {
             refuse_pinned(&self.model_of(run).await?)?;
         }
         let (mut room, mut kept) = (Room::default(), 0u64);
-        let wanted = match (run.job.repo.is_some(), run.job.payload.free_bytes) {
+        let wanted = match (run.job.repo.is_some(), work.free_bytes) {
             (false, bytes) if bytes > 0 => bytes,
             _ => u64::MAX,
         };
-        let mut blobs = self.blobs_of(run).await?;
+        let unused_since = Some(self.unused_since(work.unused_ms));
+        let mut blobs = self.blobs_of(run, &work.commit, &work.selection, unused_since).await?;
         'pages: while let Some(page) = blobs.next(self).await? {
             for blob in page {
                 if run.stop.is_cancelled() {
@@ -184,17 +190,21 @@ impl Models {
             .await
     }
 
-    /// The blobs that a job is about.
-    async fn blobs_of(&self, run: &JobRun) -> Result<Blobs> {
-        let payload = &run.job.payload;
+    /// The blobs that a job is about: of its model those that are selected, of the store all, or those that were not used
+    /// for a while.
+    async fn blobs_of(
+        &self,
+        run: &JobRun,
+        commit: &str,
+        selection: &Selection,
+        unused_since: Option<Millis>,
+    ) -> Result<Blobs> {
         if run.job.repo.is_none() {
-            let evict = run.job.kind == JobKind::Evict;
-            let unused_since = evict.then(|| self.unused_since(payload.unused_ms));
             return Ok(Blobs { of: Of::Store { after: None, unused_since }, known: None });
         }
         let model = self.model_of(run).await?;
-        let commit = self.known_commit(&model, &payload.commit).await?;
-        let mut matcher = payload.selection.matcher()?;
+        let commit = self.known_commit(&model, commit).await?;
+        let mut matcher = selection.matcher()?;
         self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
         Ok(Blobs { of: Of::Model { model: model.id, commit, matcher, after: String::new() }, known: None })
     }

@@ -2,11 +2,11 @@
 
 use super::{Models, Result};
 use crate::db::{ModelRow, Registration};
-use crate::domain::job::{Job, JobKind, NewJob, Payload, priority};
-use crate::domain::{RepoKey, Revision};
+use crate::domain::job::{Job, NewJob, priority};
+use crate::domain::{JobId, RepoKey, Revision, Work, work};
 use crate::hub::Error;
 use crate::hub::events::Happening;
-use crate::hub::jobs::MAX_ATTEMPTS;
+use crate::hub::jobs::{MAX_ATTEMPTS, new_job_id};
 
 impl Models {
     /// Makes a repository known here and begins to sync it, by the job with this id, which may have ended already.
@@ -16,18 +16,17 @@ impl Models {
         key: &RepoKey,
         revision: Option<&Revision>,
         sync_every_ms: Option<u64>,
-    ) -> Result<(ModelRow, Option<String>)> {
+    ) -> Result<(ModelRow, Option<JobId>)> {
         // By an older name it is the repository that has another one now.
         let known = self.db.model_named(key).await?.map(|row| row.key);
         let key = known.as_ref().unwrap_or(key);
         let job = NewJob {
-            kind: JobKind::Sync,
+            work: Work::Sync(work::Sync::default()),
             repo: None,
             repo_name: key.to_string(),
-            payload: Payload::default(),
             priority: priority::WAITING,
         };
-        let (repo_id, job_id) = (uuid::Uuid::now_v7().to_string(), uuid::Uuid::now_v7().to_string());
+        let (repo_id, job_id) = (uuid::Uuid::now_v7().to_string(), new_job_id());
         let registration = Registration {
             key,
             revision: revision.map(Revision::as_str),
@@ -69,10 +68,9 @@ impl Models {
         let revision = revision.map_or_else(|| model.revision.clone(), Revision::to_string);
         self.jobs
             .enqueue(NewJob {
-                kind: JobKind::Sync,
+                work: Work::Sync(work::Sync { revision }),
                 repo: Some(model.id.clone()),
                 repo_name: model.key.to_string(),
-                payload: Payload { revision, ..Payload::default() },
                 priority: priority::WAITING,
             })
             .await

@@ -3,8 +3,8 @@
 use super::import::{ImportProgress, ImportReport, ImportRequest, Problem};
 use super::{Models, Result};
 use crate::blob::Placement;
-use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
-use crate::domain::{RepoId, RepoKey, RepoKind};
+use crate::domain::job::{Job, Level, NewJob, priority};
+use crate::domain::{RepoId, RepoKey, RepoKind, Work, work};
 use crate::hub::Error;
 use crate::hub::jobs::{Done, JobRun};
 
@@ -63,16 +63,14 @@ impl Models {
         };
         self.jobs
             .enqueue(NewJob {
-                kind: JobKind::Scan,
-                repo: None,
-                repo_name: String::new(),
-                payload: Payload {
+                work: Work::Scan(work::Scan {
                     path: scan.path,
                     placement: scan.placement.into(),
                     target,
                     bytes_per_second: scan.bytes_per_second,
-                    ..Payload::default()
-                },
+                }),
+                repo: None,
+                repo_name: String::new(),
                 priority: priority::WAITING,
             })
             .await
@@ -100,15 +98,14 @@ impl Models {
     }
 
     /// Runs a job of the kind scan. One that was stopped goes on where it was: what has not changed is not read again.
-    pub async fn scan(&self, run: &JobRun) -> Result<Done> {
-        let payload = &run.job.payload;
-        let (repo, kind) = target(&payload.target)?;
+    pub async fn scan(&self, run: &JobRun, work: &work::Scan) -> Result<Done> {
+        let (repo, kind) = target(&work.target)?;
         let request = ImportRequest {
-            how: placement(&payload.placement),
+            how: placement(&work.placement),
             repo,
             kind,
-            bytes_per_second: Some(payload.bytes_per_second).filter(|limit| *limit > 0),
-            ..ImportRequest::new(&payload.path)
+            bytes_per_second: Some(work.bytes_per_second).filter(|limit| *limit > 0),
+            ..ImportRequest::new(&work.path)
         };
         let note = |now: ImportProgress| {
             run.update(|progress| {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Models, Result};
 use crate::db::{ModelRow, NamedCommit};
 use crate::domain::job::{ChangeKind, Changes, Level};
-use crate::domain::{CommitId, Revision};
+use crate::domain::{CommitId, ModelSource, Revision, work};
 use crate::hub::jobs::{Done, JobRun};
 use crate::hub::repos::Repo;
 use crate::hub::{Caller, Error};
@@ -22,9 +22,9 @@ const MAX_REFS: usize = 1000;
 
 impl Models {
     /// Runs a job of the kind sync.
-    pub async fn sync(&self, run: &JobRun) -> Result<Done> {
+    pub async fn sync(&self, run: &JobRun, work: &work::Sync) -> Result<Done> {
         let model = self.model_of(run).await?;
-        let outcome = self.sync_model(run, &model).await;
+        let outcome = self.sync_model(run, work, &model).await;
         // While upstream is away nothing is wrong with the model: the job tries again.
         let problem = match &outcome {
             Ok(_) => Some(None),
@@ -32,7 +32,7 @@ impl Models {
             Err(error) => Some(Some(error.to_string())),
         };
         // Of another revision than the model's own the outcome says nothing about the model.
-        let asked = &run.job.payload.revision;
+        let asked = &work.revision;
         let is_own = asked.is_empty() || Revision::parse(asked) == Revision::parse(&model.revision);
         // Its name, and with that its row, may be another one now.
         if let Some(problem) = problem
@@ -44,11 +44,11 @@ impl Models {
         outcome
     }
 
-    async fn sync_model(&self, run: &JobRun, model: &ModelRow) -> Result<Done> {
-        if model.source == "local" {
+    async fn sync_model(&self, run: &JobRun, work: &work::Sync, model: &ModelRow) -> Result<Done> {
+        if model.source == ModelSource::Local {
             return Ok(Done { outcome: "it exists here only: there is nothing to sync with".into(), changes: None });
         }
-        let named = if run.job.payload.revision.is_empty() { &model.revision } else { &run.job.payload.revision };
+        let named = if work.revision.is_empty() { &model.revision } else { &work.revision };
         let revision = Revision::parse(named)?;
         let caller = Caller::owner();
         let before = self.db.revision(&model.id, revision.as_str()).await?.map(|pin| pin.commit);

@@ -5,7 +5,7 @@ use crate::api::admin::convert;
 use crate::api::admin::problem::{Answer, Problem};
 use crate::api::admin::source::Source;
 use crate::domain::job::priority;
-use crate::domain::{ParseError, RepoId, RepoKey, RepoKind, Revision, Selection, Visibility};
+use crate::domain::{ModelStatus, ParseError, RepoId, RepoKey, RepoKind, Revision, Selection, Visibility};
 use crate::hub::Wish;
 use crate::hub::{Held, ModelFilter, ModelOrder, ModelRow};
 use crate::pb;
@@ -76,11 +76,15 @@ impl Service {
                 Some(parts.ok_or_else(|| Problem::field("page_token", "it belongs to another list"))?)
             }
         };
-        let status = request.status();
         let filter = ModelFilter {
             search: request.search.clone(),
             kind: (!request.kind.is_empty()).then(|| kind("kind", &request.kind)).transpose()?,
-            status: if status == Status::Unspecified { String::new() } else { status.as_str_name().into() },
+            status: match request.status() {
+                Status::Unspecified => None,
+                Status::Registered => Some(ModelStatus::Registered),
+                Status::Synced => Some(ModelStatus::Synced),
+                Status::Error => Some(ModelStatus::Error),
+            },
             held: match request.download() {
                 Download::Unspecified => None,
                 Download::None => Some(Held::Nothing),
