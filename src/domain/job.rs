@@ -111,6 +111,9 @@ pub struct Payload {
     pub free_bytes: u64,
     #[serde(skip_serializing_if = "is_zero")]
     pub unused_ms: u64,
+    /// Also what could not be downloaded again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub include_unrecoverable: bool,
     /// 0: no limit of its own.
     #[serde(skip_serializing_if = "is_zero")]
     pub bytes_per_second: u64,

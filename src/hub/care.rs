@@ -2,32 +2,29 @@
 //!
 //! Verify reads blobs and compares their hashes; a wrong one is set aside and forgotten, so that it is fetched again
 //! when somebody asks for it, or has to be imported again if upstream does not have it. Evict removes blobs: of one
-//! model those that nothing else uses, of the store the least recently used ones; pinned models never. The row goes
-//! first, then the file: nothing is promised that is not there.
+//! model those that nothing else uses, of the store the least recently used ones; pinned models never, and what could
+//! not be downloaded again only on demand (`eviction`). The row goes first, then the file: nothing is promised that is not
+//! there.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::events::Happening;
+use super::eviction::{Fate, count, outcome};
 use super::jobs::{Done, JobRun};
 use super::pace::Pace;
 use super::prefetch::Speed;
 use super::{Error, Hub, Result};
-use crate::db::{BlobRow, FilePage, ModelRow, UsageRow};
+use crate::db::{Amount, BlobRow, Eviction, FilePage, ModelRow};
 use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
-use crate::domain::{ByteSize, ContentId, Digest, Entry, Millis, Selection};
+use crate::domain::selection::Matcher;
+use crate::domain::{ByteSize, CommitId, ContentId, Digest, Entry, Millis, Selection};
 
 const PAGE: u64 = 500;
 /// A broken-off download that nothing was added to for so long is given up.
 const KEEP_PARTIALS: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// What an eviction would remove.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Room {
-    pub files: u64,
-    pub bytes: u64,
-}
 
 impl Hub {
     /// Begins to read stored files again: of a model, or all of them.
@@ -40,16 +37,29 @@ impl Hub {
     }
 
     /// Begins to remove files of a model that nothing else uses.
-    pub async fn enqueue_evict_model(&self, model: &ModelRow, revision: String, selection: Selection) -> Result<Job> {
+    pub async fn enqueue_evict_model(
+        &self,
+        model: &ModelRow,
+        revision: String,
+        selection: Selection,
+        include_unrecoverable: bool,
+    ) -> Result<Job> {
         refuse_pinned(model)?;
-        self.enqueue_care(JobKind::Evict, Some((model, revision, selection)), Payload::default()).await
+        let payload = Payload { include_unrecoverable, ..Payload::default() };
+        self.enqueue_care(JobKind::Evict, Some((model, revision, selection)), payload).await
     }
 
     /// Begins to remove the least recently used files: until `free_bytes` are freed, and only what was not used for
     /// `unused_ms`.
-    pub async fn enqueue_evict_store(&self, free_bytes: u64, unused_ms: u64) -> Result<Job> {
+    pub async fn enqueue_evict_store(
+        &self,
+        free_bytes: u64,
+        unused_ms: u64,
+        include_unrecoverable: bool,
+    ) -> Result<Job> {
         check_eviction(free_bytes, unused_ms)?;
-        self.enqueue_care(JobKind::Evict, None, Payload { free_bytes, unused_ms, ..Payload::default() }).await
+        let payload = Payload { free_bytes, unused_ms, include_unrecoverable, ..Payload::default() };
+        self.enqueue_care(JobKind::Evict, None, payload).await
     }
 
     async fn enqueue_care(
@@ -61,18 +71,29 @@ impl Hub {
         let (repo, repo_name, payload) = match model {
             None => (None, String::new(), payload),
             Some((model, revision, selection)) => {
-                let commit = self.known_commit(model, &revision).await?;
-                let mut matcher = selection.matcher()?;
-                self.check_paths(model, &commit, &selection.paths).await?;
-                self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
-                if !selection.is_everything() && !self.selects_any(&model.id, &commit, &matcher).await? {
-                    return Err(Error::Invalid(format!("no file of {} matches the selection", model.key)));
-                }
+                let (commit, _) = self.chosen(model, &revision, &selection).await?;
                 let commit = commit.to_string();
                 (Some(model.id.clone()), model.key.to_string(), Payload { commit, selection, ..payload })
             }
         };
         self.enqueue(NewJob { kind, repo, repo_name, payload, priority: priority::WAITING }).await
+    }
+
+    /// The commit of a model and which of its files are meant, of which there must be some.
+    pub(super) async fn chosen(
+        &self,
+        model: &ModelRow,
+        revision: &str,
+        selection: &Selection,
+    ) -> Result<(CommitId, Matcher)> {
+        let commit = self.known_commit(model, revision).await?;
+        let mut matcher = selection.matcher()?;
+        self.check_paths(model, &commit, &selection.paths).await?;
+        self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
+        if !selection.is_everything() && !self.selects_any(&model.id, &commit, &matcher).await? {
+            return Err(Error::Invalid(format!("no file of {} matches the selection", model.key)));
+        }
+        Ok((commit, matcher))
     }
 
     /// Runs a job of the kind verify.
@@ -106,7 +127,7 @@ impl Hub {
                         } else {
                             "is missing"
                         };
-                        let then = if self.db.is_upstreams(blob.digest).await? {
+                        let then = if !self.db.is_unrecoverable(blob.digest).await? {
                             "it is fetched again when it is asked for"
                         } else {
                             lost += 1;
@@ -139,51 +160,46 @@ impl Hub {
         if run.job.repo.is_some() {
             refuse_pinned(&self.model_of(run).await?)?;
         }
-        let (mut room, mut kept) = (Room::default(), 0u64);
-        let wanted = match (run.job.repo.is_some(), run.job.payload.free_bytes) {
-            (false, bytes) if bytes > 0 => bytes,
+        let (model, payload) = (run.job.repo.as_deref(), &run.job.payload);
+        let (mut did, mut shared, mut seen) = (Eviction::default(), 0u64, HashSet::new());
+        let wanted = match (model, payload.free_bytes) {
+            (None, bytes) if bytes > 0 => bytes,
             _ => u64::MAX,
         };
         let mut blobs = self.blobs_of(run).await?;
+        if model.is_none() {
+            // These are not among the blobs to come.
+            let since = self.unused_since(payload.unused_ms);
+            did.kept = self.db.eviction(since, payload.free_bytes, payload.include_unrecoverable).await?.kept;
+        }
         'pages: while let Some(page) = blobs.next(self).await? {
             for blob in page {
                 if run.stop.is_cancelled() {
                     return Err(Error::Stopping);
                 }
-                if room.bytes >= wanted {
+                if did.goes.bytes >= wanted {
                     break 'pages;
                 }
-                if let Some(repo) = &run.job.repo
-                    && self.db.is_used_elsewhere(blob.digest, repo).await?
-                {
-                    kept += 1;
+                if !seen.insert(blob.digest) {
                     continue;
                 }
-                self.remove_blob(blob.digest).await?;
-                room.files += 1;
-                room.bytes += blob.size;
-                run.update(|progress| (progress.files_done, progress.bytes_done) = (room.files, room.bytes));
+                let fate = self.fate(blob.digest, model, payload.include_unrecoverable).await?;
+                match fate {
+                    Fate::Goes | Fate::Lost => self.remove_blob(blob.digest).await?,
+                    Fate::Shared => shared += 1,
+                    Fate::Kept => {}
+                }
+                count(&mut did, fate, blob.size);
+                run.update(|progress| (progress.files_done, progress.bytes_done) = (did.goes.files, did.goes.bytes));
             }
         }
-        let kept = if kept > 0 { format!("; {kept} stay because other models use them") } else { String::new() };
         if let Some(repo) = &run.job.repo {
             self.events.publish(Happening::Model(repo.clone()));
         }
-        let files = if room.files == 1 { "file" } else { "files" };
-        Ok(Done {
-            outcome: format!("{} {files} left the store, {}{kept}", room.files, ByteSize(room.bytes)),
-            changes: None,
-        })
+        Ok(Done { outcome: outcome(&did, shared), changes: None })
     }
 
-    /// What an eviction from the store would remove, and what each model would lose.
-    pub async fn plan_eviction(&self, free_bytes: u64, unused_ms: u64) -> Result<(Room, Vec<UsageRow>)> {
-        check_eviction(free_bytes, unused_ms)?;
-        let (files, bytes, models) = self.db.eviction(self.unused_since(unused_ms), free_bytes, 1000).await?;
-        Ok((Room { files, bytes }, models))
-    }
-
-    fn unused_since(&self, unused_ms: u64) -> Millis {
+    pub(super) fn unused_since(&self, unused_ms: u64) -> Millis {
         self.clock.now().saturating_sub(i64::try_from(unused_ms).unwrap_or(i64::MAX)).saturating_add(1)
     }
 
@@ -229,18 +245,18 @@ impl Hub {
         let payload = &run.job.payload;
         if run.job.repo.is_none() {
             let evict = run.job.kind == JobKind::Evict;
-            let unused_since = evict.then(|| self.unused_since(payload.unused_ms));
-            return Ok(Blobs { of: Of::Store { after: None, unused_since }, known: None });
+            let evicts = evict.then(|| (self.unused_since(payload.unused_ms), payload.include_unrecoverable));
+            return Ok(Blobs { of: Of::Store { after: None, evicts }, known: None });
         }
         let model = self.model_of(run).await?;
         let commit = self.known_commit(&model, &payload.commit).await?;
         let mut matcher = payload.selection.matcher()?;
         self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
-        Ok(Blobs { of: Of::Model { model: model.id, commit, matcher, after: String::new() }, known: None })
+        Ok(Blobs::of_model(model.id, commit, matcher))
     }
 }
 
-fn refuse_pinned(model: &ModelRow) -> Result<()> {
+pub(super) fn refuse_pinned(model: &ModelRow) -> Result<()> {
     if model.pinned {
         return Err(Error::Conflict(format!("{} is pinned: take the pin away first", model.key)));
     }
@@ -248,7 +264,7 @@ fn refuse_pinned(model: &ModelRow) -> Result<()> {
 }
 
 /// An eviction without any bound would empty the store.
-fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
+pub(super) fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
     if free_bytes == 0 && unused_ms == 0 {
         let rule = "say how much to free, or how long unused files must be (unused_seconds)".to_owned();
         return Err(Error::InvalidField { field: "free_bytes", rule });
@@ -257,27 +273,41 @@ fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
 }
 
 /// Blobs, page by page.
-struct Blobs {
+pub(super) struct Blobs {
     of: Of,
-    known: Option<Room>,
+    known: Option<Amount>,
 }
 
 enum Of {
-    Store { after: Option<Digest>, unused_since: Option<Millis> },
-    Model { model: String, commit: crate::domain::CommitId, matcher: crate::domain::selection::Matcher, after: String },
+    /// All, or what an eviction may take: not used since then, and with `true` also what could not be downloaded again.
+    Store {
+        after: Option<Digest>,
+        evicts: Option<(Millis, bool)>,
+    },
+    Model {
+        model: String,
+        commit: CommitId,
+        matcher: Matcher,
+        after: String,
+    },
 }
 
 impl Blobs {
-    async fn next(&mut self, hub: &Hub) -> Result<Option<Vec<BlobRow>>> {
+    /// Those of a model's files that are meant.
+    pub(super) fn of_model(model: String, commit: CommitId, matcher: Matcher) -> Self {
+        Self { of: Of::Model { model, commit, matcher, after: String::new() }, known: None }
+    }
+
+    pub(super) async fn next(&mut self, hub: &Hub) -> Result<Option<Vec<BlobRow>>> {
         match &mut self.of {
-            Of::Store { after, unused_since: None } => {
+            Of::Store { after, evicts: None } => {
                 let page = hub.db.blob_page(*after, PAGE).await?;
                 *after = page.last().map(|blob| blob.digest);
                 Ok((!page.is_empty()).then_some(page))
             }
             // What was evicted is gone from the next page.
-            Of::Store { unused_since: Some(since), .. } => {
-                let page = hub.db.evictable(*since, PAGE).await?;
+            Of::Store { evicts: Some((since, include_unrecoverable)), .. } => {
+                let page = hub.db.evictable(*since, *include_unrecoverable, PAGE).await?;
                 Ok((!page.is_empty()).then_some(page))
             }
             Of::Model { model, commit, matcher, after } => {

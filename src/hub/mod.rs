@@ -9,6 +9,7 @@ mod care;
 mod coalesce;
 mod error;
 mod events;
+mod eviction;
 mod facts;
 mod fetch;
 mod flight;
@@ -47,13 +48,14 @@ use crate::upstream::{self, Bucket, Upstream};
 
 // Rows and filters that use cases give and take as they are.
 pub use crate::db::{
-    FilePage, FileRow, FileTotals, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow, WorkerRow,
+    Amount, Eviction, FilePage, FileRow, FileTotals, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow,
+    WorkerRow,
 };
 pub use access::{Need, new_key as new_secret};
 pub use bypass::Bypass;
-pub use care::Room;
 pub use error::{Error, Result};
 pub use events::{Event, Happening, Traffic, Watch};
+pub use eviction::EvictionPlan;
 pub use facts::{Card, Found, Head, HeadTensor, ReadFacts};
 pub use fetch::{Body, Opened, StoredFile};
 pub use flight::{FlightReader, ReadError};

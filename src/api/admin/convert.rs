@@ -3,8 +3,8 @@
 use super::problem::{Answer, Problem};
 use crate::domain::job::{ChangeKind, Changes, Job, JobKind, JobStatus, Level, LogLine, Progress};
 use crate::domain::{Activity, ContentId, Entry, FileType, Millis, Preset, RepoKey, Selection};
-use crate::hub::{self, Happening, UpstreamState};
-use crate::hub::{FileRow, ModelRow, WorkerRow};
+use crate::hub::{self, EvictionPlan, Happening, UpstreamState};
+use crate::hub::{FileRow, ModelRow, UsageRow, WorkerRow};
 use crate::pb;
 
 /// A time; `None` and times before 1970 are none.
@@ -131,6 +131,7 @@ pub(in crate::api) fn job(job: Job) -> pb::Job {
             placement: payload.placement,
             free_bytes: payload.free_bytes,
             bytes_per_second: payload.bytes_per_second,
+            include_unrecoverable: payload.include_unrecoverable,
         }),
         priority: i32::try_from(job.priority).unwrap_or(i32::MAX),
         attempts: job.attempts,
@@ -188,6 +189,34 @@ fn changes(changes: Changes) -> pb::Changes {
         removed: changes.removed,
         changed: changes.changed,
         changes: changes.first.into_iter().map(change).collect(),
+    }
+}
+
+pub(in crate::api) fn usage(row: UsageRow) -> pb::Usage {
+    pb::Usage {
+        name: row.name,
+        model_id: row.id,
+        files: row.files,
+        bytes: row.bytes,
+        own_bytes: row.own_bytes,
+        pinned: row.pinned,
+        last_used_at: time(row.last_used_at),
+        unrecoverable_files: row.unrecoverable.files,
+        unrecoverable_bytes: row.unrecoverable.bytes,
+        kept_files: row.kept.files,
+        kept_bytes: row.kept.bytes,
+    }
+}
+
+pub(in crate::api) fn eviction_plan(EvictionPlan { sums, models }: EvictionPlan) -> pb::PlanEvictionResponse {
+    pb::PlanEvictionResponse {
+        files: sums.goes.files,
+        bytes: sums.goes.bytes,
+        models: models.into_iter().map(usage).collect(),
+        unrecoverable_files: sums.unrecoverable.files,
+        unrecoverable_bytes: sums.unrecoverable.bytes,
+        kept_files: sums.kept.files,
+        kept_bytes: sums.kept.bytes,
     }
 }
 

@@ -15,6 +15,7 @@ mod renames;
 mod routes;
 mod scenarios;
 mod settings;
+mod unrecoverable;
 mod waiting;
 
 use std::time::Duration;
