@@ -25,6 +25,7 @@ const doneWords: Record<Verb, (models: string) => string> = {
 export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; note: string; onClear: () => void }) {
   const [asking, setAsking] = useState<"download" | "remove">();
   const [forget, setForget] = useState(false);
+  const [included, setIncluded] = useState(false);
   const action = useAction({
     run: async (verb: Verb) => {
       const one: (model: ModelRepo) => Promise<unknown> = {
@@ -34,7 +35,7 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
         verify: (model: ModelRepo) => verifyModel(model.id, "", []),
         download: (model: ModelRepo) => downloadModel(model.id, {}),
         remove: async (model: ModelRepo) => {
-          await evictModel(model.id, "", []);
+          await evictModel(model.id, { includeUnrecoverable: included });
           if (forget) await deleteModel(model.id);
         },
       }[verb];
@@ -131,8 +132,17 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
           action.go("remove");
         }}
       >
-        <p>Up to {bytes(here)} are removed from the disk. Files that other models use too stay.</p>
+        <p>
+          Up to {bytes(here)} are removed from the disk. Files that other models use too stay
+          {included ? "." : ", and imported files that could not be downloaded again."}
+        </p>
         {pinned > 0 && <p>{plural(pinned, "pinned model keeps its files", "pinned models keep their files")}.</p>}
+        <CheckBox
+          visible
+          label="Also remove what cannot be downloaded again"
+          checked={included}
+          onChange={setIncluded}
+        />
         <CheckBox
           visible
           label="Also forget the models, so that they leave this list"
