@@ -149,12 +149,11 @@ impl Repos {
             Revision::Commit(_) => None,
         };
         let (now, text) = (self.clock.now(), value.to_string());
-        let seen = (self.infos.seen(), self.revisions.seen());
         self.db.put_revision(&repo.row, named, &info.commit, Some(&text), now).await?;
-        self.infos.keep(seen.0, (Arc::clone(&repo.row), info.commit.clone()), text.into());
+        self.infos.put((Arc::clone(&repo.row), info.commit.clone()), text.into());
         if let Some(name) = named {
             let key = (Arc::clone(&repo.row), name.to_owned());
-            self.revisions.keep(seen.1, key, (info.commit.clone(), now));
+            self.revisions.put(key, (info.commit.clone(), now));
         }
         Ok((repo, info.commit))
     }
