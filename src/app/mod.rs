@@ -231,7 +231,6 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
         cache: config.cache.clone(),
         flight: config.flight.clone(),
         xet: config.xet.clone(),
-        slow_after: config.upstream.slow_after,
         forward_telemetry: config.telemetry.forward,
         live: live_settings(config)?,
         token: config.upstream.token.clone(),

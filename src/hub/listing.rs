@@ -17,7 +17,7 @@ use super::pin::{Repo, is_outage};
 use super::{Caller, Error, Hub, Need, Passed, Pinned, Result, Served};
 use crate::db::TreePage;
 use crate::domain::{Artifact, CommitId, Entry, RepoKey, RepoPath, Revision, Visibility};
-use crate::upstream::{self, BASE_MARK, TreeItem};
+use crate::upstream::{self, BASE_MARK, TreeItem, Weight};
 
 /// Upstream pages hold up to 1000 entries; more pages than this are no repository.
 const MAX_PAGES: usize = 20_000;
@@ -156,9 +156,14 @@ impl Hub {
         self.confirm(caller, &pinned).await;
         if sees_hashes && (pinned.is_local() || !query.expand && !query.continues_upstreams) {
             let had = self.has_tree(&pinned.repo, &pinned.commit).await?;
-            let kept = self.keep_tree(caller, &pinned.repo, &pinned.commit);
-            // Of a very long listing the client gets upstream's pages, while ours is being read.
-            let kept = tokio::time::timeout(self.settings.slow_after.duration(), kept).await.unwrap_or(Ok(false));
+            let kept = match had {
+                true => Ok(true),
+                // Of a very long listing the client gets upstream's pages, while ours is being read.
+                false => {
+                    let reading = self.ask_tree(caller, &pinned.repo, &pinned.commit);
+                    self.upstream.in_time(Weight::Counts, reading).await.unwrap_or(Ok(false))
+                }
+            };
             let kept = match kept {
                 // What was found on disk: perhaps not all, but all that can be had now.
                 Err(error) if Self::scan_stands_in(&pinned, &error) => {

@@ -133,7 +133,6 @@ pub struct Settings {
     pub cache: config::Cache,
     pub flight: config::Flight,
     pub xet: config::Xet,
-    pub slow_after: config::Span,
     pub forward_telemetry: bool,
     /// What may be changed while running, as configured.
     pub live: Live,

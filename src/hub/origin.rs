@@ -10,6 +10,7 @@ use super::pin::{Repo, is_outage};
 use super::{Caller, Error, Hub, Pinned, Result, Served};
 use crate::db::TreePage;
 use crate::domain::{CommitId, Entry, Origin, RepoPath, Revision};
+use crate::upstream::Weight;
 
 impl Hub {
     /// What a revision means without upstream for good; an error for a repository of which upstream knows nothing.
@@ -101,9 +102,11 @@ impl Hub {
         if self.listings.asked.get(&key).is_some_and(|asked| now.saturating_sub(asked) < ttl) {
             return;
         }
-        self.listings.asked.insert(key, now);
-        let reading = self.ask_tree(caller, repo, commit);
-        if let Ok(Err(error)) = tokio::time::timeout(self.settings.slow_after.duration(), reading).await {
+        let reading = async {
+            self.listings.asked.insert(key, now);
+            self.ask_tree(caller, repo, commit).await
+        };
+        if let Some(Err(error)) = self.upstream.in_time(Weight::Counts, reading).await {
             tracing::info!(repo.id = %repo.key, %commit, %error, "a commit that was found on disk is not confirmed by upstream");
         }
     }

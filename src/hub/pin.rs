@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::coalesce::Coalesce;
 use super::{Caller, Error, Hub, Need, Result, Served};
 use crate::domain::{CommitId, Millis, Origin, RepoId, RepoKey, Revision, Visibility};
-use crate::upstream;
+use crate::upstream::{self, Weight};
 
 /// A repository that upstream has shown, under its present name, or that a scan has found.
 #[derive(Debug)]
@@ -128,22 +128,22 @@ impl Hub {
             self.authorise(caller, &repo, need).await?;
             return self.pinned(repo, commit, Served::Miss).await;
         };
-        match tokio::time::timeout(self.settings.slow_after.duration(), call).await {
-            Ok(Ok((repo, commit))) => {
+        match self.upstream.in_time(Weight::Counts, call).await {
+            Some(Ok((repo, commit))) => {
                 // It may have become private or gated since.
                 self.authorise(caller, &repo, need).await?;
                 let commit = if matches!(revision, Revision::Commit(_)) { known } else { commit };
                 self.pinned(repo, commit, Served::Miss).await
             }
             // The repository is there, only without that branch: a commit needs none.
-            Ok(Err(Error::RevisionNotFound { .. })) if matches!(revision, Revision::Commit(_)) => {
+            Some(Err(Error::RevisionNotFound { .. })) if matches!(revision, Revision::Commit(_)) => {
                 let repo = self.note_repo(&repo.key, repo.visibility).await?;
                 self.pinned(repo, known, Served::Miss).await
             }
-            Ok(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
+            Some(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
             // Away, or too slow (the call goes on and will be noted), or our database cannot
             // note it: no reason to refuse what is here.
-            Ok(Err(_)) | Err(_) => self.pinned(repo, known, Served::Stale).await,
+            Some(Err(_)) | None => self.pinned(repo, known, Served::Stale).await,
         }
     }
 

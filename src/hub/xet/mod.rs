@@ -34,6 +34,7 @@ use crate::domain::xet::{Layout, Piece};
 use crate::domain::{
     Artifact, ByteRange, CommitId, Millis, Principal, RepoId, RepoKey, RepoKind, Revision, Visibility,
 };
+use crate::upstream::Weight;
 
 /// hf_xet asks for a new token half a minute before the old one ends, and never after a 401.
 const TOKEN_MS: Millis = 15 * 60 * 1000;
@@ -154,9 +155,9 @@ impl Hub {
         let pinned = self.pin(caller, key, revision, Need::Bytes).await?;
         // A client may know hashes from a listing that it once got elsewhere.
         if !self.has_tree(&pinned.repo, &pinned.commit).await? {
-            let listing = self.keep_tree(caller, &pinned.repo, &pinned.commit);
+            let listing = self.ask_tree(caller, &pinned.repo, &pinned.commit);
             // Without it the hashes that HEAD gave are still known.
-            let _ = tokio::time::timeout(self.settings.slow_after.duration(), listing).await;
+            let _ = self.upstream.in_time(Weight::Counts, listing).await;
         }
         let made = self.clock.now();
         let key = &pinned.repo.key;
