@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http_body_util::BodyExt as _;
 
-use super::serve::{FileSlot, MappedFile, read_body};
+use super::serve::{FileSlot, MappedFile, read_stored};
 use crate::domain::Digest;
 use crate::hub::{self, FlightReader, Hub, Opened, ReadError, Resolved, Served, StoredFile};
 use crate::upstream::{BASE_MARK, encode};
@@ -26,7 +26,9 @@ impl Default for MappedFiles {
 
 impl MappedFiles {
     pub(super) fn get(&self, stored: &StoredFile) -> Option<Arc<MappedFile>> {
-        let open = || -> std::io::Result<Arc<MappedFile>> { Ok(Arc::new(MappedFile::open(stored.file.try_clone()?)?)) };
+        let open = || -> std::io::Result<Arc<MappedFile>> {
+            Ok(Arc::new(MappedFile::open(stored.file.try_clone()?)?.stored()))
+        };
         self.0.try_get_with(stored.digest, open).ok()
     }
 }
@@ -138,7 +140,7 @@ fn stored_body(files: &MappedFiles, slot: Option<&FileSlot>, stored: &StoredFile
     {
         return Body::new(slot.body(&mapped, range));
     }
-    Body::new(read_body(Arc::clone(&stored.file), range))
+    Body::new(read_stored(Arc::clone(&stored.file), range))
 }
 
 /// A body through user space: of an arriving file, or one whose complete delivery matters.
@@ -193,7 +195,7 @@ fn counted_body(
         }
         Opened::Stored(stored) => {
             let mut missing = range.end - range.start;
-            let pieces = http_body_util::BodyDataStream::new(read_body(Arc::clone(&stored.file), range));
+            let pieces = http_body_util::BodyDataStream::new(read_stored(Arc::clone(&stored.file), range));
             let pieces = pieces.inspect_ok(move |piece| {
                 missing = missing.saturating_sub(piece.len() as u64);
                 if missing == 0 {

@@ -212,8 +212,6 @@ async fn tell_traffic(hub: &Hub, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             _ = second.tick() => {}
         }
-        let (by_kernel, copied) = serve::counters();
-        crate::metrics::client_bytes(by_kernel + copied);
         hub.tick_traffic();
     }
 }

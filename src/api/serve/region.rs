@@ -38,6 +38,7 @@ pub struct MappedFile {
     /// `None` for an empty file, which cannot be mapped.
     map: Option<Mmap>,
     len: u64,
+    is_stored: bool,
 }
 
 impl MappedFile {
@@ -47,7 +48,16 @@ impl MappedFile {
     pub fn open(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
         let map = if len == 0 { None } else { Some(map(&file)?) };
-        Ok(Self { file: Arc::new(file), map, len })
+        Ok(Self { file: Arc::new(file), map, len, is_stored: false })
+    }
+
+    /// The same as a file of the store: what is sent of it is saved.
+    pub fn stored(self) -> Self {
+        Self { is_stored: true, ..self }
+    }
+
+    pub(super) fn is_stored(&self) -> bool {
+        self.is_stored
     }
 
     /// Size when it was opened.
@@ -59,7 +69,7 @@ impl MappedFile {
         self.len == 0
     }
 
-    /// The file behind it, for [`stream::read_body`] and other ordinary reads.
+    /// The file behind it, for ordinary reads.
     pub fn file(&self) -> &Arc<File> {
         &self.file
     }
@@ -109,7 +119,7 @@ impl FileSlot {
     /// check ranges before the head is written.
     pub fn body(&self, file: &Arc<MappedFile>, range: Range<u64>) -> FileBody {
         if range.end.saturating_sub(range.start) < SMALL || range.end > file.len {
-            return FileBody(State::Read(stream::read_body(file.file.clone(), range)));
+            return FileBody(State::Read(stream::read_body(file.file.clone(), range, file.is_stored)));
         }
         // No truncation: the mapping exists, so its length fits usize.
         let within = range.start as usize..range.end as usize;
