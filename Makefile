@@ -34,7 +34,7 @@ test-rust: ## format check and all Rust tests
 
 test-xet: ## downloads by Xet, with the Xet crates as the judge; builds them
 	@scripts/need cc
-	cargo test --locked -p xet-tests -p modelhub --features modelhub/xet-upstream --lib --test xet
+	cargo test --locked -p xet-tests
 
 test-db: ## the database on SQLite and PostgreSQL, then what depends on it most, on PostgreSQL
 	@scripts/need cc postgresql openssl
@@ -76,7 +76,7 @@ check: ## formats, lints, licences, bans, and what is generated from proto/
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings # with the Xet crates
 	cargo clippy --locked --test db --test load -- -D warnings # not part of all, as `cargo test` leaves them out
 	cargo clippy --locked --manifest-path fuzz/Cargo.toml --bins --examples -- -D warnings
 	scripts/deny

@@ -115,7 +115,6 @@ pub struct Flight {
 #[serde(deny_unknown_fields)]
 pub struct Xet {
     pub serve: bool,
-    /// Without effect in a program that was built without the feature `xet-upstream`.
     pub fetch: bool,
 }
 

@@ -254,7 +254,7 @@ fn secret_at(path: &std::path::Path) -> std::io::Result<String> {
     // Whole before it has its name: another process that starts now reads all of it or makes its own, and one wins.
     let fresh = path.with_extension(uuid::Uuid::new_v4().simple().to_string());
     if !path.exists() {
-        let secret = crate::hub::new_secret();
+        let secret = crate::crypto::new_key();
         std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)

@@ -9,13 +9,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use tokio_util::task::TaskTracker;
 
 use super::coalesce::Coalesce;
 use super::pin::Repo;
 use super::{Caller, Error, Hub, Result};
+use crate::crypto::Mac;
 use crate::db::Grant;
 use crate::domain::{Principal, RepoKey, Visibility};
 use crate::upstream::Weight;
@@ -40,25 +39,15 @@ struct Decision {
 type DecisionKey = (Arc<str>, String);
 
 pub(super) struct Access {
-    key: Vec<u8>,
+    mac: Mac,
     decisions: moka::sync::Cache<DecisionKey, Decision>,
     calls: Coalesce<DecisionKey, ()>,
 }
 
-/// A key for token digests: 32 random bytes as hex, made once per installation.
-pub fn new_key() -> String {
-    // Version 4 ids come from the system's random source: 122 bits each.
-    let random = || *uuid::Uuid::new_v4().as_bytes();
-    hex::encode([random(), random()].concat())
-}
-
 impl Access {
-    pub(super) fn new(key_hex: &str, tasks: TaskTracker) -> Self {
-        Self {
-            key: key_hex.as_bytes().to_vec(),
-            decisions: moka::sync::Cache::new(50_000),
-            calls: Coalesce::new(tasks),
-        }
+    /// The key is made once per installation.
+    pub(super) fn new(key: &str, tasks: TaskTracker) -> Self {
+        Self { mac: Mac::new(key.as_bytes()), decisions: moka::sync::Cache::new(50_000), calls: Coalesce::new(tasks) }
     }
 
     /// This hub has another token: what upstream said to the one before does not count.
@@ -74,9 +63,7 @@ impl Access {
             Principal::Owner => return "owner".into(),
             Principal::Token(token) => token,
         };
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
-        mac.update(token.as_bytes());
-        hex::encode(mac.finalize().into_bytes())
+        hex::encode(self.mac.of(token))
     }
 }
 

@@ -40,6 +40,7 @@ use tokio_util::task::TaskTracker;
 use crate::blob::LocalStore;
 pub use crate::blob::Placement;
 use crate::config;
+use crate::crypto;
 use crate::db::{Db, ServedBlob, StoreTotals};
 use crate::domain::{Artifact, Clock, CommitId, ContentId, Digest, Principal, RepoPath};
 use crate::metrics;
@@ -49,7 +50,7 @@ use crate::upstream::{self, Bucket, Upstream};
 pub use crate::db::{
     FilePage, FileRow, FileTotals, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow, WorkerRow,
 };
-pub use access::{Need, new_key as new_secret};
+pub use access::Need;
 pub use bypass::Bypass;
 pub use care::Room;
 pub use error::{Error, Result};
@@ -199,14 +200,14 @@ impl Hub {
     ) -> Result<Self> {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
-        let key = db.setting_or("token_digest_key", access::new_key).await?;
+        let key = db.setting_or("token_digest_key", crypto::new_key).await?;
         let inner = Inner {
             access: access::Access::new(&key, tasks.clone()),
             pins: pin::Pins::new(tasks.clone()),
             listings: listing::Listings::new(tasks.clone()),
             flights: flight::Flights::new(&settings.flight),
             taints: taint::Taints::load(&db, &clock).await?,
-            xet: xet::Xet::new(&db.setting_or("xet_key", access::new_key).await?)?,
+            xet: xet::Xet::new(&db.setting_or("xet_key", crypto::new_key).await?)?,
             answers: passthrough::Answers::new(tasks.clone()),
             artifacts: moka::sync::Cache::new(200_000),
             blobs: moka::sync::Cache::new(200_000),

@@ -94,7 +94,6 @@ impl Taints {
     }
 
     /// Whether a wrong body of this content went out in the last days.
-    #[cfg(feature = "xet-upstream")]
     pub(super) fn knows(&self, content: ContentId) -> bool {
         self.lock().contains_key(&content)
     }

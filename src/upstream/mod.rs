@@ -16,7 +16,6 @@ mod health;
 mod sanitise;
 mod silence;
 mod wire;
-#[cfg(feature = "xet-upstream")]
 mod xet;
 
 pub use budget::{Bucket, BudgetState};
@@ -25,7 +24,6 @@ pub use download::{FileHead, RangeBody, RangeReply, Source};
 pub use error::{Error, Result};
 pub use sanitise::{BASE_MARK, Sanitiser};
 pub use wire::{ApiInfo, TreeItem, parse_info};
-#[cfg(feature = "xet-upstream")]
 pub use xet::{XetRange, XetSource};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// Floor by module. Config, machine, metrics, telemetry and shutdown are leaves: everybody may use them,
+/// Floor by module. Config, crypto, machine, metrics, telemetry and shutdown are leaves: everybody may use them,
 /// and they use nothing above the domain.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("domain", 0),
     ("config", 0),
+    ("crypto", 0),
     ("machine", 0),
     ("metrics", 0),
     ("pb", 0),

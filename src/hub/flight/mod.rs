@@ -12,7 +12,6 @@ mod reader;
 mod run;
 mod segment;
 mod verify;
-#[cfg(feature = "xet-upstream")]
 mod xet;
 
 use std::collections::HashMap;
@@ -49,7 +48,6 @@ pub(super) struct Flights {
     flights: Mutex<HashMap<ContentId, Arc<Flight>>>,
     /// Connections of all flights together: what bounds their memory.
     connections: Arc<Semaphore>,
-    #[cfg(feature = "xet-upstream")]
     xet_sources: xet::Sources,
 }
 
@@ -58,7 +56,6 @@ impl Flights {
         Self {
             flights: Mutex::default(),
             connections: Arc::new(Semaphore::new(settings.total_connections)),
-            #[cfg(feature = "xet-upstream")]
             xet_sources: xet::sources(),
         }
     }
@@ -121,8 +118,7 @@ pub(super) struct Flight {
     /// Its owner has done all it can.
     over: AtomicBool,
     /// Its bytes were wrong once: they are fetched again by plain HTTP.
-    #[cfg(feature = "xet-upstream")]
-    distrusts_xet: std::sync::atomic::AtomicBool,
+    distrusts_xet: AtomicBool,
 }
 
 #[derive(Default)]
@@ -248,8 +244,7 @@ impl Hub {
             hash: hash::Progress::default(),
             disk_full: AtomicBool::new(false),
             over: AtomicBool::new(false),
-            #[cfg(feature = "xet-upstream")]
-            distrusts_xet: std::sync::atomic::AtomicBool::default(),
+            distrusts_xet: AtomicBool::new(false),
         });
         flights.insert(flight.target.content, Arc::clone(&flight));
         drop(flights);

@@ -176,8 +176,7 @@ impl Hub {
                         return Err(self.reject(flight, &partial, sent).await);
                     }
                     may_repeat = false;
-                    #[cfg(feature = "xet-upstream")]
-                    flight.distrusts_xet.store(true, std::sync::atomic::Ordering::Relaxed);
+                    flight.distrusts_xet.store(true, Ordering::Relaxed);
                     let again = Arc::clone(&partial);
                     tokio::task::spawn_blocking(move || again.reset()).await??;
                     flight.settle(Outcome::Flying);

@@ -1,6 +1,5 @@
 //! Fetching one run of segments over one connection.
 
-#[cfg(feature = "xet-upstream")]
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -36,7 +35,6 @@ pub(super) struct Route {
     single: AtomicBool,
     /// How often in a row the download host refused this file.
     refusals: AtomicU32,
-    #[cfg(feature = "xet-upstream")]
     pub(super) xet: super::xet::Xet,
 }
 
@@ -48,7 +46,6 @@ pub(super) enum Fetched {
 impl Route {
     pub(super) fn new(hub: Hub, flight: Arc<Flight>) -> Self {
         Self {
-            #[cfg(feature = "xet-upstream")]
             xet: super::xet::Xet::new(&hub, &flight),
             hub,
             flight,
@@ -69,7 +66,6 @@ impl Route {
         if let Err(error) = tokio::task::spawn_blocking(move || room.reserve()).await.unwrap_or(Ok(())) {
             return Err(local_failure(&self.flight, &error));
         }
-        #[cfg(feature = "xet-upstream")]
         let claim = match self.fetch_by_xet(claim).await {
             ControlFlow::Break(outcome) => return outcome,
             ControlFlow::Continue(claim) => claim,
@@ -130,7 +126,6 @@ impl Route {
 
     /// What it means that the download host refuses this file.
     fn refused(&self) -> Error {
-        #[cfg(feature = "xet-upstream")]
         if self.xet.resume() {
             return Error::Unavailable { reason: format!("{}, which is tried again", Error::Refused) };
         }

@@ -4,31 +4,24 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::Sha256;
 
 use super::super::{Error, Result};
+use crate::crypto::Mac;
 
 pub(super) struct Seal {
     cipher: RandomizedNonceKey,
-    names: Hmac<Sha256>,
+    names: Mac,
 }
 
 impl Seal {
     /// From the installation's key; both uses get a key of their own.
     pub(super) fn new(key: &str) -> Result<Self> {
-        let derive = |purpose: &str| -> Result<Hmac<Sha256>> {
-            let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).map_err(Error::internal)?;
-            mac.update(purpose.as_bytes());
-            Ok(mac)
-        };
-        let cipher_key = derive("xet seal")?.finalize().into_bytes();
-        let name_key = derive("xet names")?.finalize().into_bytes();
+        let master = Mac::new(key.as_bytes());
         Ok(Self {
-            cipher: RandomizedNonceKey::new(&AES_256_GCM, &cipher_key).map_err(Error::internal)?,
-            names: Hmac::<Sha256>::new_from_slice(&name_key).map_err(Error::internal)?,
+            cipher: RandomizedNonceKey::new(&AES_256_GCM, &master.of("xet seal")).map_err(Error::internal)?,
+            names: Mac::new(&master.of("xet names")),
         })
     }
 
@@ -50,9 +43,7 @@ impl Seal {
 
     /// A name that is the same whenever it is asked for, and that nobody else can make.
     pub(super) fn name(&self, of: &str) -> String {
-        let mut mac = self.names.clone();
-        mac.update(of.as_bytes());
-        hex::encode(mac.finalize().into_bytes())
+        hex::encode(self.names.of(of))
     }
 }
 

@@ -68,12 +68,17 @@ impl Builder {
     }
 
     pub(crate) async fn start(self) -> TestHub {
+        let with_xet = self.options.xet_store;
         let mock = MockHf::start_with(self.options).await.unwrap();
         for repo in self.repos {
             mock.put(repo);
         }
         let dir = tempfile::tempdir().unwrap();
         let mut settings = database().await;
+        // A mock with a Xet store is there to be downloaded from by Xet.
+        if with_xet {
+            settings.push(("xet.fetch", "true".to_owned()));
+        }
         settings.extend(self.settings);
         let running = Running::start(dir.path(), &mock.url(), &settings, &self.clock).await;
         TestHub { mock, clock: self.clock, client: Client::new(), settings, allowed_calls: None, running, dir }
