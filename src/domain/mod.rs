@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod artifact;
+pub mod backoff;
 pub mod clock;
 pub mod digest;
 pub mod facts;
@@ -23,6 +24,7 @@ pub mod xet;
 
 pub use activity::Activity;
 pub use artifact::{Artifact, Entry, Visibility};
+pub use backoff::Backoff;
 pub use clock::{Clock, Millis};
 pub use digest::{ContentId, Digest, GitOid};
 pub use facts::{FactsError, ModelFacts};
