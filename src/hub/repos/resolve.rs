@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{Need, Repo, Repos, ResolvedRevision, Result};
 use crate::domain::{CommitId, RepoId, RepoKey, Revision, Visibility};
 use crate::hub::{Caller, Error, Served, is_outage};
-use crate::upstream;
+use crate::upstream::{self, Weight};
 
 impl Repos {
     /// See the module's text.
@@ -59,22 +59,22 @@ impl Repos {
             self.authorise(caller, &repo, need).await?;
             return self.resolved(repo, commit, Served::Miss).await;
         };
-        match tokio::time::timeout(self.settings.slow_after.duration(), call).await {
-            Ok(Ok((repo, commit))) => {
+        match self.upstream.in_time(Weight::Counts, call).await {
+            Some(Ok((repo, commit))) => {
                 // It may have become private or gated since.
                 self.authorise(caller, &repo, need).await?;
                 let commit = if matches!(revision, Revision::Commit(_)) { known } else { commit };
                 self.resolved(repo, commit, Served::Miss).await
             }
             // The repository is there, only without that branch: a commit needs none.
-            Ok(Err(Error::RevisionNotFound { .. })) if matches!(revision, Revision::Commit(_)) => {
+            Some(Err(Error::RevisionNotFound { .. })) if matches!(revision, Revision::Commit(_)) => {
                 let repo = self.note_repo(&repo.key, repo.visibility).await?;
                 self.resolved(repo, known, Served::Miss).await
             }
-            Ok(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
+            Some(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
             // Away, or too slow (the call goes on and will be noted), or our database cannot
             // note it: no reason to refuse what is here.
-            Ok(Err(_)) | Err(_) => self.resolved(repo, known, Served::Stale).await,
+            Some(Err(_)) | None => self.resolved(repo, known, Served::Stale).await,
         }
     }
 

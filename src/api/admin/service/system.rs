@@ -20,7 +20,7 @@ impl Service {
             blobs: overview.store.blobs,
             bytes_stored: overview.store.bytes,
             bytes_shared: overview.bytes_shared,
-            bytes_saved: sums.bytes_to_clients.saturating_sub(sums.bytes_from_upstream),
+            bytes_saved: sums.bytes_saved,
             bytes_to_clients: sums.bytes_to_clients,
             bytes_from_upstream: sums.bytes_from_upstream,
             hit_ratio: if sums.answers == 0 { 0.0 } else { sums.hits as f64 / sums.answers as f64 },

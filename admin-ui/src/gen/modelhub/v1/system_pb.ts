@@ -43,7 +43,7 @@ export type Overview = Message<"modelhub.v1.Overview"> & {
   bytesShared: bigint;
 
   /**
-   * Bytes sent to clients that did not have to come from upstream, since the first start.
+   * Bytes that clients of the hub listener got of files that were in the store already, since the first start.
    *
    * @generated from field: uint64 bytes_saved = 5;
    */

@@ -2112,7 +2112,7 @@ class Overview(betterproto2.Message):
         betterproto2.field(5, betterproto2.TYPE_UINT64)
     )
     """
-    Bytes sent to clients that did not have to come from upstream, since the first start.
+    Bytes that clients of the hub listener got of files that were in the store already, since the first start.
     """
 
     bytes_to_clients: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
