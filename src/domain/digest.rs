@@ -24,7 +24,7 @@ impl Digest {
 
     /// Reads 64 lower-case hex digits, without a `sha256:` prefix.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        decode("sha256", text, "a sha256 is 64 lower-case hex digits").map(Self)
+        decode("sha256", text, "expected 64 lower-case hex digits").map(Self)
     }
 
     pub fn to_hex(self) -> String {
@@ -55,7 +55,7 @@ impl GitOid {
     }
 
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        decode("git object id", text, "a git object id is 40 lower-case hex digits").map(Self)
+        decode("git object id", text, "expected 40 lower-case hex digits").map(Self)
     }
 
     pub fn to_hex(self) -> String {

@@ -1,4 +1,4 @@
-//! Jobs: long work that is done once, whatever happens meanwhile. Here is what they are; rows are in `db::jobs`,
+//! Jobs: long work that is done once, whatever happens meanwhile. Here are their types; rows are in `db::jobs`,
 //! what they do in `hub`, and when they run in `worker`.
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ words! {
         Scan = "scan",
         /// Stored files are read again and their hashes compared.
         Verify = "verify",
-        /// Files leave the store.
+        /// Files are removed from the store.
         Evict = "evict",
     }
 }
@@ -54,14 +54,14 @@ words! {
 }
 
 impl JobStatus {
-    /// Nothing more happens unless a person asks for it.
+    /// Nothing more happens without an order.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 }
 
 words! {
-    /// What a person wants of a job.
+    /// An order for a job.
     Order {
         Cancel = "cancel",
         Pause = "pause",
@@ -78,7 +78,7 @@ words! {
     }
 }
 
-/// Ways to the front of the queue: higher goes first.
+/// Priorities: higher goes first.
 pub mod priority {
     /// Work on a schedule.
     pub const SCHEDULED: i64 = 0;
@@ -93,7 +93,7 @@ pub mod priority {
 pub struct Payload {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub revision: String,
-    /// The commit that `revision` meant when the job first ran: a retry goes on with the same files.
+    /// The commit that `revision` resolved to when the job first ran: a retry continues with the same files.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub commit: String,
     #[serde(skip_serializing_if = "Selection::is_everything")]
@@ -185,7 +185,7 @@ pub struct Job {
     pub repo_name: String,
     pub payload: Payload,
     pub priority: i64,
-    /// How often it was begun.
+    /// How often it was started.
     pub attempts: u32,
     pub max_attempts: u32,
     pub progress: Progress,
@@ -214,7 +214,7 @@ pub struct NewJob {
 }
 
 impl NewJob {
-    /// Two live jobs never have the same key: who asks again gets the job that is there.
+    /// Two live jobs never have the same key: asking again returns the existing job.
     pub fn dedup_key(&self) -> String {
         let payload = serde_json::to_string(&self.payload).unwrap_or_default();
         format!("{} {} {payload}", self.kind.as_str(), self.repo_name)

@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod artifact;
 pub mod clock;
+pub mod counted;
 pub mod digest;
 pub mod facts;
 pub mod file_type;
@@ -24,6 +25,7 @@ pub mod xet;
 pub use activity::Activity;
 pub use artifact::{Artifact, Entry, Visibility};
 pub use clock::{Clock, Millis};
+pub use counted::counted;
 pub use digest::{ContentId, Digest, GitOid};
 pub use facts::{FactsError, ModelFacts};
 pub use file_type::FileType;
@@ -37,9 +39,9 @@ pub use selection::{Preset, Selection};
 pub use size::ByteSize;
 pub use weight_format::{Shard, WeightFormat};
 
-/// Why a text from outside is not one of our types. The text names the rule that it broke.
+/// Why a text from outside cannot be parsed. It names the rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} `{shown}` is not valid: {rule}")]
+#[error("invalid {what} `{shown}`: {rule}")]
 pub struct ParseError {
     what: &'static str,
     shown: String,
