@@ -14,7 +14,7 @@ pub struct BlobRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServedBlob {
     pub row: BlobRow,
-    /// When the file was modified that it is a hard link to; `None` if it is none.
+    /// When the original of a hard link was modified; `None` if the blob is not a hard link.
     pub linked_ns: Option<i64>,
 }
 
@@ -96,7 +96,7 @@ impl Db {
         Ok(row.is_some_and(|(hash,)| hash.is_some()))
     }
 
-    /// Forgets a blob whose file is gone or wrong; it is fetched again on demand.
+    /// Removes the row of a blob whose file is missing or corrupt; it is downloaded again on demand.
     pub async fn delete_blob(&self, digest: Digest) -> Result<()> {
         let row: Option<(Option<String>,)> =
             self.optional("select git_oid from blob where sha256 = $1", args![digest.to_hex()]).await?;
@@ -132,7 +132,7 @@ impl Db {
         Ok(())
     }
 
-    /// Contents that are tainted now; expired ones are forgotten.
+    /// Contents that are tainted now; expired ones are removed.
     pub async fn taints(&self, now: Millis) -> Result<Vec<(ContentId, Millis)>> {
         self.execute("delete from tainted_content where until_at <= $1", args![now]).await?;
         let rows: Vec<(String, i64)> = self.all("select content, until_at from tainted_content", vec![]).await?;

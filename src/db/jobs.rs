@@ -79,7 +79,7 @@ impl From<JobRow> for Job {
 pub struct Claimant<'a> {
     pub worker: &'a str,
     pub kinds: &'a [JobKind],
-    /// Downloads that may run at once, whoever runs them.
+    /// Downloads that may run concurrently, in all workers together.
     pub max_downloads: u64,
     pub lease_until: Millis,
     pub now: Millis,
@@ -96,11 +96,11 @@ pub struct Settled {
     pub outcome: String,
     pub changes: Option<Changes>,
     pub progress: Progress,
-    /// This run is not to be counted: it was interrupted from outside.
+    /// This run does not count as an attempt: it was interrupted from outside.
     pub keep_attempt: bool,
 }
 
-/// What became of an order.
+/// The result of an order.
 #[derive(Debug, Clone)]
 pub enum Obeyed {
     /// The job as it is now. A running one obeys when its worker sees the order.
@@ -188,7 +188,7 @@ impl Db {
         Ok(self.execute(sql, args![id, worker, json(payload)]).await? == 1)
     }
 
-    /// Ends this worker's hold on a job; `None` if it had lost it before.
+    /// Ends this worker's lease on a job; `None` if it had lost it before.
     pub async fn settle_job(&self, id: &str, worker: &str, end: &Settled, now: Millis) -> Result<Option<Job>> {
         const SQL: &str = with_columns!(
             "update job set version = version + 1, status = $3, run_at = $4, waiting_for = $5, error = $6, outcome = $7, changes = $8, progress = $9,
@@ -235,7 +235,7 @@ impl Db {
         Ok(row.map(Job::from))
     }
 
-    /// Gives back the jobs whose workers are gone: leases that ran out before `now`.
+    /// Returns the jobs of lost workers to the queue: those whose leases expired before `now`.
     pub async fn reclaim_jobs(&self, now: Millis) -> Result<Vec<Job>> {
         const SQL: &str = with_columns!(
             "update job set version = version + 1, worker = '', lease_until = 0,
@@ -264,7 +264,7 @@ impl Db {
         Ok(row.map(Job::from))
     }
 
-    /// Does to a job what a person wants, or says why that cannot be.
+    /// Carries out an order for a job, or says why that is not possible.
     pub async fn order_job(&self, id: &str, order: Order, now: Millis) -> Result<Obeyed> {
         let mut tx = self.begin().await?;
         let sql = Pick {

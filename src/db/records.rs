@@ -1,4 +1,4 @@
-//! What this installation keeps of its own life: workers, activities, sums, changed settings.
+//! What this installation records about itself: workers, activities, totals, changed settings.
 
 use super::sql::args;
 use super::{Db, Result};
@@ -16,7 +16,7 @@ pub struct WorkerRow {
 }
 
 impl Db {
-    /// A worker says that it lives.
+    /// The heartbeat of a worker.
     pub async fn put_worker(&self, worker: &WorkerRow) -> Result<()> {
         let sql = "insert into worker (id, address, hostname, started_at, seen_at, running) values ($1, $2, $3, $4, $5, $6)
             on conflict (id) do update set seen_at = excluded.seen_at, running = excluded.running, address = excluded.address";
@@ -25,7 +25,7 @@ impl Db {
         Ok(())
     }
 
-    /// Workers that said so after `seen_after`, and forgets those silent since `forget_before`.
+    /// Workers seen after `seen_after`; removes those silent since `forget_before`.
     pub async fn workers(&self, forget_before: Millis) -> Result<Vec<WorkerRow>> {
         self.execute("delete from worker where seen_at < $1", args![forget_before]).await?;
         let sql =
@@ -69,7 +69,7 @@ impl Db {
         self.execute("delete from activity where at < $1", args![before]).await
     }
 
-    /// Adds to a sum.
+    /// Adds to a total.
     pub async fn add_to_counter(&self, name: &str, by: u64) -> Result<()> {
         let sql = "insert into counter (name, value) values ($1, $2) on conflict (name) do update set value = counter.value + excluded.value";
         self.execute(sql, args![name, by]).await?;

@@ -25,7 +25,7 @@ impl Db {
         rows.into_iter().map(pin_of).collect()
     }
 
-    /// Forgets a name, unless it means something else by now or a commit that upstream did not tell of.
+    /// Removes a name, unless it now means another commit, or one that upstream did not report.
     pub async fn delete_pin(&self, repo: &str, pin: &Pin) -> Result<()> {
         let sql = "delete from repo_revision where repo = $1 and name = $2 and commit_id = $3 and checked_at = $4
             and not exists (select 1 from repo_commit c where c.repo = $1 and c.commit_id = $3 and c.origin is not null)";

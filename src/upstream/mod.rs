@@ -4,7 +4,7 @@
 //! hand, at most five; a token goes to the configured origin and nowhere else; other hosts
 //! are reached only if `upstream.cdn_hosts` lists them; bodies are bounded; a pause that
 //! upstream asks for (429, `Retry-After`, `RateLimit`) is kept by all calls together; and while
-//! upstream fails again and again, calls fail at once instead of waiting (`health.rs`).
+//! upstream keeps failing, calls fail fast instead of waiting (`health.rs`).
 
 mod budget;
 mod client;
