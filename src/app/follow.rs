@@ -1,7 +1,7 @@
-//! A server that follows its workers: what their jobs do becomes events here, for whoever watches this server.
+//! A server that follows its workers: what their jobs do becomes events here, for everybody who watches this server.
 //!
-//! Workers say in the database where they are. To each a stream is kept open (WorkerService.WatchJobs); it says that
-//! something happened to a job, and the job's row says what.
+//! Workers register their addresses in the database. To each a stream is kept open (WorkerService.WatchJobs); it says
+//! that something happened to a job, and the job's row says what.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,7 +17,7 @@ use crate::hub::Hub;
 use crate::pb;
 use crate::pb::worker_service_client::WorkerServiceClient;
 
-/// How often the list of workers is read, and a lost one is called again.
+/// How often the list of workers is read, and a lost one is contacted again.
 const BEAT: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_secs(3);
 
@@ -51,7 +51,7 @@ pub(super) async fn follow_workers(hub: &Hub, token: &Secret, stop: &Cancellatio
                 let (hub, token, address) = (hub.clone(), token.clone(), worker.address);
                 place.insert(tasks.spawn(async move {
                     if let Err(error) = follow(&hub, &token, &address).await {
-                        tracing::debug!(worker.address = %address, %error, "lost sight of a worker");
+                        tracing::debug!(worker.address = %address, %error, "lost contact with a worker");
                     }
                 }));
             }

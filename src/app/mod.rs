@@ -29,7 +29,7 @@ pub use worker::Worker;
 
 /// A file that stands in for the GPUs of this machine (see `machine::Fixed`).
 const GPU_FILE: &str = "MODELHUB_GPU_FILE";
-/// Jobs besides downloads that run at once.
+/// Concurrent jobs besides downloads.
 const OTHER_JOBS: usize = 4;
 
 /// A hub whose listeners are bound; `run` serves them.
@@ -98,7 +98,7 @@ impl App {
         }
     }
 
-    /// Serves until `stop`. Then: no new connections → running answers finish, within the
+    /// Serves until `stop`. Then: no new connections → running requests finish, within the
     /// deadline → flights stop, their finished segments on disk → the database closes.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let limits = serve::Limits {
@@ -126,7 +126,7 @@ impl App {
             .then(|| Runner::new(self.hub.clone(), self.clock.clone(), worker_settings(&self.config, "")));
 
         self.hub.start_upkeep();
-        // If one listener fails, the other must not go on alone.
+        // If one listener fails, the other must not keep running alone.
         let both = stop.child_token();
         let run = async |listener, router, speaks| {
             let outcome = serve::serve(listener, router, limits, speaks, both.clone(), drain).await;
@@ -240,7 +240,7 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
     Ok(Hub::new(db, Arc::new(store), upstream, clock.clone(), settings).await?)
 }
 
-/// The token that servers and workers know each other by: as configured, else the one in the data directory that
+/// The token that servers and workers authenticate with: as configured, else the one in the data directory that
 /// they share, made by the first of them.
 async fn shared_secret(config: &Config) -> anyhow::Result<Secret> {
     if config.worker.token.get().is_some() {
@@ -248,7 +248,7 @@ async fn shared_secret(config: &Config) -> anyhow::Result<Secret> {
     }
     let path = config.store.data_dir.join("worker_token");
     let secret = tokio::task::spawn_blocking(move || secret_at(&path)).await?;
-    Ok(Secret::new(secret.context("cannot keep the worker token in the data directory")?))
+    Ok(Secret::new(secret.context("cannot store the worker token in the data directory")?))
 }
 
 fn secret_at(path: &std::path::Path) -> std::io::Result<String> {

@@ -123,7 +123,7 @@ impl Hub {
                 let accepted = grant.is_some_and(|grant| grant.allowed);
                 return match age {
                     Some(age) if accepted && (0..grace).contains(&age) => Ok(()),
-                    _ => Err(Error::upstream(error, format!("your right to {repo}"))),
+                    _ => Err(Error::upstream(error, format!("your access to {repo}"))),
                 };
             }
             Err(error) => Some(Error::upstream(error, repo.to_string())),

@@ -46,7 +46,7 @@ impl Hub {
         if asked.is_some() && matches!(reply.body, RangeBody::Whole) {
             return Err(Error::NoSpace);
         }
-        tracing::warn!(repo.id = %target.repo, path = %target.path, "the disk is full: a file passes through without being stored");
+        tracing::warn!(repo.id = %target.repo, path = %target.path, "disk full: passing a file through without storing it");
         let hold = self.settings.flight.hold_back.bytes().min(size / 2 + 1);
         Ok(Bypass {
             hub: self.clone(),
@@ -72,7 +72,7 @@ impl Bypass {
             let mut chunk = match self.body.next().await {
                 Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => return Some(Err(Error::upstream(error, self.target.path.to_string()))),
-                None => return Some(Err(Error::BadUpstream("upstream's body ended early".into()))),
+                None => return Some(Err(Error::BadUpstream("upstream cut off the body".into()))),
             };
             chunk.truncate(usize::try_from(self.missing).unwrap_or(usize::MAX));
             self.missing -= chunk.len() as u64;
@@ -89,7 +89,7 @@ impl Bypass {
             if let Err(error) = hub.taints.add(&hub.db, target.content, hub.clock.now()).await {
                 tracing::error!(%error, "could not record that a wrong body was sent");
             }
-            let text = format!("upstream sent wrong bytes for {}/{}: they hash to {actual}", target.repo, target.path);
+            let text = format!("upstream sent wrong bytes for {}/{}: their hash is {actual}", target.repo, target.path);
             return Some(Err(Error::BadUpstream(text)));
         }
         let rest = std::mem::take(&mut self.held);

@@ -16,7 +16,7 @@ use super::prefetch::Speed;
 use super::{Error, Hub, Result};
 use crate::db::{BlobRow, FilePage, ModelRow, UsageRow};
 use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
-use crate::domain::{ByteSize, ContentId, Digest, Entry, Millis, Selection};
+use crate::domain::{ByteSize, ContentId, Digest, Entry, Millis, Selection, counted};
 
 const PAGE: u64 = 500;
 /// A broken-off download that nothing was added to for so long is given up.
@@ -102,15 +102,15 @@ impl Hub {
                     found @ (crate::blob::Check::Wrong | crate::blob::Check::Missing) => {
                         wrong += 1;
                         let what = if found == crate::blob::Check::Wrong {
-                            "has wrong bytes and was set aside"
+                            "is corrupt and was quarantined"
                         } else {
                             "is missing"
                         };
                         let then = if self.db.is_upstreams(blob.digest).await? {
-                            "it is fetched again when it is asked for"
+                            "it will be downloaded again on the next request"
                         } else {
                             lost += 1;
-                            "it is known from a folder only: import that again"
+                            "it was imported from a folder: import it again"
                         };
                         let text = format!("sha256:{} {what}; {then}", blob.digest.to_hex());
                         run.log(Level::Error, &text).await;
@@ -130,7 +130,7 @@ impl Hub {
         if wrong > 0 {
             return Err(Error::Damaged { files: wrong, lost });
         }
-        Ok(Done { outcome: format!("{files} files are as they should be, {}", ByteSize(bytes)), changes: None })
+        Ok(Done { outcome: format!("verified {}, {}", counted(files, "file"), ByteSize(bytes)), changes: None })
     }
 
     /// Runs a job of the kind evict.
@@ -165,13 +165,13 @@ impl Hub {
                 run.update(|progress| (progress.files_done, progress.bytes_done) = (room.files, room.bytes));
             }
         }
-        let kept = if kept > 0 { format!("; {kept} stay because other models use them") } else { String::new() };
+        let kept =
+            if kept > 0 { format!("; kept {} that other models use", counted(kept, "file")) } else { String::new() };
         if let Some(repo) = &run.job.repo {
             self.events.publish(Happening::Model(repo.clone()));
         }
-        let files = if room.files == 1 { "file" } else { "files" };
         Ok(Done {
-            outcome: format!("{} {files} left the store, {}{kept}", room.files, ByteSize(room.bytes)),
+            outcome: format!("freed {} ({}){kept}", ByteSize(room.bytes), counted(room.files, "file")),
             changes: None,
         })
     }
@@ -194,7 +194,7 @@ impl Hub {
             for content in hub.store.stale_partials(KEEP_PARTIALS)? {
                 let removed = hub.flights.unless_flying(content, || hub.store.remove_partial(content));
                 if removed.transpose()? == Some(true) {
-                    tracing::info!(blob.content = %content, "a download that nobody went on with for a week was removed");
+                    tracing::info!(blob.content = %content, "removed a download that was not resumed for a week");
                 }
             }
             Ok(())
@@ -242,7 +242,7 @@ impl Hub {
 
 fn refuse_pinned(model: &ModelRow) -> Result<()> {
     if model.pinned {
-        return Err(Error::Conflict(format!("{} is pinned: take the pin away first", model.key)));
+        return Err(Error::Conflict(format!("{} is pinned: unpin it first", model.key)));
     }
     Ok(())
 }
@@ -250,7 +250,7 @@ fn refuse_pinned(model: &ModelRow) -> Result<()> {
 /// An eviction without any bound would empty the store.
 fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
     if free_bytes == 0 && unused_ms == 0 {
-        let rule = "say how much to free, or how long unused files must be (unused_seconds)".to_owned();
+        let rule = "expected the amount to free, or how long files must be unused (unused_seconds)".to_owned();
         return Err(Error::InvalidField { field: "free_bytes", rule });
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::db::{FilePage, ModelRow};
 use crate::domain::facts::config::{self, ConfigFile};
 use crate::domain::facts::{self, Reading, gguf, safetensors};
 use crate::domain::{
-    Artifact, CommitId, Entry, ModelFacts, RepoKey, RepoPath, Revision, Visibility, WeightFormat, selection,
+    Artifact, ByteSize, CommitId, Entry, ModelFacts, RepoKey, RepoPath, Revision, Visibility, WeightFormat, selection,
 };
 
 /// Weight files whose heads are read for the facts of one model.
@@ -141,7 +141,7 @@ impl Hub {
                         facts.push(more);
                         read.read.push(file.path.to_string());
                     }
-                    Err(error) => read.problems.push(format!("{}: {error}", file.path)),
+                    Err(error) => read.problems.push(error.to_string()),
                 }
             } else if matches!(WeightFormat::of(&file.path), Some(WeightFormat::Safetensors | WeightFormat::Gguf)) {
                 weights.push((file, row.stored.is_some()));
@@ -176,15 +176,19 @@ impl Hub {
         file: &Artifact,
     ) -> Result<ModelFacts> {
         if file.size > config::SIZE_LIMIT {
-            return Err(Error::Invalid(format!("{} bytes are too many for a config file", file.size)));
+            return Err(Error::Invalid(format!(
+                "{}: too large for a config file ({})",
+                file.path,
+                ByteSize(file.size)
+            )));
         }
         let (bytes, _) = self.read_start(model, commit, &file.path, file.size).await?;
-        kind.read(&bytes).map_err(|error| Error::Invalid(error.to_string()))
+        kind.read(&bytes).map_err(|error| Error::Invalid(format!("{}: {error}", file.path)))
     }
 
     /// The tensors and metadata of one stored weight file.
     pub async fn weights_head(&self, model: &ModelRow, commit: &CommitId, path: &RepoPath) -> Result<Head> {
-        let no_file = || Error::NoSuch { what: format!("file {path} at {commit}") };
+        let no_file = || Error::NoSuch { what: format!("file {path} not found at {commit}") };
         let Some(Entry::File(file)) = self.db.entry(&model.id, commit, path).await? else { return Err(no_file()) };
         Ok(match self.head_of(&file).await? {
             Parsed::Safetensors(head) => Head {
@@ -224,7 +228,7 @@ impl Hub {
             return Err(Error::Invalid(format!("{} is neither safetensors nor GGUF", file.path)));
         }
         let Some(stored) = self.stored(file).await? else {
-            return Err(Error::Conflict(format!("{} is not here: download it first", file.path)));
+            return Err(Error::Conflict(format!("{} is not cached: download it first", file.path)));
         };
         let (handle, size) = (Arc::clone(&stored.file), stored.size);
         let parse = move || match format {
@@ -249,7 +253,7 @@ fn read_head<T>(
         match parse(&prefix, size).map_err(|error| Error::Invalid(error.to_string()))? {
             Reading::Done(head) => return Ok(head),
             Reading::NeedMore(more) if more > wanted && more <= size => wanted = more,
-            Reading::NeedMore(_) => return Err(Error::Invalid("the file ends within its head".into())),
+            Reading::NeedMore(_) => return Err(Error::Invalid("the file ends within its header".into())),
         }
     }
 }

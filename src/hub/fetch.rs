@@ -145,7 +145,7 @@ impl Hub {
         let what = format!("{}/{}", resolved.pinned.repo.key, resolved.artifact.path);
         match self.upstream.is_offline() {
             true => Error::Offline { what },
-            false => Error::UpstreamUnavailable { what, reason: "it did not answer lately".into() },
+            false => Error::UpstreamUnavailable { what, reason: "it has not responded lately".into() },
         }
     }
 
@@ -189,7 +189,7 @@ impl Hub {
         if !proven {
             return Ok(None);
         }
-        tracing::info!(blob.digest = %digest, "a file that was published without its row is proven and kept");
+        tracing::info!(blob.digest = %digest, "verified and kept a file that was published without a database row");
         self.db.put_blob(digest, None, size, self.clock.now()).await?;
         Ok(Some(ServedBlob { row: BlobRow { digest, size }, linked_ns: None }))
     }
@@ -199,7 +199,7 @@ impl Hub {
             Some(stored) => stored,
             None => {
                 let Some(stored) = self.open_blob(blob).await? else {
-                    tracing::error!(blob.digest = %blob.row.digest, "a blob's file is missing or has another size; it will be fetched again");
+                    tracing::error!(blob.digest = %blob.row.digest, "a blob's file is missing or has the wrong size; it will be downloaded again");
                     return Ok(None);
                 };
                 let stored = Arc::new(stored);
@@ -210,7 +210,7 @@ impl Hub {
         if stored.is_as_it_was() {
             return Ok(Some(stored));
         }
-        tracing::error!(blob.digest = %blob.row.digest, "the file that a blob is a hard link to was changed; it is no longer served: import it again, as a copy if it changes");
+        tracing::error!(blob.digest = %blob.row.digest, "the original of a hard-linked blob was changed, so it is no longer served: import it again, as a copy if it changes often");
         // Only the store's name of it: the file stays where it is.
         self.remove_blob(blob.row.digest).await?;
         Ok(None)
@@ -237,6 +237,6 @@ fn gone(resolved: &Resolved) -> Error {
     let what = format!("{}/{}", resolved.pinned.repo.key, resolved.artifact.path);
     Error::UpstreamUnavailable {
         what,
-        reason: "it was imported from a folder and is gone or changed; import that again".into(),
+        reason: "it was imported from a folder and is missing or changed; import it again".into(),
     }
 }

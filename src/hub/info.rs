@@ -85,7 +85,7 @@ impl Hub {
         match self.ask_revision(caller, &pinned.repo.key, &revision, Some(&pinned.repo)).await {
             Ok((repo, commit)) => {
                 pinned.served = Served::Miss;
-                let missing = || Error::BadUpstream(format!("upstream gave no info of {}", repo.key));
+                let missing = || Error::BadUpstream(format!("upstream returned no info for {}", repo.key));
                 self.known_info(&repo, &commit).await?.ok_or_else(missing)
             }
             Err(error)
@@ -121,7 +121,7 @@ impl Hub {
         query: &InfoQuery,
     ) -> Result<Option<String>> {
         let parsed = serde_json::from_str::<Map<String, Value>>(full);
-        let mut full = parsed.map_err(|e| Error::BadUpstream(format!("the kept info is not usable: {e}")))?;
+        let mut full = parsed.map_err(|e| Error::BadUpstream(format!("the cached info is invalid: {e}")))?;
         if !query.expand.is_empty() {
             if query.blobs || !query.expand.iter().all(|field| full.contains_key(field)) {
                 return Ok(None);

@@ -100,7 +100,7 @@ impl Hub {
     /// Adds a job, or gives the live one that does the same.
     pub async fn enqueue(&self, job: NewJob) -> Result<Job> {
         if self.job_count(JobStatus::Pending).await? >= MAX_WAITING {
-            return Err(Error::Busy { what: format!("{MAX_WAITING} jobs wait already") });
+            return Err(Error::Busy { what: format!("{MAX_WAITING} jobs are already waiting") });
         }
         let id = uuid::Uuid::now_v7().to_string();
         let (job, added) = self.db.enqueue(&job, &id, MAX_ATTEMPTS, self.clock.now()).await?;
@@ -127,7 +127,7 @@ impl Hub {
     }
 
     pub async fn job(&self, id: &str) -> Result<Job> {
-        self.db.job(id).await?.ok_or_else(|| Error::NoSuch { what: format!("job {id}") })
+        self.db.job(id).await?.ok_or_else(|| Error::NoSuch { what: format!("job {id} not found") })
     }
 
     pub async fn list_jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
@@ -144,13 +144,13 @@ impl Hub {
         let job = match self.db.order_job(id, order, self.clock.now()).await? {
             Obeyed::Yes(job) => job,
             Obeyed::Already(job) => return Ok(job),
-            Obeyed::NoSuchJob => return Err(Error::NoSuch { what: format!("job {id}") }),
+            Obeyed::NoSuchJob => return Err(Error::NoSuch { what: format!("job {id} not found") }),
             Obeyed::No(job) => {
                 let (verb, status) = (order.as_str(), job.status.as_str());
                 return Err(Error::Conflict(format!("cannot {verb} job {id}: it is {status}")));
             }
             Obeyed::Duplicate(other) => {
-                return Err(Error::Conflict(format!("the same work is under way already as job {}", other.id)));
+                return Err(Error::Conflict(format!("job {} is already doing the same work", other.id)));
             }
         };
         if job.status == JobStatus::Running && matches!(order, Order::Cancel | Order::Pause) {
@@ -168,7 +168,7 @@ impl Hub {
                 Order::Cancel => "cancelled",
                 Order::Pause => "paused",
                 Order::Resume => "resumed",
-                Order::Retry => "to be tried again",
+                Order::Retry => "retrying",
             };
             self.log_job(id, Level::Info, verb).await;
         }
@@ -194,7 +194,7 @@ impl Hub {
         let activity =
             Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.map(str::to_owned) };
         if let Err(error) = self.db.put_activity(&uuid::Uuid::now_v7().to_string(), &activity).await {
-            tracing::warn!(%error, "could not note an activity");
+            tracing::warn!(%error, "could not record an activity");
         }
         self.events.publish(Happening::Activity(activity));
     }
@@ -270,7 +270,7 @@ impl Hub {
     /// Gives back jobs whose workers are gone.
     pub async fn reclaim_jobs(&self) -> Result<()> {
         for job in self.db.reclaim_jobs(self.clock.now()).await? {
-            self.log_job(&job.id, Level::Warning, "its worker is gone: another one goes on").await;
+            self.log_job(&job.id, Level::Warning, "its worker was lost: another worker resumes the job").await;
             self.announce(&job);
         }
         Ok(())

@@ -94,7 +94,7 @@ impl Hub {
             };
             Error::upstream(error, what)
         };
-        let bad = |text: &str| Error::BadUpstream(format!("upstream's listing of {} is not usable: {text}", repo.key));
+        let bad = |text: &str| Error::BadUpstream(format!("invalid listing of {} from upstream: {text}", repo.key));
         let mut path = format!("{}/tree/{commit}?recursive=true&expand=false", repo.key.api_path());
         let mut seen = HashSet::new();
         let mut dropped = 0usize;
@@ -125,7 +125,7 @@ impl Hub {
                 .and_then(|link| link.split_once('>')?.0.strip_prefix('<')?.strip_prefix(BASE_MARK));
             let Some(next) = next else {
                 if dropped > 0 {
-                    tracing::warn!(repo.id = %repo.key, %commit, dropped, "entries with unsafe names or unusable hashes were left out");
+                    tracing::warn!(repo.id = %repo.key, %commit, dropped, "skipped entries with unsafe names or invalid hashes");
                 }
                 if let Some(unlisted) = &unlisted {
                     let unlisted: Vec<RepoPath> = unlisted.iter().cloned().collect();
@@ -140,7 +140,7 @@ impl Hub {
             };
             path = next.to_owned();
         }
-        Err(bad("its pages do not end"))
+        Err(bad("endless pagination"))
     }
 
     /// The route `tree`.
@@ -243,11 +243,11 @@ impl Hub {
             match self.upstream.post(&path, "application/json", body.into(), caller.own_eyes()).await {
                 Ok(answer) => {
                     let mut value: Value = serde_json::from_slice(&answer.body)
-                        .map_err(|e| Error::BadUpstream(format!("upstream's paths-info is not usable: {e}")))?;
+                        .map_err(|e| Error::BadUpstream(format!("invalid paths-info from upstream: {e}")))?;
                     self.upstream.sanitiser().json(&mut value);
                     pinned.served = Served::Bypass;
                     let Value::Array(items) = value else {
-                        return Err(Error::BadUpstream("upstream's paths-info is no list".into()));
+                        return Err(Error::BadUpstream("invalid paths-info from upstream: not a list".into()));
                     };
                     return Ok((pinned, items));
                 }

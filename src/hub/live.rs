@@ -104,18 +104,18 @@ impl Hub {
         if let Some(max) = change.max_downloads
             && !(1..=64).contains(&max)
         {
-            let rule = format!("{max} is not possible: use 1 to 64");
+            let rule = format!("invalid value {max}; expected 1 to 64");
             return Err(Error::InvalidField { field: "max_downloads", rule });
         }
         if let Some(seconds) = change.ref_ttl_seconds
             && seconds > 7 * 86_400
         {
-            let rule = format!("{seconds} is too long: use 0 to 604800 (a week)");
+            let rule = format!("invalid value {seconds}; expected 0 to 604800 (a week)");
             return Err(Error::InvalidField { field: "ref_ttl_seconds", rule });
         }
         let token = change.hf_token;
         if token.as_ref().and_then(Secret::get).is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic())) {
-            let rule = "it holds characters that no token has".into();
+            let rule = "it contains characters that are not allowed in a token".into();
             return Err(Error::InvalidField { field: "hf_token", rule });
         }
         let texts = [
@@ -156,7 +156,7 @@ impl Hub {
         let answer = self.upstream.get("/api/whoami-v2", caller).await;
         let answer = answer.map_err(|error| Error::upstream(error, "the account of this token"))?;
         let value: serde_json::Value = serde_json::from_slice(&answer.body)
-            .map_err(|_| Error::BadUpstream("upstream's answer about the token is not usable".into()))?;
+            .map_err(|_| Error::BadUpstream("invalid response from upstream about the token".into()))?;
         Ok(value["name"].as_str().unwrap_or("unknown").to_owned())
     }
 }

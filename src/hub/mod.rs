@@ -251,21 +251,21 @@ impl Hub {
             self.flush_uses().await;
             self.record_gauges().await;
             if let Err(error) = self.reload_settings().await {
-                tracing::warn!(%error, "could not read the settings again");
+                tracing::warn!(%error, "could not reload the settings");
             }
             if let Err(error) = self.flush_sums().await {
-                tracing::warn!(%error, "could not write down the sums");
+                tracing::warn!(%error, "could not save the totals");
             }
             round += 1;
             if round.is_multiple_of(60)
                 && let Err(error) = self.prune().await
             {
-                tracing::warn!(%error, "could not forget what is old");
+                tracing::warn!(%error, "could not remove old records");
             }
         }
         self.flush_uses().await;
         if let Err(error) = self.flush_sums().await {
-            tracing::warn!(%error, "could not write down the sums");
+            tracing::warn!(%error, "could not save the totals");
         }
     }
 

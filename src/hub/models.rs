@@ -48,7 +48,7 @@ impl Hub {
             self.announce(job);
         }
         if !again {
-            self.note("model.registered", format!("{key} was registered"), &key.to_string(), None).await;
+            self.note("model.registered", format!("registered {key}"), &key.to_string(), None).await;
         }
         self.events.publish(Happening::Model(id.clone()));
         Ok((self.model_by_id(&id).await?, job.map(|job| job.id)))
@@ -62,12 +62,12 @@ impl Hub {
         }
         let key = RepoKey::parse(named)?;
         let known = self.db.model_named(&key).await?;
-        known.ok_or_else(|| Error::NoSuch { what: format!("model {key}; register it first") })
+        known.ok_or_else(|| Error::NoSuch { what: format!("model {key} not found; register it first") })
     }
 
     async fn model_by_id(&self, id: &str) -> Result<ModelRow> {
         let known = self.db.model(id).await?;
-        known.ok_or_else(|| Error::NoSuch { what: format!("model with the id {id}") })
+        known.ok_or_else(|| Error::NoSuch { what: format!("model with id {id} not found") })
     }
 
     /// One page of models, and how many there are on all pages.
@@ -90,11 +90,11 @@ impl Hub {
     /// Forgets a model: what is known of it, and its place in lists. Its bytes stay until they are evicted.
     pub async fn forget_model(&self, model: &ModelRow) -> Result<()> {
         if let Some(job) = self.db.live_job_of(&model.id).await? {
-            return Err(Error::Conflict(format!("job {job} works on {}: cancel it first", model.key)));
+            return Err(Error::Conflict(format!("job {job} is running on {}; cancel it first", model.key)));
         }
         self.db.delete_model(&model.id).await?;
         self.forget_repo(&model.key);
-        self.note("model.removed", format!("{} was removed", model.key), &model.key.to_string(), None).await;
+        self.note("model.removed", format!("removed {} from the list", model.key), &model.key.to_string(), None).await;
         self.events.publish(Happening::Model(model.id.clone()));
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Hub {
             Revision::Commit(commit) => self.db.knows_commit(&model.id, &commit).await?.then_some(commit),
             Revision::Named(name) => self.db.pin(&model.id, &name).await?.map(|pin| pin.commit),
         };
-        let what = || format!("revision {revision} of {} here; sync it first", model.key);
+        let what = || format!("revision {revision} of {} not found; sync the model first", model.key);
         known.ok_or_else(|| Error::NoSuch { what: what() })
     }
 
@@ -143,7 +143,7 @@ impl Hub {
             None => Ok(()),
             Some(path) => {
                 let short = &commit.as_str()[..12];
-                Err(Error::NoSuch { what: format!("file or folder {path} in {} at {short}", model.key) })
+                Err(Error::NoSuch { what: format!("file or folder {path} not found in {} at {short}", model.key) })
             }
         }
     }
@@ -203,7 +203,7 @@ impl Hub {
         let range = crate::domain::ByteRange::parse(&format!("bytes=0-{}", most - 1));
         let Some(body) = self.open(caller, resolved, range).await? else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
-        let failed = |error: &dyn std::fmt::Display| Error::BadUpstream(format!("reading the file: {error}"));
+        let failed = |error: &dyn std::fmt::Display| Error::BadUpstream(format!("cannot read the file: {error}"));
         match body.opened {
             super::Opened::Stored(stored) => {
                 let file = Arc::clone(&stored.file);

@@ -104,7 +104,7 @@ impl Hub {
         self.listings.asked.insert(key, now);
         let reading = self.ask_tree(caller, repo, commit);
         if let Ok(Err(error)) = tokio::time::timeout(self.settings.slow_after.duration(), reading).await {
-            tracing::info!(repo.id = %repo.key, %commit, %error, "a commit that was found on disk is not confirmed by upstream");
+            tracing::info!(repo.id = %repo.key, %commit, %error, "upstream did not confirm a commit that was found on disk");
         }
     }
 

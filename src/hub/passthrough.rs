@@ -87,7 +87,7 @@ impl Hub {
         let repo = self.repo(caller, key).await?;
         let verb = rest.split(['/', '?']).next().unwrap_or_default();
         if repo.is_local {
-            return Err(Error::NotSupported(format!("{key} was imported from a folder: it has no {verb}")));
+            return Err(Error::NotSupported(format!("{key} was imported from a folder and has no {verb}")));
         }
         let is_shared = caller.principal.is_anonymous() || SAME_FOR_ALL.contains(&verb);
         let scope = if is_shared { Scope::of(&repo) } else { Scope::Caller };
@@ -145,11 +145,11 @@ impl Hub {
         };
         let answer = self.upstream.get_aside(&key.0, eyes).await;
         let answer =
-            answer.map_err(|error| Error::upstream(error, format!("the answer to {}", without_query(&key.0))))?;
+            answer.map_err(|error| Error::upstream(error, format!("the response to {}", without_query(&key.0))))?;
         let upstream::Answer { content_type, link, total_count, commit, body, .. } = answer;
         let body = if content_type.contains("json") {
             let mut value: Value = serde_json::from_slice(&body)
-                .map_err(|e| Error::BadUpstream(format!("upstream's answer is no JSON: {e}")))?;
+                .map_err(|e| Error::BadUpstream(format!("upstream's response is not JSON: {e}")))?;
             self.upstream.sanitiser().json(&mut value);
             Bytes::from(value.to_string())
         } else if content_type.starts_with("text/") {

@@ -291,7 +291,7 @@ impl Hub {
                 return Err(Error::upstream(error, what));
             }
         };
-        let unusable = |text: String| Error::BadUpstream(format!("upstream's info of {key} is not usable: {text}"));
+        let unusable = |text: String| Error::BadUpstream(format!("invalid info of {key} from upstream: {text}"));
         let mut value: Value = serde_json::from_slice(&answer.body).map_err(|e| unusable(e.to_string()))?;
         let info = upstream::parse_info(&value).map_err(|e| unusable(e.to_string()))?;
         self.upstream.sanitiser().json(&mut value);
@@ -389,7 +389,7 @@ pub(super) fn is_outage(error: &Error) -> bool {
 
 fn is_own_trouble(error: &Error) -> bool {
     if let Error::Internal(cause) = error {
-        tracing::error!(%cause, "what upstream said could not be noted");
+        tracing::error!(%cause, "could not record upstream's response");
     }
     matches!(error, Error::Internal(_) | Error::NoSpace)
 }

@@ -19,7 +19,9 @@ use super::{Caller, Error, Hub, Need, Pinned, Result};
 use crate::db::{FilePage, FileTotals, ModelRow};
 use crate::domain::job::{FileProgress, Job, JobKind, Level, NewJob, Payload};
 use crate::domain::selection::{Matcher, quantisation};
-use crate::domain::{Artifact, ByteSize, CommitId, ContentId, Entry, FileType, Revision, Selection, WeightFormat};
+use crate::domain::{
+    Artifact, ByteSize, CommitId, ContentId, Entry, FileType, Revision, Selection, WeightFormat, counted,
+};
 
 const PAGE: u64 = 1000;
 /// Files of one job that are fetched at once; each has several connections.
@@ -98,7 +100,7 @@ impl Hub {
         let caller = Caller::owner();
         let pinned = self.pin(&caller, &model.key, revision, Need::Bytes).await?;
         if !self.keep_tree(&caller, &pinned.repo, &pinned.commit).await? {
-            let message = format!("{} is gated, and this hub's token was not accepted for it", model.key);
+            let message = format!("{} is gated, and this hub's token has no access to it", model.key);
             return Err(Error::Gated { message });
         }
         // Whatever was wrong at the last sync is not wrong any more.
@@ -136,12 +138,12 @@ impl Hub {
             plan.warnings.push("no file matches the selection".into());
         }
         if pickles > 0 && safe == 0 {
-            plan.warnings.push("the weights are pickle files, which can run code when they are loaded".into());
+            plan.warnings.push("the weights are pickle files, which can run code when loaded".into());
         }
         if !plan.fits() {
             plan.warnings.push(match plan.limit {
-                None => "it does not fit on the disk".into(),
-                Some(limit) => format!("it does not fit into the store, whose limit is {}", ByteSize(limit)),
+                None => "not enough disk space".into(),
+                Some(limit) => format!("it exceeds the store limit of {}", ByteSize(limit)),
             });
         }
         Ok(plan)
@@ -223,7 +225,7 @@ impl Hub {
     pub async fn download(&self, run: &JobRun) -> Result<Done> {
         let model = self.model_of(run).await?;
         let payload = &run.job.payload;
-        run.update(|progress| progress.doing = "reading the list of files".into());
+        run.update(|progress| progress.doing = "reading the file list".into());
         // What the revision meant when the job began is what it fetches, also after a restart.
         let revision = if payload.commit.is_empty() { &payload.revision } else { &payload.commit };
         let pinned = self.listed(&model, &Revision::parse(revision)?).await?;
@@ -253,8 +255,8 @@ impl Hub {
             });
         }
         let text = format!(
-            "{} files at {}, {} of them here; {} to fetch",
-            plan.totals.files,
+            "{} at {}, {} cached; {} to download",
+            counted(plan.totals.files, "file"),
             pinned.commit,
             plan.totals.files_here,
             ByteSize(plan.to_fetch)
@@ -281,10 +283,7 @@ impl Hub {
             return Err(error);
         }
         let (files, bytes) = (fetched.files.load(Ordering::Relaxed), fetched.done.load(Ordering::Relaxed));
-        Ok(Done {
-            outcome: format!("{} files are here; {files} came now, {}", plan.totals.files, ByteSize(bytes)),
-            changes: None,
-        })
+        Ok(Done { outcome: downloaded(files, bytes, plan.totals.files), changes: None })
     }
 
     /// Fetches every selected file that is not here; the first failure, after all others were tried.
@@ -454,4 +453,14 @@ impl Speed {
 pub fn can_run_code(artifact: &Artifact) -> bool {
     FileType::of(&artifact.path) == FileType::Model
         && WeightFormat::of(&artifact.path).is_some_and(WeightFormat::can_run_code)
+}
+
+/// The outcome of a download job: what it brought, and what was cached before.
+fn downloaded(files: u64, bytes: u64, selected: u64) -> String {
+    let cached = selected.saturating_sub(files);
+    match files {
+        0 => format!("{} already cached", counted(cached, "file")),
+        _ if cached == 0 => format!("downloaded {}, {}", counted(files, "file"), ByteSize(bytes)),
+        _ => format!("downloaded {}, {}; {cached} already cached", counted(files, "file"), ByteSize(bytes)),
+    }
 }

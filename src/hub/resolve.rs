@@ -40,7 +40,7 @@ impl Hub {
             Ok(outcome) => outcome,
             Err(_) => {
                 let what = format!("{}/{}", target.repo, target.path);
-                let reason = format!("it did not say within {} s what the file is", LONGEST.as_secs());
+                let reason = format!("it did not return the file's metadata within {} s", LONGEST.as_secs());
                 Err(Error::UpstreamUnavailable { what, reason })
             }
         }
@@ -119,7 +119,7 @@ impl Hub {
         };
         if head.commit != *commit {
             return Err(Error::BadUpstream(format!(
-                "upstream answered for commit {} instead of {commit}",
+                "upstream responded for commit {} instead of {commit}",
                 head.commit
             )));
         }

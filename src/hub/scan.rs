@@ -3,7 +3,7 @@
 use super::jobs::{Done, JobRun};
 use super::{Error, Hub, ImportProgress, ImportReport, ImportRequest, Placement, Problem, Result};
 use crate::domain::job::{Job, JobKind, Level, NewJob, Payload, priority};
-use crate::domain::{RepoId, RepoKey, RepoKind};
+use crate::domain::{ByteSize, RepoId, RepoKey, RepoKind, counted};
 
 /// Problems that a job's log names one by one.
 const LOGGED: usize = 100;
@@ -123,7 +123,7 @@ impl Hub {
         }
         let left_out = problems.total() - named as u64;
         if left_out > 0 {
-            run.log(Level::Warning, &format!("{left_out} more were not taken; only {LOGGED} are named here")).await;
+            run.log(Level::Warning, &format!("{left_out} more skipped; only the first {LOGGED} are listed")).await;
         }
         match problems.first.first() {
             Some(problem) if report.attached == 0 => {
@@ -141,12 +141,11 @@ fn said(problem: &Problem) -> String {
 /// What the job says in the end.
 fn outcome(report: &ImportReport) -> String {
     let ImportReport { repos_found, attached, hashed, unchanged, bytes_added, .. } = report;
-    let mut text = format!(
-        "{repos_found} {}, {attached} files; {hashed} read, {unchanged} unchanged, {bytes_added} bytes added",
-        if *repos_found == 1 { "repository" } else { "repositories" }
-    );
+    let repos = if *repos_found == 1 { "1 repository".to_owned() } else { format!("{repos_found} repositories") };
+    let (files, added) = (counted(*attached, "file"), ByteSize(*bytes_added));
+    let mut text = format!("{repos}, {files}; {hashed} read, {unchanged} unchanged, {added} added");
     if let Some(first) = report.problems.first.first() {
-        text.push_str(&format!("; {} not taken, the first: {}", report.problems.total(), said(first)));
+        text.push_str(&format!("; {} skipped, the first: {}", report.problems.total(), said(first)));
     }
     text
 }

@@ -12,7 +12,7 @@ use super::pin::Repo;
 use super::{Caller, Error, Hub, Result};
 use crate::db::{ModelRow, Pin};
 use crate::domain::job::{ChangeKind, Changes, Level};
-use crate::domain::{CommitId, Revision};
+use crate::domain::{CommitId, Revision, counted};
 
 /// Changed files that a sync names; it counts all of them.
 const NAMED_CHANGES: u64 = 1000;
@@ -45,26 +45,26 @@ impl Hub {
 
     async fn sync_model(&self, run: &JobRun, model: &ModelRow) -> Result<Done> {
         if model.source == "local" {
-            return Ok(Done { outcome: "it exists here only: there is nothing to sync with".into(), changes: None });
+            return Ok(Done { outcome: "local-only model, nothing to sync".into(), changes: None });
         }
         let named = if run.job.payload.revision.is_empty() { &model.revision } else { &run.job.payload.revision };
         let revision = Revision::parse(named)?;
         let caller = Caller::owner();
         let before = self.db.pin(&model.id, revision.as_str()).await?.map(|pin| pin.commit);
 
-        run.update(|progress| progress.doing = format!("asking what {revision} is"));
+        run.update(|progress| progress.doing = format!("resolving {revision}"));
         let known = self.known_repo(&model.key).await?;
         let (repo, commit) = self.ask_revision(&caller, &model.key, &revision, known.as_ref()).await?;
         if repo.key != model.key {
-            run.log(Level::Warning, &format!("upstream calls it {} now", repo.key)).await;
+            run.log(Level::Warning, &format!("renamed to {} on upstream", repo.key)).await;
         }
         run.update(|progress| progress.doing = "reading branches and tags".into());
         let refs = self.note_refs(run, &caller, &repo).await?;
 
-        run.update(|progress| progress.doing = "reading the list of files".into());
+        run.update(|progress| progress.doing = "reading the file list".into());
         if !self.keep_tree(&caller, &repo, &commit).await? {
             return Err(Error::Gated {
-                message: format!("{} is gated, and this hub's token was not accepted for it", repo.key),
+                message: format!("{} is gated, and this hub's token has no access to it", repo.key),
             });
         }
         let changes = match &before {
@@ -75,15 +75,15 @@ impl Hub {
         };
         let totals = self.commit_totals(&repo.row, &commit).await?;
         let short = &commit.as_str()[..12];
-        let news = match (&before, &changes) {
-            (_, Some(c)) => format!("; {} added, {} removed, {} changed", c.added, c.removed, c.changed),
-            (Some(before), None) if *before == commit => "; nothing new".into(),
-            _ => String::new(),
+        let size = format!("{}, {}", counted(totals.files, "file"), counted(refs as u64, "ref"));
+        let outcome = match (&before, &changes) {
+            (_, Some(c)) => {
+                let (added, removed, changed) = (c.added, c.removed, c.changed);
+                format!("{revision} updated to {short} ({size}): {added} added, {removed} removed, {changed} changed")
+            }
+            (Some(before), None) if *before == commit => format!("{revision} up to date at {short} ({size})"),
+            _ => format!("{revision} synced at {short} ({size})"),
         };
-        let s = |count: u64| if count == 1 { "" } else { "s" };
-        let files = totals.files;
-        let outcome =
-            format!("{revision} is {short} with {files} file{}, {refs} ref{}{news}", s(files), s(refs as u64));
         run.log(Level::Info, &outcome).await;
         Ok(Done { outcome, changes })
     }
@@ -99,12 +99,12 @@ impl Hub {
                 if super::pin::is_outage(&error) {
                     return Err(error);
                 }
-                run.log(Level::Warning, &format!("branches and tags could not be read: {error}")).await;
+                run.log(Level::Warning, &format!("could not read branches and tags: {error}")).await;
                 return Ok(0);
             }
         };
         let value: Value = serde_json::from_slice(&answer.body)
-            .map_err(|e| Error::BadUpstream(format!("upstream's refs of {} are not usable: {e}", repo.key)))?;
+            .map_err(|e| Error::BadUpstream(format!("invalid refs of {} from upstream: {e}", repo.key)))?;
         let refs = refs_of(&value);
         let known = self.db.pins(&repo.row).await?;
         for (name, commit) in &refs {
@@ -142,7 +142,7 @@ impl Hub {
 
     /// The model that a job is about.
     pub(super) async fn model_of(&self, run: &JobRun) -> Result<ModelRow> {
-        let gone = || Error::NoSuch { what: format!("model {}: it was removed", run.job.repo_name) };
+        let gone = || Error::NoSuch { what: format!("model {} was removed", run.job.repo_name) };
         let id = run.job.repo.as_deref().ok_or_else(gone)?;
         self.db.model(id).await?.ok_or_else(gone)
     }

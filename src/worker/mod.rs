@@ -1,8 +1,8 @@
-//! The edge where time and the queue come in: claims jobs, lets `hub` do them, and writes down how they ended.
+//! The edge where time and the queue come in: claims jobs, lets `hub` do them, and records how they ended.
 //!
 //! `Runner::run` claims while there is room → each job runs as a task of its own under a lease that is renewed
 //! (`lease.rs`) → how it ended decides what becomes of it (`ending.rs`). A second loop does what comes with time:
-//! jobs of workers that are gone, syncs that are due, opening hours (`schedule.rs`).
+//! jobs of lost workers, syncs that are due, the download window (`schedule.rs`).
 
 mod ending;
 mod lease;
@@ -20,15 +20,15 @@ use crate::domain::job::JobKind;
 use crate::hub::WorkerRow;
 use crate::hub::{Hub, JobRun, Result};
 
-/// Without a word from the queue it is looked at this often: another process may have added a job.
+/// The queue is polled this often even without a notification: another process may have added a job.
 const POLL: Duration = Duration::from_secs(1);
 
 /// How a worker works.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// A job whose worker was silent for this long goes to another one.
+    /// A job whose worker was silent for this long goes to another worker.
     pub lease: Duration,
-    /// Jobs at once, besides downloads.
+    /// Concurrent jobs, besides downloads.
     pub others: usize,
     pub hostname: String,
     /// Where this worker's WorkerService listens; empty inside a server.
@@ -71,7 +71,7 @@ impl Runner {
         &self.0.id
     }
 
-    /// Runs jobs until `stop`; returns when all are put down, to be gone on with later.
+    /// Runs jobs until `stop`; returns when all are suspended, to be resumed later.
     pub async fn run(&self) {
         let schedule = self.keep_time();
         let claim = self.claim_jobs();
@@ -79,7 +79,7 @@ impl Runner {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         if let Err(error) = self.0.hub.note_worker(&self.0.id, None).await {
-            tracing::debug!(%error, "could not sign off");
+            tracing::debug!(%error, "could not sign off a worker");
         }
     }
 
@@ -90,7 +90,7 @@ impl Runner {
     async fn claim_jobs(&self) {
         let Inner { hub, stop, .. } = &*self.0;
         loop {
-            // Armed before looking, so that a job that is added meanwhile is not overslept.
+            // Armed before looking, so that a job that is added meanwhile is not missed.
             let added = hub.job_added();
             tokio::pin!(added);
             added.as_mut().enable();
@@ -110,7 +110,7 @@ impl Runner {
         }
     }
 
-    /// The next job that there is room for.
+    /// The next job that fits within the limits.
     async fn claim_next(&self) -> Result<Option<JobRun>> {
         let Inner { hub, settings, id, downloads, others, .. } = &*self.0;
         let mut kinds = Vec::new();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { adviceOn } from "./advice";
 
 test("errors lead to the screen that helps", () => {
-  expect(adviceOn("demo/gated is gated, and this hub's token was not accepted for it")?.hash).toBe("token");
+  expect(adviceOn("demo/gated is gated, and this hub's token has no access to it")?.hash).toBe("token");
   expect(adviceOn("Repository not found")?.hash).toBe("token");
   expect(adviceOn("No space: the file needs 4.6 GiB")?.search).toEqual({ dialog: "evict" });
   expect(adviceOn("this hub is offline")?.hash).toBe("upstream");

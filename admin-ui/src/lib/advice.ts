@@ -10,7 +10,7 @@ export interface Advice {
 
 const known: [RegExp, Advice][] = [
   [
-    /\b(no space|disk is full|does not fit|not enough (room|space)|enospc)\b/i,
+    /\b(no space|disk is full|disk space|store limit|enospc)\b/i,
     {
       text: "Room is needed on the disk first.",
       label: "Free space",

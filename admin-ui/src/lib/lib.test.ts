@@ -101,7 +101,7 @@ test("jobs in words and in their order", () => {
   expect(jobTitle(create(JobSchema, { kind: Job_Kind.verify }))).toBe("Verification of the whole store");
   expect(jobTitle(create(JobSchema, { kind: Job_Kind.download, repoId: "The/model" }))).toBe("Download of The/model");
   expect(activityText("evict of a/b was cancelled")).toBe("Removal of a/b was cancelled");
-  expect(activityText("download of a/b: 2 files are here")).toBe("Download of a/b: 2 files are here");
+  expect(activityText("download of a/b: 2 files already cached")).toBe("Download of a/b: 2 files already cached");
   const jobs = [Job_Status.paused, Job_Status.pending, Job_Status.running].map((status) =>
     create(JobSchema, { status }),
   );

@@ -21,7 +21,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 pub enum ReadError {
     #[error("the download failed: {0}")]
     Flight(#[from] Error),
-    #[error("reading the arriving file: {0}")]
+    #[error("cannot read the partial file: {0}")]
     Io(#[from] std::io::Error),
 }
 

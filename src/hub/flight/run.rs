@@ -92,7 +92,7 @@ impl Hub {
         }
         let (store, partial) = (Arc::clone(&self.store), Arc::clone(partial));
         if let Err(error) = tokio::task::spawn_blocking(move || store.discard(&partial)).await {
-            tracing::error!(%error, "could not give back what a failed download took");
+            tracing::error!(%error, "could not release the disk space of a failed download");
         }
     }
 
@@ -171,7 +171,7 @@ impl Hub {
                         }
                         state.sent
                     };
-                    tracing::error!(repo.id = %target.repo, path = %target.path, expected = %content, %actual, resumed_bytes = resumed, sent, "upstream's bytes are not what they should be");
+                    tracing::error!(repo.id = %target.repo, path = %target.path, expected = %content, %actual, resumed_bytes = resumed, sent, "hash mismatch: upstream sent wrong bytes");
                     if sent || !may_repeat {
                         return Err(self.reject(flight, &partial, sent).await);
                     }
@@ -250,11 +250,11 @@ impl Hub {
                         run = if fast { (run * 2).min(LONGEST_RUN) } else { (run / 2).max(1) };
                     }
                     (_, Ok(Fetched::IgnoresRange)) => {
-                        tracing::info!(path = %flight.target.path, "upstream ignores ranges: one stream");
+                        tracing::info!(path = %flight.target.path, "upstream ignores ranges: using a single stream");
                         running.shutdown().await;
                     }
                     (started, Err(error)) if error.is_transient() && started < wave => {
-                        tracing::debug!(path = %flight.target.path, %error, "another connection of the same wave failed");
+                        tracing::debug!(path = %flight.target.path, %error, "another connection failed at the same time");
                     }
                     (_, Err(error)) => {
                         wave += 1;

@@ -132,7 +132,7 @@ impl Route {
     fn refused(&self) -> Error {
         #[cfg(feature = "xet-upstream")]
         if self.xet.resume() {
-            return Error::Unavailable { reason: format!("{}, which is tried again", Error::Refused) };
+            return Error::Unavailable { reason: format!("{}; retrying", Error::Refused) };
         }
         if self.refusals.fetch_add(1, Ordering::Relaxed) + 1 < LAST_REFUSAL {
             return Error::Refused;
@@ -174,7 +174,7 @@ impl Route {
                     }
                 }
                 Some(Err(error)) => ended = Some(error),
-                None => ended = Some(Error::Unavailable { reason: "the body ended early".into() }),
+                None => ended = Some(Error::Unavailable { reason: "the body was cut off".into() }),
             }
             if !batch.is_empty() && (paused || batched >= BATCH || missing == 0 || ended.is_some()) {
                 batched = 0;
@@ -227,7 +227,7 @@ impl Writer {
 
 /// A failure of our own disk is not upstream's, and trying again does not help.
 fn local_failure(flight: &Flight, error: &blob::Error) -> Error {
-    tracing::error!(path = %flight.target.path, %error, "could not write an arriving file");
+    tracing::error!(path = %flight.target.path, %error, "could not write a partial file");
     if matches!(error, blob::Error::NoSpace { .. }) {
         flight.disk_full.store(true, Ordering::Relaxed);
     }

@@ -35,14 +35,14 @@ impl Hub {
         let (store, file, now) = (Arc::clone(&self.store), Arc::clone(partial), self.clock.now());
         let moved = tokio::task::spawn_blocking(move || store.quarantine(&file, now)).await;
         if let Ok(Err(error)) = moved {
-            tracing::error!(%error, "could not set a wrong body aside");
+            tracing::error!(%error, "could not quarantine a wrong body");
         }
         if sent && let Err(error) = self.taints.add(&self.db, flight.target.content, self.clock.now()).await {
             tracing::error!(%error, "could not record that a wrong body was sent");
         }
         let target = &flight.target;
         Error::BadUpstream(format!(
-            "upstream sent wrong bytes for {}/{}: they do not hash to {}",
+            "upstream sent wrong bytes for {}/{}: their hash is not {}",
             target.repo, target.path, target.content
         ))
     }

@@ -129,7 +129,7 @@ impl Route {
     fn leave_xet(&self, error: &Error) {
         if !self.xet.is_off.swap(true, Ordering::Relaxed) {
             let target = &self.flight.target;
-            tracing::warn!(repo.id = %target.repo, path = %target.path, %error, "fetching by Xet failed: the download goes on over plain HTTP");
+            tracing::warn!(repo.id = %target.repo, path = %target.path, %error, "downloading through Xet failed: falling back to plain HTTP");
         }
     }
 }

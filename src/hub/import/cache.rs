@@ -77,7 +77,11 @@ impl Run<'_> {
                 Ok(Some((hub.note_repo(&found.key, Visibility::Private).await?, false)))
             }
             Asked::Hides => {
-                self.report.problems.add(ProblemKind::Twice, &found.folder, "a folder was imported under this name");
+                self.report.problems.add(
+                    ProblemKind::Twice,
+                    &found.folder,
+                    "a folder was already imported under this name",
+                );
                 Ok(None)
             }
             Asked::Away => Ok(Some((self.add_repo(&found.key, Origin::Scanned).await?, false))),
@@ -142,12 +146,12 @@ impl Run<'_> {
             Some(Entry::File(artifact)) => Some(artifact),
             Some(Entry::Directory { .. }) => {
                 self.report.files += 1;
-                self.different(file, None, "there it is a folder");
+                self.different(file, None, "it is a folder there");
                 return Ok(None);
             }
             None if is_complete => {
                 self.report.files += 1;
-                self.different(file, None, "it is not in it");
+                self.different(file, None, "the file is missing there");
                 return Ok(None);
             }
             None => None,
@@ -214,7 +218,7 @@ impl Run<'_> {
     }
 }
 
-const HIDDEN: &str = "upstream does not show this repository: only callers whose token it accepts get it from here";
+const HIDDEN: &str = "upstream does not show this repository; it is served only to callers whose token has access";
 
 /// Reads refs and the names of snapshots. Blocks.
 fn noted(folder: &Path, problems: &mut Problems) -> Noted {
@@ -229,7 +233,7 @@ fn noted(folder: &Path, problems: &mut Problems) -> Noted {
             }
             match read_ref(&item.path, &base, folder) {
                 Some(named) if refs.len() < MAX_ENTRIES => refs.push(named),
-                _ => problems.add(ProblemKind::Name, &item.path, "it is no ref: a name, and 40 hex digits in it"),
+                _ => problems.add(ProblemKind::Name, &item.path, "not a ref; expected a file with 40 hex digits"),
             }
         }
     }
@@ -239,7 +243,11 @@ fn noted(folder: &Path, problems: &mut Problems) -> Noted {
         for item in read_folder(&base, problems) {
             match CommitId::parse(&item.name) {
                 Ok(commit) if item.kind.is_dir() => snapshots.push(commit),
-                _ => problems.add(ProblemKind::Name, &item.path, "a snapshot is a folder named by its commit"),
+                _ => problems.add(
+                    ProblemKind::Name,
+                    &item.path,
+                    "not a snapshot; expected a folder named after its commit",
+                ),
             }
         }
     }

@@ -25,7 +25,7 @@ const MAX_POINTER: u64 = 1024;
 
 /// A second folder of one name is not taken.
 pub(super) fn twice(found: &Found, problems: &mut Problems) {
-    problems.add(ProblemKind::Twice, &found.folder, format!("{} was found in another folder already", found.key));
+    problems.add(ProblemKind::Twice, &found.folder, format!("{} was already found in another folder", found.key));
 }
 
 impl Run<'_> {
@@ -68,7 +68,7 @@ impl Run<'_> {
             // Upstream's own stays what it is known by, also in a local revision.
             this.names.xet_hash = listed.and_then(|listed| listed.xet_hash).or(this.names.xet_hash);
             if this.size <= MAX_POINTER && !matches && self.is_pointer(&file).await? {
-                self.report.problems.add(ProblemKind::Pointer, &file.place, "it is a pointer of Git LFS, not the file");
+                self.report.problems.add(ProblemKind::Pointer, &file.place, "a Git LFS pointer, not the file itself");
                 continue;
             }
             if matches {
@@ -76,7 +76,7 @@ impl Run<'_> {
             } else {
                 is_all = false;
                 if listing.is_some() {
-                    self.different(&file, None, "its content, or its name");
+                    self.different(&file, None, "different content or name");
                 }
             }
             taken.push((file.path, this));

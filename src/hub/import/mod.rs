@@ -141,7 +141,7 @@ impl Hub {
         let (given, store) = (request.path.clone(), self.store.root().to_owned());
         let look = move || {
             let root = given.canonicalize().and_then(|root| std::fs::read_dir(&root).map(|_| root));
-            let root = root.map_err(|e| Error::Invalid(format!("{} is no folder to import: {e}", given.display())))?;
+            let root = root.map_err(|e| Error::Invalid(format!("cannot import {}: {e}", given.display())))?;
             let own = ["blobs", "partial", "quarantine"].map(|name| store.join(name).canonicalize());
             Ok::<_, Error>((root, own.into_iter().flatten().collect()))
         };
@@ -245,7 +245,7 @@ impl Run<'_> {
             Err(Error::RepoNotFound | Error::Gated { .. } | Error::Disabled | Error::Forbidden { .. }) => Asked::Hides,
             // Away, or it says nothing of the repository: it has no `main`, or our own token is wrong.
             Err(error) => {
-                tracing::debug!(repo.id = %key, %error, "upstream did not tell of a repository that was found");
+                tracing::debug!(repo.id = %key, %error, "upstream did not confirm a repository that was found");
                 Asked::Away
             }
         })

@@ -76,7 +76,7 @@ impl Run<'_> {
         self.progress.files += 1;
         self.progress.bytes += stamp.size;
         if wanted.is_some_and(|wanted| wanted.size.is_some_and(|size| size != stamp.size)) {
-            return Ok(self.different(file, wanted, "its size is another"));
+            return Ok(self.different(file, wanted, "different size"));
         }
 
         let likely = listed.map(|artifact| artifact.content).or(wanted.map(|wanted| wanted.content));
@@ -88,7 +88,7 @@ impl Run<'_> {
         if let Some(names) = known {
             self.report.unchanged += 1;
             if wanted.is_some_and(|wanted| !names.are(wanted.content)) {
-                return Ok(self.different(file, wanted, "its content is another"));
+                return Ok(self.different(file, wanted, "different content"));
             }
             let has_all = !wants_xet || self.hub.db.has_xet_hash(names.sha256).await?;
             if has_all && self.is_stored(ContentId::Sha256(names.sha256), stamp.size).await? {
@@ -116,7 +116,7 @@ impl Run<'_> {
         };
         self.note(text, stamp, &names).await?;
         if wanted.is_some_and(|wanted| !names.are(wanted.content)) {
-            return Ok(self.different(file, wanted, "its content is another"));
+            return Ok(self.different(file, wanted, "different content"));
         }
         if self.is_stored(ContentId::Sha256(names.sha256), stamp.size).await? {
             self.report.already_stored += 1;
@@ -221,7 +221,7 @@ impl Run<'_> {
     pub(super) fn different(&mut self, file: &FoundFile, wanted: Option<Wanted>, how: &str) -> Option<Taken> {
         self.report.different += 1;
         let by = wanted.map_or("upstream's listing", |wanted| wanted.by);
-        self.report.problems.add(ProblemKind::Different, &file.place, format!("it is not what {by} says: {how}"));
+        self.report.problems.add(ProblemKind::Different, &file.place, format!("does not match {by}: {how}"));
         None
     }
 

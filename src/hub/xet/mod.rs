@@ -192,7 +192,7 @@ impl Hub {
         if !stored {
             if self.upstream.is_away() {
                 let what = format!(
-                    "{}/{} is not here, and upstream is not available",
+                    "{}/{} is not cached, and upstream is unavailable",
                     resolved.pinned.repo.key, artifact.path
                 );
                 // Not 504: Xet clients would try that again for minutes.
@@ -207,7 +207,7 @@ impl Hub {
         self.xet.callers.insert(by.clone(), caller.principal);
         // Readers that take their time must not leave the others without a word.
         let permit = tokio::time::timeout(RECIPE_WAIT, Arc::clone(&self.xet.recipes).acquire_owned()).await;
-        let busy = |_| Error::Busy { what: format!("{RECIPES} reconstructions are being read; try again in a moment") };
+        let busy = |_| Error::Busy { what: format!("{RECIPES} reconstructions are in progress; try again shortly") };
         let permit = permit.map_err(busy)?.map_err(Error::internal)?;
         Ok(Some(Recipe {
             hub: self.clone(),
@@ -231,11 +231,11 @@ impl Hub {
     /// Who asks for which file, and since when they may.
     async fn xet_file(&self, caller: &Caller, token: Option<&str>, file: &str) -> Result<(Caller, Resolved, Millis)> {
         let refused = |message: &str| Error::Unauthenticated { message: message.to_owned() };
-        let claims: TokenClaims = token.and_then(|token| self.xet.seal.open("token", token)).ok_or_else(|| {
-            refused("this is no Xet token of this hub: ask for one at the repository's xet-read-token")
-        })?;
+        let claims: TokenClaims = token
+            .and_then(|token| self.xet.seal.open("token", token))
+            .ok_or_else(|| refused("invalid Xet token; get one from the repository's xet-read-token"))?;
         if !(claims.made..claims.expires).contains(&self.clock.now()) {
-            return Err(refused("this Xet token has expired: ask for a new one at the repository's xet-read-token"));
+            return Err(refused("expired Xet token; get a new one from the repository's xet-read-token"));
         }
         let principal = claims.hf.map_or(Principal::Anonymous, Principal::Token);
         let caller = Caller { principal, ..caller.clone() };
@@ -294,17 +294,16 @@ impl Hub {
         with_body: bool,
     ) -> Result<XorbPart> {
         let refused = |message: &str| Error::Forbidden { message: message.to_owned() };
-        let ticket: Ticket =
-            self.xet.seal.open("xorb", ticket).ok_or_else(|| refused("this is no download address of this hub"))?;
+        let ticket: Ticket = self.xet.seal.open("xorb", ticket).ok_or_else(|| refused("invalid download URL"))?;
         if !(ticket.made..ticket.expires).contains(&self.clock.now()) {
-            return Err(refused("this download address has expired: ask for the reconstruction again"));
+            return Err(refused("expired download URL; request the reconstruction again"));
         }
         let repo = self.xet_repo(&ticket.kind, &ticket.repo).await?;
         let principal = match self.xet.callers.get(&ticket.by) {
             Some(principal) => principal,
             None if repo.visibility == Visibility::Public => Principal::Anonymous,
             // After a restart. The recipe, which is asked with a token, tells who it is.
-            None => return Err(refused("ask for the reconstruction again")),
+            None => return Err(refused("request the reconstruction again")),
         };
         let caller = Caller { principal, ..caller.clone() };
         self.authorise(&caller, &repo, Need::Bytes).await?;
@@ -318,7 +317,7 @@ impl Hub {
         let term = layout.checked_term(ticket.xorb, ticket.chunks).ok_or_else(absent)?;
         if ranges.iter().any(|range| range.start < term.bytes.start || range.end > term.bytes.end) {
             return Err(refused(&format!(
-                "this download address is for bytes {}-{} of the xorb",
+                "this download URL covers bytes {}-{} of the xorb",
                 term.bytes.start,
                 term.bytes.end - 1
             )));
@@ -381,7 +380,7 @@ impl Hub {
 }
 
 fn begin_again() -> Error {
-    let message = "upstream sent wrong bytes of this file: begin the download again with a new Xet token";
+    let message = "upstream sent wrong bytes of this file; restart the download with a new Xet token";
     Error::Unauthenticated { message: message.to_owned() }
 }
 
