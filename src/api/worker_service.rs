@@ -24,7 +24,7 @@ use crate::hub::{Happening, Hub, Scan, Wish};
 use crate::pb;
 use crate::pb::worker_service_server::{WorkerService, WorkerServiceServer};
 
-/// Between looks at a job that another worker may run.
+/// How often a job that another worker may run is polled.
 const LOOK: Duration = Duration::from_secs(1);
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -50,7 +50,7 @@ async fn authenticate(token: Secret, request: Request, next: Next) -> axum::resp
     // Without stopping at the first difference; an empty token opens nothing.
     let differences = given.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b));
     if token.is_empty() || given.len() != token.len() || differences != 0 {
-        return Status::unauthenticated("the worker token is needed").into_http::<axum::body::Body>();
+        return Status::unauthenticated("worker token required").into_http::<axum::body::Body>();
     }
     next.run(request).await
 }
@@ -60,7 +60,7 @@ impl Worker {
     async fn model(&self, repo_id: &str, kind: &str, revision: &str) -> Result<crate::hub::ModelRow, Problem> {
         let kind = match kind {
             "" => RepoKind::Model,
-            word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", "use model, dataset or space"))?,
+            word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", "expected model, dataset or space"))?,
         };
         let key = RepoKey::new(kind, RepoId::parse(repo_id).map_err(Problem::of("repo_id"))?);
         let revision = self.revision(revision)?;
@@ -75,7 +75,7 @@ impl Worker {
         (!text.is_empty()).then(|| Revision::parse(text).map_err(Problem::of("revision"))).transpose()
     }
 
-    /// The job again and again until it has ended, that state included.
+    /// The job, each time it changes, until it has ended, that state included.
     fn follow(&self, job: Job) -> impl Stream<Item = Result<Job, Status>> + Send + use<> {
         let (hub, watch) = (self.hub.clone(), self.hub.watch(None));
         let id = job.id.clone();
@@ -119,7 +119,7 @@ impl WorkerService for Worker {
         while let Some(state) = states.next().await {
             last = Some(state?);
         }
-        let job = last.ok_or_else(|| Status::unavailable("this worker is stopping; the job goes on"))?;
+        let job = last.ok_or_else(|| Status::unavailable("this worker is stopping; the job continues elsewhere"))?;
         Ok(Response::new(pb::JobStatus { job: Some(convert::job(job)) }))
     }
 
@@ -151,10 +151,10 @@ impl WorkerService for Worker {
     ) -> Result<Response<Self::ScanStorageStream>, Status> {
         let request = request.into_inner();
         if !request.path.starts_with('/') {
-            return Err(Problem::field("path", "use an absolute path of a folder on the worker's machine").into());
+            return Err(Problem::field("path", "expected the absolute path of a folder on the worker's machine").into());
         }
         let placement = Scan::placement(&request.placement)
-            .ok_or_else(|| Problem::field("placement", "use auto, reflink, hard_link or copy"))?;
+            .ok_or_else(|| Problem::field("placement", "expected auto, reflink, hard_link or copy"))?;
         let scan = Scan { path: request.path, placement, repo: None, kind: RepoKind::Model, bytes_per_second: 0 };
         let job = self.hub.enqueue_scan(scan).await.map_err(Problem::from)?;
         let states = self.follow(job).map(|job| {

@@ -74,11 +74,11 @@ async fn openapi_document() -> Response<Body> {
 }
 
 async fn nothing_here(request: Request) -> Response<Body> {
-    let detail = format!("there is nothing at {}; the API is below /v1, the dashboard at /ui/", request.uri().path());
+    let detail = format!("no such path: {}; the API is under /v1, the dashboard at /ui/", request.uri().path());
     problem::Problem::new(StatusCode::NOT_FOUND, detail).response()
 }
 
-/// What every answer says to browsers: nothing from elsewhere, in no frame, of the type that is said.
+/// Security headers of every response: no foreign content, no framing, no type sniffing.
 async fn harden(request: Request, next: Next) -> Response<Body> {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

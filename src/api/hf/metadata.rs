@@ -42,7 +42,7 @@ pub(super) async fn tree(
     let cursor = match call.query.get("cursor") {
         None => Cursor::default(),
         Some(cursor) => decode_cursor(cursor)
-            .ok_or_else(|| Error::Invalid("cursor is none of this hub's: follow the Link of the page before".into()))?,
+            .ok_or_else(|| Error::Invalid("invalid cursor; use the `Link` from the previous page".into()))?,
     };
     let query = TreeQuery {
         continues_upstreams: cursor.is_upstreams,
@@ -55,7 +55,7 @@ pub(super) async fn tree(
         None => None,
         Some(text) => match text.parse::<u64>() {
             Ok(limit @ 1..) => Some(limit.min(PAGE)),
-            _ => return Err(Error::Invalid(format!("limit is `{text}`: use a number from 1 to {PAGE}"))),
+            _ => return Err(Error::Invalid(format!("invalid limit `{text}`; expected a number from 1 to {PAGE}"))),
         },
     };
     let pinned = match hub.tree(&call.caller, key, revision, &query).await? {
@@ -174,10 +174,10 @@ pub(super) async fn paths_info(hub: &Hub, call: Call, key: &RepoKey, revision: &
     let is_json = content_type.contains("json");
     let body = Limited::new(call.body, MAX_BODY).collect().await;
     let body =
-        body.map_err(|_| Error::Invalid(format!("the body is broken, or larger than {MAX_BODY} bytes")))?.to_bytes();
+        body.map_err(|_| Error::Invalid(format!("request body is broken or exceeds {MAX_BODY} bytes")))?.to_bytes();
     let (paths, expand) = if is_json { json_paths(&body)? } else { form_paths(&body) };
     if paths.len() > MAX_PATHS {
-        return Err(Error::Invalid(format!("{} paths: ask for at most {MAX_PATHS} at once", paths.len())));
+        return Err(Error::Invalid(format!("{} paths in one request; at most {MAX_PATHS} are allowed", paths.len())));
     }
     let (pinned, items) = hub.paths_info(&call.caller, key, revision, &paths, expand).await?;
     let mut response = respond::json(&Value::Array(items).to_string(), &call.base);
@@ -188,13 +188,14 @@ pub(super) async fn paths_info(hub: &Hub, call: Call, key: &RepoKey, revision: &
 /// huggingface.js and hf-hub: `{"paths": ["a"], "expand": true}`.
 fn json_paths(body: &[u8]) -> Result<(Vec<String>, bool)> {
     let wrong =
-        |text: &str| Error::Invalid(format!("{text}; right is {{\"paths\": [\"a\", \"b\"], \"expand\": false}}"));
-    let value: Value = serde_json::from_slice(body).map_err(|e| wrong(&format!("the body is no JSON ({e})")))?;
+        |text: &str| Error::Invalid(format!("{text}; expected {{\"paths\": [\"a\", \"b\"], \"expand\": false}}"));
+    let value: Value =
+        serde_json::from_slice(body).map_err(|e| wrong(&format!("request body is not valid JSON ({e})")))?;
     let paths = match value.get("paths") {
         Some(Value::String(path)) => vec![path.clone()],
         Some(Value::Array(paths)) => {
             let paths: Option<Vec<_>> = paths.iter().map(|path| path.as_str().map(str::to_owned)).collect();
-            paths.ok_or_else(|| wrong("`paths` holds something else than texts"))?
+            paths.ok_or_else(|| wrong("`paths` must be a list of strings"))?
         }
         _ => return Err(wrong("`paths` is missing")),
     };
@@ -261,11 +262,11 @@ pub(super) async fn who_am_i(hub: &Hub, call: Call) -> Result<Answer> {
     }
 }
 
-/// Usage reports of clients: answered at once; passed on only if the settings say so.
+/// Usage reports of clients: answered immediately; passed on only if the settings say so.
 pub(super) async fn telemetry(hub: &Hub, call: Call) -> Result<Answer> {
     if hub.forwards_telemetry() && call.parts.method != Method::POST {
         let path = call.parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        // Whether upstream took it is nothing the client would act on.
+        // The client would not act on whether upstream accepted it.
         let _ = hub.pass_general(&call.caller, path).await;
     }
     Ok((respond::own(StatusCode::OK, "text/plain; charset=utf-8", ""), Served::Bypass))

@@ -120,7 +120,7 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let Some(admitted) = admission.admit(peer.ip()) else {
-                    tracing::debug!(%peer, "connection refused: too many are open");
+                    tracing::debug!(%peer, "connection refused: too many open connections");
                     continue;
                 };
                 let connection = Connection { stream, peer, admitted, write_stall: limits.write_stall };
@@ -153,7 +153,7 @@ async fn stop_connections(
     stop.cancel();
     connections.close();
     if timeout(drain, connections.wait()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "the drain is over: aborting what still runs");
+        tracing::warn!(connections = connections.len(), "shutdown grace period is over: aborting open connections");
         abort.cancel();
         connections.wait().await;
     }

@@ -38,7 +38,7 @@ impl Warm {
             let done = ready!(Pin::new(reading).poll(cx));
             self.reading = None;
             done.map_err(io::Error::other)??;
-            // Taken as warm without another probe: under memory pressure that could go on for ever.
+            // Taken as warm without another probe: under memory pressure that could repeat forever.
             return Poll::Ready(Ok(()));
         }
         if self.knows(span) {
