@@ -46,12 +46,12 @@ class Storage(Transport):
         return self._post(PreviewScanResponse, "/v1/scans/preview", request)
 
     def verify_store(self, *, bytes_per_second: int = 0) -> Job:
-        """Reads the whole store again and compares hashes."""
+        """Verifies the hashes of all stored files."""
         request = VerifyStoreRequest(bytes_per_second=bytes_per_second)
         return self._post(Job, "/v1/storage/verify", request)
 
     def evict_store(self, *, free_bytes: int = 0, unused_seconds: int = 0) -> Job:
-        """Frees space: the least recently used first, pinned models never."""
+        """Frees space: least recently used files first; pinned models are kept."""
         request = EvictStoreRequest(
             free_bytes=free_bytes, unused_seconds=unused_seconds
         )
@@ -67,5 +67,5 @@ class Storage(Transport):
         return self._post(PlanEvictionResponse, "/v1/storage/evict/plan", request)
 
     def storage(self) -> GetStorageResponse:
-        """What takes the space."""
+        """Disk usage."""
         return self._get(GetStorageResponse, "/v1/storage")
