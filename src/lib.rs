@@ -8,7 +8,7 @@
 //! L2  hub                           use cases: resolve, fetch, list, access
 //! L1  db · blob · upstream          adapters: SQL, bytes, the other hub
 //! L0  domain                        types and rules; no I/O, no async
-//!     config · machine · metrics · pb · telemetry · shutdown   leaves
+//!     config · crypto · machine · metrics · pb · telemetry · shutdown   leaves
 //! ```
 //!
 //! Where to look first: `api` (every route) → `hub::resolve` (what a request means) →
@@ -19,6 +19,7 @@ pub mod app;
 pub mod blob;
 pub mod cli;
 pub mod config;
+pub mod crypto;
 pub mod db;
 pub mod domain;
 pub mod hub;

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header, request::Parts};
 use base64::Engine as _;
 
 use super::serve::Peer;
+use crate::crypto;
 use crate::domain::Principal;
 use crate::hub::Caller;
 
@@ -31,6 +32,12 @@ fn token(header: &str) -> Option<String> {
         return None;
     };
     (!token.is_empty()).then_some(token)
+}
+
+/// Whether a request carries this token as its bearer token.
+pub(super) fn bears(headers: &HeaderMap, token: &str) -> bool {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    crypto::is_same(given.strip_prefix("Bearer ").unwrap_or_default().trim(), token)
 }
 
 /// Our own address as this client knows it: the configured one, else the request's Host, with the

@@ -2,10 +2,9 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
-use super::local::{LocalStore, remove_partial, sync_dir};
+use super::local::{LocalStore, remove_partial};
 use super::{ContentHasher, Error, Result};
 use crate::domain::{ContentId, Digest};
 
@@ -41,7 +40,7 @@ impl LocalStore {
     }
 
     /// Moves a corrupt blob into quarantine, for people to look at. A missing one is not an error.
-    pub fn set_blob_aside(&self, digest: Digest, now_ms: i64) -> Result<()> {
+    pub fn quarantine_blob(&self, digest: Digest, now_ms: i64) -> Result<()> {
         let path = self.blob_path(digest);
         let aside = self.root().join("quarantine").join(format!("{}.{now_ms}", digest.to_hex()));
         ignore_missing(std::fs::rename(&path, aside)).map_err(Error::io("cannot quarantine", &path))
@@ -51,26 +50,6 @@ impl LocalStore {
     pub fn remove_blob(&self, digest: Digest) -> Result<()> {
         let path = self.blob_path(digest);
         ignore_missing(std::fs::remove_file(&path)).map_err(Error::io("cannot remove", &path))
-    }
-
-    /// Writes a secret next to the store, for its owner only; removes it if `None`.
-    pub fn put_secret(&self, name: &str, secret: Option<&str>) -> Result<()> {
-        let path = self.root().join(name);
-        let Some(secret) = secret else {
-            return ignore_missing(std::fs::remove_file(&path)).map_err(Error::io("cannot remove", &path));
-        };
-        let fresh = path.with_extension("new");
-        ignore_missing(std::fs::remove_file(&fresh)).map_err(Error::io("cannot remove", &fresh))?;
-        let mut options = std::fs::OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&fresh);
-        let written = file.and_then(|mut file| {
-            use std::io::Write as _;
-            file.write_all(secret.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(Error::io("cannot write", &fresh))?;
-        std::fs::rename(&fresh, &path).map_err(Error::io("cannot write", &path))?;
-        sync_dir(self.root())
     }
 
     /// Partials that nothing was written to for that long.
@@ -119,6 +98,6 @@ impl LocalStore {
     }
 }
 
-fn ignore_missing(outcome: std::io::Result<()>) -> std::io::Result<()> {
+pub(super) fn gone_is_fine(outcome: std::io::Result<()>) -> std::io::Result<()> {
     outcome.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }

@@ -76,7 +76,7 @@ impl LocalStore {
     }
 
     /// Opens a blob for reading. `None` if it is not there, or has another size than the
-    /// database says (then it is no blob, whatever its name).
+    /// database says (then it is not a blob, whatever its name).
     pub fn open_blob(&self, digest: Digest, size: u64) -> Result<Option<File>> {
         let path = self.blob_path(digest);
         let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;

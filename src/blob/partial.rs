@@ -125,7 +125,7 @@ impl Partial {
         self.file.set_len(self.size).map_err(Error::io("cannot size", &self.path))
     }
 
-    /// Forgets everything that arrived; nothing may be claimed while this runs. Blocks.
+    /// Discards everything that arrived; nothing may be claimed while this runs. Blocks.
     pub fn reset(&self) -> Result<()> {
         let mut state = self.lock();
         state.journal.clear()?;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use super::hasher::{NameHasher, Names};
 
-/// Bytes read at once.
+/// Bytes read in one call.
 pub(super) const PIECE: usize = 1 << 20;
 /// No sleep of the throttle is longer.
 const NAP: Duration = Duration::from_millis(50);
@@ -180,7 +180,7 @@ pub fn modified(file: &File) -> io::Result<(u64, i64)> {
     Ok((stamp.size, stamp.modified_ns))
 }
 
-/// The stamp of an open file and when its inode changed; `None` if it is no regular file.
+/// The stamp of an open file and when its inode changed; `None` if it is not a regular file.
 fn look(file: &File) -> io::Result<Option<(Stamp, i64)>> {
     let metadata = file.metadata()?;
     let ns = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);

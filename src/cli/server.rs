@@ -69,9 +69,12 @@ pub(super) struct Worker {
     /// The hub's own data directory, where blobs are
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Address for requests from the hub (port 0 picks a free one)
+    /// Address for the hub's questions; a free port by default
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<String>,
+    /// Concurrent downloads of this worker (jobs.max_downloads_per_worker)
+    #[arg(long, value_name = "NUMBER")]
+    max_downloads: Option<String>,
     /// The upstream hub to read from
     #[arg(long, value_name = "URL")]
     upstream_url: Option<String>,
@@ -85,6 +88,7 @@ impl Worker {
         let flags = [
             ("store.data_dir", self.data_dir.clone()),
             ("worker.listen", self.listen.clone()),
+            ("jobs.max_downloads_per_worker", self.max_downloads.clone()),
             ("upstream.url", self.upstream_url.clone()),
             ("log.level", self.log.clone()),
         ];

@@ -4,15 +4,15 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
+use super::call::{Call, KINDS};
 use super::client::read;
-use super::download::Selected;
 use super::failure::{Failure, Outcome};
 use super::follow::{self, Following};
 use super::format::{ago, bytes, count, counted, limit, parse_seconds, parse_size};
 use super::models::path_of;
 use super::output::{agree, clean, note};
+use super::selected::{Selected, describe};
 use super::table::{Table, fields};
-use super::{Call, KINDS};
 use crate::pb;
 
 #[derive(Args)]
@@ -148,7 +148,7 @@ pub(super) async fn evict(call: &Call, arguments: Evict) -> Outcome {
     let selection = arguments.selection.message()?;
     let (question, path, body) = match &arguments.model {
         Some(model) => {
-            let parts = super::download::describe(&selection);
+            let parts = describe(&selection);
             let parts = if parts.is_empty() { String::new() } else { format!(" ({parts})") };
             let request = pb::EvictModelRequest {
                 model: model.clone(),

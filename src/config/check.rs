@@ -9,7 +9,7 @@ use super::Config;
 use crate::domain::Hours;
 use crate::telemetry;
 
-/// A setting that cannot be used; the text says why, and what would be right.
+/// A setting that cannot be used; the text says why, and what was expected.
 pub(super) struct Wrong {
     pub(super) key: &'static str,
     pub(super) text: String,
@@ -83,6 +83,11 @@ impl Config {
                 "jobs.max_downloads",
                 format!("jobs.max_downloads is {}; expected 1 to 64", self.jobs.max_downloads),
             );
+        }
+        if self.jobs.max_downloads_per_worker > 64 {
+            let max = self.jobs.max_downloads_per_worker;
+            let text = format!("jobs.max_downloads_per_worker is {max}: use 1 to 64, or 0 for no limit of its own");
+            return fail("jobs.max_downloads_per_worker", text);
         }
         if self.jobs.lease.duration() < Duration::from_secs(3) {
             return fail("jobs.lease", "jobs.lease is too short; expected at least 3s, as it is renewed every second");

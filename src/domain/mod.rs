@@ -1,17 +1,20 @@
 //! Types and rules of the field. No I/O, no async, no clock of its own.
 //!
 //! Text from the wire is parsed here, once, into types that cannot be wrong; everything
-//! above passes those types on. A parse error says what was wrong and what would be right.
+//! above passes those types on. A parse error says what was wrong and what was expected.
 
 pub mod activity;
 pub mod artifact;
+pub mod backoff;
 pub mod clock;
 pub mod counted;
 pub mod digest;
 pub mod facts;
 pub mod file_type;
 pub mod hours;
+pub mod id;
 pub mod job;
+pub mod model;
 pub mod path;
 pub mod principal;
 pub mod range;
@@ -20,16 +23,20 @@ pub mod revision;
 pub mod selection;
 pub mod size;
 pub mod weight_format;
+pub mod work;
 pub mod xet;
 
 pub use activity::Activity;
 pub use artifact::{Artifact, Entry, Visibility};
-pub use clock::{Clock, Millis};
+pub use backoff::Backoff;
+pub use clock::{Clock, Millis, millis};
 pub use counted::counted;
 pub use digest::{ContentId, Digest, GitOid};
 pub use facts::{FactsError, ModelFacts};
 pub use file_type::FileType;
 pub use hours::Hours;
+pub use id::{JobId, WorkerId};
+pub use model::{ModelSource, ModelStatus};
 pub use path::RepoPath;
 pub use principal::Principal;
 pub use range::ByteRange;
@@ -38,6 +45,7 @@ pub use revision::{CommitId, Origin, Revision};
 pub use selection::{Preset, Selection};
 pub use size::ByteSize;
 pub use weight_format::{Shard, WeightFormat};
+pub use work::Work;
 
 /// Why a text from outside cannot be parsed. It names the rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -28,19 +28,19 @@ pub enum Error {
     Forbidden { message: String },
     #[error("{0}")]
     Invalid(String),
-    /// One field of an admin request, and what would be right.
+    /// One field of an admin request, and what was expected.
     #[error("{field}: {rule}")]
     InvalidField { field: &'static str, rule: String },
     #[error("{0}")]
     NotSupported(String),
-    /// Deliberately offline, and the answer is not here.
+    /// Offline mode, and the response is not cached.
     #[error("this hub is offline and has not cached {what}")]
     Offline { what: String },
     #[error("{what} is not cached, and upstream is unavailable: {reason}")]
     UpstreamUnavailable { what: String, reason: String },
     #[error("rate-limited by upstream; try again in {} s", retry_after.as_secs())]
     RateLimited { retry_after: Duration },
-    /// Upstream's bytes or answers were not what they should be.
+    /// Upstream sent wrong bytes or an invalid response.
     #[error("{0}")]
     BadUpstream(String),
     /// A wrong body was sent to clients of this content; only whole files are served for now.
@@ -49,27 +49,27 @@ pub enum Error {
     /// Upstream's own refusal of a passed-through call.
     #[error("{message}")]
     Rejected { status: u16, message: String },
-    /// The answer is a file: ask for it under this path of ours.
+    /// The response is a file: it is at this path of ours.
     #[error("see {path}")]
     Moved { path: String },
     #[error("this hub's disk is full")]
     NoSpace,
     #[error("needs {} of disk space, but only {} is free", ByteSize(*needed), ByteSize(*free))]
     NoRoom { needed: u64, free: u64 },
-    /// The disk may have room; the store is not to take it.
+    /// The disk may have space, but the store has a limit.
     #[error("needs {}, but the store limit of {} leaves only {}", ByteSize(*needed), ByteSize(*limit), ByteSize(*left))]
     OverLimit { needed: u64, limit: u64, left: u64 },
-    /// Another process put the content into the store meanwhile: look again.
+    /// Another process put the content into the store meanwhile: look it up again.
     #[error("another process has downloaded it")]
     CameElsewhere,
-    /// For the admin API: what it names is not known here.
+    /// For the admin API: what the request names is unknown.
     #[error("{what}")]
-    NoSuch { what: String },
+    NotFound { what: String },
     #[error("{0}")]
     Conflict(String),
     #[error("too busy: {what}")]
     Busy { what: String },
-    /// A look at the store found files that are missing or wrong.
+    /// A verification found files that are missing or corrupt.
     #[error("{}; {}", counted(*files, "damaged file"), after_damage(*files, *lost))]
     Damaged {
         files: u64,
@@ -123,6 +123,14 @@ impl Error {
             U::Protocol(text) => Self::BadUpstream(format!("invalid response from upstream: {text}")),
         }
     }
+}
+
+/// Whether an older answer may stand in for this failure.
+pub(super) fn is_outage(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Offline { .. } | Error::UpstreamUnavailable { .. } | Error::RateLimited { .. } | Error::BadUpstream(_)
+    )
 }
 
 impl From<db::Error> for Error {

@@ -40,7 +40,7 @@ pub struct Caller<'a> {
     /// Passed on: the Hub counts downloads by it.
     pub user_agent: Option<&'a str>,
     /// Ask as this caller only: what this hub's own token may see must not show, e.g. in lists.
-    pub own_eyes: bool,
+    pub without_hub_token: bool,
 }
 
 /// A metadata answer of status 2xx. Nothing in it names upstream's hosts but `body`, which
@@ -182,7 +182,7 @@ impl Upstream {
     }
 
     /// As `get`, of a route that nothing else here depends on: its failures do not count against upstream.
-    pub async fn get_aside(&self, path: &str, caller: Caller<'_>) -> Result<Answer> {
+    pub async fn get_uncounted(&self, path: &str, caller: Caller<'_>) -> Result<Answer> {
         self.call(Method::GET, path, None, caller, Impact::Ignored).await
     }
 
@@ -240,7 +240,7 @@ impl Upstream {
         let agent = caller.user_agent.map_or_else(|| name.to_owned(), |agent| format!("{agent}; {name}"));
         headers.insert(USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static(name)));
         let own = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = caller.token.or(own.get().filter(|_| !caller.own_eyes))
+        if let Some(token) = caller.token.or(own.get().filter(|_| !caller.without_hub_token))
             && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}"))
         {
             value.set_sensitive(true);

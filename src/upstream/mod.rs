@@ -14,7 +14,6 @@ mod error;
 mod health;
 mod sanitise;
 mod wire;
-#[cfg(feature = "xet-upstream")]
 mod xet;
 
 pub use budget::{Bucket, BudgetState};
@@ -23,7 +22,6 @@ pub use download::{FileHead, RangeBody, RangeReply, Source};
 pub use error::{Error, Result};
 pub use sanitise::{BASE_MARK, Sanitiser};
 pub use wire::{ApiInfo, TreeItem, parse_info};
-#[cfg(feature = "xet-upstream")]
 pub use xet::{XetRange, XetSource};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

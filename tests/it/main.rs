@@ -8,6 +8,7 @@
 mod access;
 mod admin;
 mod api;
+mod circles;
 mod cli;
 mod conditional;
 mod disk_full;

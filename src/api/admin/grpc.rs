@@ -102,7 +102,7 @@ const CONFIGURED: [(&str, &str); 5] = [
 const NO_NUMBER: [&str; 4] =
     ["untagged enum Content", "invalid digit found", "cannot parse integer", "to fit in target type"];
 
-/// A request message; the error names the field and says what would be right.
+/// A request message; the error names the field and says what was expected.
 pub(super) fn read<T: DeserializeOwned>(request: Value) -> Answer<T> {
     serde_path_to_error::deserialize(&request).map_err(|error| {
         let path = error.path().to_string();

@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, header};
 use axum::middleware::Next;
 
+use super::super::extract::bears;
 use super::problem::Problem;
 use crate::config::Secret;
 
@@ -99,14 +100,6 @@ fn is_our_own_page(headers: &HeaderMap, host: &str) -> bool {
         origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
     });
     same_site && same_origin
-}
-
-/// Compares without stopping at the first difference.
-fn bears(headers: &HeaderMap, token: &str) -> bool {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let given = given.strip_prefix("Bearer ").unwrap_or_default().trim().as_bytes();
-    let differences = given.iter().zip(token.as_bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
-    given.len() == token.len() && differences == 0
 }
 
 #[cfg(test)]

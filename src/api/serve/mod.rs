@@ -42,7 +42,7 @@ use tower::Service;
 
 pub use self::admission::open_connections;
 use self::admission::{Admission, Admitted};
-pub use self::region::{FileBody, FileSlot, MappedFile};
+pub use self::region::{FileBody, FileSlot};
 pub use self::sendfile::counters;
 pub use self::stream::{ReadBody, read_body};
 
@@ -55,9 +55,9 @@ pub struct Limits {
     /// From the first wait for a request head to its last byte. It covers idle keep-alive too:
     /// hyper knows one timer for both.
     pub header_timeout: Duration,
-    /// Open connections; one more is closed at once.
+    /// Open connections; one more is closed immediately.
     pub max_connections: usize,
-    /// Open connections of one address (of one /64 for IPv6); one more is closed at once. Behind a
+    /// Open connections of one address (of one /64 for IPv6); one more is closed immediately. Behind a
     /// reverse proxy everybody is one peer: set it to `max_connections` there.
     pub max_per_peer: usize,
     /// While bytes wait, a peer must take at least 1 KiB/s on average over this time.
@@ -180,7 +180,7 @@ impl Connection {
     async fn run(self, http: http1::Builder, router: Router, stop: CancellationToken, abort: CancellationToken) {
         let _admitted = self.admitted;
         let peer = self.peer;
-        // Heads leave at once; what belongs together is joined by MSG_MORE. Fails only if the peer
+        // Heads leave immediately; what belongs together is joined by MSG_MORE. Fails only if the peer
         // is already gone.
         let _ = self.stream.set_nodelay(true);
         let slot = FileSlot::default();

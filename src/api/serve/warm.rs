@@ -16,9 +16,10 @@ use rustix::fs::{Advice, fadvise};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
-use super::region::{MappedFile, Span};
+use super::region::Span;
+use crate::hub::MappedFile;
 
-/// Probed, and read, at once.
+/// Probed, and read, in one go.
 const WINDOW: u64 = 4 * 1024 * 1024;
 
 /// Asked of the disk when a window was cold: whoever reads one cold window will want the next.

@@ -7,6 +7,7 @@ mod grpc;
 mod guard;
 mod jobs;
 mod kills;
+mod layers;
 mod models;
 mod overview;
 mod plans;

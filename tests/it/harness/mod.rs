@@ -68,12 +68,15 @@ impl Builder {
     }
 
     pub(crate) async fn start(self) -> TestHub {
+        let with_xet = self.options.xet_store;
         let mock = MockHf::start_with(self.options).await.unwrap();
         for repo in self.repos {
             mock.put(repo);
         }
         let dir = tempfile::tempdir().unwrap();
         let mut settings = database().await;
+        // A mock without a Xet store names one all the same: what is not about Xet does without it.
+        settings.push(("xet.fetch", with_xet.to_string()));
         settings.extend(self.settings);
         let running = Running::start(dir.path(), &mock.url(), &settings, &self.clock).await;
         TestHub { mock, clock: self.clock, client: Client::new(), settings, allowed_calls: None, running, dir }
