@@ -73,7 +73,7 @@ pub use models::{
 pub use overview::{Overview, Overviews, Sums, UpstreamState, Usage};
 pub use repos::{Need, Repo, Repos, ResolvedRevision, Stamp};
 pub use serve::{Body, Bypass, Opened, Recipe, Serve, XetToken, XorbPart};
-pub use settings::{Change, Live, LiveSettings, TokenSource};
+pub use settings::{Change, Live, LiveSettings, Settings, TokenSource};
 pub use store::{DiskBytes, OtherBytes, StoredFile};
 
 /// How often what is only counted is written down.
@@ -82,24 +82,6 @@ const UPKEEP: Duration = Duration::from_secs(10);
 const PRUNE_EVERY: u64 = 60;
 /// After a failure to read what was changed.
 const FEED_RETRY: Duration = Duration::from_secs(1);
-
-/// The settings that use cases read.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    pub cache: config::Cache,
-    pub flight: config::Flight,
-    pub xet: config::Xet,
-    pub slow_after: config::Span,
-    pub forward_telemetry: bool,
-    /// What may be changed while running, as configured.
-    pub live: Live,
-    /// This hub's own token, as configured.
-    pub token: config::Secret,
-    /// This data directory takes the place of the one that the database knows.
-    pub adopt_store: bool,
-    /// How long jobs are kept after they ended.
-    pub keep_jobs: config::Span,
-}
 
 /// See the module's text. Cheap to clone.
 #[derive(Clone)]

@@ -156,7 +156,7 @@ async fn blobs_are_read_in_pages(base: &TestDatabase) {
     loop {
         let page = named(db.blob_page(after, 3).await.unwrap());
         let Some(last) = page.last() else { break };
-        after = Some(last.digest);
+        after = Some(last.0);
         seen.extend(page);
     }
     assert_eq!(seen, (1..=7).map(|content| row(content, u64::from(content))).collect::<Vec<_>>());

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::Result;
 use super::catalog::Catalog;
 use super::events::Events;
 use super::flights::Flights;
@@ -24,9 +25,8 @@ use super::jobs::Jobs;
 use super::pace::Pace;
 use super::repos::Repos;
 use super::serve::Serve;
-use super::settings::LiveSettings;
+use super::settings::{LiveSettings, Settings};
 use super::store::Store;
-use super::{Result, Settings};
 use crate::db::Db;
 use crate::domain::Clock;
 use crate::upstream::Upstream;

@@ -16,6 +16,7 @@ mod renames;
 mod routes;
 mod scenarios;
 mod settings;
+mod stored;
 mod waiting;
 
 use std::time::Duration;
