@@ -174,7 +174,7 @@ pub(super) async fn facts(call: &Call, arguments: Facts) -> Outcome {
             ("task", (&facts.task).into()),
             ("licence", (&facts.licence).into()),
             ("parameters", parameters.into()),
-            ("numbers", dtypes.join(", ").into()),
+            ("data types", dtypes.join(", ").into()),
             ("quantisation", (&facts.quantisation).into()),
             ("context", number(facts.context_length).into()),
             ("layers", number(facts.layers).into()),
@@ -186,7 +186,7 @@ pub(super) async fn facts(call: &Call, arguments: Facts) -> Outcome {
             ("components", components.join(", ").into()),
             ("memory", memory.into()),
             ("tags", facts.tags.join(", ").into()),
-            ("read from", facts.read.join(", ").into()),
+            ("sources", facts.read.join(", ").into()),
             ("commit", short(&facts.commit).into()),
         ],
     );

@@ -121,7 +121,7 @@ async fn list(call: &Call, filter: List) -> Outcome {
     if call.screen.json {
         return call.screen.print_json(&Value::Array(jobs));
     }
-    let mut table = Table::new(&["ID", "KIND", "~ABOUT", "STATUS", "CREATED", "…HOW"]);
+    let mut table = Table::new(&["ID", "KIND", "~TARGET", "STATUS", "CREATED", "…DETAILS"]);
     for job in &jobs {
         let job: pb::Job = read(job)?;
         table.row([
@@ -156,7 +156,7 @@ async fn show(call: &Call, id: &str) -> Outcome {
         [
             ("id", (&job.id).into()),
             ("kind", job.kind().as_str_name().into()),
-            ("about", about(&job).into()),
+            ("target", about(&job).into()),
             ("status", Cell::new(state_of(&job), tone(job.status()))),
             ("outcome", (&job.outcome).into()),
             ("error", Cell::new(&job.error, Tone::Bad)),

@@ -192,7 +192,7 @@ pub(super) async fn list(call: &Call, arguments: List) -> Outcome {
     if call.screen.json {
         return call.screen.print_json(&Value::Array(models));
     }
-    let mut table = Table::new(&["~MODEL", "STATUS", "HERE", ">FILES", ">SIZE", "PINNED", "USED"]);
+    let mut table = Table::new(&["~MODEL", "STATUS", "DOWNLOADED", ">FILES", ">SIZE", "PINNED", "USED"]);
     for value in &models {
         let model: pb::ModelRepo = read(value)?;
         table.row([
@@ -331,7 +331,7 @@ fn here_cell(model: &pb::ModelRepo) -> Cell {
 
 fn details(call: &Call, model: &pb::ModelRepo) -> String {
     let now = call.clock.now();
-    let every = if model.sync_every_seconds == 0 { "manual sync".into() } else { span(model.sync_every_seconds) };
+    let every = if model.sync_every_seconds == 0 { "manual".into() } else { span(model.sync_every_seconds) };
     let here = format!(
         "{} of {}, {} of {}",
         count(model.files_here),
@@ -350,10 +350,10 @@ fn details(call: &Call, model: &pb::ModelRepo) -> String {
             ("source", (&model.source).into()),
             ("revision", (&model.revision).into()),
             ("commit", short(&model.commit).into()),
-            ("here", here.into()),
+            ("on disk", here.into()),
             ("pinned", if model.pinned { "yes" } else { "no" }.into()),
             ("synced", ago(model.synced_at.as_ref(), now).into()),
-            ("syncs", every.into()),
+            ("sync", every.into()),
             ("last used", ago(model.last_used_at.as_ref(), now).into()),
             ("active job", (&model.active_job_id).into()),
             ("upstream", (&model.url).into()),

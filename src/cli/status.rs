@@ -33,14 +33,14 @@ pub(super) async fn overview(call: &Call) -> Outcome {
             ("to clients", bytes(overview.bytes_to_clients).into()),
             ("from upstream", bytes(overview.bytes_from_upstream).into()),
             ("saved", bytes(overview.bytes_saved).into()),
-            ("hit rate", format!("{:.0} %", overview.hit_ratio * 100.0).into()),
+            ("hit rate", format!("{:.0}%", overview.hit_ratio * 100.0).into()),
             ("disk", format!("{} of {} free", bytes(overview.disk_free), bytes(overview.disk_total)).into()),
             ("jobs", jobs.into()),
             ("failed jobs", failed),
         ],
     );
     call.screen.print(&text)?;
-    let mut table = Table::new(&["WHEN", "…WHAT"]);
+    let mut table = Table::new(&["TIME", "…EVENT"]);
     for activity in overview.recent.iter().take(10) {
         table.row([Cell::new(ago(activity.at.as_ref(), now), Tone::Faint), (&activity.text).into()]);
     }

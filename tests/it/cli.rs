@@ -105,7 +105,7 @@ async fn register_download_and_look_at_it() {
     let models = hub.run(&["models", "--json"]).await.is(0).json();
     assert_eq!((models.as_array().unwrap().len(), &models[0]["download"]), (1, &"partial".into()));
     hub.run(&["models"]).await.is(0).says("org/model").says("partial");
-    hub.run(&["model", "org/model"]).await.is(0).says("main").says("manual sync");
+    hub.run(&["model", "org/model"]).await.is(0).says("main").says("manual");
 
     let files = hub.run(&["files", "org/model", "--flat", "--json"]).await.is(0).json();
     let of = |path: &str| files.as_array().unwrap().iter().find(|file| file["file_path"] == path).unwrap().clone();
