@@ -92,7 +92,7 @@ pub(super) async fn files(call: &Call, arguments: Files) -> Outcome {
 fn status(file: &pb::ModelArtifact) -> Cell {
     use pb::model_artifact::DownloadStatus;
     match file.download_status() {
-        DownloadStatus::Completed => Cell::new("here", Tone::Good),
+        DownloadStatus::Completed => Cell::new("cached", Tone::Good),
         DownloadStatus::Downloading => Cell::new(format!("{} downloaded", bytes(file.bytes_here)), Tone::Warning),
         DownloadStatus::Partial => Cell::new("partial", Tone::Warning),
         DownloadStatus::Failed => Cell::new("failed", Tone::Bad),
