@@ -1,4 +1,4 @@
-//! A circuit breaker: while upstream is down, callers are told at once.
+//! A circuit breaker: while upstream is down, calls fail fast.
 //!
 //! After three failures in a row calls fail without asking, for 2 s at first and up to 30 s;
 //! then one call may try. Any answer of upstream, also a refusal, closes the circuit.
@@ -71,7 +71,7 @@ impl Health {
             state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             state.open_until = now + state.pause;
             let (failures, pause_s) = (state.failures, state.pause.as_secs());
-            tracing::warn!(failures, pause_s, "upstream failed again and again: calls fail at once for a while");
+            tracing::warn!(failures, pause_s, "upstream failed repeatedly: requests fail fast for a while");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::client::Weight;
+use super::client::Impact;
 use super::{Error, Result, Upstream};
 use crate::domain::Clock;
 
@@ -86,9 +86,9 @@ impl Drop for Call<'_> {
 impl Upstream {
     /// What `call` brings, for a caller with an older answer at hand; `None` if that is to be given: upstream is
     /// slow, or was silent lately. `call` asks upstream and goes on when nobody waits for it.
-    pub async fn in_time<T>(&self, weight: Weight, call: impl Future<Output = T>) -> Option<T> {
+    pub async fn in_time<T>(&self, impact: Impact, call: impl Future<Output = T>) -> Option<T> {
         // Where all of upstream is silent, so are the routes that say nothing of the whole.
-        let silence = if self.silence.is_silent() { &self.silence } else { self.silence_of(weight) };
+        let silence = if self.silence.is_silent() { &self.silence } else { self.silence_of(impact) };
         let patience = silence.patience()?;
         let call = tokio::time::timeout(patience, call);
         if patience.is_zero() {
@@ -102,8 +102,8 @@ impl Upstream {
     }
 
     /// Takes note of whether upstream lets a call wait, and of whether it answers it.
-    pub(super) async fn watched<T>(&self, weight: Weight, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let own = self.silence_of(weight);
+    pub(super) async fn watched<T>(&self, impact: Impact, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let own = self.silence_of(impact);
         // Any call tries for the whole, too.
         let _in_the_air = (own.begin(), self.silence.begin());
         let mut call = std::pin::pin!(call);
@@ -122,10 +122,10 @@ impl Upstream {
         outcome
     }
 
-    fn silence_of(&self, weight: Weight) -> &Silence {
-        match weight {
-            Weight::Counts => &self.silence,
-            Weight::Aside => &self.silence_aside,
+    fn silence_of(&self, impact: Impact) -> &Silence {
+        match impact {
+            Impact::Counts => &self.silence,
+            Impact::Ignored => &self.silence_aside,
         }
     }
 }

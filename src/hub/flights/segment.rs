@@ -16,21 +16,21 @@ use crate::upstream::{Error, RangeBody, RangeReply, Result, Source};
 
 /// Bytes collected before they are written: few system calls, bounded memory.
 const BATCH: usize = 1 << 20;
-/// What has come waits this long for more before it is written, and readers get it.
+/// How long received bytes wait for more before they are written and readers get them.
 const GATHER: Duration = Duration::from_millis(4);
 /// A segment that arrives within this is fast.
 pub(super) const FAST: Duration = Duration::from_millis(400);
 
-/// This many refusals in a row of the download host are its last word; one alone may be a mishap.
+/// This many refusals in a row by the download host are final; a single one may be a mishap.
 const LAST_REFUSAL: u32 = 4;
 
-/// The way to a flight's bytes, shared by its connections.
+/// The source of a flight's bytes, shared by its connections.
 pub(super) struct Route {
     pub(super) flights: Flights,
     pub(super) flight: Arc<Flight>,
-    /// Where upstream said the bytes are, and the how-manieth address it is.
+    /// Where upstream said the bytes are, and the generation of that URL.
     source: Mutex<Option<(u64, Source)>>,
-    /// Upstream does not do ranges of this file.
+    /// Upstream does not support ranges of this file.
     single: AtomicBool,
     /// How often in a row the download host refused this file.
     refusals: AtomicU32,
@@ -58,9 +58,9 @@ impl Route {
         self.single.load(Ordering::Relaxed)
     }
 
-    /// Fetches what a claim still lacks. What arrived before a failure is kept.
+    /// Downloads what a claim still lacks. What arrived before a failure is kept.
     pub(super) async fn fetch(&self, claim: Claim) -> Result<Fetched> {
-        // Before anything is asked for: a full disk shows while files can still pass it by.
+        // Before anything is requested: a full disk shows while the file can still be passed through.
         let room = claim.room();
         if let Err(error) = tokio::task::spawn_blocking(move || room.reserve()).await.unwrap_or(Ok(())) {
             return Err(local_failure(&self.flight, &error));
@@ -87,7 +87,7 @@ impl Route {
         Ok(Fetched::Segments { fast: self.flights.clock.elapsed().saturating_sub(start) < FAST })
     }
 
-    /// Asks for a range. An address that has expired is asked for again, once: connections that
+    /// Requests a range. An expired URL is renewed, once: connections that
     /// find it expired together share the new one.
     async fn ask(&self, range: Option<&std::ops::Range<u64>>, size: u64) -> Result<RangeReply> {
         let target = &self.flight.target;
@@ -123,10 +123,10 @@ impl Route {
         }
     }
 
-    /// What it means that the download host refuses this file.
+    /// The error for a refusal by the download host.
     fn refused(&self) -> Error {
         if self.xet.resume() {
-            return Error::Unavailable { reason: format!("{}, which is tried again", Error::Refused) };
+            return Error::Unavailable { reason: format!("{}; retrying", Error::Refused) };
         }
         if self.refusals.fetch_add(1, Ordering::Relaxed) + 1 < LAST_REFUSAL {
             return Error::Refused;
@@ -168,7 +168,7 @@ impl Route {
                     }
                 }
                 Some(Err(error)) => ended = Some(error),
-                None => ended = Some(Error::Unavailable { reason: "the body ended early".into() }),
+                None => ended = Some(Error::Unavailable { reason: "the body was cut off".into() }),
             }
             if !batch.is_empty() && (paused || batched >= BATCH || missing == 0 || ended.is_some()) {
                 batched = 0;
@@ -219,9 +219,9 @@ impl Writer {
     }
 }
 
-/// A failure of our own disk is not upstream's, and trying again does not help.
+/// A failure of our own disk is not upstream's, and retrying does not help.
 fn local_failure(flight: &Flight, error: &blob::Error) -> Error {
-    tracing::error!(path = %flight.target.path, %error, "could not write an arriving file");
+    tracing::error!(path = %flight.target.path, %error, "could not write a partial file");
     if matches!(error, blob::Error::NoSpace { .. }) {
         flight.disk_full.store(true, Ordering::Relaxed);
     }

@@ -1,11 +1,11 @@
-//! The way to a flight's bytes by Xet, as long as it works.
+//! Downloading a flight's bytes through Xet, as long as that works.
 //!
-//! A claim is fetched by Xet if upstream named a Xet hash for the file. Any failure of it sends
-//! the rest of the flight to plain HTTP, which goes on from what was written. If plain HTTP turns out
-//! to be no way either (the download host refuses very large files), Xet gets its next chance.
+//! A claim is downloaded through Xet if upstream named a Xet hash for the file. After any failure
+//! the rest of the flight uses plain HTTP, which resumes from what was written. If plain HTTP turns out
+//! not to work either (the download host refuses very large files), Xet gets another chance.
 //! A store that could not be asked is left alone for a while by all flights: where a firewall keeps it away, not every
 //! file pays for that.
-//! What was wrong once is fetched again by plain HTTP.
+//! What was wrong once is downloaded again over plain HTTP.
 
 use std::ops::{ControlFlow, Range};
 use std::sync::PoisonError;
@@ -52,31 +52,31 @@ impl Sources {
 
 /// What the connections of a flight share about Xet.
 pub(super) struct Xet {
-    /// Xet is not the way now, or never was.
+    /// Xet is not used now, or never was.
     is_off: AtomicBool,
-    /// Bytes have come by Xet.
+    /// Bytes have arrived through Xet.
     has_worked: AtomicBool,
-    /// The store and its token, and the how-manieth token it is.
+    /// The store and its token, and the generation of that token.
     source: Mutex<Option<(u64, XetSource)>>,
 }
 
 impl Xet {
     pub(super) fn new(flights: &Flights, flight: &Flight) -> Self {
-        // Bytes are proven as a whole only: after wrong ones, plain HTTP has the better chance.
+        // Bytes are verified as a whole only: after wrong ones, plain HTTP has the better chance.
         let was_wrong = flight.distrusts_xet.load(Ordering::Relaxed) || flights.taints.knows(flight.target.content);
         let rests = flights.xet_sources.rests(flights.clock.elapsed());
         let is_off = !flights.settings.xet.fetch || flight.target.xet_hash.is_none() || was_wrong || rests;
         Self { is_off: AtomicBool::new(is_off), has_worked: AtomicBool::new(false), source: Mutex::new(None) }
     }
 
-    /// Makes Xet the way again if it was one before.
+    /// Uses Xet again if it worked before.
     pub(super) fn resume(&self) -> bool {
         self.has_worked.load(Ordering::Relaxed) && self.is_off.swap(false, Ordering::Relaxed)
     }
 }
 
 impl Route {
-    /// Fetches a claim by Xet, or gives it back to be fetched by plain HTTP.
+    /// Downloads a claim through Xet, or gives it back to be downloaded over plain HTTP.
     pub(super) async fn fetch_by_xet(&self, claim: Claim) -> ControlFlow<Result<Fetched>, Claim> {
         let target = &self.flight.target;
         let Some(hash) = target.xet_hash.as_deref().filter(|_| !self.xet.is_off.load(Ordering::Relaxed)) else {
@@ -113,7 +113,7 @@ impl Route {
         })
     }
 
-    /// Asks for a range. A token that is no longer good is replaced, once: connections that find
+    /// Requests a range. An expired token is replaced, once: connections that find
     /// it so together share the new one.
     async fn ask_xet(&self, hash: &str, range: &Range<u64>) -> Result<XetRange<'_>> {
         let (target, upstream) = (&self.flight.target, &self.flights.upstream);
@@ -149,11 +149,11 @@ impl Route {
         }
     }
 
-    /// Plain HTTP from here on; said once.
+    /// Plain HTTP from here on; logged once.
     fn leave_xet(&self, error: &Error) {
         if !self.xet.is_off.swap(true, Ordering::Relaxed) {
             let target = &self.flight.target;
-            tracing::warn!(repo.id = %target.repo, path = %target.path, %error, "fetching by Xet failed: the download goes on over plain HTTP");
+            tracing::warn!(repo.id = %target.repo, path = %target.path, %error, "downloading through Xet failed: falling back to plain HTTP");
         }
     }
 }
