@@ -13,6 +13,7 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::Endpoint;
 
 use crate::config::Secret;
+use crate::domain::Clock;
 use crate::hub::Hub;
 use crate::pb;
 use crate::pb::worker_service_client::WorkerServiceClient;
@@ -22,14 +23,14 @@ const BEAT: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// Follows all workers with an address until `stop`.
-pub(super) async fn follow_workers(hub: &Hub, token: &Secret, stop: &CancellationToken) {
+pub(super) async fn follow_workers(hub: &Hub, token: &Secret, clock: &Clock, stop: &CancellationToken) {
     let mut followed: HashMap<String, AbortHandle> = HashMap::new();
     let mut tasks = tokio::task::JoinSet::new();
-    let mut beat = tokio::time::interval(BEAT);
+    let mut beats = clock.beats(BEAT);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = beat.tick() => {}
+            () = beats.next() => {}
         }
         while tasks.try_join_next().is_some() {}
         let workers = match hub.workers().await {

@@ -141,8 +141,8 @@ impl App {
             };
             tokio::join!(runner.run(), stopping);
         };
-        let traffic = tell_traffic(&self.hub, &both);
-        let following = follow_workers(&self.hub, &self.worker_token, &both);
+        let traffic = tell_traffic(&self.hub, &self.clock, &both);
+        let following = follow_workers(&self.hub, &self.worker_token, &self.clock, &both);
         let ends_streams = async {
             both.cancelled().await;
             self.hub.begin_stop();
@@ -205,12 +205,12 @@ fn worker_settings(config: &Config, address: &str) -> crate::worker::Settings {
 }
 
 /// Tells watchers every second what moved.
-async fn tell_traffic(hub: &Hub, stop: &CancellationToken) {
-    let mut second = tokio::time::interval(Duration::from_secs(1));
+async fn tell_traffic(hub: &Hub, clock: &Clock, stop: &CancellationToken) {
+    let mut seconds = clock.beats(Duration::from_secs(1));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = second.tick() => {}
+            () = seconds.next() => {}
         }
         let (by_kernel, copied) = serve::counters();
         crate::metrics::client_bytes(by_kernel + copied);
@@ -251,6 +251,7 @@ async fn shared_secret(config: &Config) -> anyhow::Result<Secret> {
     Ok(Secret::new(secret.context("cannot keep the worker token in the data directory")?))
 }
 
+#[expect(clippy::disallowed_methods, reason = "a secret beside the store")]
 fn secret_at(path: &std::path::Path) -> std::io::Result<String> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;

@@ -18,6 +18,7 @@ use crate::worker::Runner;
 pub struct Worker {
     pub addr: SocketAddr,
     hub: Hub,
+    clock: Clock,
     runner: Runner,
     config: Config,
     token: Secret,
@@ -43,14 +44,14 @@ impl Worker {
             "" => format!("http://{addr}"),
             address => address.trim_end_matches('/').to_owned(),
         };
-        let runner = Runner::new(hub.clone(), clock, worker_settings(&config, &address));
-        Ok(Self { addr, hub, runner, config, token, listener })
+        let runner = Runner::new(hub.clone(), clock.clone(), worker_settings(&config, &address));
+        Ok(Self { addr, hub, clock, runner, config, token, listener })
     }
 
     /// Works until `stop`; then running jobs are put down, to be gone on with elsewhere.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         self.hub.start_upkeep();
-        let router = worker_service::router(self.hub.clone(), self.token);
+        let router = worker_service::router(self.hub.clone(), self.clock, self.token);
         let drain = self.config.hub.drain_timeout.duration();
         let limits = serve::Limits { max_connections: 256, max_per_peer: 256, ..serve::Limits::default() };
         let serving = serve::serve(self.listener, router, limits, Speaks::Http1And2, stop.clone(), drain);

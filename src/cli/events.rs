@@ -71,7 +71,7 @@ impl<'a> Events<'a> {
 
     async fn reconnect(&mut self) -> Outcome {
         let since = *self.down_since.get_or_insert(self.clock.elapsed());
-        tokio::time::sleep(PAUSE).await;
+        self.clock.sleep(PAUSE).await;
         match self.open().await {
             Err(failure) if failure.code == Code::Unreachable && self.clock.elapsed() - since < PATIENCE => Ok(()),
             outcome => outcome,

@@ -194,7 +194,7 @@ async fn log(call: &Call, arguments: Log) -> Outcome {
     let mut down_since = None;
     while arguments.follow && !ended {
         tokio::select! {
-            () = tokio::time::sleep(READ_AGAIN) => {}
+            () = call.clock.sleep(READ_AGAIN) => {}
             _ = tokio::signal::ctrl_c() => break,
         }
         match reader.read(call, true).await {

@@ -3,6 +3,8 @@
 //! `Hub` is cheap to clone. It leans on three adapters (`db`, `blob`, `upstream`) and keeps in
 //! memory what the hit path needs, so that a hit asks neither the database nor upstream.
 
+#![allow(clippy::disallowed_methods, reason = "its waits go through Clock next")]
+
 mod access;
 mod bypass;
 mod care;

@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(10);
 impl Runner {
     pub(super) async fn work(&self, run: JobRun) {
         let (job, worker) = (&run.job, self.id());
-        let hub = &self.0.hub;
+        let (hub, clock) = (&self.0.hub, &self.0.clock);
         tracing::info!(job.id = %job.id, job.kind = job.kind.as_str(), repo = %job.repo_name, attempt = job.attempts, "a job begins");
         let text = format!("begun by worker {worker} (run {} of {})", job.attempts, job.max_attempts);
         run.log(Level::Info, &text).await;
@@ -41,7 +41,7 @@ impl Runner {
             loop {
                 let grace = async {
                     match deadline {
-                        Some(at) => tokio::time::sleep_until(at).await,
+                        Some(at) => clock.sleep_until(at).await,
                         None => std::future::pending().await,
                     }
                 };
@@ -54,10 +54,10 @@ impl Runner {
                     () = &mut stopping, if !told => {
                         told = true;
                         run.stop.cancel();
-                        deadline = Some(tokio::time::Instant::now() + GRACE);
+                        deadline = Some(clock.elapsed() + GRACE);
                     }
                     () = run.stop.cancelled(), if deadline.is_none() => {
-                        deadline = Some(tokio::time::Instant::now() + GRACE);
+                        deadline = Some(clock.elapsed() + GRACE);
                     }
                     () = grace => break Ending::Failed(Error::Stopping),
                     () = &mut lost => return,
@@ -69,10 +69,10 @@ impl Runner {
 
     /// Renews the lease, shows the progress and minds the hours; returns when the lease is lost.
     async fn keep_lease(&self, run: &JobRun) {
-        let mut beat = tokio::time::interval(BEAT);
+        let mut beats = self.0.clock.beats(BEAT);
         let mut kept_at = self.0.clock.elapsed();
         loop {
-            beat.tick().await;
+            beats.next().await;
             if run.job.kind == JobKind::Download && !self.may_download() {
                 run.stop.cancel();
             }
@@ -111,7 +111,7 @@ impl Runner {
                     tracing::error!(job.id = %run.job.id, %error, attempt, "could not write down how a job ended")
                 }
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            self.0.clock.sleep(Duration::from_millis(500)).await;
         }
     }
 }

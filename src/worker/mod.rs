@@ -88,7 +88,7 @@ impl Runner {
     }
 
     async fn claim_jobs(&self) {
-        let Inner { hub, stop, .. } = &*self.0;
+        let Inner { hub, clock, stop, .. } = &*self.0;
         loop {
             // Armed before looking, so that a job that is added meanwhile is not overslept.
             let added = hub.job_added();
@@ -97,11 +97,11 @@ impl Runner {
             match self.claim_next().await {
                 Ok(Some(run)) => self.start(run),
                 Ok(None) => {
-                    tokio::select! { () = stop.cancelled() => {}, () = added => {}, () = tokio::time::sleep(POLL) => {} }
+                    tokio::select! { () = stop.cancelled() => {}, () = added => {}, () = clock.sleep(POLL) => {} }
                 }
                 Err(error) => {
                     tracing::error!(%error, "could not look for jobs");
-                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(POLL) => {} }
+                    tokio::select! { () = stop.cancelled() => {}, () = clock.sleep(POLL) => {} }
                 }
             }
             if stop.is_cancelled() {

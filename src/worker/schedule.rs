@@ -13,18 +13,17 @@ impl Runner {
     /// Keeps house until this worker stops. A look that fails is made again the next time.
     pub(super) async fn keep_time(&self) {
         let inner = &*self.0;
-        let mut beat = tokio::time::interval(BEAT);
-        let mut hour = tokio::time::interval(HOUR);
+        let (mut beats, mut hours) = (inner.clock.beats(BEAT), inner.clock.beats(HOUR));
         loop {
             tokio::select! {
                 () = inner.stop.cancelled() => return,
-                _ = hour.tick() => {
+                () = hours.next() => {
                     if let Err(error) = inner.hub.remove_stale_partials().await {
                         tracing::warn!(%error, "could not remove downloads that were given up");
                     }
                     continue;
                 }
-                _ = beat.tick() => {}
+                () = beats.next() => {}
             }
             let look = async {
                 inner.hub.note_worker(&inner.id, Some(self.row())).await?;
