@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::client::{read, segment};
-use super::events::PATIENCE;
+use super::events::{OPEN_AGAIN, PATIENCE};
 use super::failure::{Code, Outcome};
 use super::follow;
 use super::format::{ago, bytes, clock_time, count, rate, short};
@@ -193,8 +193,9 @@ async fn log(call: &Call, arguments: Log) -> Outcome {
     let mut ended = reader.read(call, arguments.follow).await?;
     let mut down_since = None;
     while arguments.follow && !ended {
+        let pause = if down_since.is_some() { OPEN_AGAIN.pause(1) } else { READ_AGAIN };
         tokio::select! {
-            () = call.clock.sleep(READ_AGAIN) => {}
+            () = call.clock.sleep(pause) => {}
             _ = tokio::signal::ctrl_c() => break,
         }
         match reader.read(call, true).await {

@@ -1,8 +1,9 @@
 //! What takes the space of the store, and what may leave it.
 
+use super::blobs::{Row, blob_of};
 use super::sql::{Pick, args};
-use super::{BlobRow, Db, Error, Result};
-use crate::domain::{Digest, GitOid, Millis, RepoKind};
+use super::{BlobRow, Db, Result};
+use crate::domain::{Digest, Millis, RepoKind};
 
 /// How much of the store a repository takes at all its known commits.
 #[derive(Debug, Clone)]
@@ -70,11 +71,6 @@ macro_rules! goes {
     };
 }
 
-fn blob_of((sha256, size): (String, i64)) -> Result<BlobRow> {
-    let digest = Digest::parse(&sha256).map_err(|source| Error::Corrupt { what: "sha256", source })?;
-    Ok(BlobRow { digest, size: size.max(0) as u64 })
-}
-
 impl Db {
     /// The repositories that take most, the largest first.
     pub async fn usage(&self, limit: u64) -> Result<Vec<UsageRow>> {
@@ -118,9 +114,10 @@ impl Db {
 
     /// Blobs in the order of their names.
     pub async fn blob_page(&self, after: Option<Digest>, limit: u64) -> Result<Vec<BlobRow>> {
-        let sql = "select sha256, size_bytes from blob where sha256 > $1 order by sha256 limit $2";
+        let sql =
+            "select sha256, size_bytes, generation, linked_ns from blob where sha256 > $1 order by sha256 limit $2";
         let after = after.map(Digest::to_hex).unwrap_or_default();
-        let rows: Vec<(String, i64)> = self.all(sql, args![after, limit]).await?;
+        let rows: Vec<Row> = self.all(sql, args![after, limit]).await?;
         rows.into_iter().map(blob_of).collect()
     }
 
@@ -128,17 +125,17 @@ impl Db {
     pub async fn evictable(&self, unused_since: Millis, limit: u64) -> Result<Vec<BlobRow>> {
         const SQL: Pick = Pick {
             sqlite: concat!(
-                "select b.sha256, b.size_bytes from blob b where b.last_used_at < $1 and ",
+                "select b.sha256, b.size_bytes, b.generation, b.linked_ns from blob b where b.last_used_at < $1 and ",
                 unless_named!("r.pinned = 1"),
                 " order by b.last_used_at, b.sha256 limit $2"
             ),
             postgres: concat!(
-                "select b.sha256, b.size_bytes from blob b where b.last_used_at < $1 and ",
+                "select b.sha256, b.size_bytes, b.generation, b.linked_ns from blob b where b.last_used_at < $1 and ",
                 unless_named!("r.pinned"),
                 " order by b.last_used_at, b.sha256 limit $2"
             ),
         };
-        let rows: Vec<(String, i64)> = self.all(SQL, args![unused_since, limit]).await?;
+        let rows: Vec<Row> = self.all(SQL, args![unused_since, limit]).await?;
         rows.into_iter().map(blob_of).collect()
     }
 
@@ -194,12 +191,5 @@ impl Db {
     pub async fn put_verified(&self, digest: Digest, now: Millis) -> Result<()> {
         self.execute("update blob set verified_at = $2 where sha256 = $1", args![digest.to_hex(), now]).await?;
         Ok(())
-    }
-
-    /// The git id that a blob is also known by.
-    pub async fn git_id_of(&self, digest: Digest) -> Result<Option<GitOid>> {
-        let row: Option<(Option<String>,)> =
-            self.optional("select git_oid from blob where sha256 = $1", args![digest.to_hex()]).await?;
-        Ok(row.and_then(|(oid,)| oid).and_then(|oid| GitOid::parse(&oid).ok()))
     }
 }

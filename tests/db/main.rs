@@ -8,6 +8,7 @@
 
 mod artifacts;
 mod blobs;
+mod changes;
 mod connection;
 mod database;
 mod files;

@@ -77,7 +77,7 @@ async fn assert_data_of_version_1(base: &TestDatabase) {
     assert_eq!(db.setting_or("token_key", || unreachable!("it is there")).await.unwrap(), "secret");
     assert_eq!(db.repo(&key("org/model")).await.unwrap().unwrap().id, "row");
     assert_eq!(db.alias(&key("old/name")).await.unwrap().unwrap().as_str(), "org/model");
-    assert_eq!(db.pin("row", "main").await.unwrap().unwrap().commit, commit('1'));
+    assert_eq!(db.revision("row", "main").await.unwrap().unwrap().commit, commit('1'));
     assert!(db.tree_is_complete("row", &commit('1')).await.unwrap());
     let entry = db.entry("row", &commit('1'), &path("a/b.bin")).await.unwrap();
     assert!(matches!(entry, Some(Entry::File(artifact)) if artifact.size == 5 && artifact.xet_hash.is_none()));

@@ -3,7 +3,7 @@
 use modelhub::db::{BlobRow, Db};
 use modelhub::domain::{Artifact, ContentId, Digest, Entry};
 
-use crate::database::{TestDatabase, commit, digest, file, oid, on_both, path, repo};
+use crate::database::{TestDatabase, commit, digest, file, oid, on_both, path, put_blob, repo};
 
 on_both!(
     usage_counts_each_content_once_and_tells_what_a_model_has_alone,
@@ -14,7 +14,6 @@ on_both!(
     blobs_are_read_in_pages,
     each_stored_content_has_a_name_for_sums_by_format,
     a_blob_that_was_read_again_says_when,
-    a_blob_tells_its_git_id,
 );
 
 fn sized(name: &str, content: u8, size: u64) -> Entry {
@@ -29,13 +28,13 @@ async fn model(db: &Db, id: &str, entries: &[Entry]) -> String {
 }
 
 async fn add_commit(db: &Db, row: &str, digit: char, entries: &[Entry]) {
-    db.put_pin(row, Some("main"), &commit(digit), None, 1).await.unwrap();
+    db.put_revision(row, Some("main"), &commit(digit), None, 1).await.unwrap();
     db.put_entries(row, &commit(digit), entries).await.unwrap();
     db.complete_tree(row, &commit(digit)).await.unwrap();
 }
 
 async fn blob(db: &Db, content: u8, size: u64, used: i64) {
-    db.put_blob(digest(content), None, size, used).await.unwrap();
+    put_blob(&db, digest(content), None, size, used).await.unwrap();
 }
 
 /// Name, files, bytes, own bytes, last use.
@@ -53,7 +52,7 @@ async fn usage_counts_each_content_once_and_tells_what_a_model_has_alone(base: &
     model(&db, "org/empty", &[sized("far", 9, 900)]).await;
     blob(&db, 1, 100, 5).await;
     blob(&db, 2, 20, 7).await;
-    db.put_blob(digest(3), Some(oid(7)), 7, 6).await.unwrap();
+    put_blob(&db, digest(3), Some(oid(7)), 7, 6).await.unwrap();
     let (one, other) = ("org/a".to_owned(), "org/b".to_owned());
     assert_eq!(usage(&db).await, [(one, 2, 120, 20, Some(7)), (other, 2, 107, 7, Some(6))]);
     assert_eq!(db.usage(1).await.unwrap().len(), 1);
@@ -80,18 +79,22 @@ async fn what_no_file_names_is_unreferenced(base: &TestDatabase) {
     assert_eq!(db.unreferenced_bytes().await.unwrap(), 0);
     let row = model(&db, "org/a", &[sized("w", 1, 100), file("git.txt")]).await;
     blob(&db, 1, 100, 1).await;
-    db.put_blob(digest(2), Some(oid(7)), 7, 1).await.unwrap();
+    put_blob(&db, digest(2), Some(oid(7)), 7, 1).await.unwrap();
     assert_eq!(db.unreferenced_bytes().await.unwrap(), 0);
     // Of the same git id, but not of the size that the file has.
-    db.put_blob(digest(3), Some(oid(7)), 8, 1).await.unwrap();
+    put_blob(&db, digest(3), Some(oid(7)), 8, 1).await.unwrap();
     blob(&db, 4, 1000, 1).await;
     assert_eq!(db.unreferenced_bytes().await.unwrap(), 1008);
     db.delete_model(&row).await.unwrap();
     assert_eq!(db.unreferenced_bytes().await.unwrap(), 1115);
 }
 
-fn row(content: u8, size: u64) -> BlobRow {
-    BlobRow { digest: digest(content), size }
+fn row(content: u8, size: u64) -> (Digest, u64) {
+    (digest(content), size)
+}
+
+fn named(rows: Vec<BlobRow>) -> Vec<(Digest, u64)> {
+    rows.iter().map(|row| (row.digest, row.size)).collect()
 }
 
 async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: &TestDatabase) {
@@ -100,14 +103,14 @@ async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: 
     model(&db, "org/other", &[sized("shared", 1, 100), sized("own", 2, 20)]).await;
     blob(&db, 1, 100, 10).await;
     blob(&db, 2, 20, 30).await;
-    db.put_blob(digest(3), Some(oid(7)), 7, 5).await.unwrap();
+    put_blob(&db, digest(3), Some(oid(7)), 7, 5).await.unwrap();
     // Nobody names it.
     blob(&db, 4, 40, 20).await;
     let all = [row(3, 7), row(1, 100), row(4, 40), row(2, 20)];
-    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all);
-    assert_eq!(db.evictable(i64::MAX, 2).await.unwrap(), all[..2]);
+    assert_eq!(named(db.evictable(i64::MAX, 100).await.unwrap()), all);
+    assert_eq!(named(db.evictable(i64::MAX, 2).await.unwrap()), all[..2]);
     // Strictly before: what was used just then is in use.
-    assert_eq!(db.evictable(20, 100).await.unwrap(), all[..2]);
+    assert_eq!(named(db.evictable(20, 100).await.unwrap()), all[..2]);
     // The plan is the same list, cut where enough is freed: 7, 100 (which two models lose), 40, 20.
     let plan = async |before, free| {
         let (files, bytes, models) = db.eviction(before, free, 100).await.unwrap();
@@ -121,20 +124,20 @@ async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: 
     let own: Vec<_> = losses.iter().map(|model| (model.name.as_str(), model.bytes, model.own_bytes)).collect();
     assert_eq!(own, [("org/other", 120, 20), ("org/pinned", 107, 7)], "what they share is nobody's own");
     db.put_pinned(&pinned, Some(true), None).await.unwrap();
-    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all[2..]);
+    assert_eq!(named(db.evictable(i64::MAX, 100).await.unwrap()), all[2..]);
     assert_eq!(plan(i64::MAX, 0).await.0, 2);
     // At an older commit it is as pinned.
     add_commit(&db, &pinned, '2', &[sized("w", 9, 900)]).await;
-    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all[2..]);
+    assert_eq!(named(db.evictable(i64::MAX, 100).await.unwrap()), all[2..]);
     db.touch_blobs(&[digest(4)], 99).await.unwrap();
-    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), [row(2, 20), row(4, 40)]);
+    assert_eq!(named(db.evictable(i64::MAX, 100).await.unwrap()), [row(2, 20), row(4, 40)]);
 }
 
 async fn content_that_another_model_has_is_used_elsewhere(base: &TestDatabase) {
     let db = base.open().await;
     let a = model(&db, "org/a", &[sized("w", 1, 100), sized("own", 2, 20), file("git.txt")]).await;
     let b = model(&db, "org/b", &[sized("w", 1, 100), file("text.md")]).await;
-    db.put_blob(digest(3), Some(oid(7)), 7, 1).await.unwrap();
+    put_blob(&db, digest(3), Some(oid(7)), 7, 1).await.unwrap();
     let elsewhere = async |content, repo: &str| db.is_used_elsewhere(digest(content), repo).await.unwrap();
     assert!(elsewhere(1, &a).await && elsewhere(1, &b).await);
     assert!(!elsewhere(2, &a).await && elsewhere(2, &b).await);
@@ -151,7 +154,7 @@ async fn blobs_are_read_in_pages(base: &TestDatabase) {
     }
     let (mut seen, mut after) = (Vec::new(), None::<Digest>);
     loop {
-        let page = db.blob_page(after, 3).await.unwrap();
+        let page = named(db.blob_page(after, 3).await.unwrap());
         let Some(last) = page.last() else { break };
         after = Some(last.digest);
         seen.extend(page);
@@ -165,7 +168,7 @@ async fn each_stored_content_has_a_name_for_sums_by_format(base: &TestDatabase) 
         .await;
     model(&db, "org/b", &[sized("b.gguf", 1, 100)]).await;
     blob(&db, 1, 100, 1).await;
-    db.put_blob(digest(2), Some(oid(7)), 7, 1).await.unwrap();
+    put_blob(&db, digest(2), Some(oid(7)), 7, 1).await.unwrap();
     // Nothing names it.
     blob(&db, 4, 40, 1).await;
     let names = db.stored_names("", 100).await.unwrap();
@@ -182,13 +185,4 @@ async fn a_blob_that_was_read_again_says_when(base: &TestDatabase) {
     db.put_verified(digest(2), 50).await.unwrap();
     let times = "select cast(created_at as text) || ' ' || cast(verified_at as text) || ' ' || cast(last_used_at as text) from blob";
     assert_eq!(base.texts(times).await, ["1 50 1"]);
-}
-
-async fn a_blob_tells_its_git_id(base: &TestDatabase) {
-    let db = base.open().await;
-    blob(&db, 1, 100, 1).await;
-    db.put_blob(digest(2), Some(oid(5)), 7, 1).await.unwrap();
-    assert_eq!(db.git_id_of(digest(1)).await.unwrap(), None);
-    assert_eq!(db.git_id_of(digest(2)).await.unwrap(), Some(oid(5)));
-    assert_eq!(db.git_id_of(digest(3)).await.unwrap(), None);
 }

@@ -283,7 +283,7 @@ async fn settings_change_and_a_token_comes_from_standard_input_only() {
     let set = ["settings", "set", "download_bytes_per_second=10MiB", "max_downloads=4", "--json"];
     let settings = hub.run(&set).await.is(0).json();
     assert_eq!((&settings["download_bytes_per_second"], &settings["max_downloads"]), (&"10485760".into(), &4.into()));
-    hub.run(&["settings"]).await.is(0).says("10.0 MiB");
+    hub.run(&["settings"]).await.is(0).says("10 MiB");
     hub.run(&["settings", "set", "hf_token=x"]).await.is(2).says("settings token");
     hub.run(&["settings", "set", "max_downloads=0"]).await.is(2);
     hub.run(&["settings", "token"]).await.is(2).says("no token came");

@@ -42,12 +42,7 @@ impl Team {
     pub(crate) fn spawn_worker(&self) -> Server {
         let (upstream, data_dir) = (self.mock.url(), self.dir.path().to_str().unwrap());
         let mut settings = borrowed(&self.settings);
-        settings.extend([
-            ("store.data_dir", data_dir),
-            ("upstream.url", upstream.as_str()),
-            ("worker.listen", "127.0.0.1:0"),
-            ("log.level", "warn"),
-        ]);
+        settings.extend([("store.data_dir", data_dir), ("upstream.url", upstream.as_str()), ("log.level", "warn")]);
         Server::start(process::command(&["worker"], &settings))
     }
 

@@ -44,7 +44,7 @@ use tower::Service;
 
 pub use self::admission::open_connections;
 use self::admission::{Admission, Admitted};
-pub use self::region::{FileBody, FileSlot, MappedFile};
+pub use self::region::{FileBody, FileSlot};
 pub use self::sendfile::counters;
 pub use self::stream::{ReadBody, read_body};
 

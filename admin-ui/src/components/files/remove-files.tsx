@@ -1,4 +1,4 @@
-// Asks before files leave the disk, and says how many bytes that is.
+// Asks before files are removed from disk, and says how much that frees.
 import { evictModel, useAction } from "@/api/actions";
 import type { ModelArtifact, ModelRepo } from "@/gen/modelhub/v1/model_pb";
 import { bytes, plural } from "@/lib/format";
@@ -8,7 +8,7 @@ import { totals } from "./rows";
 interface Props {
   model: ModelRepo;
   revision: string;
-  /** Empty: everything of the model. */
+  /** Empty: all files of the model. */
   entries: readonly ModelArtifact[];
   onClose: () => void;
   onDone: () => void;
@@ -26,7 +26,7 @@ export function RemoveFiles({ model, revision, entries, onClose, onDone }: Props
         entries.map((entry) => entry.filePath),
       ),
     done: (job) => ({ text: `Removing up to ${bytes(size)}`, to: { label: "Show", href: `/jobs/${job.id}` } }),
-    failed: "The files could not be removed",
+    failed: "Could not remove the files",
     refresh: [["jobs"], ["overview"]],
     after: onDone,
   });
@@ -36,23 +36,25 @@ export function RemoveFiles({ model, revision, entries, onClose, onDone }: Props
       onClose={onClose}
       title={
         all
-          ? `Remove all files of ${model.repoId} from the disk?`
+          ? `Remove all files of ${model.repoId} from disk?`
           : entries.length === 1
-            ? `Remove ${entries[0]?.filePath} from the disk?`
-            : `Remove ${plural(sum.files, "file")} from the disk?`
+            ? `Remove ${entries[0]?.filePath} from disk?`
+            : `Remove ${plural(sum.files, "file")} from disk?`
       }
       action={`Remove ${bytes(size)}`}
       busy={action.busy}
       onConfirm={() => action.go(undefined)}
     >
       <p>
-        Up to <strong className="font-medium text-text">{bytes(size)}</strong> are freed. What another repository uses
-        too stays on the disk.
+        Frees up to <strong className="font-medium text-text">{bytes(size)}</strong>. Files shared with other
+        repositories are kept.
       </p>
-      <p>The model stays known here, and the files can be downloaded again while upstream has them.</p>
-      {model.pinned && (
-        <p className="text-warn">This model is pinned: nothing of it is removed until the pin is taken away.</p>
+      {model.source === "local" ? (
+        <p className="text-warn">This model exists only on this hub: its files cannot be downloaded again.</p>
+      ) : (
+        <p>The model stays in the list, and its files can be downloaded again as long as upstream has them.</p>
       )}
+      {model.pinned && <p className="text-warn">This model is pinned: its files are kept until it is unpinned.</p>}
     </Confirm>
   );
 }

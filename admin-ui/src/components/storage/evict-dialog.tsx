@@ -1,4 +1,4 @@
-// Frees space: says how much is wanted and shows exactly what would go before anything does.
+// Frees space: asks how much, and shows exactly what would be removed before anything is.
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { evictStore, planEviction, useAction } from "@/api/actions";
@@ -46,7 +46,7 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
   const action = useAction({
     run: () => evictStore(request),
     done: (job) => ({ text: `Freeing ${bytes(plan.data?.bytes)}`, to: { label: "Show", href: `/jobs/${job.id}` } }),
-    failed: "The space could not be freed",
+    failed: "Could not free space",
     refresh: [["jobs"], ["overview"], ["storage"]],
     after: onClose,
   });
@@ -59,7 +59,7 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
       onClose={onClose}
       wide
       title="Free disk space"
-      description="What was not used for longest goes first. Pinned models and shared files stay."
+      description="Removes the least recently used models first. Pinned models and shared files are kept."
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
@@ -76,10 +76,10 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
     >
       <div className="flex flex-col gap-4">
         <div className="grid gap-4 sm:grid-cols-2">
-          <Field label="Free at least" problem={typedSize === undefined ? "Write a size, like 100 GiB." : undefined}>
+          <Field label="Free at least" problem={typedSize === undefined ? "Enter a size, such as 100 GiB." : undefined}>
             {(ids) => <Input {...ids} value={wanted} onChange={(event) => setWanted(event.target.value)} />}
           </Field>
-          <Field label="Spare what was used">
+          <Field label="Keep models used within">
             {(ids) => (
               <Select
                 {...ids}
@@ -87,17 +87,17 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
                 value={unused ?? ""}
                 onChange={(event) => onChange(free, (event.target.value || undefined) as StorageSearch["unused"])}
               >
-                <option value="">nothing; take the oldest</option>
-                <option value="1">in the last 24 hours</option>
-                <option value="7">in the last 7 days</option>
-                <option value="30">in the last 30 days</option>
-                <option value="90">in the last 90 days</option>
+                <option value="">no minimum</option>
+                <option value="1">the last 24 hours</option>
+                <option value="7">the last 7 days</option>
+                <option value="30">the last 30 days</option>
+                <option value="90">the last 90 days</option>
               </Select>
             )}
           </Field>
         </div>
         {plan.isError ? (
-          <Note tone="bad" title="The plan could not be made">
+          <Note tone="bad" title="Could not plan the eviction">
             {sentence(plan.error)}
           </Note>
         ) : !data ? (
@@ -106,7 +106,7 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
           <div className={cn("flex flex-col gap-3 transition-opacity", !settled && "opacity-60")}>
             <p className="text-sm">
               {data.bytes === 0n ? (
-                "Nothing would be removed: everything is pinned, in use or newer."
+                "Nothing to remove: everything is pinned, in use or used too recently."
               ) : (
                 <>
                   <strong className="font-semibold">{bytes(data.bytes)}</strong> in {plural(data.files, "file")} of{" "}
@@ -114,7 +114,7 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
                 </>
               )}
             </p>
-            {short && data.bytes > 0n && <Note tone="warn">That is less than asked for; no more may be removed.</Note>}
+            {short && data.bytes > 0n && <Note tone="warn">Only {bytes(data.bytes)} can be freed.</Note>}
             {data.models.length > 0 && (
               <div className="max-h-72 overflow-y-auto rounded-md border border-line" tabIndex={0}>
                 <table className="w-full text-sm">

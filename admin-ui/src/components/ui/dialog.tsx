@@ -1,4 +1,4 @@
-// Dialogs: a form or a question above the page; and a side sheet for the menu of narrow screens.
+// Dialogs: a form or a question above the page; and a side sheet for the menu on narrow screens.
 import { X } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
 import type { ReactNode } from "react";
@@ -76,7 +76,7 @@ interface ConfirmProps {
   onConfirm: () => void;
 }
 
-/** Asks before something that cannot be taken back, and says what will happen. */
+/** Asks before something that cannot be undone, and says what will happen. */
 export function Confirm({ open, onClose, title, children, action, look = "danger", busy, onConfirm }: ConfirmProps) {
   return (
     <Dialog
