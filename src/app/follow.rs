@@ -53,22 +53,23 @@ pub(super) async fn follow_workers(hub: &Hub, token: &Secret, clock: &Clock, sto
         });
         for worker in alive {
             if let Entry::Vacant(place) = followed.entry(worker) {
-                let (hub, token, address) = (hub.clone(), token.clone(), place.key().1.clone());
-                place.insert(tasks.spawn(async move { keep_following(&hub, &token, &address).await }));
+                let (hub, token, clock) = (hub.clone(), token.clone(), clock.clone());
+                let address = place.key().1.clone();
+                place.insert(tasks.spawn(async move { keep_following(&hub, &token, &clock, &address).await }));
             }
         }
     }
 }
 
 /// Follows a worker, again and again; whoever started this ends it when the worker is gone.
-async fn keep_following(hub: &Hub, token: &Secret, address: &str) {
+async fn keep_following(hub: &Hub, token: &Secret, clock: &Clock, address: &str) {
     let mut failures = 0;
     loop {
         if let Err(error) = follow(hub, token, address, &mut failures).await {
             tracing::debug!(worker.address = %address, %error, "lost sight of a worker");
         }
         failures += 1;
-        tokio::time::sleep(CALL_AGAIN.pause(failures)).await;
+        clock.sleep(CALL_AGAIN.pause(failures)).await;
     }
 }
 

@@ -14,8 +14,6 @@
 //! They keep in memory what the hit path needs, so that a hit asks neither the database nor upstream. What is changed,
 //! here or by another process, comes to all of them by one way: `Hub::apply`.
 
-#![allow(clippy::disallowed_methods, reason = "its waits go through Clock next")]
-
 mod caller;
 mod catalog;
 mod coalesce;
@@ -270,7 +268,7 @@ impl Hub {
                     Ok(changes) => changes.iter().for_each(|change| hub.apply(change)),
                     Err(error) => {
                         tracing::debug!(%error, "could not read what other processes change");
-                        tokio::time::sleep(FEED_RETRY).await;
+                        hub.clock.sleep(FEED_RETRY).await;
                     }
                 }
             }
@@ -312,12 +310,12 @@ impl Hub {
     }
 
     async fn upkeep(&self) {
-        let mut tick = tokio::time::interval(UPKEEP);
+        let mut beats = self.clock.beats(UPKEEP);
         let mut round = 0u64;
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                _ = tick.tick() => {}
+                () = beats.next() => {}
             }
             self.store.flush_uses().await;
             self.overview.record_gauges().await;

@@ -36,7 +36,7 @@ pub struct Resolved {
 impl Catalog {
     /// See the module's text. Starts no download.
     pub async fn file(&self, caller: &Caller, target: &Target) -> Result<Resolved> {
-        match tokio::time::timeout(LONGEST, self.find(caller, target)).await {
+        match self.clock.timeout(LONGEST, self.find(caller, target)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let what = format!("{}/{}", target.repo, target.path);
@@ -86,7 +86,7 @@ impl Catalog {
         }
 
         let listing = self.keep_tree(caller, repo, commit);
-        match tokio::time::timeout(self.settings.slow_after.duration(), listing).await {
+        match self.clock.timeout(self.settings.slow_after.duration(), listing).await {
             Ok(Ok(true)) => {
                 let artifact = self.kept_artifact(resolved, path).await?.ok_or_else(absent)?;
                 self.artifacts.keep(seen, key, Arc::clone(&artifact));

@@ -99,7 +99,7 @@ impl Catalog {
         let call = self.passing.run(key.clone(), || async move { catalog.ask(&caller, call_key, scope).await });
         let outcome = match &kept {
             None => call.await,
-            Some(_) => match tokio::time::timeout(self.settings.slow_after.duration(), call).await {
+            Some(_) => match self.clock.timeout(self.settings.slow_after.duration(), call).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(Error::UpstreamUnavailable { what: path.into(), reason: "slow".into() }),
             },

@@ -140,7 +140,7 @@ impl Catalog {
         }
         self.asked.insert(key, now);
         let reading = self.ask_tree(caller, repo, commit);
-        if let Ok(Err(error)) = tokio::time::timeout(self.settings.slow_after.duration(), reading).await {
+        if let Ok(Err(error)) = self.clock.timeout(self.settings.slow_after.duration(), reading).await {
             tracing::info!(repo.id = %repo.key, %commit, %error, "a commit that was found on disk is not confirmed by upstream");
         }
     }
@@ -160,7 +160,7 @@ impl Catalog {
             let had = self.has_tree(&resolved.repo, &resolved.commit).await?;
             let kept = self.keep_tree(caller, &resolved.repo, &resolved.commit);
             // Of a very long listing the client gets upstream's pages, while ours is being read.
-            let kept = tokio::time::timeout(self.settings.slow_after.duration(), kept).await.unwrap_or(Ok(false));
+            let kept = self.clock.timeout(self.settings.slow_after.duration(), kept).await.unwrap_or(Ok(false));
             let kept = match kept {
                 // What was found on disk: perhaps not all, but all that can be had now.
                 Err(error) if resolved.scan_stands_in(&error) => {

@@ -59,7 +59,7 @@ impl Repos {
             self.authorise(caller, &repo, need).await?;
             return self.resolved(repo, commit, Served::Miss).await;
         };
-        match tokio::time::timeout(self.settings.slow_after.duration(), call).await {
+        match self.clock.timeout(self.settings.slow_after.duration(), call).await {
             Ok(Ok((repo, commit))) => {
                 // It may have become private or gated since.
                 self.authorise(caller, &repo, need).await?;

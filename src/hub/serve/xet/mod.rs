@@ -136,7 +136,7 @@ impl Serve {
         if !self.catalog.has_tree(&revision.repo, &revision.commit).await? {
             let listing = self.catalog.keep_tree(caller, &revision.repo, &revision.commit);
             // Without it the hashes that HEAD gave are still known.
-            let _ = tokio::time::timeout(self.settings.slow_after.duration(), listing).await;
+            let _ = self.clock.timeout(self.settings.slow_after.duration(), listing).await;
         }
         let made = self.clock.now();
         let key = &revision.repo.key;
@@ -186,7 +186,7 @@ impl Serve {
         let by = self.digests.of(&caller.principal);
         self.xet.callers.insert(by.clone(), caller.principal);
         // Readers that take their time must not leave the others without a word.
-        let permit = tokio::time::timeout(RECIPE_WAIT, Arc::clone(&self.xet.recipes).acquire_owned()).await;
+        let permit = self.clock.timeout(RECIPE_WAIT, Arc::clone(&self.xet.recipes).acquire_owned()).await;
         let busy = |_| Error::Busy { what: format!("{RECIPES} reconstructions are being read; try again in a moment") };
         let permit = permit.map_err(busy)?.map_err(Error::internal)?;
         Ok(Some(Recipe {
