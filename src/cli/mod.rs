@@ -90,7 +90,7 @@ Examples:
   modelhub evict --free 100GiB --plan            what would go
   modelhub evict --unused 30d                    all that was not used for a month
 
-Pinned models stay.";
+Pinned models stay, and imported files that could not be downloaded again; --include-unrecoverable takes these too.";
 
 const JOBS: &str = "\
 Examples:

@@ -57,7 +57,8 @@ use taints::Taints;
 
 // Rows and filters that use cases give and take as they are.
 pub use crate::db::{
-    FilePage, FileRow, FileTotals, Gone, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow, WorkerRow,
+    Amount, Eviction, FilePage, FileRow, FileTotals, Gone, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow,
+    WorkerRow,
 };
 pub use caller::{Caller, Served};
 pub use catalog::{Catalog, InfoQuery, Listing, Passed, Resolved, Target, TreeQuery, Wanted};
@@ -66,14 +67,14 @@ pub use events::{Event, Happening, Traffic, Watch};
 pub use flights::{FlightReader, ReadError};
 pub use jobs::{Done, JobRun, Jobs};
 pub use models::{
-    Card, Found, Head, HeadTensor, ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout,
-    Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, ReadFacts, Room, Scan, ScanFinding, ScanPreview, Wish,
-    can_run_code,
+    Card, EvictionPlan, Found, Head, HeadTensor, ImportPreview, ImportProgress, ImportReport, ImportRequest,
+    ImportedRepo, Layout, Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, ReadFacts, Scan, ScanFinding,
+    ScanPreview, Wish, can_run_code,
 };
 pub use overview::{Overview, Overviews, Sums, UpstreamState, Usage};
 pub use repos::{Need, Repo, Repos, ResolvedRevision, Stamp};
 pub use serve::{Body, Bypass, Opened, Recipe, Serve, XetToken, XorbPart};
-pub use settings::{Change, Live, LiveSettings, TokenSource};
+pub use settings::{Change, Live, LiveSettings, Settings, TokenSource};
 pub use store::{DiskBytes, OtherBytes, StoredFile};
 
 /// How often what is only counted is written down.
@@ -82,24 +83,6 @@ const UPKEEP: Duration = Duration::from_secs(10);
 const PRUNE_EVERY: u64 = 60;
 /// After a failure to read what was changed.
 const FEED_RETRY: Duration = Duration::from_secs(1);
-
-/// The settings that use cases read.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    pub cache: config::Cache,
-    pub flight: config::Flight,
-    pub xet: config::Xet,
-    pub slow_after: config::Span,
-    pub forward_telemetry: bool,
-    /// What may be changed while running, as configured.
-    pub live: Live,
-    /// This hub's own token, as configured.
-    pub token: config::Secret,
-    /// This data directory takes the place of the one that the database knows.
-    pub adopt_store: bool,
-    /// How long jobs are remembered after they ended.
-    pub keep_jobs: config::Span,
-}
 
 /// See the module's text. Cheap to clone.
 #[derive(Clone)]

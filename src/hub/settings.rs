@@ -8,13 +8,31 @@ use std::time::Duration;
 use super::pace::Pace;
 use super::store::Store;
 use super::{Error, Result};
-use crate::config::Secret;
+use crate::config::{Cache, Flight, Secret, Span, Xet};
 use crate::db::Db;
 use crate::domain::Hours;
 use crate::upstream::Upstream;
 
 const PREFIX: &str = "live.";
 const TOKEN_FILE: &str = "hf_token";
+
+/// The settings that use cases read, as configured.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub cache: Cache,
+    pub flight: Flight,
+    pub xet: Xet,
+    pub slow_after: Span,
+    pub forward_telemetry: bool,
+    /// What may be changed while running, as configured.
+    pub live: Live,
+    /// This hub's own token, as configured.
+    pub token: Secret,
+    /// This data directory takes the place of the one that the database knows.
+    pub adopt_store: bool,
+    /// How long jobs are remembered after they ended.
+    pub keep_jobs: Span,
+}
 
 /// What can be changed. A `None` of a change leaves the setting as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

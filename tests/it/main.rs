@@ -8,6 +8,7 @@
 
 mod access;
 mod admin;
+mod agree;
 mod api;
 mod circles;
 mod cli;

@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
+use super::Result;
 use super::coalesce::Coalesce;
 use super::digests::TokenDigests;
 use super::kept::Kept;
 use super::repos::Repos;
-use super::{Result, Settings};
+use super::settings::Settings;
 use crate::db::{Change, Db};
 use crate::domain::{Artifact, Clock, CommitId, RepoPath};
 use crate::upstream::Upstream;

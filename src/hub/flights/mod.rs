@@ -25,9 +25,10 @@ use tokio_util::task::TaskTracker;
 
 use super::digests::TokenDigests;
 use super::pace::Pace;
+use super::settings::Settings;
 use super::store::Store;
 use super::taints::Taints;
-use super::{Caller, Error, Settings};
+use super::{Caller, Error};
 use crate::blob::Partial;
 use crate::domain::{Clock, CommitId, ContentId, RepoKey, RepoPath};
 use crate::upstream::Upstream;

@@ -2,7 +2,9 @@
 //!
 //! `lookup` finds models, commits and files; the others each do one thing, as a use case or as the run of a job.
 
+mod blobs;
 mod download;
+mod eviction;
 mod facts;
 mod import;
 mod lookup;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::Result;
 use super::catalog::Catalog;
 use super::events::Events;
 use super::flights::Flights;
@@ -24,20 +27,19 @@ use super::jobs::Jobs;
 use super::pace::Pace;
 use super::repos::Repos;
 use super::serve::Serve;
-use super::settings::LiveSettings;
+use super::settings::{LiveSettings, Settings};
 use super::store::Store;
-use super::{Result, Settings};
 use crate::db::Db;
 use crate::domain::Clock;
 use crate::upstream::Upstream;
 
 pub use download::{Plan, Wish, can_run_code};
+pub use eviction::EvictionPlan;
 pub use facts::{Card, Found, Head, HeadTensor, ReadFacts};
 pub use import::{
     ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
     ProblemKind, Problems,
 };
-pub use maintenance::Room;
 pub use scan::{Scan, ScanFinding, ScanPreview};
 
 /// See the module's text. Cheap to clone.

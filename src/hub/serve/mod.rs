@@ -8,13 +8,14 @@ mod xet;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::Result;
 use super::catalog::Catalog;
 use super::digests::TokenDigests;
 use super::flights::Flights;
 use super::repos::Repos;
+use super::settings::Settings;
 use super::store::Store;
 use super::taints::Taints;
-use super::{Result, Settings};
 use crate::db::Db;
 use crate::domain::Clock;
 use crate::upstream::Upstream;

@@ -16,6 +16,8 @@ mod renames;
 mod routes;
 mod scenarios;
 mod settings;
+mod stored;
+mod unrecoverable;
 mod waiting;
 
 use std::time::Duration;

@@ -222,7 +222,7 @@ impl TestHub {
     }
 
     pub(crate) fn flights(&self) -> usize {
-        self.running.hub.flights_in_the_air()
+        self.running.hub.overview.flights_in_the_air()
     }
 
     /// Waits until all downloads have ended, one way or another.
