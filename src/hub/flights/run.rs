@@ -120,7 +120,7 @@ impl Flights {
                     if wanted.is_empty() && !whole && self.retire(flight) {
                         return Ok(None);
                     }
-                    tokio::time::sleep(ELSEWHERE).await;
+                    self.clock.sleep(ELSEWHERE).await;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -195,8 +195,8 @@ impl Flights {
         let mut limit = 1;
         let mut ramping = settings.connections > 1;
         let mut ramped = partial.present_bytes();
-        let mut tick = tokio::time::interval(TICK);
-        tick.reset();
+        let mut beats = self.clock.beats(TICK);
+        beats.restart();
         let mut failures = 0;
         let mut best = partial.present_bytes();
         let mut reserved = false;
@@ -270,10 +270,10 @@ impl Flights {
                         if !error.is_transient() || failures >= settings.attempts {
                             return Err(Error::upstream(error, what()));
                         }
-                        tokio::time::sleep(backoff(&error, failures)).await;
+                        self.clock.sleep(backoff(&error, failures)).await;
                     }
                 },
-                _ = tick.tick(), if ramping => {
+                () = beats.next(), if ramping => {
                     let present = partial.present_bytes();
                     if present - ramped < limit as u64 * FAST_ENOUGH {
                         limit = (limit * 2).min(settings.connections);
