@@ -113,7 +113,11 @@ async fn register_download_and_look_at_it() {
     assert_eq!(of("README.md")["download_status"], "pending");
     assert_eq!(of("päth/ünïcode 模型.txt")["download_status"], "pending");
     let found = hub.run(&["files", "org/model", "--search", "safetensors"]).await.is(0);
-    assert!(found.out.contains("cached") && !found.out.contains("README"), "{}", found.out);
+    assert!(
+        found.out.contains("cached") && !found.out.contains("not cached") && !found.out.contains("README"),
+        "{}",
+        found.out
+    );
     hub.run(&["files", "org/model", "sub"]).await.is(0).says("sub/deep/");
     hub.run(&["files", "org/model", "README.md", "--text"]).await.is(0).says("With a few words.");
     hub.run(&["facts", "org/model"]).await.is(0).says("llama");
