@@ -1,6 +1,7 @@
 //! Numbers and times as people read them, and sizes and spans as they write them.
 
 use crate::config::{Size, Span};
+pub(super) use crate::domain::counted::{count, counted};
 use crate::domain::{ByteSize, Millis};
 
 /// `1.5 GiB`.
