@@ -98,6 +98,6 @@ impl LocalStore {
     }
 }
 
-pub(super) fn gone_is_fine(outcome: std::io::Result<()>) -> std::io::Result<()> {
+pub(super) fn ignore_missing(outcome: std::io::Result<()>) -> std::io::Result<()> {
     outcome.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
