@@ -10,7 +10,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 /// The totals that people see; the counters above cannot be read back.
 #[derive(Default)]
 pub struct Totals {
-    pub client_bytes: AtomicU64,
+    /// Bytes sent to clients by sendfile, and those that were copied through user space (heads included).
+    pub sent_bytes: AtomicU64,
+    pub copied_bytes: AtomicU64,
+    pub saved_bytes: AtomicU64,
     pub upstream_bytes: AtomicU64,
     pub answers: AtomicU64,
     pub hits: AtomicU64,
@@ -19,7 +22,9 @@ pub struct Totals {
 /// The totals of this process so far.
 pub fn totals() -> &'static Totals {
     static TOTALS: Totals = Totals {
-        client_bytes: AtomicU64::new(0),
+        sent_bytes: AtomicU64::new(0),
+        copied_bytes: AtomicU64::new(0),
+        saved_bytes: AtomicU64::new(0),
         upstream_bytes: AtomicU64::new(0),
         answers: AtomicU64::new(0),
         hits: AtomicU64::new(0),
@@ -46,10 +51,28 @@ pub fn request(result: &'static str, status: u16) {
     }
 }
 
-/// All bytes sent to clients so far.
-pub fn client_bytes(total: u64) {
-    totals().client_bytes.store(total, Ordering::Relaxed);
-    counter!("modelhub_client_bytes_total").absolute(total);
+/// Bytes that a client's connection took by sendfile.
+pub fn sent_bytes(bytes: u64) {
+    totals().sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+    client_bytes(bytes);
+}
+
+/// Bytes that a client's connection took from memory.
+pub fn copied_bytes(bytes: u64) {
+    totals().copied_bytes.fetch_add(bytes, Ordering::Relaxed);
+    client_bytes(bytes);
+}
+
+fn client_bytes(bytes: u64) {
+    static COUNTER: OnceLock<Counter> = OnceLock::new();
+    COUNTER.get_or_init(|| counter!("modelhub_client_bytes_total")).increment(bytes);
+}
+
+/// Bytes of a client's that are of a file in the store: nothing had to come for them.
+pub fn saved_bytes(bytes: u64) {
+    static COUNTER: OnceLock<Counter> = OnceLock::new();
+    totals().saved_bytes.fetch_add(bytes, Ordering::Relaxed);
+    COUNTER.get_or_init(|| counter!("modelhub_saved_bytes_total")).increment(bytes);
 }
 
 /// File bytes received from upstream.
@@ -103,14 +126,17 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new().install_recorder()?;
     describe();
     // A rate of what has not happened yet is 0, not unknown.
-    counter!("modelhub_upstream_bytes_total").increment(0);
+    for name in ["modelhub_upstream_bytes_total", "modelhub_client_bytes_total", "modelhub_saved_bytes_total"] {
+        counter!(name).increment(0);
+    }
     Ok(handle)
 }
 
 fn describe() {
     use metrics::{describe_counter, describe_gauge};
     describe_counter!("modelhub_requests_total", "Responses of the hub listener by cache result and status class");
-    describe_counter!("modelhub_client_bytes_total", "Bytes sent to clients");
+    describe_counter!("modelhub_client_bytes_total", "Bytes sent to clients, heads included");
+    describe_counter!("modelhub_saved_bytes_total", "Bytes that clients took of files that were in the store");
     describe_counter!("modelhub_upstream_bytes_total", "File bytes received from upstream");
     describe_counter!("modelhub_upstream_calls_total", "Requests to upstream by bucket and outcome");
     describe_counter!("modelhub_flights_ended_total", "Downloads that ended, by outcome");

@@ -189,6 +189,20 @@ test("several models at once", async () => {
   await close();
 });
 
+test("an eviction keeps what could not be downloaded again, until that is included", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/storage?dialog=evict&free=10 TiB`);
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText(/stay: they could not be downloaded again/).waitFor();
+  const box = dialog.getByRole("checkbox", { name: "Also remove what cannot be downloaded again" });
+  expect(await box.isChecked()).toBe(false);
+  await box.check();
+  await dialog.getByText(/^[\d.]+ [GT]iB cannot be downloaded again$/).waitFor();
+  expect(await dialog.getByText(/stay: they/).count()).toBe(0);
+  expect(await serious(page)).toEqual([]);
+  clean();
+  await close();
+});
+
 test("the tree by keyboard, kept in the address", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/models/Wan-AI/Wan2.1-T2V-1.3B-Diffusers`);
   const tree = page.getByRole("treegrid", { name: "Files" });

@@ -35,7 +35,7 @@ async function slowly(page: Page) {
   });
   return async () => {
     await settled(page);
-    await expect.poll(() => open.size).toBe(0);
+    await expect.poll(() => open.size, { timeout: 10_000 }).toBe(0);
     await settled(page);
   };
 }

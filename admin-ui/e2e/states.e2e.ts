@@ -158,7 +158,9 @@ test("recently used files: read on every visit, each with a link; loading and fa
   expect(await serious(page)).toEqual([]);
   await list.waitFor();
   const lines = list.getByRole("listitem");
-  expect(await lines.count()).toBe(10);
+  // As many as were downloaded until the test above cancelled the job.
+  const model = hub.fake.find("Wan-AI/Wan2.1-T2V-1.3B-Diffusers");
+  expect(await lines.count()).toBe(model?.files().filter((file) => file.here >= file.size).length);
   const times = await list.locator("time").evaluateAll((all) => all.map((one) => one.getAttribute("datetime") ?? ""));
   expect(times).toEqual([...times].sort().reverse());
   expect(await lines.first().locator("time").getAttribute("title")).toMatch(/^\d+ \w+ \d{4}, \d\d:\d\d:\d\d$/);

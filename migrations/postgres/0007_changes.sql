@@ -7,6 +7,8 @@ create table invalidation (
     seq bigserial not null primary key,
     kind text not null,
     key text collate "C" not null,
+    -- Who wrote it, and knows it already.
+    process text not null,
     -- For people only.
     at bigint not null default (extract(epoch from clock_timestamp()) * 1000)::bigint
 );

@@ -46,8 +46,6 @@ pub(super) async fn admin_readyz(State(admin): State<Admin>) -> Response<Body> {
 
 pub(super) async fn metrics(State(admin): State<Admin>) -> Response<Body> {
     admin.hub.overview.record_gauges().await;
-    let (sent_by_kernel, copied) = serve::counters();
-    crate::metrics::client_bytes(sent_by_kernel + copied);
     crate::metrics::connections(serve::open_connections());
     respond::own(StatusCode::OK, "text/plain; version=0.0.4", admin.metrics.render())
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http_body_util::BodyExt as _;
 
-use super::serve::{FileSlot, read_body};
+use super::serve::{FileSlot, read_stored};
 use crate::hub::{self, FlightReader, Hub, MappedFile, Opened, ReadError, Resolved, Served, StoredFile};
 use crate::upstream::{BASE_MARK, encode};
 
@@ -116,7 +116,7 @@ pub(super) fn file(
 fn stored_body(slot: Option<&FileSlot>, stored: &StoredFile, range: Range<u64>) -> Body {
     match slot {
         Some(slot) => Body::new(slot.body(stored.mapped(), range)),
-        None => Body::new(read_body(Arc::clone(stored.file()), range)),
+        None => Body::new(read_stored(Arc::clone(stored.file()), range)),
     }
 }
 
@@ -172,7 +172,7 @@ fn counted_body(
         }
         Opened::Stored(stored) => {
             let mut missing = range.end - range.start;
-            let pieces = http_body_util::BodyDataStream::new(read_body(Arc::clone(stored.file()), range));
+            let pieces = http_body_util::BodyDataStream::new(read_stored(Arc::clone(stored.file()), range));
             let pieces = pieces.inspect_ok(move |piece| {
                 missing = missing.saturating_sub(piece.len() as u64);
                 if missing == 0 {

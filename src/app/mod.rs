@@ -219,8 +219,6 @@ async fn tell_traffic(hub: &Hub, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             _ = second.tick() => {}
         }
-        let (by_kernel, copied) = serve::counters();
-        crate::metrics::client_bytes(by_kernel + copied);
         hub.overview.tick_traffic();
     }
 }
@@ -238,7 +236,6 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
         cache: config.cache.clone(),
         flight: config.flight.clone(),
         xet: config.xet.clone(),
-        slow_after: config.upstream.slow_after,
         forward_telemetry: config.telemetry.forward,
         live: live_settings(config)?,
         token: config.upstream.token.clone(),

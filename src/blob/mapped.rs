@@ -18,6 +18,7 @@ pub struct MappedFile {
     /// `None` for an empty file, which cannot be mapped.
     map: Option<Mmap>,
     len: u64,
+    is_stored: bool,
 }
 
 impl MappedFile {
@@ -27,7 +28,16 @@ impl MappedFile {
     pub fn open(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
         let map = if len == 0 { None } else { Some(map(&file)?) };
-        Ok(Self { file: Arc::new(file), map, len })
+        Ok(Self { file: Arc::new(file), map, len, is_stored: false })
+    }
+
+    /// The same as a file of the store: what is sent of it is saved.
+    pub fn stored(self) -> Self {
+        Self { is_stored: true, ..self }
+    }
+
+    pub fn is_stored(&self) -> bool {
+        self.is_stored
     }
 
     /// Size when it was opened.

@@ -90,7 +90,7 @@ Examples:
   modelhub evict --free 100GiB --plan            show what would be removed
   modelhub evict --unused 30d                    everything unused for a month
 
-Pinned models are kept.";
+Pinned models stay, and imported files that could not be downloaded again; --include-unrecoverable takes these too.";
 
 const JOBS: &str = "\
 Examples:

@@ -111,16 +111,6 @@ impl Db {
         Ok(BlobRow { digest, size, generation, linked_ns })
     }
 
-    /// Whether upstream has this content too, as far as is known: a commit that is not a folder's names it.
-    pub async fn is_upstreams(&self, digest: Digest) -> Result<bool> {
-        let sql = "select count(*) from (select a.repo from model_artifact a
-            join repo_commit c on c.repo = a.repo and c.commit_id = a.commit_id
-            where (a.sha256 = $1 or a.sha256 is null and a.oid in (select git_oid from blob where sha256 = $1))
-                and (c.origin is null or c.origin <> 'local') limit 1) x";
-        let row: Option<(i64,)> = self.optional(sql, args![digest.to_hex()]).await?;
-        Ok(row.is_some_and(|(count,)| count > 0))
-    }
-
     /// Notes the Xet hash of a blob that is there already, and with it that of every artifact of this content.
     pub async fn put_xet_hash(&self, digest: Digest, xet_hash: &str) -> Result<()> {
         let mut tx = self.begin().await?;

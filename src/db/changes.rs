@@ -2,8 +2,8 @@
 //!
 //! There is one way for one process and for many. A transaction says what it makes untrue (`Tx::tells`). When it has been
 //! committed, the listener of this process is told, before the transaction's caller goes on. On PostgreSQL the same is
-//! a row of `invalidation`, written by the transaction itself; every process reads these rows in their order: woken by
-//! NOTIFY, and once a second in any case (`Feed`).
+//! a row of `invalidation`, written by the transaction itself; every other process reads these rows in their order: woken
+//! by NOTIFY, and once a second in any case (`Feed`).
 //!
 //! To be told of something twice, or of what was not kept, does no harm: who listens drops what it keeps, and reads it
 //! again when it is asked for.
@@ -108,12 +108,20 @@ impl Change {
 /// The listener of this process.
 pub type Listener = Box<dyn Fn(&[Change]) + Send + Sync>;
 
-#[derive(Clone, Default)]
-pub(super) struct Announcer(Arc<OnceLock<Listener>>);
+#[derive(Clone)]
+pub(super) struct Announcer {
+    listener: Arc<OnceLock<Listener>>,
+    /// Tells the rows of this process from those of others.
+    process: Arc<str>,
+}
 
 impl Announcer {
+    pub(super) fn new() -> Self {
+        Self { listener: Arc::default(), process: uuid::Uuid::now_v7().to_string().into() }
+    }
+
     pub(super) fn tell(&self, changes: &[Change]) {
-        if let Some(listener) = self.0.get() {
+        if let Some(listener) = self.listener.get() {
             listener(changes);
         }
     }
@@ -121,12 +129,16 @@ impl Announcer {
 
 /// Writes down for the other processes what a transaction makes untrue. The last statements of it: rows become
 /// visible in the order of their numbers, as nobody else writes any between here and the commit.
-pub(super) async fn write(tx: &mut Transaction<'static, Postgres>, changes: &[Change]) -> Result<()> {
+pub(super) async fn write(
+    tx: &mut Transaction<'static, Postgres>,
+    changes: &[Change],
+    announcer: &Announcer,
+) -> Result<()> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(Lock::CHANGES.number()).execute(&mut **tx).await?;
     for change in changes {
         let (kind, key) = change.row();
-        let sql = "insert into invalidation (kind, key) values ($1, $2)";
-        sqlx::query(sql).bind(kind).bind(key).execute(&mut **tx).await?;
+        let sql = "insert into invalidation (kind, key, process) values ($1, $2, $3)";
+        sqlx::query(sql).bind(kind).bind(key).bind(&*announcer.process).execute(&mut **tx).await?;
     }
     sqlx::query("select pg_notify($1, '')").bind(CHANNEL).execute(&mut **tx).await?;
     Ok(())
@@ -144,7 +156,7 @@ pub struct Feed {
 impl Db {
     /// Sets the listener of this process for changes. The first one stays; it must not wait for anything.
     pub fn on_change(&self, listener: Listener) {
-        let _ = self.announcer.0.set(listener);
+        let _ = self.announcer.listener.set(listener);
     }
 
     /// What other processes change from now on; `None` where there are none (SQLite).
@@ -185,10 +197,11 @@ impl Feed {
         // What is between here and the oldest row was removed. (Or a number was never used: no harm.)
         let oldest: Option<(i64,)> = self.db.optional("select coalesce(min(seq), 0) from invalidation", vec![]).await?;
         let is_behind = oldest.is_some_and(|(oldest,)| oldest > self.seen + 1);
-        let sql = "select seq, kind, key from invalidation where seq > $1 order by seq limit $2";
-        let rows: Vec<(i64, String, String)> = self.db.all(sql, args![self.seen, PAGE]).await?;
+        let sql = "select seq, kind, key, process from invalidation where seq > $1 order by seq limit $2";
+        let rows: Vec<(i64, String, String, String)> = self.db.all(sql, args![self.seen, PAGE]).await?;
         let mut changes: Vec<Change> = is_behind.then_some(Change::Everything).into_iter().collect();
-        changes.extend(rows.iter().map(|(_, kind, key)| Change::parse(kind, key)));
+        let others = rows.iter().filter(|(.., process)| **process != *self.db.announcer.process);
+        changes.extend(others.map(|(_, kind, key, _)| Change::parse(kind, key)));
         if let Some((last, ..)) = rows.last() {
             self.seen = *last;
         }

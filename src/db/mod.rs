@@ -37,7 +37,7 @@ pub use repos::{RepoListing, RepoRow};
 pub use revisions::NamedCommit;
 pub use scans::ScannedFile;
 pub use sql::Db;
-pub use storage::UsageRow;
+pub use storage::{Amount, Eviction, UsageRow};
 
 /// The pattern of `lower(column) like … escape '\'` that finds `part` anywhere; empty for an empty part. Only ASCII
 /// letters are alike in upper and lower case: SQLite's `lower` knows no others, PostgreSQL's none where text is

@@ -202,7 +202,7 @@ impl Db {
         let pool = || SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30)).idle_timeout(None);
         let write = pool().max_connections(1).connect_with(options.clone()).await?;
         let read = pool().max_connections(4).connect_with(options.read_only(true)).await?;
-        let db = Self { pools: Pools::Sqlite { read, write }, announcer: Announcer::default() };
+        let db = Self { pools: Pools::Sqlite { read, write }, announcer: Announcer::new() };
         migrate::run(&db).await?;
         Ok(db)
     }
@@ -236,7 +236,7 @@ impl Db {
         if found != "UTF8" {
             return Err(Error::Encoding { at, found });
         }
-        let db = Self { pools: Pools::Postgres(pool), announcer: Announcer::default() };
+        let db = Self { pools: Pools::Postgres(pool), announcer: Announcer::new() };
         migrate::run(&db).await?;
         Ok(db)
     }
@@ -362,11 +362,12 @@ impl Tx {
         let Self { mut open, changes, announcer } = self;
         let committing = tokio::spawn(async move {
             if let OpenTx::Postgres(tx) = &mut open {
-                changes::write(tx, &changes).await?;
+                changes::write(tx, &changes, &announcer).await?;
             }
-            open.commit().await?;
+            let outcome = open.commit().await;
+            // Also after a failure: it may have been committed all the same.
             announcer.tell(&changes);
-            Ok(())
+            outcome
         });
         // It is not aborted; only a runtime that ends does that.
         committing.await.unwrap_or(Err(Error::Driver(sqlx::Error::WorkerCrashed)))

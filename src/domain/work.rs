@@ -90,6 +90,9 @@ pub struct Evict {
     /// Of the store: only what was not used for so long.
     #[serde(skip_serializing_if = "is_zero")]
     pub unused_ms: u64,
+    /// Also what could not be downloaded again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub include_unrecoverable: bool,
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -53,6 +53,11 @@ where
         }
     }
 
+    /// Keeps what this process has just written, right after it was committed: its own change has been told before.
+    pub(super) fn put(&self, key: K, value: V) {
+        self.cache.insert(key, value);
+    }
+
     pub(super) fn forget(&self, key: &K) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.cache.invalidate(key);

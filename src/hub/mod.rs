@@ -57,7 +57,8 @@ use taints::Taints;
 
 // Rows and filters that use cases give and take as they are.
 pub use crate::db::{
-    FilePage, FileRow, FileTotals, Gone, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow, WorkerRow,
+    Amount, Eviction, FilePage, FileRow, FileTotals, Gone, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow,
+    WorkerRow,
 };
 pub use caller::{Caller, Served};
 pub use catalog::{Catalog, InfoQuery, Listing, Passed, Resolved, Target, TreeQuery, Wanted};
@@ -66,8 +67,8 @@ pub use events::{Event, Happening, Traffic, Watch};
 pub use flights::{FlightReader, ReadError};
 pub use jobs::{Done, JobRun, Jobs};
 pub use models::{
-    Card, DownloadRequest, Found, Head, HeadTensor, ImportPreview, ImportProgress, ImportReport, ImportRequest,
-    ImportedRepo, Layout, Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, ReadFacts, Room, Scan,
+    Card, DownloadRequest, EvictionPlan, Found, Head, HeadTensor, ImportPreview, ImportProgress, ImportReport,
+    ImportRequest, ImportedRepo, Layout, Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, ReadFacts, Scan,
     ScanFinding, ScanPreview, can_run_code,
 };
 pub use overview::{Overview, Overviews, Sums, UpstreamState, Usage};

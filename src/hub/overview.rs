@@ -57,6 +57,8 @@ pub struct Usage {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sums {
     pub bytes_to_clients: u64,
+    /// Those of them that were in the store when they were asked for.
+    pub bytes_saved: u64,
     pub bytes_from_upstream: u64,
     pub answers: u64,
     pub hits: u64,
@@ -66,6 +68,7 @@ impl Sums {
     fn since(self, earlier: Self) -> Self {
         Self {
             bytes_to_clients: self.bytes_to_clients.saturating_sub(earlier.bytes_to_clients),
+            bytes_saved: self.bytes_saved.saturating_sub(earlier.bytes_saved),
             bytes_from_upstream: self.bytes_from_upstream.saturating_sub(earlier.bytes_from_upstream),
             answers: self.answers.saturating_sub(earlier.answers),
             hits: self.hits.saturating_sub(earlier.hits),
@@ -156,6 +159,7 @@ impl Overviews {
         for (name, value) in self.db.counters().await? {
             match name.as_str() {
                 "bytes_to_clients" => sums.bytes_to_clients = value,
+                "bytes_saved" => sums.bytes_saved = value,
                 "bytes_from_upstream" => sums.bytes_from_upstream = value,
                 "answers" => sums.answers = value,
                 "hits" => sums.hits = value,
@@ -227,6 +231,7 @@ impl Overviews {
         };
         let sums = [
             ("bytes_to_clients", new.bytes_to_clients),
+            ("bytes_saved", new.bytes_saved),
             ("bytes_from_upstream", new.bytes_from_upstream),
             ("answers", new.answers),
             ("hits", new.hits),
@@ -285,7 +290,8 @@ impl Overviews {
 fn sums_of_process() -> Sums {
     let totals = metrics::totals();
     Sums {
-        bytes_to_clients: totals.client_bytes.load(Ordering::Relaxed),
+        bytes_to_clients: totals.sent_bytes.load(Ordering::Relaxed) + totals.copied_bytes.load(Ordering::Relaxed),
+        bytes_saved: totals.saved_bytes.load(Ordering::Relaxed),
         bytes_from_upstream: totals.upstream_bytes.load(Ordering::Relaxed),
         answers: totals.answers.load(Ordering::Relaxed),
         hits: totals.hits.load(Ordering::Relaxed),

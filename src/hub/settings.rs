@@ -22,7 +22,6 @@ pub struct Settings {
     pub cache: Cache,
     pub flight: Flight,
     pub xet: Xet,
-    pub slow_after: Span,
     pub forward_telemetry: bool,
     /// What may be changed while running, as configured.
     pub live: Live,

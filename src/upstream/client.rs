@@ -17,6 +17,7 @@ use super::budget::{Budget, BudgetState};
 use super::egress::{Egress, Target};
 use super::error::retry_after;
 use super::health::Health;
+use super::silence::Silence;
 use super::{BASE_MARK, Bucket, Error, Result, Sanitiser};
 use crate::config;
 use crate::domain::{Clock, CommitId};
@@ -85,7 +86,7 @@ impl Answer {
 
 /// Whether a failed call says something about upstream as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Impact {
+pub enum Impact {
     Counts,
     Ignored,
 }
@@ -103,6 +104,9 @@ pub struct Upstream {
     sanitiser: Sanitiser,
     budget: Budget,
     health: Health,
+    pub(super) silence: Silence,
+    /// Of the routes whose calls say nothing of upstream as a whole.
+    pub(super) silence_aside: Silence,
 }
 
 impl Upstream {
@@ -128,6 +132,8 @@ impl Upstream {
             sanitiser: Sanitiser::new(&base, config.cdn_hosts.clone()),
             budget: Budget::new(clock.clone()),
             health: Health::new(clock.clone()),
+            silence: Silence::new(clock.clone(), config.slow_after.duration()),
+            silence_aside: Silence::new(clock.clone(), config.slow_after.duration()),
             offline: AtomicBool::new(config.offline),
             token: RwLock::new(config.token.clone()),
             base,
@@ -192,6 +198,17 @@ impl Upstream {
     }
 
     async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Bytes)>,
+        caller: Caller<'_>,
+        impact: Impact,
+    ) -> Result<Answer> {
+        self.watched(impact, self.ask(method, path, body, caller, impact)).await
+    }
+
+    async fn ask(
         &self,
         method: Method,
         path: &str,

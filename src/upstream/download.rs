@@ -93,6 +93,10 @@ impl Upstream {
     /// Asks for one file's metadata: commit, hash and size, from the answers on the way to its
     /// bytes (`X-Linked-*` stand on the redirect, not on the download host).
     pub async fn head(&self, repo: &RepoKey, revision: &str, path: &RepoPath, caller: Caller<'_>) -> Result<FileHead> {
+        self.watched(Impact::Counts, self.ask_head(repo, revision, path, caller)).await
+    }
+
+    async fn ask_head(&self, repo: &RepoKey, revision: &str, path: &RepoPath, caller: Caller<'_>) -> Result<FileHead> {
         let mut url = self.base_join(&resolve_path(repo, revision, path))?;
         let mut seen = HeaderMap::new();
         for _ in 0..=MAX_REDIRECTS {
@@ -124,6 +128,18 @@ impl Upstream {
     /// Finds where the bytes are, by asking for `range` of them. If the origin serves them
     /// itself, its answer comes along: it is the first range.
     pub async fn locate(
+        &self,
+        repo: &RepoKey,
+        commit: &CommitId,
+        path: &RepoPath,
+        range: Option<&Range<u64>>,
+        size: u64,
+        caller: Caller<'_>,
+    ) -> Result<(Source, Option<RangeReply>)> {
+        self.watched(Impact::Counts, self.ask_location(repo, commit, path, range, size, caller)).await
+    }
+
+    async fn ask_location(
         &self,
         repo: &RepoKey,
         commit: &CommitId,

@@ -13,7 +13,7 @@ on_both!(
     totals_count_more_than_any_disk_holds,
     a_use_is_recorded_and_never_earlier,
     a_xet_hash_reaches_every_artifact_of_the_content,
-    a_blob_knows_whether_it_is_a_link_and_whether_upstream_has_it,
+    a_blob_knows_whether_it_is_a_link,
     a_taint_lasts_until_its_time,
 );
 
@@ -91,15 +91,11 @@ async fn a_xet_hash_reaches_every_artifact_of_the_content(base: &TestDatabase) {
     assert_eq!(base.texts("select xet_hash from blob").await, ["xet"]);
 }
 
-async fn a_blob_knows_whether_it_is_a_link_and_whether_upstream_has_it(base: &TestDatabase) {
+async fn a_blob_knows_whether_it_is_a_link(base: &TestDatabase) {
     let db = base.open().await;
-    let (row, commit) = repo_with_commit(&db).await;
     let blob = NewBlob { digest: digest(1), git: None, size: 1, linked_ns: Some(7), xet_hash: None };
     db.put_blob(&blob, 1).await.unwrap();
     assert_eq!(db.blob(sha(), 1).await.unwrap(), Some(served(1, Some(7))));
-    assert!(!db.is_upstreams(digest(1)).await.unwrap());
-    db.put_entries(&row, &commit, &[lfs("a", 1)]).await.unwrap();
-    assert!(db.is_upstreams(digest(1)).await.unwrap());
     // Published again it is the store's alone.
     put_blob(&db, digest(1), None, 1, 2).await.unwrap();
     assert_eq!(db.blob(sha(), 1).await.unwrap(), Some(BlobRow { generation: 2, ..served(1, None) }));

@@ -165,6 +165,10 @@ async fn many_who_start_at_once_on_version_1_all_start(base: &TestDatabase) {
     assert_data_of_version_1(base).await;
 }
 
+fn is_of_one_alone(column: &str) -> bool {
+    column.starts_with("blob_generation.") || column.starts_with("invalidation.")
+}
+
 #[tokio::test]
 async fn both_databases_have_the_same_tables_columns_and_indices() {
     assert_eq!(known("sqlite"), known("postgres"), "each migration has its file for both");
@@ -181,7 +185,9 @@ async fn both_databases_have_the_same_tables_columns_and_indices() {
         || case data_type when 'bigint' then ' number' when 'boolean' then ' number' when 'bytea' then ' bytes' else ' text' end
         from information_schema.columns where table_schema = current_schema() and table_name <> '_sqlx_migrations'";
     let set = |rows: Vec<String>| rows.into_iter().collect::<BTreeSet<_>>();
-    assert_eq!(set(sqlite.texts(columns_of_sqlite).await), set(postgres.texts(columns_of_postgres).await));
+    // PostgreSQL has a sequence for generations, and SQLite no other processes to tell of changes.
+    let own = |rows: Vec<String>| set(rows).into_iter().filter(|column| !is_of_one_alone(column)).collect::<Vec<_>>();
+    assert_eq!(own(sqlite.texts(columns_of_sqlite).await), own(postgres.texts(columns_of_postgres).await));
     let indices_of_sqlite = "select name from sqlite_master where type = 'index' and sql is not null";
     let indices_of_postgres = "select i.indexrelid::regclass::text from pg_index i
         join pg_class c on c.oid = i.indrelid where c.relnamespace = current_schema()::regnamespace

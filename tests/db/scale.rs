@@ -151,7 +151,11 @@ async fn a_hundred_thousand_files_are_listed_counted_and_stored(base: &TestDatab
     let usage = timed(base, "what takes the space", db.usage(10)).await.unwrap();
     assert_eq!((usage[0].files, usage[0].own_bytes), (334, 33_400));
     assert_eq!(timed(base, "what nothing names", db.unreferenced_bytes()).await.unwrap(), 0);
-    assert_eq!(timed(base, "what may be evicted", db.evictable(i64::MAX, 1000)).await.unwrap().len(), 334);
+    assert_eq!(timed(base, "what may be evicted", db.evictable(i64::MAX, false, 1000)).await.unwrap().len(), 334);
+    let planned = timed(base, "what an eviction would remove", db.eviction(i64::MAX, 0, false)).await.unwrap();
+    assert_eq!((planned.goes.files, planned.kept.files), (334, 0));
+    let losers = timed(base, "what each model would lose", db.eviction_by_repo(i64::MAX, 0, false, 10)).await.unwrap();
+    assert_eq!((losers.len(), losers[0].own_bytes), (1, 33_400));
     assert_eq!(timed(base, "names by format", db.stored_names("", 1000)).await.unwrap().len(), 334);
     let two = crate::database::commit('2');
     db.put_revision(&row, Some("main"), &two, None, 2).await.unwrap();

@@ -330,6 +330,36 @@ async fn pins_verification_eviction_and_storage() {
 }
 
 #[tokio::test]
+async fn an_eviction_warns_before_it_takes_what_cannot_be_downloaded_again() {
+    let hub = Hub::with(model()).await;
+    let disk = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(disk.path().join("org/own")).unwrap();
+    std::fs::write(disk.path().join("org/own/config.json"), "{}").unwrap();
+    std::fs::write(disk.path().join("org/own/model.safetensors"), Content::random(77, MIB).read_all()).unwrap();
+    hub.run(&["scan", disk.path().to_str().unwrap()]).await.is(0);
+    hub.run(&["download", "org/model", "model.safetensors", "--yes"]).await.is(0);
+    let everything = ["evict", "--free", "1TiB"];
+    let plan = async |more: &[&str]| hub.run(&[&everything[..], more, &["--plan"]].concat()).await.is(0);
+    let kept = plan(&[]).await.says("would remove").says("in 1 file").says("Note: 2 files, 1").says("are kept");
+    assert!(kept.out.contains("KEPT") && kept.out.contains("org/own"), "{}", kept.out);
+    let lost = plan(&["--include-unrecoverable"]).await.says("would remove").says("in 3 files");
+    lost.says("Warning: 2 files of these, 1").says("cannot be downloaded again");
+    hub.run(&["evict", "org/own", "--plan"]).await.is(0).says("0 B in 0 files").says("Note: 2 files");
+
+    let done = hub.run(&["evict", "--free", "1TiB", "--yes"]).await.is(0).says("--include-unrecoverable");
+    done.says("kept 2 files that cannot be downloaded again");
+    hub.run(&["evict", "org/own", "--yes"]).await.is(0).says("freed 0 B (0 files)");
+    let here = async || hub.run(&["model", "org/own", "--json"]).await.is(0).json()["download"].clone();
+    assert_eq!(here().await, "complete");
+    let asked = hub.run(&["evict", "org/own", "--include-unrecoverable"]).await.is(2);
+    asked.says("cannot be downloaded again").says("Remove 2 files, 1").says("of org/own?");
+    let gone = hub.run(&["evict", "org/own", "--include-unrecoverable", "--yes"]).await.is(0);
+    gone.says("2 of them cannot be downloaded again");
+    assert_eq!(here().await, "none");
+    hub.end().await;
+}
+
+#[tokio::test]
 async fn doctor_finds_a_healthy_hub_healthy() {
     let hub = Hub::with(model()).await;
     let url = [("admin.url", hub.at.admin.as_str()), ("store.data_dir", hub.dir.path().to_str().unwrap())];

@@ -27,6 +27,7 @@ mod process;
 mod range;
 mod resolve_get;
 mod resolve_head;
+mod silence;
 mod taint;
 mod team;
 mod tree;

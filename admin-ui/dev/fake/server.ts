@@ -7,6 +7,7 @@ import { type Answer, type Hub, type Page, problem } from "./hub.ts";
 import { history, Jobs } from "./jobs.ts";
 import { listJobs, listModels, listUses } from "./lists.ts";
 import { type FakeModel, fileType, GiB } from "./model.ts";
+import { hash } from "./random.ts";
 import { settings } from "./settings.ts";
 import { servedAt } from "./traffic.ts";
 import { commitOf, fileView, folderView, iso, type Json, modelView, selected } from "./views.ts";
@@ -155,16 +156,33 @@ export class Fake implements Hub {
           .filter((one) => !one.pinned && new Date(String(one.last_used_at)).getTime() < before)
           .sort((a, b) => (String(a.last_used_at) < String(b.last_used_at) ? -1 : 1));
         const out: Json[] = [];
+        const none: Part = { files: 0, bytes: 0 };
+        const [lost, kept] = [{ ...none }, { ...none }];
         for (const one of models) {
           if (rest <= 0 && Number(body.free_bytes ?? 0) > 0) break;
-          rest -= Number(one.own_bytes);
-          out.push(one);
+          const all = { files: Number(one.files), bytes: Number(one.own_bytes) };
+          // Some came from a folder.
+          const isImported = hash(String(one.name)) % 4 === 0;
+          const stays = isImported && !body.include_unrecoverable;
+          const gone = isImported && !stays;
+          add(lost, gone ? all : none);
+          add(kept, stays ? all : none);
+          if (!stays) rest -= all.bytes;
+          const goes = stays ? { files: "0", bytes: "0", own_bytes: "0" } : {};
+          out.push({
+            ...one,
+            ...goes,
+            ...part("unrecoverable", gone ? all : none),
+            ...part("kept", stays ? all : none),
+          });
         }
         return {
           body: {
             files: String(out.reduce((sum, one) => sum + Number(one.files), 0)),
             bytes: String(out.reduce((sum, one) => sum + Number(one.own_bytes), 0)),
             models: out,
+            ...part("unrecoverable", lost),
+            ...part("kept", kept),
           },
         };
       }
@@ -187,7 +205,7 @@ export class Fake implements Hub {
       return job(one);
     }
     const modelMatch =
-      /^\/v1\/models\/(.+?)(?:\/(files|content|revisions|facts|tensors|uses|sync|plan|download|pin|verify|evict))?$/.exec(
+      /^\/v1\/models\/(.+?)(?:\/(files|content|revisions|facts|tensors|uses|sync|evict\/plan|plan|download|pin|verify|evict))?$/.exec(
         path,
       );
     const model = modelMatch ? this.find(modelMatch[1] ?? "") : undefined;
@@ -303,6 +321,11 @@ export class Fake implements Hub {
           },
         };
       }
+      case "evict/plan": {
+        const here = selected(model, body.selection as Json).filter((file) => file.here > 0);
+        const [files, size] = [here.length, here.reduce((sum, file) => sum + file.here, 0)];
+        return { body: { files: String(files), bytes: String(size) } };
+      }
       default: {
         if (part === "download" && /gated/i.test(model.problem)) return problem(403, model.problem);
         const size = selected(model, body.selection as Json).reduce((sum, file) => sum + file.here, 0);
@@ -368,3 +391,19 @@ export class Fake implements Hub {
     return { body: modelView(model, this.active(model)) };
   }
 }
+
+interface Part {
+  files: number;
+  bytes: number;
+}
+
+function add(sum: Part, more: Part) {
+  sum.files += more.files;
+  sum.bytes += more.bytes;
+}
+
+/** Files and bytes of a part of a plan, as the API names them. */
+const part = (name: string, { files, bytes }: Part): Json => ({
+  [`${name}_files`]: String(files),
+  [`${name}_bytes`]: String(bytes),
+});

@@ -38,6 +38,7 @@ import { sentence } from "./problem";
 type Init<T extends Parameters<typeof call>[2]> = MessageInitShape<T>;
 type DownloadInit = Omit<Init<typeof DownloadModelRequestSchema>, "$typeName">;
 type EvictStoreInit = Init<typeof EvictStoreRequestSchema>;
+type EvictModelInit = Init<typeof EvictModelRequestSchema>;
 type ScanInit = Init<typeof ScanStorageRequestSchema>;
 
 export const lookUp = (source: string, signal?: AbortSignal) =>
@@ -64,8 +65,11 @@ export const downloadModel = (model: string, value: DownloadInit) =>
 export const verifyModel = (model: string, revision: string, paths: string[]) =>
   call("POST", `${modelPath(model)}/verify`, VerifyModelRequestSchema, { revision, selection: { paths } }, JobSchema);
 
-export const evictModel = (model: string, revision: string, paths: string[]) =>
-  call("POST", `${modelPath(model)}/evict`, EvictModelRequestSchema, { revision, selection: { paths } }, JobSchema);
+export const evictModel = (model: string, value: EvictModelInit) =>
+  call("POST", `${modelPath(model)}/evict`, EvictModelRequestSchema, value, JobSchema);
+
+export const planModelEviction = (model: string, value: EvictModelInit, signal?: AbortSignal) =>
+  call("POST", `${modelPath(model)}/evict/plan`, EvictModelRequestSchema, value, PlanEvictionResponseSchema, signal);
 
 export const scanStorage = (value: ScanInit) => call("POST", "/v1/scans", ScanStorageRequestSchema, value, JobSchema);
 

@@ -25,6 +25,7 @@ const doneWords: Record<Verb, (models: string) => string> = {
 export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; note: string; onClear: () => void }) {
   const [asking, setAsking] = useState<"download" | "remove">();
   const [unlist, setUnlist] = useState(false);
+  const [included, setIncluded] = useState(false);
   const action = useAction({
     run: async (verb: Verb) => {
       const one: (model: ModelRepo) => Promise<unknown> = {
@@ -34,7 +35,7 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
         verify: (model: ModelRepo) => verifyModel(model.id, "", []),
         download: (model: ModelRepo) => downloadModel(model.id, {}),
         remove: async (model: ModelRepo) => {
-          await evictModel(model.id, "", []);
+          await evictModel(model.id, { includeUnrecoverable: included });
           if (unlist) await deleteModel(model.id);
         },
       }[verb];
@@ -131,8 +132,12 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
           action.go("remove");
         }}
       >
-        <p>Frees up to {bytes(here)}. Files shared with other models are kept.</p>
+        <p>
+          Frees up to {bytes(here)}. Files shared with other models are kept
+          {included ? "." : ", and so are imported files that cannot be downloaded again."}
+        </p>
         {pinned > 0 && <p>{plural(pinned, "pinned model keeps its files", "pinned models keep their files")}.</p>}
+        <CheckBox visible label="Also remove files that cannot be downloaded again" checked={included} onChange={setIncluded} />
         <CheckBox visible label="Also remove the models from the list" checked={unlist} onChange={setUnlist} />
       </Confirm>
     </BulkBar>

@@ -5,8 +5,8 @@ use crate::domain::job::{ChangeKind, Changes, Job, JobKind, JobStatus, Level, Lo
 use crate::domain::{
     Activity, ContentId, Entry, FileType, JobId, Millis, ModelSource, ModelStatus, Preset, RepoKey, Selection, Work,
 };
-use crate::hub::{self, Happening, UpstreamState};
-use crate::hub::{FileRow, ModelRow, WorkerRow};
+use crate::hub::{self, EvictionPlan, Happening, UpstreamState};
+use crate::hub::{FileRow, ModelRow, UsageRow, WorkerRow};
 use crate::pb;
 
 /// A time; `None` and times before 1970 become `None`.
@@ -207,7 +207,39 @@ fn job_payload(work: Work) -> pb::JobPayload {
         Work::Verify(work) => {
             pb::JobPayload { bytes_per_second: work.bytes_per_second, ..about(work.commit, work.selection) }
         }
-        Work::Evict(work) => pb::JobPayload { free_bytes: work.free_bytes, ..about(work.commit, work.selection) },
+        Work::Evict(work) => pb::JobPayload {
+            free_bytes: work.free_bytes,
+            include_unrecoverable: work.include_unrecoverable,
+            ..about(work.commit, work.selection)
+        },
+    }
+}
+
+pub(in crate::api) fn usage(row: UsageRow) -> pb::Usage {
+    pb::Usage {
+        name: row.name,
+        model_id: row.id,
+        files: row.files,
+        bytes: row.bytes,
+        own_bytes: row.own_bytes,
+        pinned: row.pinned,
+        last_used_at: time(row.last_used_at),
+        unrecoverable_files: row.unrecoverable.files,
+        unrecoverable_bytes: row.unrecoverable.bytes,
+        kept_files: row.kept.files,
+        kept_bytes: row.kept.bytes,
+    }
+}
+
+pub(in crate::api) fn eviction_plan(EvictionPlan { sums, models }: EvictionPlan) -> pb::PlanEvictionResponse {
+    pb::PlanEvictionResponse {
+        files: sums.goes.files,
+        bytes: sums.goes.bytes,
+        models: models.into_iter().map(usage).collect(),
+        unrecoverable_files: sums.unrecoverable.files,
+        unrecoverable_bytes: sums.unrecoverable.bytes,
+        kept_files: sums.kept.files,
+        kept_bytes: sums.kept.bytes,
     }
 }
 

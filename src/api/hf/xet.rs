@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{Answer, Call};
 use crate::api::Shared;
 use crate::api::respond::{self, Follower};
-use crate::api::serve::{FileSlot, read_body};
+use crate::api::serve::{FileSlot, read_stored};
 use crate::domain::xet::{Piece, Term};
 use crate::domain::{ByteRange, RepoKey, Revision};
 use crate::hub::{Bypass, Error, Hub, MappedFile, Opened, Recipe, Result, Served, XorbPart};
@@ -286,7 +286,7 @@ impl Source {
         let early = || BodyError::from("the file ended early");
         match self {
             Self::Mapped(mapped, slot) => whole_frame(slot.body(mapped, range)).await,
-            Self::Stored(file) => whole_frame(read_body(Arc::clone(file), range)).await,
+            Self::Stored(file) => whole_frame(read_stored(Arc::clone(file), range)).await,
             Self::Arriving { follower, at } => loop {
                 let before = range.start.saturating_sub(*at);
                 let most = if before > 0 { before } else { range.end - range.start };

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -25,6 +26,12 @@ pub(super) const SIZE: usize = 9 * MIB + 12_345;
 
 /// The counters are of the process: who asserts on them must be alone.
 pub(super) static COUNTERS: RwLock<()> = RwLock::const_new(());
+
+/// Bytes that left by sendfile, and bytes that were copied.
+pub(super) fn counters() -> (u64, u64) {
+    let totals = crate::metrics::totals();
+    (totals.sent_bytes.load(Ordering::Relaxed), totals.copied_bytes.load(Ordering::Relaxed))
+}
 
 /// Bytes that differ at every distance a wrong offset could have.
 pub(super) static CONTENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -64,7 +71,7 @@ async fn send_file(
 }
 
 async fn read_file(State(app): State<App>, Query(query): Query<HashMap<String, u64>>) -> Body {
-    Body::new(read_body(app.file.file().clone(), range(&query, &app.file)))
+    Body::new(read_stored(app.file.file().clone(), range(&query, &app.file)))
 }
 
 fn range(query: &HashMap<String, u64>, file: &MappedFile) -> std::ops::Range<u64> {

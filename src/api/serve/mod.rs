@@ -43,8 +43,7 @@ use tower::Service;
 pub use self::admission::open_connections;
 use self::admission::{Admission, Admitted};
 pub use self::region::{FileBody, FileSlot};
-pub use self::sendfile::counters;
-pub use self::stream::{ReadBody, read_body};
+pub use self::stream::{ReadBody, read_stored};
 
 /// Pause after an accept that failed for want of descriptors or memory: time for others to end.
 const BACK_OFF: Duration = Duration::from_millis(100);

@@ -58,7 +58,7 @@ impl FileSlot {
     /// check ranges before the head is written.
     pub fn body(&self, file: &Arc<MappedFile>, range: Range<u64>) -> FileBody {
         if range.end.saturating_sub(range.start) < SMALL || range.end > file.len() {
-            return FileBody(State::Read(stream::read_body(file.file().clone(), range)));
+            return FileBody(State::Read(stream::read_body(file.file().clone(), range, file.is_stored())));
         }
         // No truncation: the mapping exists, so its length fits usize.
         let within = range.start as usize..range.end as usize;

@@ -16,7 +16,6 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,6 +28,7 @@ use tokio::net::TcpStream;
 use super::region::{FileSlot, Span};
 use super::stall::Stall;
 use super::warm::Warm;
+use crate::metrics;
 
 /// Most bytes of one sendfile call, and after which a connection lets the others of its worker have
 /// a turn: a client that drains as fast as we fill never makes the socket full.
@@ -36,15 +36,6 @@ use super::warm::Warm;
 /// Clients of one file that advance together also find its pages in the processor's cache. With 16
 /// of them, turns of 8 MiB are a quarter slower; turns below 1 MiB cost CPU and bring nothing.
 const TURN: u64 = 1024 * 1024;
-
-static SENT: AtomicU64 = AtomicU64::new(0);
-static COPIED: AtomicU64 = AtomicU64::new(0);
-
-/// Bytes that left by sendfile, and bytes that were copied through user space (heads included),
-/// since the process started.
-pub fn counters() -> (u64, u64) {
-    (SENT.load(Ordering::Relaxed), COPIED.load(Ordering::Relaxed))
-}
 
 /// A TCP stream that knows the regions of its connection.
 pub(super) struct Connection {
@@ -98,7 +89,7 @@ impl Connection {
         let sent = ready!(
             self.poll_socket(cx, |stream| { Ok(sendmsg(stream, bufs, &mut SendAncillaryBuffer::default(), flags)?) })
         )?;
-        COPIED.fetch_add(sent as u64, Ordering::Relaxed);
+        metrics::copied_bytes(sent as u64);
         Poll::Ready(Ok(sent))
     }
 
@@ -113,7 +104,10 @@ impl Connection {
             // The file is shorter than it was. The head promised more, so the connection must end.
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        SENT.fetch_add(sent as u64, Ordering::Relaxed);
+        metrics::sent_bytes(sent as u64);
+        if span.file.is_stored() {
+            metrics::saved_bytes(sent as u64);
+        }
         Poll::Ready(Ok(sent))
     }
 }

@@ -18,6 +18,8 @@ use http_body::{Body, Frame, SizeHint};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
+use crate::metrics;
+
 /// Bytes per frame: large enough that the system calls do not show, small enough that thousands of
 /// slow clients (hyper queues at most two frames each) do not fill the memory.
 const FRAME: usize = 256 * 1024;
@@ -27,18 +29,24 @@ const KEPT: usize = 64;
 
 static POOL: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
+/// The bytes `range` of a file of the store as a body of exact size. What is sent of it is saved.
+pub fn read_stored(file: Arc<File>, range: Range<u64>) -> ReadBody {
+    read_body(file, range, true)
+}
+
 /// The bytes `range` of `file` as a body of exact size.
 ///
 /// Fails with `UnexpectedEof` when the file is shorter than the range says; the client then sees
 /// the connection end early, because the head with the length is gone by then.
-pub fn read_body(file: Arc<File>, range: Range<u64>) -> ReadBody {
-    ReadBody { file, at: range.start, end: range.end.max(range.start), reading: None }
+pub(super) fn read_body(file: Arc<File>, range: Range<u64>, is_stored: bool) -> ReadBody {
+    ReadBody { file, is_stored, at: range.start, end: range.end.max(range.start), reading: None }
 }
 
-/// See [`read_body`].
+/// See [`read_stored`].
 #[derive(Debug)]
 pub struct ReadBody {
     file: Arc<File>,
+    is_stored: bool,
     at: u64,
     end: u64,
     /// A read the disk has to answer.
@@ -82,6 +90,9 @@ impl Body for ReadBody {
         match ready!(self.poll_read(cx)) {
             Ok(bytes) => {
                 self.at += bytes.len() as u64;
+                if self.is_stored {
+                    metrics::saved_bytes(bytes.len() as u64);
+                }
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Err(error) => {

@@ -12,7 +12,7 @@ use super::{Catalog, Result};
 use crate::domain::{Artifact, ContentId, Entry, Origin, RepoKey, RepoPath, Revision};
 use crate::hub::repos::{Need, ResolvedRevision};
 use crate::hub::{Caller, Error, Served, is_outage};
-use crate::upstream;
+use crate::upstream::{self, Impact};
 
 /// huggingface_hub gives up after 10 s of silence; all steps together take less.
 const LONGEST: Duration = Duration::from_secs(8);
@@ -85,17 +85,16 @@ impl Catalog {
             return Err(absent());
         }
 
-        let listing = self.keep_tree(caller, repo, commit);
-        match tokio::time::timeout(self.settings.slow_after.duration(), listing).await {
-            Ok(Ok(true)) => {
+        match self.upstream.in_time(Impact::Counts, self.ask_tree(caller, repo, commit)).await {
+            Some(Ok(true)) => {
                 let artifact = self.kept_artifact(resolved, path).await?.ok_or_else(absent)?;
                 self.artifacts.keep(seen, key, Arc::clone(&artifact));
                 return Ok((artifact, true));
             }
-            Ok(Err(error @ (Error::RevisionNotFound { .. } | Error::Internal(_)))) => return Err(error),
-            Ok(Err(error)) if is_outage(&error) && self.upstream.is_down() => return Err(error),
+            Some(Err(error @ (Error::RevisionNotFound { .. } | Error::Internal(_)))) => return Err(error),
+            Some(Err(error)) if is_outage(&error) && self.upstream.is_down() => return Err(error),
             // Masked, slow, or unavailable: ask for this file alone.
-            Ok(_) | Err(_) => {}
+            Some(_) | None => {}
         }
         let artifact = self.ask_file(caller, resolved, path).await?;
         self.artifacts.keep(seen, key, Arc::clone(&artifact));

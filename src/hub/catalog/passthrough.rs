@@ -14,7 +14,7 @@ use crate::db::RememberedAnswer;
 use crate::domain::{CommitId, RepoKey, RepoKind, Visibility};
 use crate::hub::repos::Repo;
 use crate::hub::{Caller, Error, Served, is_outage};
-use crate::upstream;
+use crate::upstream::{self, Impact};
 
 /// Who may get the same response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,13 @@ pub struct Passed {
     pub commit: Option<CommitId>,
     pub body: Bytes,
     pub served: Served,
+}
+
+impl Passed {
+    fn remembered(answer: RememberedAnswer) -> Self {
+        let RememberedAnswer { content_type, link, body, .. } = answer;
+        Self { content_type, link, total_count: None, commit: None, body: body.into(), served: Served::Stale }
+    }
 }
 
 #[derive(Clone)]
@@ -95,29 +102,18 @@ impl Catalog {
         {
             return Ok(Passed { served: Served::Hit, ..kept.passed.clone() });
         }
-        let (catalog, caller, call_key) = (self.clone(), caller.clone(), key.clone());
-        let call = self.passing.run(key.clone(), || async move { catalog.ask(&caller, call_key, scope).await });
-        let outcome = match &kept {
-            None => call.await,
-            Some(_) => match tokio::time::timeout(self.settings.slow_after.duration(), call).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(Error::UpstreamUnavailable { what: path.into(), reason: "slow".into() }),
-            },
+        let older = match kept {
+            Some(kept) => Some(Passed { served: Served::Stale, ..kept.passed }),
+            None if scope == Scope::Everybody => self.db.answer(path).await?.map(Passed::remembered),
+            None => None,
         };
-        match outcome {
-            Err(error) if is_outage(&error) => {
-                if let Some(kept) = kept {
-                    return Ok(Passed { served: Served::Stale, ..kept.passed });
-                }
-                let remembered = match scope {
-                    Scope::Everybody => self.db.answer(path).await?,
-                    Scope::Caller => None,
-                };
-                let RememberedAnswer { content_type, link, body, .. } = remembered.ok_or(error)?;
-                let (body, served) = (body.into(), Served::Stale);
-                Ok(Passed { content_type, link, total_count: None, commit: None, body, served })
-            }
-            outcome => outcome,
+        let (catalog, caller, call_key) = (self.clone(), caller.clone(), key.clone());
+        let call = self.passing.run(key, || async move { catalog.ask(&caller, call_key, scope).await });
+        let Some(older) = older else { return call.await };
+        match self.upstream.in_time(Impact::Ignored, call).await {
+            Some(Err(error)) if is_outage(&error) => Ok(older),
+            Some(outcome) => outcome,
+            None => Ok(older),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::db::TreePage;
 use crate::domain::{CommitId, Entry, Origin, RepoKey, RepoPath, Revision, Visibility};
 use crate::hub::repos::{Need, Repo, ResolvedRevision};
 use crate::hub::{Caller, Error, Served, is_outage};
-use crate::upstream::{self, BASE_MARK, TreeItem};
+use crate::upstream::{self, BASE_MARK, Impact, TreeItem};
 
 /// Upstream pages hold up to 1000 entries; more pages than this are refused.
 const MAX_PAGES: usize = 20_000;
@@ -138,9 +138,11 @@ impl Catalog {
         if self.asked.get(&key).is_some_and(|asked| now.saturating_sub(asked) < ttl) {
             return;
         }
-        self.asked.insert(key, now);
-        let reading = self.ask_tree(caller, repo, commit);
-        if let Ok(Err(error)) = tokio::time::timeout(self.settings.slow_after.duration(), reading).await {
+        let reading = async {
+            self.asked.insert(key, now);
+            self.ask_tree(caller, repo, commit).await
+        };
+        if let Some(Err(error)) = self.upstream.in_time(Impact::Counts, reading).await {
             tracing::info!(repo.id = %repo.key, %commit, %error, "upstream did not confirm a commit that was found on disk");
         }
     }
@@ -158,9 +160,14 @@ impl Catalog {
         self.confirm(caller, &resolved).await;
         if sees_hashes && (resolved.is_local() || !query.expand && !query.continues_upstreams) {
             let had = self.has_tree(&resolved.repo, &resolved.commit).await?;
-            let kept = self.keep_tree(caller, &resolved.repo, &resolved.commit);
-            // Of a very long listing the client gets upstream's pages, while ours is being read.
-            let kept = tokio::time::timeout(self.settings.slow_after.duration(), kept).await.unwrap_or(Ok(false));
+            let kept = match had {
+                true => Ok(true),
+                // Of a very long listing the client gets upstream's pages, while ours is being read.
+                false => {
+                    let reading = self.ask_tree(caller, &resolved.repo, &resolved.commit);
+                    self.upstream.in_time(Impact::Counts, reading).await.unwrap_or(Ok(false))
+                }
+            };
             let kept = match kept {
                 // What was found on disk: perhaps not all, but all that can be had now.
                 Err(error) if resolved.scan_stands_in(&error) => {

@@ -1,42 +1,23 @@
-//! Maintenance of the store: verifying it, and freeing space in it.
+//! Stored bytes read again, and what nobody goes on with removed.
 //!
-//! Verify reads blobs and compares their hashes; a corrupt one is quarantined and dropped, so that it is downloaded again
-//! on the next request, or has to be imported again if upstream does not have it. Evict removes blobs: of one
-//! model those that nothing else uses, of the store the least recently used ones; pinned models never. The row goes
-//! first, then the file: nothing is promised that is not there.
+//! Verify reads blobs and compares their hashes; a wrong one is quarantined and forgotten, so that it is fetched again
+//! when somebody asks for it, or has to be imported again if upstream does not have it.
 
 use std::time::Duration;
 
+use super::blobs::Blobs;
 use super::speed::Speed;
 use super::{Models, Result};
 use crate::blob::Check;
-use crate::db::{BlobRow, FilePage, ModelRow, UsageRow};
+use crate::db::{BlobRow, ModelRow};
 use crate::domain::job::{Job, Level, NewJob, priority};
-use crate::domain::{ByteSize, Digest, Entry, Millis, Selection, Work, counted, work};
+use crate::domain::{ByteSize, Selection, Work, counted, work};
 use crate::hub::Error;
-use crate::hub::events::Happening;
 use crate::hub::jobs::{Done, JobRun};
 use crate::hub::pace::Pace;
 
-const PAGE: u64 = 500;
 /// How long a partial download that makes no progress is kept.
 const KEEP_PARTIALS: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// What an eviction would remove.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Room {
-    pub files: u64,
-    pub bytes: u64,
-}
-
-/// What a job cares for: selected files of a model's commit, or the whole store if all is empty.
-#[derive(Default)]
-struct Files {
-    repo: Option<String>,
-    repo_name: String,
-    commit: String,
-    selection: Selection,
-}
 
 impl Models {
     /// Starts to verify stored files: of a model, or all of them.
@@ -45,39 +26,15 @@ impl Models {
         model: Option<(&ModelRow, String, Selection)>,
         bytes_per_second: u64,
     ) -> Result<Job> {
-        let Files { repo, repo_name, commit, selection } = self.files_of(model).await?;
-        let work = Work::Verify(work::Verify { commit, selection, bytes_per_second });
-        self.jobs.enqueue(NewJob { work, repo, repo_name, priority: priority::WAITING }).await
-    }
-
-    /// Starts to evict files of a model that nothing else uses.
-    pub async fn enqueue_evict_model(&self, model: &ModelRow, revision: String, selection: Selection) -> Result<Job> {
-        refuse_pinned(model)?;
-        let Files { repo, repo_name, commit, selection } = self.files_of(Some((model, revision, selection))).await?;
-        let work = Work::Evict(work::Evict { commit, selection, ..work::Evict::default() });
-        self.jobs.enqueue(NewJob { work, repo, repo_name, priority: priority::WAITING }).await
-    }
-
-    /// Starts to evict the least recently used files: until `free_bytes` are freed, and only what was not used for
-    /// `unused_ms`.
-    pub async fn enqueue_evict_store(&self, free_bytes: u64, unused_ms: u64) -> Result<Job> {
-        check_eviction(free_bytes, unused_ms)?;
-        let work = Work::Evict(work::Evict { free_bytes, unused_ms, ..work::Evict::default() });
-        self.jobs.enqueue(NewJob { work, repo: None, repo_name: String::new(), priority: priority::WAITING }).await
-    }
-
-    /// Which files are meant, of a model or of the store; a selection of none is refused.
-    async fn files_of(&self, model: Option<(&ModelRow, String, Selection)>) -> Result<Files> {
-        let Some((model, revision, selection)) = model else { return Ok(Files::default()) };
-        let commit = self.known_commit(model, &revision).await?;
-        let mut matcher = selection.matcher()?;
-        self.check_paths(model, &commit, &selection.paths).await?;
-        self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
-        if !selection.is_everything() && !self.selects_any(&model.id, &commit, &matcher).await? {
-            return Err(Error::Invalid(format!("no file of {} matches the selection", model.key)));
+        let mut work = work::Verify { bytes_per_second, ..work::Verify::default() };
+        let (mut repo, mut repo_name) = (None, String::new());
+        if let Some((model, revision, selection)) = model {
+            let (commit, _) = self.chosen(model, &revision, &selection).await?;
+            (work.commit, work.selection) = (commit.to_string(), selection);
+            (repo, repo_name) = (Some(model.id.clone()), model.key.to_string());
         }
-        let (repo, repo_name) = (Some(model.id.clone()), model.key.to_string());
-        Ok(Files { repo, repo_name, commit: commit.to_string(), selection })
+        let work = Work::Verify(work);
+        self.jobs.enqueue(NewJob { work, repo, repo_name, priority: priority::WAITING }).await
     }
 
     /// Runs a job of the kind verify.
@@ -85,12 +42,12 @@ impl Models {
         let pace = Pace::new(self.clock.clone(), work.bytes_per_second);
         let mut speed = Speed::default();
         let (mut files, mut bytes, mut wrong, mut lost) = (0u64, 0u64, 0u64, 0u64);
-        let mut blobs = self.blobs_of(run, &work.commit, &work.selection, None).await?;
+        let mut blobs = match run.job.repo {
+            Some(_) => self.blobs_of(run, &work.commit, &work.selection).await?,
+            None => Blobs::Store(None),
+        };
         let totals = self.store.totals().await?;
-        run.update(|progress| {
-            progress.files_total = blobs.known.map_or(totals.blobs, |known| known.files);
-            progress.bytes_total = blobs.known.map_or(totals.bytes, |known| known.bytes);
-        });
+        run.update(|progress| (progress.files_total, progress.bytes_total) = (totals.blobs, totals.bytes));
         while let Some(page) = blobs.next(self).await? {
             for blob in page {
                 if run.stop.is_cancelled() {
@@ -102,12 +59,12 @@ impl Models {
                     Check::Right => {}
                     Check::Stopped => return Err(Error::Stopping),
                     found @ (Check::Wrong | Check::Missing) => {
-                        let is_upstreams = self.db.is_upstreams(blob.digest).await?;
+                        let is_lost = self.db.is_unrecoverable(blob.digest).await?;
                         // Not if somebody has put another file there meanwhile: that one was not looked at.
                         if self.store.quarantine(&blob).await? {
                             wrong += 1;
-                            lost += u64::from(!is_upstreams);
-                            run.log(Level::Error, &damage(&blob, found, is_upstreams)).await;
+                            lost += u64::from(is_lost);
+                            run.log(Level::Error, &damage(&blob, found, is_lost)).await;
                         }
                     }
                 }
@@ -125,63 +82,6 @@ impl Models {
         Ok(Done { outcome: format!("verified {}, {}", counted(files, "file"), ByteSize(bytes)), changes: None })
     }
 
-    /// Runs a job of the kind evict.
-    pub async fn evict(&self, run: &JobRun, work: &work::Evict) -> Result<Done> {
-        // The model may have been pinned after the job was added.
-        if run.job.repo.is_some() {
-            refuse_pinned(&self.model_of(run).await?)?;
-        }
-        let (mut room, mut kept) = (Room::default(), 0u64);
-        let wanted = match (run.job.repo.is_some(), work.free_bytes) {
-            (false, bytes) if bytes > 0 => bytes,
-            _ => u64::MAX,
-        };
-        let unused_since = Some(self.unused_since(work.unused_ms));
-        let mut blobs = self.blobs_of(run, &work.commit, &work.selection, unused_since).await?;
-        'pages: while let Some(page) = blobs.next(self).await? {
-            for blob in page {
-                if run.stop.is_cancelled() {
-                    return Err(Error::Stopping);
-                }
-                if room.bytes >= wanted {
-                    break 'pages;
-                }
-                if let Some(repo) = &run.job.repo
-                    && self.db.is_used_elsewhere(blob.digest, repo).await?
-                {
-                    kept += 1;
-                    continue;
-                }
-                if !self.store.remove(&blob).await? {
-                    continue;
-                }
-                room.files += 1;
-                room.bytes += blob.size;
-                run.update(|progress| (progress.files_done, progress.bytes_done) = (room.files, room.bytes));
-            }
-        }
-        let kept =
-            if kept > 0 { format!("; kept {} that other models use", counted(kept, "file")) } else { String::new() };
-        if let Some(repo) = &run.job.repo {
-            self.events.publish(Happening::Model(repo.clone()));
-        }
-        Ok(Done {
-            outcome: format!("freed {} ({}){kept}", ByteSize(room.bytes), counted(room.files, "file")),
-            changes: None,
-        })
-    }
-
-    /// What an eviction from the store would remove, and what each model would lose.
-    pub async fn plan_eviction(&self, free_bytes: u64, unused_ms: u64) -> Result<(Room, Vec<UsageRow>)> {
-        check_eviction(free_bytes, unused_ms)?;
-        let (files, bytes, models) = self.db.eviction(self.unused_since(unused_ms), free_bytes, 1000).await?;
-        Ok((Room { files, bytes }, models))
-    }
-
-    fn unused_since(&self, unused_ms: u64) -> Millis {
-        self.clock.now().saturating_sub(i64::try_from(unused_ms).unwrap_or(i64::MAX)).saturating_add(1)
-    }
-
     /// Removes partial downloads that were not resumed for a week.
     pub async fn remove_stale_partials(&self) -> Result<()> {
         let flights = self.flights.clone();
@@ -189,97 +89,13 @@ impl Models {
             .remove_stale_partials(KEEP_PARTIALS, move |content, remove| flights.unless_flying(content, remove))
             .await
     }
-
-    /// The blobs that a job is about: of its model those that are selected, of the store all, or those that were not used
-    /// for a while.
-    async fn blobs_of(
-        &self,
-        run: &JobRun,
-        commit: &str,
-        selection: &Selection,
-        unused_since: Option<Millis>,
-    ) -> Result<Blobs> {
-        if run.job.repo.is_none() {
-            return Ok(Blobs { of: Of::Store { after: None, unused_since }, known: None });
-        }
-        let model = self.model_of(run).await?;
-        let commit = self.known_commit(&model, commit).await?;
-        let mut matcher = selection.matcher()?;
-        self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
-        Ok(Blobs { of: Of::Model { model: model.id, commit, matcher, after: String::new() }, known: None })
-    }
 }
 
-fn damage(blob: &BlobRow, found: Check, is_upstreams: bool) -> String {
+fn damage(blob: &BlobRow, found: Check, is_lost: bool) -> String {
     let what = if found == Check::Wrong { "has wrong bytes and was quarantined" } else { "is missing" };
-    let then = match is_upstreams {
-        true => "it will be downloaded again on the next request",
-        false => "it was imported from a folder: import it again",
+    let then = match is_lost {
+        true => "it was imported from a folder: import it again",
+        false => "it will be downloaded again on the next request",
     };
     format!("sha256:{} {what}; {then}", blob.digest.to_hex())
-}
-
-fn refuse_pinned(model: &ModelRow) -> Result<()> {
-    if model.pinned {
-        return Err(Error::Conflict(format!("{} is pinned: unpin it first", model.key)));
-    }
-    Ok(())
-}
-
-/// An eviction without a bound would empty the store.
-fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
-    if free_bytes == 0 && unused_ms == 0 {
-        let rule = "expected the amount to free, or how long files must be unused (unused_seconds)".to_owned();
-        return Err(Error::InvalidField { field: "free_bytes", rule });
-    }
-    Ok(())
-}
-
-/// Blobs, page by page.
-struct Blobs {
-    of: Of,
-    known: Option<Room>,
-}
-
-enum Of {
-    Store { after: Option<Digest>, unused_since: Option<Millis> },
-    Model { model: String, commit: crate::domain::CommitId, matcher: crate::domain::selection::Matcher, after: String },
-}
-
-impl Blobs {
-    async fn next(&mut self, models: &Models) -> Result<Option<Vec<BlobRow>>> {
-        match &mut self.of {
-            Of::Store { after, unused_since: None } => {
-                let page = models.db.blob_page(*after, PAGE).await?;
-                *after = page.last().map(|blob| blob.digest);
-                Ok((!page.is_empty()).then_some(page))
-            }
-            // What was evicted is gone from the next page.
-            Of::Store { unused_since: Some(since), .. } => {
-                let page = models.db.evictable(*since, PAGE).await?;
-                Ok((!page.is_empty()).then_some(page))
-            }
-            Of::Model { model, commit, matcher, after } => {
-                let page = FilePage {
-                    flat: true,
-                    stored: Some(true),
-                    after: after.clone(),
-                    limit: PAGE,
-                    ..FilePage::default()
-                };
-                let rows = models.db.file_page(model, commit, &page).await?;
-                let Some(last) = rows.last() else { return Ok(None) };
-                *after = last.entry.path().to_string();
-                let mut blobs = Vec::new();
-                for row in rows {
-                    if let (Entry::File(file), Some(digest)) = (row.entry, row.stored)
-                        && matcher.matches(&file)
-                    {
-                        blobs.extend(models.store.row(digest, file.size).await?);
-                    }
-                }
-                Ok(Some(blobs))
-            }
-        }
-    }
 }

@@ -2,7 +2,9 @@
 //!
 //! `lookup` finds models, commits and files; the others each do one thing, as a use case or as the run of a job.
 
+mod blobs;
 mod download;
+mod eviction;
 mod facts;
 mod import;
 mod lookup;
@@ -32,12 +34,12 @@ use crate::domain::Clock;
 use crate::upstream::Upstream;
 
 pub use download::{DownloadRequest, Plan, can_run_code};
+pub use eviction::EvictionPlan;
 pub use facts::{Card, Found, Head, HeadTensor, ReadFacts};
 pub use import::{
     ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
     ProblemKind, Problems,
 };
-pub use maintenance::Room;
 pub use scan::{Scan, ScanFinding, ScanPreview};
 
 /// See the module's text. Cheap to clone.

@@ -16,6 +16,7 @@ use crate::db::Grant;
 use crate::domain::{RepoKey, Visibility};
 use crate::hub::coalesce::Coalesce;
 use crate::hub::{Caller, Error};
+use crate::upstream::Impact;
 
 #[derive(Clone)]
 struct Decision {
@@ -74,7 +75,20 @@ impl Repos {
         }
         let (repos, caller, repo_key) = (self.clone(), caller.clone(), repo.key.clone());
         let task_key = key.clone();
-        self.access.calls.run(key, || async move { repos.ask_access(&caller, &repo_key, task_key).await }).await
+        let call = || async move { repos.ask_access(&caller, &repo_key, task_key).await };
+        let mut call = std::pin::pin!(self.access.calls.run(key.clone(), call));
+        match self.upstream.in_time(Impact::Counts, &mut call).await {
+            Some(outcome) => outcome,
+            None if self.was_accepted(&key).await? => Ok(()),
+            None => call.await,
+        }
+    }
+
+    /// Whether upstream accepted a token within the grace for which that counts while upstream is away.
+    async fn was_accepted(&self, key: &DecisionKey) -> Result<bool> {
+        let grace = self.settings.cache.offline_grace.duration().as_millis() as i64;
+        let grant = self.db.grant(&key.0, &key.1).await?;
+        Ok(grant.is_some_and(|grant| grant.allowed && (0..grace).contains(&(self.clock.now() - grant.checked_at))))
     }
 
     async fn ask_access(&self, caller: &Caller, repo: &RepoKey, key: DecisionKey) -> Result<()> {
@@ -82,13 +96,9 @@ impl Repos {
         let refusal = match outcome {
             Ok(_) => None,
             Err(error) if error.is_outage() => {
-                let grace = self.settings.cache.offline_grace.duration().as_millis() as i64;
-                let grant = self.db.grant(&key.0, &key.1).await?;
-                let age = grant.map(|grant| self.clock.now() - grant.checked_at);
-                let accepted = grant.is_some_and(|grant| grant.allowed);
-                return match age {
-                    Some(age) if accepted && (0..grace).contains(&age) => Ok(()),
-                    _ => Err(Error::upstream(error, format!("your access to {repo}"))),
+                return match self.was_accepted(&key).await? {
+                    true => Ok(()),
+                    false => Err(Error::upstream(error, format!("your access to {repo}"))),
                 };
             }
             Err(error) => Some(Error::upstream(error, repo.to_string())),

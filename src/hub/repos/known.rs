@@ -106,20 +106,19 @@ impl Repos {
 
     /// Notes that upstream showed a repository with this visibility, now.
     pub(in crate::hub) async fn note_repo(&self, key: &RepoKey, visibility: Visibility) -> Result<Arc<Repo>> {
-        let seen = self.repos.seen();
         let new_id = uuid::Uuid::now_v7().to_string();
         let row = self.db.put_repo(key, visibility, &new_id, self.clock.now()).await?;
         let (checked_at, is_local) = (row.checked_at, row.is_local);
         let repo = Arc::new(Repo { row: row.id.into(), key: key.clone(), visibility, checked_at, is_local });
-        self.repos.keep(seen, key.clone(), Arc::clone(&repo));
+        self.repos.put(key.clone(), Arc::clone(&repo));
         Ok(repo)
     }
 
     /// Notes what a name of a repository means, as upstream said now.
     pub(in crate::hub) async fn note_revision(&self, repo: &Repo, name: &str, commit: &CommitId) -> Result<()> {
-        let (seen, now) = (self.revisions.seen(), self.clock.now());
+        let now = self.clock.now();
         self.db.put_revision(&repo.row, Some(name), commit, None, now).await?;
-        self.revisions.keep(seen, (Arc::clone(&repo.row), name.to_owned()), (commit.clone(), now));
+        self.revisions.put((Arc::clone(&repo.row), name.to_owned()), (commit.clone(), now));
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{Need, Repo, Repos, ResolvedRevision, Result};
 use crate::domain::{CommitId, RepoId, RepoKey, Revision, Visibility};
 use crate::hub::{Caller, Error, Served, is_outage};
-use crate::upstream;
+use crate::upstream::{self, Impact};
 
 impl Repos {
     /// See the module's text.
@@ -59,22 +59,22 @@ impl Repos {
             self.authorise(caller, &repo, need).await?;
             return self.resolved(repo, commit, Served::Miss).await;
         };
-        match tokio::time::timeout(self.settings.slow_after.duration(), call).await {
-            Ok(Ok((repo, commit))) => {
+        match self.upstream.in_time(Impact::Counts, call).await {
+            Some(Ok((repo, commit))) => {
                 // It may have become private or gated since.
                 self.authorise(caller, &repo, need).await?;
                 let commit = if matches!(revision, Revision::Commit(_)) { known } else { commit };
                 self.resolved(repo, commit, Served::Miss).await
             }
             // The repository is there, only without that branch: a commit needs none.
-            Ok(Err(Error::RevisionNotFound { .. })) if matches!(revision, Revision::Commit(_)) => {
+            Some(Err(Error::RevisionNotFound { .. })) if matches!(revision, Revision::Commit(_)) => {
                 let repo = self.note_repo(&repo.key, repo.visibility).await?;
                 self.resolved(repo, known, Served::Miss).await
             }
-            Ok(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
+            Some(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
             // Down, or too slow (the call continues and will be recorded), or our database cannot
             // record it: no reason to refuse what is cached.
-            Ok(Err(_)) | Err(_) => self.resolved(repo, known, Served::Stale).await,
+            Some(Err(_)) | None => self.resolved(repo, known, Served::Stale).await,
         }
     }
 
@@ -149,12 +149,11 @@ impl Repos {
             Revision::Commit(_) => None,
         };
         let (now, text) = (self.clock.now(), value.to_string());
-        let seen = (self.infos.seen(), self.revisions.seen());
         self.db.put_revision(&repo.row, named, &info.commit, Some(&text), now).await?;
-        self.infos.keep(seen.0, (Arc::clone(&repo.row), info.commit.clone()), text.into());
+        self.infos.put((Arc::clone(&repo.row), info.commit.clone()), text.into());
         if let Some(name) = named {
             let key = (Arc::clone(&repo.row), name.to_owned());
-            self.revisions.keep(seen.1, key, (info.commit.clone(), now));
+            self.revisions.put(key, (info.commit.clone(), now));
         }
         Ok((repo, info.commit))
     }

@@ -19,7 +19,7 @@ pub struct StoredFile {
 impl StoredFile {
     /// Blocks for some system calls.
     pub(super) fn open(row: BlobRow, file: std::fs::File) -> std::io::Result<Self> {
-        Ok(Self { row, mapped: Arc::new(MappedFile::open(file)?) })
+        Ok(Self { row, mapped: Arc::new(MappedFile::open(file)?.stored()) })
     }
 
     pub fn digest(&self) -> Digest {

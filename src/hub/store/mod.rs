@@ -188,14 +188,13 @@ impl Store {
         let _turn = self.turn(digest).await;
         let file = Arc::clone(partial);
         self.blocking(move |disk| disk.publish(&file, digest)).await??;
-        let seen = self.0.rows.seen();
         let git = match content {
             ContentId::Git(oid) => Some(oid),
             ContentId::Sha256(_) => None,
         };
         let blob = NewBlob { digest, git, size, linked_ns: None, xet_hash: proven.xet_hash.as_deref() };
         let row = self.0.db.put_blob(&blob, self.0.clock.now()).await?;
-        self.0.rows.keep(seen, content, row);
+        self.0.rows.put(content, row);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod routes;
 mod scenarios;
 mod settings;
 mod stored;
+mod unrecoverable;
 mod waiting;
 
 use std::time::Duration;

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use mock_hf::{MockHf, Repo};
+use mock_hf::{Content, MockHf, Repo};
 use serde_json::{Value, json};
 
 use super::{PATIENCE, each, list, number, small_model, text, weights};
@@ -47,6 +47,15 @@ impl Program {
     async fn get(&self, path: &str) {
         let reply = self.client.call("GET", &format!("{}{path}", self.addresses.hub), &[], "").await;
         assert_eq!(reply.status, 200, "{path}");
+    }
+
+    /// The sum that people see, once it has come so far, and again.
+    async fn saved_is(&self, bytes: u64) {
+        self.overview_until(|seen| number(&seen["bytes_saved"]) >= bytes).await;
+        for _ in 0..2 {
+            let overview = self.call("GET", "/v1/overview", Value::Null).await;
+            assert_eq!(number(&overview["bytes_saved"]), bytes, "{overview:#}");
+        }
     }
 
     /// The overview when its sums are as wanted; they are counted when bodies have ended.
@@ -98,7 +107,7 @@ async fn the_overview_counts_what_is_here_what_moved_and_what_it_saved() {
     // The heads of three answers are bytes as well.
     let heads = number(&read["bytes_to_clients"]) - 9 * MIB;
     assert!(heads < 3 * 4096, "{heads}");
-    assert_eq!(number(&read["bytes_saved"]), 6 * MIB + heads - small);
+    assert_eq!(number(&read["bytes_saved"]), 9 * MIB);
     assert_eq!(read["hit_ratio"], 1.0, "{read:#}");
     let kinds = each(&read["recent"], "kind");
     assert_eq!(kinds.iter().filter(|kind| **kind == "job.completed").count(), 4, "{kinds:?}");
@@ -113,6 +122,58 @@ async fn the_overview_counts_what_is_here_what_moved_and_what_it_saved() {
     for member in ["bytes_to_clients", "bytes_saved", "bytes_stored", "bytes_shared", "models", "hit_ratio"] {
         assert_eq!(again[member], read[member], "{member}");
     }
+    program.server.terminate();
+    assert!(program.server.ended().await.success());
+}
+
+#[tokio::test]
+async fn saved_is_what_clients_got_of_what_was_here_and_nothing_else() {
+    let mock = MockHf::start().await;
+    let ahead = Content::random(41, 5 * MIB);
+    mock.put(small_model("org/model").lfs("ahead.bin", ahead));
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &mock).await;
+    let model = program.call("POST", "/v1/models", json!({"repo_id": "org/model"})).await;
+    program.done(text(&model["active_job_id"])).await;
+
+    // A miss saves nothing, and nor does a job that fetches ahead of clients.
+    program.get("/org/model/resolve/main/model.safetensors").await;
+    let job =
+        program.call("POST", "/v1/models/org/model/download", json!({"selection": {"paths": ["ahead.bin"]}})).await;
+    program.done(text(&job["id"])).await;
+    program.saved_is(0).await;
+
+    // Of what is here: small and large, as a whole and in part, and once more.
+    let mut saved = 0;
+    for _ in 0..2 {
+        program.get("/org/model/resolve/main/model.safetensors").await;
+        program.get("/org/model/resolve/main/ahead.bin").await;
+        for range in ["bytes=0-9", "bytes=1000000-1999999"] {
+            let url = format!("{}/org/model/resolve/main/ahead.bin", program.addresses.hub);
+            assert_eq!(program.client.call("GET", &url, &[("range", range)], "").await.status, 206);
+        }
+        let url = format!("{}/org/model/resolve/main/ahead.bin", program.addresses.hub);
+        assert_eq!(program.client.call("HEAD", &url, &[], "").await.status, 200);
+        saved += 8 * MIB + 10 + 1_000_000;
+        program.saved_is(saved).await;
+    }
+
+    // What people look at on the admin listener is no client's.
+    for _ in 0..2 {
+        let content = program.call("GET", "/v1/models/org/model/content?path=README.md", Value::Null).await;
+        assert_eq!(content["text"], README);
+        program.saved_is(saved).await;
+    }
+    let metrics = program.client.call("GET", &format!("{}/metrics", program.addresses.admin), &[], "").await.text();
+    let line = format!("modelhub_saved_bytes_total {saved}");
+    assert!(metrics.lines().any(|own| own == line), "{metrics}");
+
+    program.server.terminate();
+    assert!(program.server.ended().await.success());
+    let program = Program::start(dir.path(), &mock).await;
+    program.saved_is(saved).await;
+    program.get("/org/model/resolve/main/model.safetensors").await;
+    program.saved_is(saved + 3 * MIB).await;
     program.server.terminate();
     assert!(program.server.ended().await.success());
 }

@@ -13,6 +13,7 @@ import { Dialog } from "../ui/dialog";
 import { Field, Input, Select } from "../ui/field";
 import { Note, SkeletonLines } from "../ui/states";
 import { Bytes, When } from "../ui/values";
+import { Unrecoverable } from "./unrecoverable";
 
 const day = 86_400n;
 const usual = "100 GiB";
@@ -27,6 +28,7 @@ interface Props {
 
 export function EvictDialog({ free, unused, onChange, onClose }: Props) {
   const [wanted, setWanted] = useState(free ?? usual);
+  const [included, setIncluded] = useState(false);
   const text = useDebounced(wanted, 250);
   const size = parseBytes(text);
   const typedSize = parseBytes(wanted);
@@ -35,9 +37,13 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
     const next = text === usual ? undefined : text;
     if (next !== free) onChange(next, unused);
   }, [text]);
-  const request = { freeBytes: size ?? 0n, unusedSeconds: BigInt(unused ?? 0) * day };
+  const request = {
+    freeBytes: size ?? 0n,
+    unusedSeconds: BigInt(unused ?? 0) * day,
+    includeUnrecoverable: included,
+  };
   const plan = useQuery({
-    queryKey: ["eviction", String(size), unused ?? ""],
+    queryKey: ["eviction", String(size), unused ?? "", included],
     queryFn: ({ signal }) => planEviction(request, signal),
     enabled: size !== undefined && size > 0n,
     placeholderData: keepPreviousData,
@@ -53,6 +59,7 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
   const data = plan.data;
   const settled = text === wanted && data !== undefined && !plan.isPlaceholderData;
   const short = data && size !== undefined && data.bytes < size;
+  const losers = data?.models.filter((one) => one.files > 0n).length ?? 0;
   return (
     <Dialog
       open
@@ -106,15 +113,16 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
           <div className={cn("flex flex-col gap-3 transition-opacity", !settled && "opacity-60")}>
             <p className="text-sm">
               {data.bytes === 0n ? (
-                "Nothing to remove: everything is pinned, in use or used too recently."
+                "Nothing to remove: everything is pinned, in use, used too recently, or cannot be downloaded again."
               ) : (
                 <>
                   <strong className="font-semibold">{bytes(data.bytes)}</strong> in {plural(data.files, "file")} of{" "}
-                  {plural(data.models.length, "model")} would be removed.
+                  {plural(losers, "model")} would be removed.
                 </>
               )}
             </p>
             {short && data.bytes > 0n && <Note tone="warn">Only {bytes(data.bytes)} can be freed.</Note>}
+            <Unrecoverable plan={data} included={included} onInclude={setIncluded} />
             {data.models.length > 0 && (
               <div className="max-h-72 overflow-y-auto rounded-md border border-line" tabIndex={0}>
                 <table className="w-full text-sm">
@@ -122,6 +130,8 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
                     <tr className="border-b border-line">
                       <th className="px-3 py-1.5 text-left font-normal">Model</th>
                       <th className="px-3 py-1.5 text-right font-normal">Frees</th>
+                      <th className="px-3 py-1.5 text-right font-normal">Lost for good</th>
+                      <th className="px-3 py-1.5 text-right font-normal">Kept</th>
                       <th className="px-3 py-1.5 text-right font-normal max-sm:hidden">Last used</th>
                     </tr>
                   </thead>
@@ -131,6 +141,12 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
                         <td className="px-3 py-1.5">{usageName(one.name)}</td>
                         <td className="px-3 py-1.5 text-right">
                           <Bytes value={one.ownBytes || one.bytes} />
+                        </td>
+                        <td className="px-3 py-1.5 text-right text-bad">
+                          {one.unrecoverableBytes > 0n && <Bytes value={one.unrecoverableBytes} />}
+                        </td>
+                        <td className="px-3 py-1.5 text-right text-muted">
+                          {one.keptBytes > 0n && <Bytes value={one.keptBytes} />}
                         </td>
                         <td className="px-3 py-1.5 text-right text-muted max-sm:hidden">
                           <When at={one.lastUsedAt} />

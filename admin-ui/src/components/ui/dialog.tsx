@@ -73,11 +73,13 @@ interface ConfirmProps {
   action: string;
   look?: ButtonLook;
   busy?: boolean;
+  disabled?: boolean;
   onConfirm: () => void;
 }
 
 /** Asks before something that cannot be undone, and says what will happen. */
-export function Confirm({ open, onClose, title, children, action, look = "danger", busy, onConfirm }: ConfirmProps) {
+export function Confirm(props: ConfirmProps) {
+  const { open, onClose, title, children, action, look = "danger", busy, disabled, onConfirm } = props;
   return (
     <Dialog
       open={open}
@@ -86,7 +88,7 @@ export function Confirm({ open, onClose, title, children, action, look = "danger
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button look={look} busy={busy} onClick={onConfirm}>
+          <Button look={look} busy={busy} disabled={disabled} onClick={onConfirm}>
             {action}
           </Button>
         </>

@@ -251,7 +251,27 @@ impl Service {
         let row = self.model_named("model", &request.model).await?;
         let selection = selection(request.selection)?;
         revision(&request.revision)?;
-        Ok(convert::job(self.hub.models.enqueue_evict_model(&row, request.revision, selection).await?))
+        Ok(convert::job(
+            self.hub
+                .models
+                .enqueue_evict_model(&row, request.revision, selection, request.include_unrecoverable)
+                .await?,
+        ))
+    }
+
+    pub(in crate::api) async fn plan_model_eviction(
+        &self,
+        request: pb::EvictModelRequest,
+    ) -> Answer<pb::PlanEvictionResponse> {
+        let row = self.model_named("model", &request.model).await?;
+        let selection = selection(request.selection)?;
+        revision(&request.revision)?;
+        let plan = self
+            .hub
+            .models
+            .plan_model_eviction(&row, &request.revision, &selection, request.include_unrecoverable)
+            .await?;
+        Ok(convert::eviction_plan(plan))
     }
 
     pub(super) async fn shown(&self, row: ModelRow) -> Answer<pb::ModelRepo> {

@@ -20,7 +20,7 @@ impl Service {
             blobs: overview.store.blobs,
             bytes_stored: overview.store.bytes,
             bytes_shared: overview.bytes_shared,
-            bytes_saved: sums.bytes_to_clients.saturating_sub(sums.bytes_from_upstream),
+            bytes_saved: sums.bytes_saved,
             bytes_to_clients: sums.bytes_to_clients,
             bytes_from_upstream: sums.bytes_from_upstream,
             hit_ratio: if sums.answers == 0 { 0.0 } else { sums.hits as f64 / sums.answers as f64 },
@@ -169,7 +169,9 @@ impl Service {
 
     pub(in crate::api) async fn evict_store(&self, request: pb::EvictStoreRequest) -> Answer<pb::Job> {
         let unused_ms = request.unused_seconds.saturating_mul(1000);
-        Ok(convert::job(self.hub.models.enqueue_evict_store(request.free_bytes, unused_ms).await?))
+        Ok(convert::job(
+            self.hub.models.enqueue_evict_store(request.free_bytes, unused_ms, request.include_unrecoverable).await?,
+        ))
     }
 
     pub(in crate::api) async fn plan_eviction(
@@ -177,9 +179,8 @@ impl Service {
         request: pb::EvictStoreRequest,
     ) -> Answer<pb::PlanEvictionResponse> {
         let unused_ms = request.unused_seconds.saturating_mul(1000);
-        let (room, models) = self.hub.models.plan_eviction(request.free_bytes, unused_ms).await?;
-        let models = models.into_iter().map(usage_message).collect();
-        Ok(pb::PlanEvictionResponse { files: room.files, bytes: room.bytes, models })
+        let plan = self.hub.models.plan_eviction(request.free_bytes, unused_ms, request.include_unrecoverable).await?;
+        Ok(convert::eviction_plan(plan))
     }
 
     pub(in crate::api) async fn get_storage(&self, _: pb::GetStorageRequest) -> Answer<pb::GetStorageResponse> {
@@ -196,22 +197,10 @@ impl Service {
             limit: self.hub.settings.get().store_limit_bytes,
             partial_bytes: other.arriving,
             quarantine_bytes: other.quarantined,
-            models: models.into_iter().map(usage_message).collect(),
+            models: models.into_iter().map(convert::usage).collect(),
             formats: formats.into_iter().map(format).collect(),
             unreferenced_bytes: unreferenced,
         })
-    }
-}
-
-fn usage_message(row: crate::hub::UsageRow) -> pb::Usage {
-    pb::Usage {
-        name: row.name,
-        model_id: row.id,
-        files: row.files,
-        bytes: row.bytes,
-        own_bytes: row.own_bytes,
-        pinned: row.pinned,
-        last_used_at: convert::time(row.last_used_at),
     }
 }
 

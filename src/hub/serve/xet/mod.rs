@@ -37,6 +37,7 @@ use crate::hub::catalog::Resolved;
 use crate::hub::flights::FlightTarget;
 use crate::hub::repos::{Need, Repo};
 use crate::hub::{Caller, Error, Served};
+use crate::upstream::Impact;
 
 /// hf_xet asks for a new token half a minute before the old one ends, and never after a 401.
 const TOKEN_MS: Millis = 15 * 60 * 1000;
@@ -134,9 +135,9 @@ impl Serve {
         let revision = self.repos.resolve(caller, key, revision, Need::Bytes).await?;
         // A client may know hashes from a listing that it once got elsewhere.
         if !self.catalog.has_tree(&revision.repo, &revision.commit).await? {
-            let listing = self.catalog.keep_tree(caller, &revision.repo, &revision.commit);
+            let listing = self.catalog.ask_tree(caller, &revision.repo, &revision.commit);
             // Without it the hashes that HEAD gave are still known.
-            let _ = tokio::time::timeout(self.settings.slow_after.duration(), listing).await;
+            let _ = self.upstream.in_time(Impact::Counts, listing).await;
         }
         let made = self.clock.now();
         let key = &revision.repo.key;
