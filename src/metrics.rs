@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 /// The totals that people see; the counters above cannot be read back.
 #[derive(Default)]
 pub struct Totals {
-    /// Bytes that connections of clients took by sendfile, and those that were copied through user space (heads included).
+    /// Bytes sent to clients by sendfile, and those that were copied through user space (heads included).
     pub sent_bytes: AtomicU64,
     pub copied_bytes: AtomicU64,
     pub saved_bytes: AtomicU64,

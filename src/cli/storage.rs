@@ -194,7 +194,7 @@ fn show_plan(call: &Call, planned: &serde_json::Value, plan: &pb::PlanEvictionRe
     }
     call.screen.print(&format!("would remove {} in {}", bytes(plan.bytes), counted(plan.files, "file")))?;
     if !plan.models.is_empty() {
-        let mut table = Table::new(&["~MODEL", ">FILES", ">SIZE", ">ALONE", ">LOST", ">KEPT", "USED"]);
+        let mut table = Table::new(&["~MODEL", ">FILES", ">SIZE", ">UNIQUE", ">LOST", ">KEPT", "USED"]);
         for usage in &plan.models {
             table.row([
                 usage.name.strip_prefix("model/").unwrap_or(&usage.name).into(),

@@ -204,7 +204,7 @@ async fn what_is_unrecoverable_is_decided_by_who_names_a_blob(base: &TestDatabas
     let lost = async |content| {
         let lost = db.is_unrecoverable(digest(content)).await.unwrap();
         let goes = named(db.evictable(i64::MAX, false, 100).await.unwrap());
-        assert_eq!(goes.iter().any(|blob| blob.digest == digest(content)), !lost, "both say the same");
+        assert_eq!(goes.iter().any(|blob| blob.0 == digest(content)), !lost, "both say the same");
         lost
     };
     assert!(!db.is_unrecoverable(digest(1)).await.unwrap(), "it is not here");

@@ -40,7 +40,7 @@ enum Fate {
 }
 
 impl Models {
-    /// Begins to remove files of a model that nothing else uses.
+    /// Starts to evict files of a model that nothing else uses.
     pub async fn enqueue_evict_model(
         &self,
         model: &ModelRow,
@@ -56,7 +56,7 @@ impl Models {
         self.jobs.enqueue(NewJob { work, repo, repo_name, priority: priority::WAITING }).await
     }
 
-    /// Begins to remove the least recently used files: until `free_bytes` are freed, and only what was not used for
+    /// Starts to evict the least recently used files: until `free_bytes` are freed, and only what was not used for
     /// `unused_ms`.
     pub async fn enqueue_evict_store(
         &self,
@@ -77,7 +77,7 @@ impl Models {
         let mut wanted = u64::MAX;
         let mut blobs = match model {
             Some(_) => {
-                // The pin may have come after the job.
+                // The model may have been pinned after the job was added.
                 refuse_pinned(&self.model_of(run).await?)?;
                 self.blobs_of(run, &work.commit, &work.selection).await?
             }
@@ -196,7 +196,7 @@ fn refuse_pinned(model: &ModelRow) -> Result<()> {
     Ok(())
 }
 
-/// An eviction without any bound would empty the store.
+/// An eviction without a bound would empty the store.
 fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
     if free_bytes == 0 && unused_ms == 0 {
         let rule = "expected the amount to free, or how long files must be unused (unused_seconds)".to_owned();
@@ -224,7 +224,7 @@ fn outcome(did: &Eviction, shared: u64) -> String {
     let mut text = format!("freed {} ({})", ByteSize(did.goes.bytes), files(did.goes.files));
     if did.unrecoverable.files > 0 {
         let lost = did.unrecoverable;
-        text.push_str(&format!("; {} of them cannot be downloaded again, {}", lost.files, ByteSize(lost.bytes)));
+        text.push_str(&format!("; {} of them cannot be downloaded again ({})", lost.files, ByteSize(lost.bytes)));
     }
     if shared > 0 {
         text.push_str(&format!("; kept {} that other models use", files(shared)));
@@ -232,8 +232,8 @@ fn outcome(did: &Eviction, shared: u64) -> String {
     if did.kept.files > 0 {
         let kept = did.kept;
         text.push_str(&format!(
-            "; kept {} that could not be downloaded again, {}",
-            files(kept.files),
+            "; kept {} that cannot be downloaded again ({})",
+            counted(kept.files, "file"),
             ByteSize(kept.bytes)
         ));
     }

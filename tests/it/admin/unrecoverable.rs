@@ -73,12 +73,12 @@ async fn an_eviction_of_the_store_keeps_imported_models_whole() {
         assert_eq!(hub.look("/v1/models/org/own").await["download"], "complete");
         let model = hub.look("/v1/models/org/model/files?flat=true&download_status=completed").await;
         assert_eq!(each(&model["files"], "file_path"), ["README.md"]);
-        assert!(outcome.contains("kept 3 files that could not be downloaded again, 2"), "{outcome}");
+        assert!(outcome.contains("kept 3 files that cannot be downloaded again (2"), "{outcome}");
     }
     let body = json!({"free_bytes": EVERYTHING, "include_unrecoverable": true});
     let outcome = evicted(&hub, "/v1/storage/evict", body).await;
-    assert!(outcome.contains("3 files left the store") && !outcome.contains("kept"), "{outcome}");
-    assert!(outcome.contains("3 of them cannot be downloaded again, 2"), "{outcome}");
+    assert!(outcome.contains("(3 files)") && !outcome.contains("kept"), "{outcome}");
+    assert!(outcome.contains("3 of them cannot be downloaded again (2"), "{outcome}");
     assert_eq!(hub.get(OWN).await.status, 504);
     assert_eq!(hub.look("/v1/models/org/own").await["download"], "none");
     hub.finish().await;
@@ -110,7 +110,7 @@ async fn a_cache_that_upstream_did_not_confirm_stays() {
     let outcome = evicted(&hub, "/v1/storage/evict", json!({"unused_seconds": 0, "free_bytes": EVERYTHING})).await;
     let path = "/org/cached/resolve/main/model.safetensors";
     hub.get(path).await.assert_is(200, &own_weights().read_all());
-    assert!(outcome.contains("kept 1 file that could not be downloaded again"), "{outcome}");
+    assert!(outcome.contains("kept 1 file that cannot be downloaded again"), "{outcome}");
     hub.finish().await;
 }
 
@@ -121,13 +121,13 @@ async fn an_eviction_of_one_model_keeps_what_could_not_be_downloaded_again() {
     for _ in 0..2 {
         let outcome = evicted(&hub, path, json!({})).await;
         hub.get(OWN).await.assert_is(200, &own_weights().read_all());
-        assert!(outcome.contains("0 files left") && outcome.contains("kept 2 files"), "{outcome}");
+        assert!(outcome.contains("(0 files)") && outcome.contains("kept 2 files"), "{outcome}");
     }
     let some = json!({"selection": {"include": ["*.safetensors"]}, "include_unrecoverable": true});
     let job = hub.done(&hub.order(path, some).await).await;
     assert_eq!(job["payload"]["include_unrecoverable"], true, "{job:#}");
     let outcome = text(&job["outcome"]);
-    assert!(outcome.contains("1 file left") && outcome.contains("1 of them cannot be downloaded again"), "{outcome}");
+    assert!(outcome.contains("(1 file)") && outcome.contains("1 of them cannot be downloaded again"), "{outcome}");
     assert_eq!(hub.get(OWN).await.status, 504);
     hub.get("/org/own/resolve/main/model_index.json").await.assert_is(200, b"{}");
     scanned(&hub, &folder()).await;
