@@ -2,15 +2,19 @@
 //!
 //! A flight is keyed by what the bytes are, so that requests for the same content, whatever
 //! repository or revision names it, share it. A detached task owns it (`run.rs`): it fetches
-//! segments into a `Partial` (`segment.rs`), those that readers wait for first; hashes behind
+//! segments into a `Partial` (`segment.rs`) from one source or another (`sources.rs`), over as many connections as
+//! go well (`ramp.rs`), those that readers wait for first; hashes behind
 //! the contiguous beginning (`hash.rs`); and publishes (`verify.rs`). Readers (`reader.rs`) follow the
 //! file behind the writer at their own speed.
 
 mod hash;
+mod http;
 mod passenger;
+mod ramp;
 mod reader;
 mod run;
 mod segment;
+mod sources;
 mod verify;
 mod xet;
 
@@ -48,7 +52,7 @@ pub(super) struct Flights {
     flights: Mutex<HashMap<ContentId, Arc<Flight>>>,
     /// Connections of all flights together: what bounds their memory.
     connections: Arc<Semaphore>,
-    xet_sources: xet::Sources,
+    xet_tokens: xet::Tokens,
 }
 
 impl Flights {
@@ -56,7 +60,7 @@ impl Flights {
         Self {
             flights: Mutex::default(),
             connections: Arc::new(Semaphore::new(settings.total_connections)),
-            xet_sources: xet::sources(),
+            xet_tokens: xet::tokens(),
         }
     }
 
@@ -117,8 +121,8 @@ pub(super) struct Flight {
     disk_full: AtomicBool,
     /// Its owner has done all it can.
     over: AtomicBool,
-    /// Its bytes were wrong once: they are fetched again by plain HTTP.
-    distrusts_xet: AtomicBool,
+    /// Its bytes were wrong once: they are fetched again from upstream itself.
+    was_wrong: AtomicBool,
 }
 
 #[derive(Default)]
@@ -244,7 +248,7 @@ impl Hub {
             hash: hash::Progress::default(),
             disk_full: AtomicBool::new(false),
             over: AtomicBool::new(false),
-            distrusts_xet: AtomicBool::new(false),
+            was_wrong: AtomicBool::new(false),
         });
         flights.insert(flight.target.content, Arc::clone(&flight));
         drop(flights);

@@ -1,135 +1,88 @@
-//! The way to a flight's bytes by Xet, as long as it works.
-//!
-//! A claim is fetched by Xet if upstream named a Xet hash for the file. Any failure of it sends
-//! the rest of the flight to plain HTTP, which goes on from what was written. If plain HTTP turns out
-//! to be no way either (the download host refuses very large files), Xet gets its next chance.
-//! What was wrong once is fetched again by plain HTTP.
+//! Upstream's Xet store as a source, if upstream named a Xet hash for the file.
 
-use std::ops::{ControlFlow, Range};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::Range;
 use std::time::Duration;
 
-use futures_util::stream;
-use tokio::sync::Mutex;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
 
 use super::super::Hub;
-use super::Flight;
-use super::segment::{FAST, Fetched, Route};
-use crate::blob::Claim;
+use super::FlightTarget;
+use super::sources::{ByteSource, Expiring, Opened};
 use crate::domain::{CommitId, RepoKey};
 use crate::upstream::{Error, Result, XetRange, XetSource};
 
 /// Tokens of Xet stores, shared by the flights of one caller from one commit: each costs a call of the bucket
 /// that is the smallest upstream. By repository, commit, and the digest of the caller's token.
-pub(super) type Sources = moka::sync::Cache<(RepoKey, CommitId, String), XetSource>;
+pub(super) type Tokens = moka::sync::Cache<(RepoKey, CommitId, String), XetSource>;
 
 /// The store says when a token is no longer good; this only bounds how long one is in memory.
-const SOURCE_TTL: Duration = Duration::from_secs(15 * 60);
+const TOKEN_TTL: Duration = Duration::from_secs(15 * 60);
 
-pub(super) fn sources() -> Sources {
-    moka::sync::Cache::builder().max_capacity(1000).time_to_live(SOURCE_TTL).build()
+pub(super) fn tokens() -> Tokens {
+    moka::sync::Cache::builder().max_capacity(1000).time_to_live(TOKEN_TTL).build()
 }
 
-/// What the connections of a flight share about Xet.
 pub(super) struct Xet {
-    /// Xet is not the way now, or never was.
-    is_off: AtomicBool,
-    /// Bytes have come by Xet.
-    has_worked: AtomicBool,
-    /// The store and its token, and the how-manieth token it is.
-    source: Mutex<Option<(u64, XetSource)>>,
+    hub: Hub,
+    target: FlightTarget,
+    hash: String,
+    /// The store and its token.
+    store: Expiring<XetSource>,
 }
 
 impl Xet {
-    pub(super) fn new(hub: &Hub, flight: &Flight) -> Self {
-        // Bytes are proven as a whole only: after wrong ones, plain HTTP has the better chance.
-        let was_wrong = flight.distrusts_xet.load(Ordering::Relaxed) || hub.taints.knows(flight.target.content);
-        let is_off = !hub.settings.xet.fetch || flight.target.xet_hash.is_none() || was_wrong;
-        Self { is_off: AtomicBool::new(is_off), has_worked: AtomicBool::new(false), source: Mutex::new(None) }
+    /// `None` for a file without a Xet hash.
+    pub(super) fn new(hub: &Hub, target: &FlightTarget) -> Option<Self> {
+        let hash = target.xet_hash.clone()?;
+        Some(Self { hub: hub.clone(), target: target.clone(), hash, store: Expiring::new() })
     }
 
-    /// Makes Xet the way again if it was one before.
-    pub(super) fn resume(&self) -> bool {
-        self.has_worked.load(Ordering::Relaxed) && self.is_off.swap(false, Ordering::Relaxed)
-    }
-}
-
-impl Route {
-    /// Fetches a claim by Xet, or gives it back to be fetched by plain HTTP.
-    pub(super) async fn fetch_by_xet(&self, claim: Claim) -> ControlFlow<Result<Fetched>, Claim> {
-        let target = &self.flight.target;
-        let Some(hash) = target.xet_hash.as_deref().filter(|_| !self.xet.is_off.load(Ordering::Relaxed)) else {
-            return ControlFlow::Continue(claim);
-        };
-        let start = self.hub.clock.elapsed();
-        let range = match self.ask_xet(hash, &claim.remaining()).await {
-            Ok(range) => range,
-            Err(error) => {
-                self.leave_xet(&error);
-                return ControlFlow::Continue(claim);
-            }
-        };
-        let skip = range.skip;
-        // A future that is under way lives in the stream: who asks it for more may stop waiting and ask again.
-        let body = Box::pin(stream::try_unfold(range, async |mut range: XetRange<'_>| {
-            Ok(range.next().await?.map(|bytes| (bytes, range)))
-        }));
-        ControlFlow::Break(match self.drain(body, claim, skip).await {
-            Ok(()) => {
-                self.xet.has_worked.store(true, Ordering::Relaxed);
-                Ok(Fetched::Segments { fast: self.hub.clock.elapsed().saturating_sub(start) < FAST })
-            }
-            // Our own disk.
-            Err(error @ Error::Rejected { .. }) => Err(error),
-            Err(error) => {
-                self.leave_xet(&error);
-                // Upstream may want a pause between calls of Xet; plain HTTP need not wait for it.
-                Err(Error::Unavailable { reason: error.to_string() })
-            }
-        })
-    }
-
-    /// Asks for a range. A token that is no longer good is replaced, once: connections that find
-    /// it so together share the new one.
-    async fn ask_xet(&self, hash: &str, range: &Range<u64>) -> Result<XetRange<'_>> {
-        let (target, upstream) = (&self.flight.target, &self.hub.upstream);
+    /// Asks for a range. A token that is no longer good is replaced, once.
+    async fn ask(&self, range: &Range<u64>) -> Result<XetRange<'_>> {
+        let upstream = &self.hub.upstream;
         let mut expired = None;
         loop {
-            let (number, source) = {
-                let mut known = self.xet.source.lock().await;
-                match &*known {
-                    Some((number, source)) if expired != Some(*number) => (*number, source.clone()),
-                    _ => {
-                        let sources = &self.hub.flights.xet_sources;
-                        let whose = self.hub.access.digest(&target.caller.principal);
-                        let key = (target.repo.clone(), target.commit.clone(), whose);
-                        let source = match sources.get(&key).filter(|_| expired.is_none()) {
-                            Some(source) => source,
-                            None => {
-                                let caller = target.caller.upstream();
-                                let source = upstream.xet_source(&target.repo, &target.commit, caller).await?;
-                                sources.insert(key, source.clone());
-                                source
-                            }
-                        };
-                        let number = expired.map_or(0, |number| number + 1);
-                        *known = Some((number, source.clone()));
-                        (number, source)
-                    }
-                }
-            };
-            match upstream.xet_range(&source, hash, range).await {
+            let (number, store) = self.store.get(expired, self.token(expired.is_some())).await?;
+            match upstream.xet_range(&store, &self.hash, range).await {
                 Err(Error::Expired) if expired.is_none() => expired = Some(number),
                 outcome => return outcome,
             }
         }
     }
 
-    /// Plain HTTP from here on; said once.
-    fn leave_xet(&self, error: &Error) {
-        if !self.xet.is_off.swap(true, Ordering::Relaxed) {
-            let target = &self.flight.target;
-            tracing::warn!(repo.id = %target.repo, path = %target.path, %error, "fetching by Xet failed: the download goes on over plain HTTP");
+    /// The store and a token for it: `anew`, or one that another flight has.
+    async fn token(&self, anew: bool) -> Result<XetSource> {
+        let FlightTarget { repo, commit, caller, .. } = &self.target;
+        let tokens = &self.hub.flights.xet_tokens;
+        let key = (repo.clone(), commit.clone(), self.hub.access.digest(&caller.principal));
+        if !anew && let Some(token) = tokens.get(&key) {
+            return Ok(token);
         }
+        let token = self.hub.upstream.xet_source(repo, commit, caller.upstream()).await?;
+        tokens.insert(key, token.clone());
+        Ok(token)
     }
+}
+
+impl ByteSource for Xet {
+    fn name(&self) -> &'static str {
+        "xet"
+    }
+
+    fn open<'a>(&'a self, range: &'a Range<u64>) -> BoxFuture<'a, Result<Opened<'a>>> {
+        Box::pin(async move {
+            let range = self.ask(range).await?;
+            Ok(Opened::Bytes { skip: range.skip, bytes: body(range) })
+        })
+    }
+}
+
+fn body(range: XetRange<'_>) -> BoxStream<'_, Result<Bytes>> {
+    // A future that is under way lives in the stream: who asks it for more may stop waiting and ask again.
+    let bytes =
+        stream::try_unfold(range, async |mut range: XetRange<'_>| Ok(range.next().await?.map(|bytes| (bytes, range))));
+    bytes.boxed()
 }

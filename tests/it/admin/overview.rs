@@ -138,7 +138,8 @@ async fn saved_is_what_clients_got_of_what_was_here_and_nothing_else() {
 
     // A miss saves nothing, and nor does a job that fetches ahead of clients.
     program.get("/org/model/resolve/main/model.safetensors").await;
-    let job = program.call("POST", "/v1/models/org/model/download", json!({"selection": {"paths": ["ahead.bin"]}})).await;
+    let job =
+        program.call("POST", "/v1/models/org/model/download", json!({"selection": {"paths": ["ahead.bin"]}})).await;
     program.done(text(&job["id"])).await;
     program.saved_is(0).await;
 
