@@ -9,7 +9,7 @@ import { createFake } from "./dev/fake/middleware.ts";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** The policy that the hub sends, so that the built dashboard is looked at under the same rules. */
+/** The policy that the hub sends, so that the built dashboard runs under the same rules. */
 const policy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 /** `MODELHUB_FAKE=1`: answers /v1 from memory, so that the dashboard can be worked on without a hub. */

@@ -65,6 +65,7 @@ pub struct AdminListener {
 pub struct Store {
     pub data_dir: PathBuf,
     pub limit: Size,
+    pub adopt: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -124,6 +125,7 @@ pub struct Jobs {
     /// Run jobs in the server's own process.
     pub run: bool,
     pub max_downloads: u32,
+    pub max_downloads_per_worker: u32,
     pub bytes_per_second: Size,
     pub hours: String,
     pub lease: Span,
@@ -371,6 +373,8 @@ mod tests {
             ("[upstream]\ncdn_hosts = [\"*\"]", "upstream.cdn_hosts"),
             ("[admin]\nhosts = [\"models.example:8485\"]", "admin.hosts"),
             ("[jobs]\nkeep = \"0s\"", "jobs.keep"),
+            ("[jobs]\nmax_downloads = 0", "jobs.max_downloads"),
+            ("[jobs]\nmax_downloads_per_worker = 65", "jobs.max_downloads_per_worker"),
         ] {
             let error = load(file, &[]).err().unwrap_or_default();
             let named =

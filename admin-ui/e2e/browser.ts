@@ -26,7 +26,7 @@ export async function startBrowser(): Promise<Browser> {
 
 export interface Watched {
   page: Page;
-  /** Fails if the page complained or called out. `allow` names complaints that belong to the test. */
+  /** Fails if the page logged errors or contacted other hosts. `allow` matches errors that belong to the test. */
   clean: (allow?: RegExp) => void;
   close: () => Promise<void>;
 }
@@ -47,7 +47,7 @@ export async function open(browser: Browser, url: string, options: BrowserContex
   page.on("request", (request) => {
     if (!request.url().startsWith(origin)) complaints.push(`foreign request: ${request.url()}`);
   });
-  // A wait that ran out says what it waited for; what was there instead is known to the page only.
+  // A wait that timed out says what it waited for; what was shown instead, only the page knows.
   onTestFailed(async () => {
     if (page.isClosed()) return;
     const shown = await page.locator("body").innerText({ timeout: 2_000 });
@@ -61,7 +61,7 @@ export async function open(browser: Browser, url: string, options: BrowserContex
   };
 }
 
-/** Waits until nothing on the page stands for something that is still to come, and what is there was drawn. */
+/** Waits until there are no placeholders on the page, and what is there has been drawn. */
 export async function settled(page: Page): Promise<void> {
   await page.waitForFunction(
     () =>
@@ -74,9 +74,9 @@ export async function settled(page: Page): Promise<void> {
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** What axe finds that is serious, as short lines. WCAG A and AA, and its best practices. */
+/** The serious findings of axe, as short lines. WCAG A and AA, and its best practices. */
 export async function serious(page: Page): Promise<string[]> {
-  // Evaluated through the debugger, which the page's policy does not concern.
+  // Evaluated through the debugger, to which the page's policy does not apply.
   await page.evaluate(axeSource);
   const result = await page.evaluate(async () => {
     const run = (window as unknown as { axe: typeof axe }).axe;

@@ -1,4 +1,4 @@
-// What people do with the dashboard, from the first press to the last message.
+// What people do with the dashboard, from the first click to the last notification.
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Json } from "../dev/fake/views.ts";
@@ -22,8 +22,8 @@ test("register, see the sync, download, watch it arrive", async () => {
   const dialog = page.getByRole("dialog", { name: "Register a model" });
   await dialog.getByLabel("Repository").fill('hf download acme/tiny-model --include "*.json"');
   await dialog.getByText("acme/tiny-model").waitFor();
-  await dialog.getByText("Download what the command asked for now").waitFor();
-  // Pressed twice, registered once.
+  await dialog.getByText("Download the files selected by the command now").waitFor();
+  // Clicked twice, registered once.
   await dialog.getByRole("button", { name: "Register", exact: true }).dblclick();
   await page.waitForURL("**/ui/models/acme/tiny-model");
   expect(hub.fake.models.filter((model) => model.repoId === "acme/tiny-model")).toHaveLength(1);
@@ -31,10 +31,10 @@ test("register, see the sync, download, watch it arrive", async () => {
 
   await page.getByRole("checkbox", { name: "Select config.json" }).click();
   await page.getByRole("region", { name: "Selection" }).getByText("1 file selected").waitFor();
-  await page.getByRole("button", { name: "Clear the selection" }).click();
+  await page.getByRole("button", { name: "Clear selection" }).click();
 
   await page.getByRole("button", { name: "Download…", exact: true }).click();
-  await page.getByRole("dialog").getByText("Room afterwards").waitFor();
+  await page.getByRole("dialog").getByText("Free after download").waitFor();
   await page
     .getByRole("dialog")
     .getByRole("button", { name: /^Download \d/ })
@@ -49,7 +49,7 @@ test("register, see the sync, download, watch it arrive", async () => {
   await close();
 });
 
-test("a lost connection and a double click change nothing but what was meant", async () => {
+test("after a lost connection and a double click, there is one job with the selection", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/models/bartowski/Qwen3-30B-A3B-GGUF?download=true`);
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("radio", { name: /One quantisation/ }).click();
@@ -59,9 +59,9 @@ test("a lost connection and a double click change nothing but what was meant", a
   const before = jobs().length;
   await page.route("**/download", (route) => route.abort());
   await dialog.getByRole("button", { name: "Download 25.1 GiB" }).click();
-  await dialog.getByText("The download could not be started").waitFor();
+  await dialog.getByText("Could not start the download").waitFor();
   await page.unroute("**/download");
-  // What was chosen is still chosen, also after the page was loaded again.
+  // The selection is kept, also after a reload.
   await page.reload();
   await dialog.getByRole("button", { name: "Download 25.1 GiB" }).dblclick();
   await page.getByText(/^Downloading 25.1 GiB/).waitFor();
@@ -70,17 +70,17 @@ test("a lost connection and a double click change nothing but what was meant", a
   await close();
 });
 
-test("the guide to moving the store says how much, whether it fits, and what to type", async () => {
+test("the guide to moving the store says how much, whether it fits, and which commands to run", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/settings#storage`);
   await page.getByRole("button", { name: "Move the store…" }).click();
   const dialog = page.getByRole("dialog", { name: "Move the store" });
   const field = dialog.getByLabel("New folder");
   await field.fill("/var/lib/modelhub/new");
-  await dialog.getByText("This is inside the folder that is moved.").waitFor();
+  await dialog.getByText("This is inside the folder being moved.").waitFor();
   await field.fill("/srv/models");
-  await dialog.getByText(/TiB do not fit: 301 GiB are free on \//).waitFor();
+  await dialog.getByText(/Not enough space: .* TiB to move, 301 GiB free on \//).waitFor();
   await field.fill("/mnt/array/models");
-  await dialog.getByText(/TiB are moved; 180 TiB are free on \/mnt\/array/).waitFor();
+  await dialog.getByText(/TiB to move; 180 TiB free on \/mnt\/array/).waitFor();
   await page.waitForURL(/folder=/);
   await page.reload();
   await dialog.getByText("sudo systemctl stop modelhub").waitFor();
@@ -89,7 +89,7 @@ test("the guide to moving the store says how much, whether it fits, and what to 
   expect(await dialog.getByRole("listitem").count()).toBe(4);
   expect(await serious(page)).toEqual([]);
   await dialog.getByRole("link", { name: "Verify the store" }).click();
-  await page.getByRole("dialog", { name: "Verify the whole store" }).waitFor();
+  await page.getByRole("dialog", { name: "Verify entire store" }).waitFor();
   clean();
   await close();
 });
@@ -103,16 +103,16 @@ test("a gated model says why it cannot be downloaded", async () => {
     .getByRole("dialog")
     .getByRole("button", { name: /^Download \d/ })
     .click();
-  await page.getByText("The download could not be started").waitFor();
+  await page.getByText("Could not start the download").waitFor();
   await page
     .getByRole("dialog")
-    .getByText(/has not been granted access/)
+    .getByText(/request access on Hugging Face first/)
     .waitFor();
   clean(/403/);
   await close();
 });
 
-test("a failed download is retried and goes on", async () => {
+test("a failed download is retried and resumes", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/models?register=acme/trouble`);
   await page.getByRole("dialog").getByRole("button", { name: "Register", exact: true }).click();
   await page.getByRole("button", { name: "Download…", exact: true }).click();
@@ -123,7 +123,7 @@ test("a failed download is retried and goes on", async () => {
   await page.getByRole("tab", { name: "Activity" }).click();
   await page.getByRole("link", { name: "Download", exact: true }).first().click();
   await page.getByRole("heading", { name: "What went wrong" }).waitFor({ timeout: 30_000 });
-  await page.getByText("a retry goes on from there", { exact: false }).first().waitFor();
+  await page.getByText("a retry resumes from there", { exact: false }).first().waitFor();
   await page.getByRole("button", { name: "Retry" }).click();
   await page.getByText("Completed", { exact: true }).waitFor({ timeout: 30_000 });
   clean();
@@ -136,8 +136,8 @@ test("the address carries searches, filters, order and pages", async () => {
   await page.keyboard.press("/");
   await page.keyboard.type("phi-4");
   await page.waitForURL(/q=phi-4/);
-  await page.getByRole("combobox", { name: "What is here" }).selectOption("complete");
-  await page.getByRole("columnheader", { name: "Here", exact: true }).getByRole("button").click();
+  await page.getByRole("combobox", { name: "Status" }).selectOption("complete");
+  await page.getByRole("columnheader", { name: "On disk", exact: true }).getByRole("button").click();
   await page.waitForURL(/order=-size/);
   const url = page.url();
   await page.reload();
@@ -155,7 +155,7 @@ test("the address carries searches, filters, order and pages", async () => {
   await close();
 });
 
-test("what tells a hub's visitor more: the tokenizer, pickles, pins", async () => {
+test("the tokenizer is shown, and a model is pinned", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/models/Qwen/Qwen3-8B?tab=metadata`);
   await page.getByText("<|im_end|>").first().waitFor();
   await page.getByText("7 tokens").click();
@@ -163,7 +163,7 @@ test("what tells a hub's visitor more: the tokenizer, pickles, pins", async () =
   await page.getByText(/^1\d\d characters$/).click();
   await page.getByText("for message in messages").waitFor();
   expect(await serious(page)).toEqual([]);
-  const pin = page.getByRole("button", { name: /^Pin: it stays/ });
+  const pin = page.getByRole("button", { name: /^Pin: / });
   await pin.click();
   await page.getByRole("button", { name: /^Pinned: press/, pressed: true }).waitFor();
   clean();
@@ -185,6 +185,20 @@ test("several models at once", async () => {
     .waitFor();
   expect(await serious(page)).toEqual([]);
   await page.keyboard.press("Escape");
+  clean();
+  await close();
+});
+
+test("an eviction keeps what could not be downloaded again, until that is included", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/storage?dialog=evict&free=10 TiB`);
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText(/stay: they could not be downloaded again/).waitFor();
+  const box = dialog.getByRole("checkbox", { name: "Also remove what cannot be downloaded again" });
+  expect(await box.isChecked()).toBe(false);
+  await box.check();
+  await dialog.getByText(/^[\d.]+ [GT]iB cannot be downloaded again$/).waitFor();
+  expect(await dialog.getByText(/stay: they/).count()).toBe(0);
+  expect(await serious(page)).toEqual([]);
   clean();
   await close();
 });
@@ -214,11 +228,11 @@ test("the tree by keyboard, kept in the address", async () => {
   await close();
 });
 
-test("the palette finds models and does things", async () => {
+test("the palette finds models and runs commands", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/`);
   await page.getByText("Saved by the cache").waitFor();
   await page.keyboard.press("Control+k");
-  const field = page.getByRole("combobox", { name: "Search models and actions" });
+  const field = page.getByRole("combobox", { name: "Search models and commands" });
   await field.waitFor();
   expect(await serious(page)).toEqual([]);
   await field.fill("qwen3-8b");
@@ -234,44 +248,44 @@ test("the palette finds models and does things", async () => {
   expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
   await page.getByRole("heading", { level: 1 }).waitFor();
   await page.keyboard.press("?");
-  await page.getByRole("dialog", { name: "Keys" }).waitFor();
+  await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
   clean();
   await close();
 });
 
-test("settings: the token is tested, set and never shown; wrong values are told", async () => {
+test("settings: the token is tested, set and never shown; wrong values are explained", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/settings`);
-  const token = page.getByLabel("Replace the token");
+  const token = page.getByLabel("Replace token");
   await token.fill("wrong");
   await page.getByRole("button", { name: "Test" }).click();
-  await page.getByText("Upstream does not know this token.").waitFor();
+  await page.getByText("Upstream does not recognise this token.").waitFor();
   await token.fill("hf_right");
   await page.getByRole("button", { name: "Test" }).click();
   await page.getByText("ada-lovelace").waitFor();
   await page.locator("#token").getByRole("button", { name: "Save" }).click();
-  await page.getByText("The token is set").waitFor();
+  await page.getByText("Token saved").waitFor();
   expect(await token.inputValue()).toBe("");
   expect(await page.content()).not.toContain("hf_right");
-  const hours = page.getByLabel("Opening hours");
+  const hours = page.getByLabel("Download window");
   await hours.fill("nightly");
-  await page.getByText("Write two times, like 22:00-06:00.").waitFor();
+  await page.getByText("Enter a time range, such as 22:00-06:00.").waitFor();
   await hours.fill("22:00-06:00");
   await hours.press("Enter");
-  await page.getByText("Saved: opening hours").waitFor();
-  await page.getByRole("switch", { name: "Offline" }).click();
+  await page.getByText("Saved: download window").waitFor();
+  await page.getByRole("switch", { name: "Offline mode" }).click();
   await page.getByRole("button", { name: "Go offline" }).click();
-  await page.getByText("Offline on purpose").waitFor();
-  await page.getByRole("switch", { name: "Offline" }).click();
-  await page.getByText("Upstream is well").waitFor();
+  await page.getByRole("complementary").getByText("Offline mode").waitFor();
+  await page.getByRole("switch", { name: "Offline mode" }).click();
+  await page.getByRole("complementary").getByText("Hugging Face reachable").waitFor();
   clean();
   await close();
 });
 
-test("a folder is looked at, then imported", async () => {
+test("a folder is previewed, then imported", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/storage?dialog=import`);
   await page.getByLabel("Folder on this machine").fill("/data/models");
-  await page.getByRole("button", { name: "Look" }).click();
-  await page.getByText("1 thing will be left out").waitFor();
+  await page.getByRole("button", { name: "Preview" }).click();
+  await page.getByText("1 item will be skipped").waitFor();
   await page.getByRole("button", { name: /^Import 57 files/ }).click();
   await page.getByText("Importing /data/models").waitFor();
   await page.getByRole("button", { name: "Show" }).click();
@@ -280,19 +294,19 @@ test("a folder is looked at, then imported", async () => {
   await close();
 });
 
-test("the page says when the hub is gone, and goes on when it is back", async () => {
+test("the page says when the hub is gone, and recovers when it is back", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/`);
   await page.locator("[data-connection=live]").first().waitFor();
   await hub.stop();
-  await page.getByText("The hub does not answer.", { exact: false }).waitFor();
+  await page.getByText("The hub is not responding.", { exact: false }).waitFor();
   await hub.start();
   await page.locator("[data-connection=live]").first().waitFor({ timeout: 30_000 });
-  expect(await page.getByText("The hub does not answer.", { exact: false }).count()).toBe(0);
+  expect(await page.getByText("The hub is not responding.", { exact: false }).count()).toBe(0);
   clean(/ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|ERR_ABORTED|Failed to load resource/);
   await close();
 });
 
-test("a hub that asks for a token gets one", async () => {
+test("a hub that requires a token gets one", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/`);
   await page.route("**/v1/**", async (route) => {
     if (route.request().headers().authorization === "Bearer right") return route.continue();
@@ -306,7 +320,7 @@ test("a hub that asks for a token gets one", async () => {
   const field = page.getByLabel("Admin token");
   await field.fill("wrong");
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByText("This token was refused.").waitFor();
+  await page.getByText("Token rejected.").waitFor();
   expect(await serious(page)).toEqual([]);
   await field.fill("right");
   await page.getByRole("button", { name: "Sign in" }).click();

@@ -61,7 +61,7 @@ export async function startRealHub(): Promise<RealHub> {
   const [hubPort, adminPort, mockPort] = await Promise.all([freePort(), freePort(), freePort()]);
   const folder = mkdtempSync(join(tmpdir(), "modelhub-ui-"));
   const mockUrl = `http://127.0.0.1:${mockPort}`;
-  // Slow enough that progress can be seen, fast enough that nobody waits.
+  // Slow enough for progress to be seen, fast enough for nobody to wait.
   const parts = ["vae/model.safetensors:60MB", "weights/part-1.bin:100MB", "weights/part-2.bin:40MB"];
   const mock = spawn(
     mockBinary,
@@ -72,7 +72,7 @@ export async function startRealHub(): Promise<RealHub> {
     { stdio: "ignore" },
   );
   await answers(`${mockUrl}/api/models/demo/tiny-llama`);
-  // The hub refuses variables that it does not know, and the ones that it knows would change what is tested.
+  // The hub rejects variables that it does not know, and those that it knows would change what is tested.
   const foreign = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("MODELHUB_")));
   let child: ChildProcess | undefined;
   const admin = `http://127.0.0.1:${adminPort}`;

@@ -1,5 +1,5 @@
-// Nothing jumps while a screen fills: what stands somewhere stays there when something else arrives. Answers take a
-// while here, as over a network, so that everything has been drawn without them first.
+// Nothing jumps while a screen fills: what is somewhere stays there when something else arrives. Responses take a while
+// here, as over a network, so that everything has been drawn without them first.
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { settled, startBrowser } from "./browser.ts";
@@ -21,7 +21,7 @@ interface Shift extends PerformanceEntry {
   sources: { node: Node | null; previousRect: DOMRect; currentRect: DOMRect }[];
 }
 
-/** Makes the API slow, and waits until nothing that was asked is still to come. */
+/** Makes the API slow; the returned function waits until all requests have been answered. */
 async function slowly(page: Page) {
   const open = new Set<unknown>();
   const ours = (url: string) => url.includes("/v1/") && !url.includes("/v1/events");
@@ -35,7 +35,7 @@ async function slowly(page: Page) {
   });
   return async () => {
     await settled(page);
-    await expect.poll(() => open.size).toBe(0);
+    await expect.poll(() => open.size, { timeout: 10_000 }).toBe(0);
     await settled(page);
   };
 }

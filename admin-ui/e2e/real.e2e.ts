@@ -1,4 +1,4 @@
-// The dashboard as it is built into the program, against the real hub with a mock upstream.
+// The dashboard as built into the program, against the real hub with a mock upstream.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
@@ -68,7 +68,7 @@ describe("the real hub", () => {
     await page.getByRole("tab", { name: "Card" }).click();
     await page.locator(".prose").waitFor();
     await page.getByRole("tab", { name: "Activity" }).click();
-    const used = page.getByRole("list", { name: "Files used last" });
+    const used = page.getByRole("list", { name: "Recently used files" });
     await expect.poll(() => used.getByRole("listitem").count()).toBe(10);
     const weights = used.getByRole("listitem").filter({ hasText: "model-00001-of-00003.safetensors" });
     expect(await weights.locator("time").getAttribute("title")).toMatch(/^\d+ \w+ \d{4}, \d\d:\d\d:\d\d$/);
@@ -91,7 +91,7 @@ describe("the real hub", () => {
     await page.getByRole("link", { name: "2 pickle files can run code" }).waitFor();
     const folder = page.getByRole("row", { name: /^Select weights/ });
     await folder.getByText("Remote").waitFor();
-    // Every value that the bar of the job ever shows.
+    // Every value that the progress bar of the job shows.
     await page.evaluate(() => {
       const seen: number[] = [];
       Object.assign(window, { seen });
@@ -120,7 +120,7 @@ describe("the real hub", () => {
     await close();
   });
 
-  test("a tab that is closed takes nothing with it", async () => {
+  test("closing the tab does not stop the download", async () => {
     const first = await open(browser, `${hub.admin}/ui/models/acme/parts?download=true`);
     await first.page
       .getByRole("dialog")
@@ -171,13 +171,13 @@ describe("the real hub", () => {
     await page.getByRole("heading", { name: "What went wrong" }).waitFor();
     const failed = page.url();
     // The error leads to the setting that helps.
-    await page.getByRole("alert").getByRole("link", { name: "Hub token" }).click();
+    await page.getByRole("alert").getByRole("link", { name: "Hugging Face token" }).click();
     await page.waitForURL("**/ui/settings#token");
     await page.getByLabel("Token", { exact: true }).fill(aliceToken);
     await page.getByRole("button", { name: "Test" }).click();
     await page.getByText(/belongs to alice/).waitFor();
     await page.locator("#token").getByRole("button", { name: "Save" }).click();
-    await page.getByText("The token is set").waitFor();
+    await page.getByText("Token saved").waitFor();
     expect(await page.content()).not.toContain(aliceToken);
     await page.goto(failed);
     await page.getByRole("button", { name: "Retry" }).click();
@@ -196,7 +196,7 @@ describe("the real hub", () => {
     }
     const { page, clean, close } = await open(browser, `${hub.admin}/ui/storage?dialog=import`);
     await page.getByLabel("Folder on this machine").fill(folder);
-    await page.getByRole("button", { name: "Look" }).click();
+    await page.getByRole("button", { name: "Preview" }).click();
     await page.getByRole("dialog").getByText("demo/tiny-llama", { exact: true }).waitFor();
     await page.getByRole("button", { name: /^Import \d/ }).click();
     await page.getByRole("button", { name: "Show" }).click();
@@ -215,14 +215,14 @@ describe("the real hub", () => {
     await page.getByRole("link", { name: "demo/sharded" }).waitFor();
     expect(await page.getByRole("link", { name: "demo/gated" }).count()).toBe(0);
     await page.getByRole("combobox", { name: "Kind" }).selectOption("dataset");
-    await page.getByText("No model matches").waitFor();
+    await page.getByText("No models match").waitFor();
     await page.reload();
-    await page.getByText("No model matches").waitFor();
+    await page.getByText("No models match").waitFor();
     clean();
     await close();
   });
 
-  test("space is freed after it was shown what goes", async () => {
+  test("space is freed after a preview of what is removed", async () => {
     const { page, clean, close } = await open(browser, `${hub.admin}/ui/storage?dialog=evict`);
     await page.getByLabel("Free at least").fill("1 MiB");
     await page
@@ -239,11 +239,11 @@ describe("the real hub", () => {
     await close();
   });
 
-  test("the page says when the hub is gone, and goes on when it is back", async () => {
+  test("the page says when the hub is gone, and recovers when it is back", async () => {
     const { page, clean, close } = await open(browser, `${hub.admin}/ui/jobs`);
     await page.locator("[data-connection=live]").first().waitFor();
     await hub.stop();
-    await page.getByText("The hub does not answer.", { exact: false }).first().waitFor();
+    await page.getByText("The hub is not responding.", { exact: false }).first().waitFor();
     await hub.start();
     await page.locator("[data-connection=live]").first().waitFor({ timeout: 30_000 });
     await fetch(`${hub.admin}/v1/models/demo/sharded/sync`, {

@@ -1,4 +1,4 @@
-// Every screen, light and dark, wide and narrow: it shows its content, axe finds nothing serious, nothing sticks out,
+// Every screen, light and dark, wide and narrow: it shows its content, axe finds nothing serious, nothing overflows,
 // the console stays empty and no request leaves the machine.
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -17,14 +17,14 @@ afterAll(async () => {
 });
 
 const model = "/models/Qwen/Qwen3-8B";
-/** Nothing of it is stored. */
+/** None of its files are stored. */
 const unused = catalogue().find(
   (one) => one.status === "synced" && one.kind === "model" && one.summary.filesHere === 0,
 );
 const screens: [name: string, path: string, shows: string][] = [
   ["dashboard", "/", "Saved by the cache"],
   ["models", "/models", "01-ai/"],
-  ["models, nothing found", "/models?q=nosuchmodel", "No model matches"],
+  ["models, nothing found", "/models?q=nosuchmodel", "No models match"],
   ["register", "/models?register=Qwen/Qwen3-30B-A3B-GGUF-x", "Quantisations"],
   ["files", model, ".gitattributes"],
   ["files of 100 000", "/models/dataset/HuggingFaceFW/fineweb?view=flat", "README.md"],
@@ -34,21 +34,21 @@ const screens: [name: string, path: string, shows: string][] = [
   ["config", `${model}?tab=metadata&part=config`, "rope_theta"],
   ["tensors", `${model}?tab=metadata&part=tensors`, "model.embed_tokens.weight"],
   ["card", `${model}?tab=card`, "Highlights"],
-  ["activity of a model", `${model}?tab=activity`, "Jobs of this model"],
-  ["files used last", "/models/Wan-AI/Wan2.1-T2V-1.3B-Diffusers?tab=activity", "text_encoder/"],
-  ["no file used yet", `/models/${unused?.repoId}?tab=activity`, "No file of it was used yet"],
-  ["model with a problem", "/models/meta-llama/Llama-3.1-8B-Instruct", "The last sync failed"],
-  ["model that is not here", "/models/no/such", "is not known here"],
+  ["activity of a model", `${model}?tab=activity`, "Jobs for this model"],
+  ["recently used files", "/models/Wan-AI/Wan2.1-T2V-1.3B-Diffusers?tab=activity", "text_encoder/"],
+  ["no files used yet", `/models/${unused?.repoId}?tab=activity`, "No files used yet"],
+  ["model with a problem", "/models/meta-llama/Llama-3.1-8B-Instruct", "Last sync failed"],
+  ["unknown model", "/models/no/such", "Unknown model"],
   ["jobs", "/jobs", "History"],
   ["failed jobs", "/jobs?status=failed", "Running and waiting"],
-  ["storage", "/storage", "Limit of the store"],
+  ["storage", "/storage", "Store limit"],
   ["free space", "/storage?dialog=evict", "would be removed"],
   ["import", "/storage?dialog=import&folder=/data/models", "stabilityai/sdxl-turbo"],
-  ["settings", "/settings", "Opening hours"],
+  ["settings", "/settings", "Download window"],
   ["cache times", "/settings#upstream", "7 days"],
   ["move the store", "/settings?move=true&folder=/mnt/models/modelhub", "sudo rsync"],
   ["connect a client", "/?connect=true&place=systemd", "Environment=HF_ENDPOINT"],
-  ["nowhere", "/no/such/screen", "nothing at this address"],
+  ["nowhere", "/no/such/screen", "Page not found"],
 ];
 
 describe.each([
@@ -82,7 +82,7 @@ test("a job that failed says why and can run again", async () => {
   await page.getByRole("heading", { name: "What went wrong" }).waitFor();
   expect(await serious(page)).toEqual([]);
   await page.getByRole("button", { name: "Retry" }).click();
-  await page.getByText("Queued again").waitFor();
+  await page.getByText(/^Retrying download of/).waitFor();
   clean();
   await close();
 });
@@ -96,7 +96,7 @@ test("a fresh hub says what to do first", async () => {
     await page.getByText("HF_ENDPOINT").first().waitFor();
   }
   expect(await serious(page)).toEqual([]);
-  await page.getByRole("link", { name: /Import what you already have/ }).click();
+  await page.getByRole("link", { name: /Import existing models/ }).click();
   await page.getByRole("dialog", { name: "Import a folder" }).waitFor();
   clean();
   await close();

@@ -1,4 +1,4 @@
-// Pictures of every screen, light and dark, wide and narrow, with the fake hub's data: `npm run screenshots [FOLDER]`.
+// Screenshots of every screen, light and dark, wide and narrow, with the fake hub's data: `npm run screenshots [FOLDER]`.
 // They are made to be looked at, and some of them are in the README.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -89,7 +89,7 @@ async function shoot(
     deviceScaleFactor: width < 500 ? 2 : 1.5,
     reducedMotion: "reduce",
   });
-  // The chart shows what the tab saw: this one was open for a while.
+  // The chart shows what the tab has seen: this one has been open for a while.
   await context.addInitScript(([key, points]) => sessionStorage.setItem(key, points), [
     "modelhub.traffic",
     JSON.stringify(past(url.startsWith(hub.url))),

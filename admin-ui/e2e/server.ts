@@ -20,9 +20,9 @@ const types: Record<string, string> = {
 export interface FakeHub {
   url: string;
   fake: Fake;
-  /** Stops answering, as a hub that restarts does. */
+  /** Stops responding, as a hub that restarts does. */
   stop: () => Promise<void>;
-  /** Answers again at the same address. */
+  /** Responds again at the same address. */
   start: () => Promise<void>;
 }
 
@@ -37,7 +37,7 @@ export async function startFakeHub(empty = false): Promise<FakeHub> {
       server = createServer((request, response) =>
         api(request, response, () => {
           const path = new URL(request.url ?? "/", "http://x").pathname.replace(/^\/ui\/?/, "/");
-          // Names of models have dots in them, so an ending says nothing: what is no file is an address of the app.
+          // Names of models contain dots, so extensions say nothing: whatever is not a file is an address of the app.
           const asked = join(dist, path);
           const file = path !== "/" && existsSync(asked) ? asked : join(dist, "index.html");
           if (path.startsWith("/assets/") && file !== asked) {

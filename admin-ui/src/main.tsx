@@ -1,4 +1,4 @@
-// Starts the dashboard: caches, router, and the stream of events that keeps what is shown true.
+// Starts the dashboard: caches, router, and the stream of events that keeps the screen up to date.
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
@@ -6,8 +6,8 @@ import { createRoot } from "react-dom/client";
 import { queryClient, router } from "./router";
 import "./styles.css";
 
-// Text is laid out once, in its own fonts: one that comes later moves everything below it. They lie beside this script;
-// whatever is wrong with them keeps nobody waiting.
+// Text is laid out once, in its own fonts: a font that arrives later moves everything below it. They are served beside
+// this script; if they cannot be loaded, nobody has to wait for them.
 const fonts = ["Geist", "Geist Mono"].map((family) => document.fonts.load(`1em "${family}"`));
 const patience = new Promise((resolve) => setTimeout(resolve, 1000));
 await Promise.race([Promise.allSettled(fonts), patience]);

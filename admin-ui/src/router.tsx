@@ -1,5 +1,5 @@
-// All addresses of the dashboard: what each may say after the question mark, what it reads first, and which screen
-// draws it. Screens are loaded when they are needed.
+// All addresses of the dashboard: the query parameters of each, what it fetches first, and which screen renders it.
+// Screens are loaded when they are needed.
 import { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { ApiError } from "./api/problem";
@@ -19,7 +19,7 @@ import { dashboardSearch, jobsSearch, modelSearch, modelsSearch, settingsSearch,
 export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
-      // Refusals do not change by asking again; an absent hub may come back.
+      // Trying again does not change a refusal; a hub that is away may come back.
       retry: (failures, error) => (error instanceof ApiError ? error.status >= 500 && failures < 2 : failures < 1),
       retryDelay: (attempt) => Math.min(4_000, 500 * 2 ** attempt),
       refetchOnWindowFocus: true,
@@ -46,7 +46,7 @@ const dashboard = createRoute({
   component: lazyRouteComponent(() => import("./routes/dashboard"), "Dashboard"),
 });
 
-// The list is the index of /models and not /models itself: otherwise a model of no name would take its place.
+// The list is the index of /models and not /models itself: otherwise a model without a name would take its place.
 const modelsRoot = createRoute({ getParentRoute: () => root, path: "/models" });
 
 const models = createRoute({

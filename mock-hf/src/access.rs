@@ -6,7 +6,7 @@ use base64::Engine;
 
 use crate::reply::Refusal;
 use crate::repo::Kind;
-use crate::routes::Request;
+use crate::request::Request;
 use crate::shared::Shared;
 use crate::store::{Found, RepoState};
 

@@ -2,8 +2,8 @@
 //! nothing of repositories and tokens, and must never see an Authorization header.
 
 use crate::query::{Query, encode, encode_path};
-use crate::reply::{Reply, file};
-use crate::routes::Request;
+use crate::reply::{Reply, disposition, file};
+use crate::request::Request;
 use crate::shared::Shared;
 use crate::store::RepoState;
 use crate::tree::{FileEntry, Lfs};
@@ -13,7 +13,7 @@ pub(crate) fn signed_url(shared: &Shared, repo: &RepoState, path: &str, lfs: &Lf
     let object = format!("/xet-bridge-us/{}/{}", crate::info::internal_id(repo), lfs.xet);
     // Whole seconds, as in reality; never less than the lifetime.
     let expires = crate::time::now() + shared.options.url_lifetime.as_secs_f64().ceil() as u64;
-    let disposition = crate::resolve::disposition(path);
+    let disposition = disposition(path);
     format!(
         "{}{object}?X-Xet-Cas-Uid=public&response-content-disposition={}&X-Mock-Path={}/{}/{}&X-Mock-Size={}&Expires={expires}&Signature={}&Key-Pair-Id=MOCKKEY",
         shared.cdn_url(),

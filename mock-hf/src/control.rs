@@ -21,7 +21,7 @@ use crate::content::Content;
 use crate::fault::{FaultId, Rule};
 use crate::reply::{Reply, error};
 use crate::repo::{Change, Kind};
-use crate::routes::Request;
+use crate::request::Request;
 use crate::shared::Shared;
 
 #[derive(Deserialize)]

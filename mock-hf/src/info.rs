@@ -8,7 +8,7 @@ use crate::access::{self, Caller};
 use crate::content::sha1_hex;
 use crate::reply::{Refusal, Reply};
 use crate::repo::Kind;
-use crate::routes::Request;
+use crate::request::Request;
 use crate::shared::Shared;
 use crate::store::{Commit, RepoState};
 use crate::tree::FileEntry;

@@ -52,6 +52,7 @@ mod options;
 mod query;
 mod reply;
 mod repo;
+mod request;
 mod resolve;
 pub mod routes;
 mod server;

@@ -11,7 +11,7 @@ use crate::access::{self, Caller};
 use crate::info::MASK;
 use crate::query::{Query, encode_path};
 use crate::reply::{Refusal, Reply};
-use crate::routes::Request;
+use crate::request::Request;
 use crate::shared::Shared;
 use crate::store::{Commit, RepoState};
 use crate::tree::Node;

@@ -13,7 +13,7 @@ use crate::listing::next;
 use crate::query::Query;
 use crate::reply::Reply;
 use crate::repo::Kind;
-use crate::routes::Request;
+use crate::request::Request;
 use crate::shared::Shared;
 use crate::store::RepoState;
 

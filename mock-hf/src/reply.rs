@@ -6,6 +6,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::content::{Content, sha1_hex};
+use crate::query::encode;
 
 /// An answer that faults may still change.
 pub(crate) struct Reply {
@@ -137,6 +138,19 @@ pub(crate) fn error(api: bool, status: u16, code: Option<&str>, message: &str) -
         reply.set("x-error-message", message);
     }
     reply
+}
+
+/// The path means nothing.
+pub(crate) fn not_a_route() -> Refusal {
+    Refusal::Other(404, "Sorry, we can't find the page you are looking for.".to_owned())
+}
+
+/// `Content-Disposition` with both forms of the file's name.
+pub(crate) fn disposition(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_graphic() && c != '"' || c == ' ' { c } else { '_' }).collect();
+    format!("inline; filename*=UTF-8''{}; filename=\"{plain}\";", encode(name))
 }
 
 /// What a `Range` header asks of a content of this size.

@@ -7,15 +7,12 @@ use serde_json::json;
 use crate::access::{self, Caller};
 use crate::cdn;
 use crate::query::{encode, encode_path};
-use crate::reply::{Refusal, Reply, file};
-use crate::routes::Request;
+use crate::reply::{Refusal, Reply, disposition, file};
+use crate::request::Request;
 use crate::shape;
 use crate::shared::Shared;
 use crate::store::{Commit, RepoState};
 use crate::tree::{FileEntry, Lfs};
-
-/// Hosts that must never be contacted by who uses the mock: they do not exist.
-pub(crate) const CAS_CANARY: &str = "https://cas-server.xethub.canary.invalid";
 
 fn find<'a>(
     repo: &'a RepoState,
@@ -159,12 +156,4 @@ fn is_text(entry: &FileEntry) -> bool {
     // A character may be cut at the end of the sample: then the error has no length.
     let utf8 = std::str::from_utf8(&start).map_or_else(|error| error.error_len().is_none(), |_| true);
     utf8 && !start.contains(&0)
-}
-
-/// `Content-Disposition` with both forms of the file's name.
-pub(crate) fn disposition(path: &str) -> String {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let plain: String =
-        name.chars().map(|c| if c.is_ascii_graphic() && c != '"' || c == ' ' { c } else { '_' }).collect();
-    format!("inline; filename*=UTF-8''{}; filename=\"{plain}\";", encode(name))
 }

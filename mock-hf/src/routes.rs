@@ -19,38 +19,16 @@
 //! | renamed or wrongly spelt `{id}` | relative 307 on `/api`; on `resolve` served, or 307 as the options say |
 //! | `/_mock/…` | the mock itself, see `control` |
 
-use bytes::Bytes;
-use hyper::header::HeaderMap;
-
 use crate::access::{self, Caller};
 use crate::content::Content;
 use crate::options::RateLimit;
-use crate::query::{Query, decode, encode_path};
-use crate::reply::{Refusal, Reply};
+use crate::query::{decode, encode_path};
+use crate::reply::{Refusal, Reply, not_a_route};
 use crate::repo::{Change, Kind};
+use crate::request::Request;
 use crate::shared::Shared;
 use crate::store::Found;
 use crate::{info, listing, lists, resolve, small};
-
-/// A request with its body read.
-pub(crate) struct Request {
-    pub(crate) method: String,
-    /// As sent.
-    pub(crate) path: String,
-    pub(crate) query: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Request {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    pub(crate) fn query(&self) -> Query {
-        Query::parse(&self.query)
-    }
-}
 
 /// A file position in a repo, as URLs under `resolve`, `raw` and `blob` name it.
 struct FilePath {
@@ -215,10 +193,6 @@ fn resolve_cache(shared: &Shared, request: &Request, caller: &Caller, segments: 
     let id = decode(&rest[..at].join("/"));
     let (Found::Repo(repo) | Found::Moved(repo)) = access::see(shared, kind, &id, caller)?;
     resolve::cached(shared, request, &repo, caller, rest[at], &decode(&rest[at + 1..].join("/")))
-}
-
-pub(crate) fn not_a_route() -> Refusal {
-    Refusal::Other(404, "Sorry, we can't find the page you are looking for.".to_owned())
 }
 
 fn with_query(location: String, query: &str) -> String {

@@ -23,7 +23,7 @@ use crate::connection::{Connection, Socket};
 use crate::fault::{Fault, Origin, Subject};
 use crate::log::Logged;
 use crate::reply::Reply;
-use crate::routes::Request;
+use crate::request::Request;
 use crate::shared::Shared;
 use crate::{cdn, control, routes, shape};
 

@@ -10,8 +10,10 @@ use crate::content::sha256_hex;
 use crate::fault::Faults;
 use crate::log::Log;
 use crate::options::Options;
-use crate::resolve::CAS_CANARY;
 use crate::store::Store;
+
+/// Hosts that must never be contacted by who uses the mock: they do not exist.
+const CAS_CANARY: &str = "https://cas-server.xethub.canary.invalid";
 
 /// Name of the limit, and who is limited.
 type Bucket = (&'static str, String);

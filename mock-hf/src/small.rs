@@ -7,9 +7,9 @@ use crate::content::sha1_hex;
 use crate::info::summary;
 use crate::lists::visible;
 use crate::options::{TOKEN_ALICE, TOKEN_BOB};
-use crate::reply::{Refusal, Reply};
+use crate::reply::{Refusal, Reply, not_a_route};
 use crate::repo::Kind;
-use crate::routes::{Request, not_a_route};
+use crate::request::Request;
 use crate::shared::Shared;
 use crate::store::RepoState;
 

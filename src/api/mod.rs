@@ -27,7 +27,6 @@ use axum::Router;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use hf::Front;
-pub use respond::MappedFiles;
 
 use crate::hub::Hub;
 
@@ -36,7 +35,6 @@ pub struct Shared {
     pub hub: Hub,
     /// `hub.public_url` without a trailing slash; empty: the request's own Host.
     pub public_url: Arc<str>,
-    pub files: MappedFiles,
     pub front: Front,
 }
 

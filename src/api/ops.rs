@@ -23,7 +23,7 @@ pub(super) fn healthy() -> Response<Body> {
 
 /// The hub can serve: store and database answer. Upstream's absence is no reason to be unready.
 pub(super) async fn readiness(hub: &Hub) -> Response<Body> {
-    match hub.check_ready().await {
+    match hub.overview.check_ready().await {
         Ok(()) => respond::own(StatusCode::OK, TEXT, "ready\n"),
         Err(error) => {
             tracing::error!(%error, "not ready");
@@ -45,7 +45,7 @@ pub(super) async fn admin_readyz(State(admin): State<Admin>) -> Response<Body> {
 }
 
 pub(super) async fn metrics(State(admin): State<Admin>) -> Response<Body> {
-    admin.hub.record_gauges().await;
+    admin.hub.overview.record_gauges().await;
     crate::metrics::connections(serve::open_connections());
     respond::own(StatusCode::OK, "text/plain; version=0.0.4", admin.metrics.render())
 }

@@ -9,29 +9,9 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http_body_util::BodyExt as _;
 
-use super::serve::{FileSlot, MappedFile, read_stored};
-use crate::domain::Digest;
-use crate::hub::{self, FlightReader, Hub, Opened, ReadError, Resolved, Served, StoredFile};
+use super::serve::{FileSlot, read_stored};
+use crate::hub::{self, FlightReader, Hub, MappedFile, Opened, ReadError, Resolved, Served, StoredFile};
 use crate::upstream::{BASE_MARK, encode};
-
-/// Blobs mapped for the fast path, the most recent ones.
-#[derive(Clone)]
-pub struct MappedFiles(moka::sync::Cache<Digest, Arc<MappedFile>>);
-
-impl Default for MappedFiles {
-    fn default() -> Self {
-        Self(moka::sync::Cache::new(256))
-    }
-}
-
-impl MappedFiles {
-    pub(super) fn get(&self, stored: &StoredFile) -> Option<Arc<MappedFile>> {
-        let open = || -> std::io::Result<Arc<MappedFile>> {
-            Ok(Arc::new(MappedFile::open(stored.file.try_clone()?)?.stored()))
-        };
-        self.0.try_get_with(stored.digest, open).ok()
-    }
-}
 
 pub(super) fn text(value: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(value).ok()
@@ -47,7 +27,7 @@ pub(super) fn file_headers(resolved: &Resolved) -> HeaderMap {
             headers.insert(name, value);
         }
     };
-    set(HeaderName::from_static("x-repo-commit"), text(resolved.pinned.commit.as_str()));
+    set(HeaderName::from_static("x-repo-commit"), text(resolved.revision.commit.as_str()));
     let etag = text(&artifact.content.etag());
     if artifact.content.is_lfs() {
         set(HeaderName::from_static("x-linked-etag"), etag.clone());
@@ -65,7 +45,7 @@ pub(super) fn file_headers(resolved: &Resolved) -> HeaderMap {
 /// What tells clients that speak Xet to ask this hub for it (huggingface_hub `_xet.py`, hf-hub
 /// `files.rs`, huggingface.js `file-download-info.ts`).
 pub(super) fn set_xet(headers: &mut HeaderMap, base: &str, resolved: &Resolved, hash: &str) {
-    let token = format!("{base}{}/xet-read-token/{}", resolved.pinned.repo.key.api_path(), resolved.pinned.commit);
+    let token = format!("{base}{}/xet-read-token/{}", resolved.revision.repo.key.api_path(), resolved.revision.commit);
     let link =
         format!("<{token}>; rel=\"xet-auth\", <{base}/xet/v1/reconstructions/{hash}>; rel=\"xet-reconstruction-info\"");
     for (name, value) in [("x-xet-hash", hash), ("x-xet-refresh-route", token.as_str()), ("link", link.as_str())] {
@@ -113,7 +93,6 @@ fn disposition(name: &str) -> String {
 /// The answer to a GET: 200 or 206, its body by the fastest way there is.
 pub(super) fn file(
     hub: &Hub,
-    files: &MappedFiles,
     slot: Option<&FileSlot>,
     mut headers: HeaderMap,
     size: u64,
@@ -125,7 +104,7 @@ pub(super) fn file(
         headers.insert(header::CONTENT_RANGE, value);
     }
     let body = match opened {
-        Opened::Stored(stored) if clears.is_none() => stored_body(files, slot, &stored, range),
+        Opened::Stored(stored) if clears.is_none() => stored_body(slot, &stored, range),
         opened => counted_body(hub, opened, slot, range, clears),
     };
     let mut response = Response::new(body);
@@ -134,13 +113,11 @@ pub(super) fn file(
     response
 }
 
-fn stored_body(files: &MappedFiles, slot: Option<&FileSlot>, stored: &StoredFile, range: Range<u64>) -> Body {
-    if let Some(slot) = slot
-        && let Some(mapped) = files.get(stored)
-    {
-        return Body::new(slot.body(&mapped, range));
+fn stored_body(slot: Option<&FileSlot>, stored: &StoredFile, range: Range<u64>) -> Body {
+    match slot {
+        Some(slot) => Body::new(slot.body(stored.mapped(), range)),
+        None => Body::new(read_stored(Arc::clone(stored.file()), range)),
     }
-    Body::new(read_stored(Arc::clone(&stored.file), range))
 }
 
 /// A body through user space: of an arriving file, or one whose complete delivery matters.
@@ -157,7 +134,7 @@ fn counted_body(
     let hub = hub.clone();
     let delivered = move || {
         if let Some(clears) = clears {
-            hub.whole_body_sent(clears);
+            hub.serve.whole_body_sent(clears);
         }
     };
     match opened {
@@ -195,7 +172,7 @@ fn counted_body(
         }
         Opened::Stored(stored) => {
             let mut missing = range.end - range.start;
-            let pieces = http_body_util::BodyDataStream::new(read_stored(Arc::clone(&stored.file), range));
+            let pieces = http_body_util::BodyDataStream::new(read_stored(Arc::clone(stored.file()), range));
             let pieces = pieces.inspect_ok(move |piece| {
                 missing = missing.saturating_sub(piece.len() as u64);
                 if missing == 0 {

@@ -61,9 +61,9 @@ impl Worker {
         let key = RepoKey::new(kind, RepoId::parse(repo_id).map_err(Problem::of("repo_id"))?);
         let revision = self.revision(revision)?;
         // What is registered already stays at its own revision.
-        match self.hub.model(&key.to_string()).await {
+        match self.hub.models.model(&key.to_string()).await {
             Ok(model) if model.registered_at.is_some() => Ok(model),
-            _ => Ok(self.hub.register(&key, revision.as_ref(), None).await?.0),
+            _ => Ok(self.hub.models.register(&key, revision.as_ref(), None).await?.0),
         }
     }
 
@@ -73,7 +73,7 @@ impl Worker {
 
     /// The job again and again until it has ended, that state included.
     fn follow(&self, job: Job) -> impl Stream<Item = Result<Job, Status>> + Send + use<> {
-        let (hub, watch) = (self.hub.clone(), self.hub.watch(None));
+        let (hub, watch) = (self.hub.clone(), self.hub.events.watch(None));
         let id = job.id.clone();
         futures_util::stream::unfold(Some((hub, watch, id, Some(job))), |state| async {
             let (hub, mut watch, id, first) = state?;
@@ -91,7 +91,7 @@ impl Worker {
                         }
                     };
                     tokio::select! { () = event => {}, () = tokio::time::sleep(LOOK) => {}, () = hub.stopping() => return None }
-                    hub.job(&id).await.map_err(|error| Status::from(Problem::from(error)))
+                    hub.jobs.get(&id).await.map_err(|error| Status::from(Problem::from(error)))
                 }
             };
             let over = job.as_ref().map_or(true, |job| job.status.is_final());
@@ -109,7 +109,7 @@ impl WorkerService for Worker {
         let request = request.into_inner();
         let model = self.model(&request.repo_id, &request.kind, &request.revision).await?;
         let revision = self.revision(&request.revision)?;
-        let job = self.hub.enqueue_sync(&model, revision.as_ref()).await.map_err(Problem::from)?;
+        let job = self.hub.models.enqueue_sync(&model, revision.as_ref()).await.map_err(Problem::from)?;
         let mut states = std::pin::pin!(self.follow(job));
         let mut last = None;
         while let Some(state) = states.next().await {
@@ -131,7 +131,7 @@ impl WorkerService for Worker {
         let selection = convert::selection(request.selection)?;
         selection.matcher().map_err(Problem::of("selection"))?;
         let wish = Wish { revision, selection, priority: priority::WAITING, bytes_per_second: 0 };
-        let job = self.hub.enqueue_download(&model, wish).await.map_err(Problem::from)?;
+        let job = self.hub.models.enqueue_download(&model, wish).await.map_err(Problem::from)?;
         let states = self.follow(job).map(|job| {
             let job = convert::job(job?);
             Ok(pb::DownloadProgress { job_id: job.id, status: job.status, progress: job.progress, error: job.error })
@@ -152,7 +152,7 @@ impl WorkerService for Worker {
         let placement = Scan::placement(&request.placement)
             .ok_or_else(|| Problem::field("placement", "use auto, reflink, hard_link or copy"))?;
         let scan = Scan { path: request.path, placement, repo: None, kind: RepoKind::Model, bytes_per_second: 0 };
-        let job = self.hub.enqueue_scan(scan).await.map_err(Problem::from)?;
+        let job = self.hub.models.enqueue_scan(scan).await.map_err(Problem::from)?;
         let states = self.follow(job).map(|job| {
             let job = convert::job(job?);
             Ok(pb::ScanProgress { job_id: job.id, status: job.status, progress: job.progress, error: job.error })
@@ -166,7 +166,7 @@ impl WorkerService for Worker {
         &self,
         _: tonic::Request<pb::WatchJobsRequest>,
     ) -> Result<Response<Self::WatchJobsStream>, Status> {
-        let state = (self.hub.watch(None), Box::pin(self.hub.stopping()));
+        let state = (self.hub.events.watch(None), Box::pin(self.hub.stopping()));
         let jobs = futures_util::stream::unfold(state, |(mut watch, mut stopping)| async {
             loop {
                 let event = tokio::select! { event = watch.next() => event?, () = &mut stopping => return None };

@@ -3,8 +3,8 @@
 //! Workers say in the database where they are. To each a stream is kept open (WorkerService.WatchJobs); it says that
 //! something happened to a job, and the job's row says what.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -13,17 +13,21 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::Endpoint;
 
 use crate::config::Secret;
+use crate::domain::{Backoff, JobId, WorkerId};
 use crate::hub::Hub;
 use crate::pb;
 use crate::pb::worker_service_client::WorkerServiceClient;
 
-/// How often the list of workers is read, and a lost one is called again.
+/// How often the list of workers is read.
 const BEAT: Duration = Duration::from_secs(3);
+/// Before a worker that was lost is called again.
+const CALL_AGAIN: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// Follows all workers with an address until `stop`.
 pub(super) async fn follow_workers(hub: &Hub, token: &Secret, stop: &CancellationToken) {
-    let mut followed: HashMap<String, AbortHandle> = HashMap::new();
+    // By name and address: one that comes back listens elsewhere.
+    let mut followed: HashMap<(WorkerId, String), AbortHandle> = HashMap::new();
     let mut tasks = tokio::task::JoinSet::new();
     let mut beat = tokio::time::interval(BEAT);
     loop {
@@ -32,34 +36,44 @@ pub(super) async fn follow_workers(hub: &Hub, token: &Secret, stop: &Cancellatio
             _ = beat.tick() => {}
         }
         while tasks.try_join_next().is_some() {}
-        let workers = match hub.workers().await {
+        let workers = match hub.overview.workers().await {
             Ok(workers) => workers,
             Err(error) => {
                 tracing::debug!(%error, "could not read the list of workers");
                 continue;
             }
         };
-        followed.retain(|id, task| {
-            let alive = workers.iter().any(|(worker, alive)| *alive && worker.id == *id);
-            if !alive {
+        let alive = workers.into_iter().filter(|(worker, alive)| *alive && !worker.address.is_empty());
+        let alive: HashSet<_> = alive.map(|(worker, _)| (worker.id, worker.address)).collect();
+        followed.retain(|worker, task| {
+            if !alive.contains(worker) {
                 task.abort();
             }
-            alive && !task.is_finished()
+            alive.contains(worker)
         });
-        for (worker, _) in workers.into_iter().filter(|(worker, alive)| *alive && !worker.address.is_empty()) {
-            if let Entry::Vacant(place) = followed.entry(worker.id) {
-                let (hub, token, address) = (hub.clone(), token.clone(), worker.address);
-                place.insert(tasks.spawn(async move {
-                    if let Err(error) = follow(&hub, &token, &address).await {
-                        tracing::debug!(worker.address = %address, %error, "lost sight of a worker");
-                    }
-                }));
+        for worker in alive {
+            if let Entry::Vacant(place) = followed.entry(worker) {
+                let (hub, token, address) = (hub.clone(), token.clone(), place.key().1.clone());
+                place.insert(tasks.spawn(async move { keep_following(&hub, &token, &address).await }));
             }
         }
     }
 }
 
-async fn follow(hub: &Hub, token: &Secret, address: &str) -> anyhow::Result<()> {
+/// Follows a worker, again and again; whoever started this ends it when the worker is gone.
+async fn keep_following(hub: &Hub, token: &Secret, address: &str) {
+    let mut failures = 0;
+    loop {
+        if let Err(error) = follow(hub, token, address, &mut failures).await {
+            tracing::debug!(worker.address = %address, %error, "lost sight of a worker");
+        }
+        failures += 1;
+        tokio::time::sleep(CALL_AGAIN.pause(failures)).await;
+    }
+}
+
+/// Follows a worker until it is lost. Once it has answered, earlier failures do not count.
+async fn follow(hub: &Hub, token: &Secret, address: &str, failures: &mut u32) -> anyhow::Result<()> {
     let channel = Endpoint::from_shared(address.to_owned())?.connect_timeout(CONNECT).connect().await?;
     let bearer = MetadataValue::try_from(format!("Bearer {}", token.get().unwrap_or_default()))?;
     let mut client = WorkerServiceClient::with_interceptor(channel, move |mut request: tonic::Request<()>| {
@@ -67,9 +81,10 @@ async fn follow(hub: &Hub, token: &Secret, address: &str) -> anyhow::Result<()> 
         Ok(request)
     });
     let mut jobs = client.watch_jobs(pb::WatchJobsRequest {}).await?.into_inner();
+    *failures = 0;
     while let Some(status) = jobs.message().await? {
         if let Some(job) = status.job {
-            hub.echo_job(&job.id).await?;
+            hub.jobs.echo(&JobId::new(job.id)).await?;
         }
     }
     Ok(())

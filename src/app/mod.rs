@@ -1,6 +1,7 @@
 //! Wiring: open the adapters, build the hub, run the listeners, stop in order.
 
 mod follow;
+mod identity;
 mod worker;
 
 use std::net::SocketAddr;
@@ -19,12 +20,13 @@ use crate::blob::{LocalStore, Sharing};
 use crate::config::{Config, Secret};
 use crate::db::Db;
 use crate::domain::{Clock, Hours};
-use crate::hub::{Hub, Live, Settings};
+use crate::hub::{Gone, Hub, Live, Settings};
 use crate::machine::{Fixed, GpuProbe, Machine, Nvml};
 use crate::upstream::Upstream;
 use crate::worker::Runner;
 
 use follow::follow_workers;
+use identity::Identity;
 pub use worker::Worker;
 
 /// A file that stands in for the GPUs of this machine (see `machine::Fixed`).
@@ -43,13 +45,16 @@ pub struct App {
     metrics: PrometheusHandle,
     clock: Clock,
     worker_token: Secret,
+    /// Runs jobs in this process, unless they are left to others.
+    work: Option<(Runner, Identity)>,
 }
 
 impl App {
     /// Opens everything. Nothing is served before all of it works.
     pub async fn open(config: Config, clock: Clock, metrics: PrometheusHandle) -> anyhow::Result<Self> {
         let hub = open_hub(&config, &clock).await?;
-        let worker_token = shared_secret(&config).await?;
+        let worker_token = shared_secret(&config, &hub).await?;
+        let work = if config.jobs.run { Some(runner(&hub, &clock, &config, "").await?) } else { None };
         let bind = async |addr: SocketAddr, key: &str| {
             TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} ({key})"))
         };
@@ -65,6 +70,7 @@ impl App {
             metrics,
             clock,
             worker_token,
+            work,
         })
     }
 
@@ -111,7 +117,6 @@ impl App {
         let shared = Arc::new(api::Shared {
             hub: self.hub.clone(),
             public_url: self.config.hub.public_url.trim_end_matches('/').into(),
-            files: api::MappedFiles::default(),
             front: api::Front::default(),
         });
         let hub_router = api::hub_router(shared);
@@ -119,11 +124,6 @@ impl App {
         let service = Service::new(self.hub.clone(), machine, self.about());
         let exposure = Exposure { token: self.config.admin.token.clone(), hosts: self.config.admin.hosts.clone() };
         let admin_router = api::admin::router(service, exposure, self.metrics);
-        let runner = self
-            .config
-            .jobs
-            .run
-            .then(|| Runner::new(self.hub.clone(), self.clock.clone(), worker_settings(&self.config, "")));
 
         self.hub.start_upkeep();
         // If one listener fails, the other must not go on alone.
@@ -134,7 +134,7 @@ impl App {
             outcome
         };
         let jobs = async {
-            let Some(runner) = &runner else { return };
+            let Some((runner, _)) = &self.work else { return };
             let stopping = async {
                 both.cancelled().await;
                 runner.stop();
@@ -194,14 +194,21 @@ fn gpu_probe() -> anyhow::Result<Arc<dyn GpuProbe>> {
     Ok(Arc::new(Fixed::from_json(&text).with_context(|| format!("{GPU_FILE}: {}", path.display()))?))
 }
 
-fn worker_settings(config: &Config, address: &str) -> crate::worker::Settings {
+/// What runs jobs in this process, whose service is at `address`, and the name that it has meanwhile.
+async fn runner(hub: &Hub, clock: &Clock, config: &Config, address: &str) -> anyhow::Result<(Runner, Identity)> {
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    crate::worker::Settings {
+    let (data_dir, host) = (config.store.data_dir.clone(), hostname.clone());
+    let identity = tokio::task::spawn_blocking(move || Identity::take(&data_dir, &host)).await?;
+    let identity = identity.context("cannot take a name in the data directory, to run jobs by")?;
+    let settings = crate::worker::Settings {
         lease: config.jobs.lease.duration(),
+        max_downloads: config.jobs.max_downloads_per_worker,
         others: OTHER_JOBS,
+        id: identity.id.clone(),
         hostname,
         address: address.into(),
-    }
+    };
+    Ok((Runner::new(hub.clone(), clock.clone(), settings), identity))
 }
 
 /// Tells watchers every second what moved.
@@ -212,7 +219,7 @@ async fn tell_traffic(hub: &Hub, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             _ = second.tick() => {}
         }
-        hub.tick_traffic();
+        hub.overview.tick_traffic();
     }
 }
 
@@ -233,41 +240,20 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
         live: live_settings(config)?,
         token: config.upstream.token.clone(),
         keep_jobs: config.jobs.keep,
+        adopt_store: config.store.adopt,
     };
-    Ok(Hub::new(db, Arc::new(store), upstream, clock.clone(), settings).await?)
+    let hub = Hub::new(db, Arc::new(store), upstream, clock.clone(), settings).await?;
+    if !is_postgres {
+        hub.jobs.reclaim(Gone::Everyone).await?;
+    }
+    Ok(hub)
 }
 
 /// The token that servers and workers know each other by: as configured, else the one in the data directory that
 /// they share, made by the first of them.
-async fn shared_secret(config: &Config) -> anyhow::Result<Secret> {
+async fn shared_secret(config: &Config, hub: &Hub) -> anyhow::Result<Secret> {
     if config.worker.token.get().is_some() {
         return Ok(config.worker.token.clone());
     }
-    let path = config.store.data_dir.join("worker_token");
-    let secret = tokio::task::spawn_blocking(move || secret_at(&path)).await?;
-    Ok(Secret::new(secret.context("cannot keep the worker token in the data directory")?))
-}
-
-fn secret_at(path: &std::path::Path) -> std::io::Result<String> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    // Whole before it has its name: another process that starts now reads all of it or makes its own, and one wins.
-    let fresh = path.with_extension(uuid::Uuid::new_v4().simple().to_string());
-    if !path.exists() {
-        let secret = crate::crypto::new_key();
-        std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&fresh)?
-            .write_all(secret.as_bytes())?;
-        let linked = std::fs::hard_link(&fresh, path);
-        std::fs::remove_file(&fresh)?;
-        if let Err(error) = linked
-            && error.kind() != std::io::ErrorKind::AlreadyExists
-        {
-            return Err(error);
-        }
-    }
-    Ok(std::fs::read_to_string(path)?.trim().to_owned())
+    hub.shared_secret("worker_token").await.context("cannot keep the worker token in the data directory")
 }

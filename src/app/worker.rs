@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{open_hub, shared_secret, worker_settings};
+use super::identity::Identity;
+use super::{open_hub, runner, shared_secret};
 use crate::api::serve::{self, Speaks};
 use crate::api::worker_service;
 use crate::config::{Config, Secret};
@@ -19,6 +20,7 @@ pub struct Worker {
     pub addr: SocketAddr,
     hub: Hub,
     runner: Runner,
+    _identity: Identity,
     config: Config,
     token: Secret,
     listener: TcpListener,
@@ -34,7 +36,7 @@ impl Worker {
             );
         }
         let hub = open_hub(&config, &clock).await?;
-        let token = shared_secret(&config).await?;
+        let token = shared_secret(&config, &hub).await?;
         let listen = config.worker.listen;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {listen} (worker.listen)"))?;
@@ -43,8 +45,8 @@ impl Worker {
             "" => format!("http://{addr}"),
             address => address.trim_end_matches('/').to_owned(),
         };
-        let runner = Runner::new(hub.clone(), clock, worker_settings(&config, &address));
-        Ok(Self { addr, hub, runner, config, token, listener })
+        let (runner, identity) = runner(&hub, &clock, &config, &address).await?;
+        Ok(Self { addr, hub, runner, _identity: identity, config, token, listener })
     }
 
     /// Works until `stop`; then running jobs are put down, to be gone on with elsewhere.

@@ -2,10 +2,9 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
-use super::local::{LocalStore, remove_partial, sync_dir};
+use super::local::{LocalStore, remove_partial};
 use super::{ContentHasher, Error, Result};
 use crate::domain::{ContentId, Digest};
 
@@ -51,26 +50,6 @@ impl LocalStore {
     pub fn remove_blob(&self, digest: Digest) -> Result<()> {
         let path = self.blob_path(digest);
         gone_is_fine(std::fs::remove_file(&path)).map_err(Error::io("cannot remove", &path))
-    }
-
-    /// Writes a secret next to the store, for its owner only; removes it if `None`.
-    pub fn put_secret(&self, name: &str, secret: Option<&str>) -> Result<()> {
-        let path = self.root().join(name);
-        let Some(secret) = secret else {
-            return gone_is_fine(std::fs::remove_file(&path)).map_err(Error::io("cannot remove", &path));
-        };
-        let fresh = path.with_extension("new");
-        gone_is_fine(std::fs::remove_file(&fresh)).map_err(Error::io("cannot remove", &fresh))?;
-        let mut options = std::fs::OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&fresh);
-        let written = file.and_then(|mut file| {
-            use std::io::Write as _;
-            file.write_all(secret.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(Error::io("cannot write", &fresh))?;
-        std::fs::rename(&fresh, &path).map_err(Error::io("cannot write", &path))?;
-        sync_dir(self.root())
     }
 
     /// Partials that nothing was written to for so long.
@@ -119,6 +98,6 @@ impl LocalStore {
     }
 }
 
-fn gone_is_fine(outcome: std::io::Result<()>) -> std::io::Result<()> {
+pub(super) fn gone_is_fine(outcome: std::io::Result<()>) -> std::io::Result<()> {
     outcome.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }

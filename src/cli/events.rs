@@ -8,17 +8,19 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::Call;
+use super::call::Call;
 use super::client::{Client, read};
 use super::failure::{Code, Outcome};
 use super::format::{bytes, clock_time};
+use super::job_words;
 use super::output::{Tone, clean, note};
-use crate::domain::Clock;
+use crate::domain::{Backoff, Clock};
 use crate::pb;
 
 /// A hub that restarts is back before.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(500);
+/// Before the stream is opened again. Shorter than `follow` waits for an event, which would drop a longer pause.
+pub(super) const OPEN_AGAIN: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(1));
 
 /// Events, one after the other, over as many connections as it takes.
 pub(super) struct Events<'a> {
@@ -30,19 +32,20 @@ pub(super) struct Events<'a> {
     ready: VecDeque<Value>,
     last: Option<String>,
     down_since: Option<Duration>,
+    failures: u32,
 }
 
 impl<'a> Events<'a> {
     pub(super) fn new(client: &'a Client, clock: Clock, query: Vec<(&'static str, String)>) -> Self {
         let (response, parser, ready) = (None, Parser::default(), VecDeque::new());
-        Self { client, clock, query, response, parser, ready, last: None, down_since: None }
+        Self { client, clock, query, response, parser, ready, last: None, down_since: None, failures: 0 }
     }
 
     /// Starts the stream now, so that nothing is missed that happens after this.
     pub(super) async fn open(&mut self) -> Outcome {
         self.response = Some(self.client.open_events(&self.query, self.last.as_deref()).await?);
         self.parser = Parser::default();
-        self.down_since = None;
+        (self.down_since, self.failures) = (None, 0);
         Ok(())
     }
 
@@ -70,7 +73,8 @@ impl<'a> Events<'a> {
 
     async fn reconnect(&mut self) -> Outcome {
         let since = *self.down_since.get_or_insert(self.clock.elapsed());
-        tokio::time::sleep(PAUSE).await;
+        self.failures = self.failures.saturating_add(1);
+        tokio::time::sleep(OPEN_AGAIN.pause(self.failures)).await;
         match self.open().await {
             Err(failure) if failure.code == Code::Unreachable && self.clock.elapsed() - since < PATIENCE => Ok(()),
             outcome => outcome,
@@ -152,7 +156,7 @@ pub(super) async fn show(call: &Call, arguments: Arguments) -> Outcome {
 
 fn sentence(event: &pb::Event) -> String {
     if let Some(job) = &event.job {
-        return super::jobs::sentence(job);
+        return job_words::sentence(job);
     }
     if let Some(activity) = &event.activity {
         return activity.text.clone();

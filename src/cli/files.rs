@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
 
-use super::Call;
+use super::call::Call;
 use super::client::read;
 use super::failure::{Failure, Outcome};
 use super::format::{bytes, count, magnitude, short};

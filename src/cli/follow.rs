@@ -10,11 +10,12 @@ use clap::Args;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::Call;
+use super::call::Call;
 use super::client::{read, segment};
 use super::events::Events;
 use super::failure::{Code, Failure, Outcome};
-use super::format::{bytes, count, rate, span};
+use super::format::bytes;
+use super::job_words::{state_of, subject};
 use super::output::{Tone, clean, note};
 use crate::pb;
 
@@ -59,7 +60,7 @@ pub(super) async fn watch(call: &Call, id: &str) -> Outcome {
     if call.screen.json {
         call.screen.print_json(&ended)?;
     }
-    let what = super::jobs::subject(&job);
+    let what = subject(&job);
     match job.status() {
         pb::job::Status::Completed if call.screen.json => Ok(()),
         pb::job::Status::Completed => {
@@ -169,7 +170,7 @@ impl Display {
             Self::Nothing => {}
             Self::Lines(lines, clock) => {
                 if let Some(state) = lines.next(job, clock.elapsed()) {
-                    note(&format!("{}: {}", clean(&super::jobs::subject(job)), clean(&state)));
+                    note(&format!("{}: {}", clean(&subject(job)), clean(&state)));
                 }
             }
             Self::Bars { all, job: bar, files } => {
@@ -240,76 +241,15 @@ fn share(progress: Option<&pb::JobProgress>) -> u64 {
     })
 }
 
-/// How a job is doing, in a line: `1.2 GiB of 4.0 GiB, 3 of 12 files, 80 MiB/s, 40 s left`.
-pub(super) fn state_of(job: &pb::Job) -> String {
-    let status = job.status();
-    if status != pb::job::Status::Running {
-        // A paused job waits for nothing but a word.
-        let waits = match job.waiting_for.as_str() {
-            "" | "paused" => String::new(),
-            reason => format!(", waits for {reason}"),
-        };
-        // A job that is tried again has the error of the time before, mostly as what it waits for.
-        let again = status == pb::job::Status::Pending && !job.error.is_empty() && !waits.contains(&job.error);
-        let error = if again { format!(", tried again after: {}", job.error) } else { String::new() };
-        return format!("{}{waits}{error}", status.as_str_name());
-    }
-    let Some(progress) = &job.progress else { return "running".into() };
-    let mut parts = Vec::new();
-    if progress.bytes_total > 0 {
-        parts.push(format!("{} of {}", bytes(progress.bytes_done), bytes(progress.bytes_total)));
-    }
-    if progress.files_total > 0 {
-        parts.push(format!("{} of {} files", count(progress.files_done), count(progress.files_total)));
-    }
-    if progress.bytes_per_second > 0 {
-        parts.push(rate(progress.bytes_per_second));
-    }
-    if progress.seconds_left > 0 {
-        parts.push(format!("{} left", span(progress.seconds_left)));
-    }
-    if parts.is_empty() || !progress.doing.is_empty() {
-        parts.push(if progress.doing.is_empty() { "running".into() } else { progress.doing.clone() });
-    }
-    parts.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_job_says_how_far_it_is_or_what_it_waits_for() {
-        let mut job = pb::Job { waiting_for: "the queue".into(), ..Default::default() };
-        job.set_status(pb::job::Status::Pending);
-        assert_eq!(state_of(&job), "pending, waits for the queue");
-        job.set_status(pb::job::Status::Running);
-        job.progress = Some(pb::JobProgress {
-            files_done: 3,
-            files_total: 12,
-            bytes_done: 1 << 30,
-            bytes_total: 4 << 30,
-            bytes_per_second: 80 << 20,
-            seconds_left: 40,
-            ..Default::default()
-        });
-        assert_eq!(state_of(&job), "1.0 GiB of 4.0 GiB, 3 of 12 files, 80.0 MiB/s, 40 s left");
-        assert_eq!(share(job.progress.as_ref()), 250);
+    fn a_bar_shows_bytes_or_files() {
+        let progress = pb::JobProgress { bytes_done: 1 << 30, bytes_total: 4 << 30, ..Default::default() };
+        assert_eq!(share(Some(&progress)), 250);
         assert_eq!((portion(1, 0), portion(9, 3)), (0, LENGTH));
-    }
-
-    #[test]
-    fn a_reason_is_said_once() {
-        let error = "upstream does not answer".to_owned();
-        let waiting_for = format!("upstream to come back: {error}");
-        let mut job = pb::Job { waiting_for: waiting_for.clone(), error, ..Default::default() };
-        job.set_status(pb::job::Status::Pending);
-        assert_eq!(state_of(&job), format!("pending, waits for {waiting_for}"));
-        job.waiting_for = "the queue".into();
-        assert_eq!(state_of(&job), "pending, waits for the queue, tried again after: upstream does not answer");
-        job.waiting_for = "paused".into();
-        job.set_status(pb::job::Status::Paused);
-        assert_eq!(state_of(&job), "paused");
     }
 
     #[test]

@@ -6,13 +6,15 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::Call;
+use super::call::Call;
 use super::client::{read, segment};
-use super::events::PATIENCE;
+use super::events::{OPEN_AGAIN, PATIENCE};
 use super::failure::{Code, Outcome};
-use super::follow::{self, state_of};
-use super::format::{ago, bytes, clock_time, count, counted, rate, short};
+use super::follow;
+use super::format::{ago, bytes, clock_time, count, rate, short};
+use super::job_words::{about, how, state_of, subject};
 use super::output::{Tone, clean, note};
+use super::selected::describe;
 use super::table::{Cell, Table, fields};
 use crate::pb;
 
@@ -148,7 +150,7 @@ async fn show(call: &Call, id: &str) -> Outcome {
         relative if relative.is_empty() => relative,
         relative => format!("{} ({relative})", clock_time(time.as_ref(), now)),
     };
-    let selection = payload.selection.map(|selection| super::download::describe(&selection)).unwrap_or_default();
+    let selection = payload.selection.map(|selection| describe(&selection)).unwrap_or_default();
     let mut text = fields(
         &call.screen,
         [
@@ -191,8 +193,9 @@ async fn log(call: &Call, arguments: Log) -> Outcome {
     let mut ended = reader.read(call, arguments.follow).await?;
     let mut down_since = None;
     while arguments.follow && !ended {
+        let pause = if down_since.is_some() { OPEN_AGAIN.pause(1) } else { READ_AGAIN };
         tokio::select! {
-            () = tokio::time::sleep(READ_AGAIN) => {}
+            () = tokio::time::sleep(pause) => {}
             _ = tokio::signal::ctrl_c() => break,
         }
         match reader.read(call, true).await {
@@ -298,41 +301,5 @@ fn tone(status: pb::job::Status) -> Tone {
         Status::Paused | Status::Cancelled => Tone::Warning,
         Status::Running => Tone::Strong,
         _ => Tone::Plain,
-    }
-}
-
-/// What a job is about: a repository, a folder, or the whole store.
-fn about(job: &pb::Job) -> String {
-    let path = job.payload.as_ref().map(|payload| payload.path.as_str()).unwrap_or_default();
-    match (job.repo_id.as_str(), job.repo_kind.as_str(), path) {
-        ("", _, "") => "the store".into(),
-        ("", _, path) => path.to_owned(),
-        (id, "" | "model", _) => id.to_owned(),
-        (id, kind, _) => format!("{kind}/{id}"),
-    }
-}
-
-/// `download org/name`.
-pub(super) fn subject(job: &pb::Job) -> String {
-    format!("{} {}", job.kind().as_str_name(), about(job))
-}
-
-/// A job in one sentence.
-pub(super) fn sentence(job: &pb::Job) -> String {
-    let rest = how(job);
-    let rest = if rest.is_empty() { rest } else { format!(": {rest}") };
-    format!("{} {}{rest}", subject(job), job.status().as_str_name())
-}
-
-fn how(job: &pb::Job) -> String {
-    use pb::job::Status;
-    match job.status() {
-        Status::Completed if job.outcome.is_empty() => {
-            job.progress.as_ref().map(|progress| counted(progress.files_done, "file")).unwrap_or_default()
-        }
-        Status::Completed => job.outcome.clone(),
-        Status::Failed => job.error.clone(),
-        Status::Running => state_of(job),
-        _ => job.waiting_for.clone(),
     }
 }

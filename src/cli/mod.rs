@@ -3,6 +3,7 @@
 //! `server` runs and configures the hub. All others are in files of their own; `client` speaks with the hub, `follow`
 //! waits for jobs, `output` alone writes to the terminal, and `failure` has the exit codes.
 
+mod call;
 mod client;
 mod doctor;
 mod download;
@@ -11,9 +12,11 @@ mod failure;
 mod files;
 mod follow;
 mod format;
+mod job_words;
 mod jobs;
 mod models;
 mod output;
+mod selected;
 mod server;
 mod settings;
 mod status;
@@ -24,10 +27,10 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+use call::Call;
 use client::{Client, Connection};
 use failure::{Code, Failure, Outcome};
 use output::{Screen, note};
-use table::Table;
 
 use crate::domain::Clock;
 
@@ -87,7 +90,7 @@ Examples:
   modelhub evict --free 100GiB --plan            what would go
   modelhub evict --unused 30d                    all that was not used for a month
 
-Pinned models stay.";
+Pinned models stay, and imported files that could not be downloaded again; --include-unrecoverable takes these too.";
 
 const JOBS: &str = "\
 Examples:
@@ -101,9 +104,6 @@ Examples:
   source <(modelhub completions bash)
   modelhub completions zsh > ~/.zfunc/_modelhub
   modelhub completions fish > ~/.config/fish/completions/modelhub.fish";
-
-/// Kinds of repositories.
-const KINDS: [&str; 3] = ["model", "dataset", "space"];
 
 #[derive(Parser)]
 #[command(
@@ -201,24 +201,6 @@ struct With<T: Args> {
 /// No flags of its own.
 #[derive(Args)]
 struct Nothing {}
-
-/// What commands work with.
-struct Call {
-    client: Client,
-    screen: Screen,
-    clock: Clock,
-}
-
-impl Call {
-    /// A table, or what to say if it is empty.
-    fn print_table(&self, table: &Table, if_empty: &str) -> Outcome {
-        if table.is_empty() {
-            note(if_empty);
-            return Ok(());
-        }
-        self.screen.print(&table.render(&self.screen))
-    }
-}
 
 /// Parses the arguments and runs the command; an error is a message for people.
 pub fn run() -> anyhow::Result<ExitCode> {

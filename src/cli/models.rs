@@ -4,13 +4,14 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
+use super::call::{Call, KINDS};
 use super::client::{read, segment};
 use super::failure::{Code, Failure, Outcome};
 use super::follow::{self, Following};
 use super::format::{ago, bytes, count, counted, parse_seconds, short, span};
 use super::output::{Tone, agree, clean, note};
+use super::selected::describe;
 use super::table::{Cell, Table, fields};
-use super::{Call, KINDS};
 use crate::domain::{RepoKey, Revision};
 use crate::pb;
 
@@ -138,7 +139,7 @@ pub(super) async fn look_up(call: &Call, arguments: LookUp) -> Outcome {
             ("licence", (&found.licence).into()),
             ("task", (&found.task).into()),
             ("registered here", registered.into()),
-            ("selection", found.selection.as_ref().map(super::download::describe).unwrap_or_default().into()),
+            ("selection", found.selection.as_ref().map(describe).unwrap_or_default().into()),
         ],
     );
     call.screen.print(&text)?;

@@ -69,9 +69,12 @@ pub(super) struct Worker {
     /// Where blobs live: the hub's own data directory
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Address for the hub's questions (port 0: a free one)
+    /// Address for the hub's questions; a free port by default
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<String>,
+    /// Downloads that this worker runs at once (jobs.max_downloads_per_worker)
+    #[arg(long, value_name = "NUMBER")]
+    max_downloads: Option<String>,
     /// The hub to read from
     #[arg(long, value_name = "URL")]
     upstream_url: Option<String>,
@@ -85,6 +88,7 @@ impl Worker {
         let flags = [
             ("store.data_dir", self.data_dir.clone()),
             ("worker.listen", self.listen.clone()),
+            ("jobs.max_downloads_per_worker", self.max_downloads.clone()),
             ("upstream.url", self.upstream_url.clone()),
             ("log.level", self.log.clone()),
         ];

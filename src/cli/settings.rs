@@ -4,7 +4,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::Call;
+use super::call::Call;
 use super::client::read;
 use super::failure::{Code, Failure, Outcome};
 use super::format::{limit, parse_seconds, parse_size, span};

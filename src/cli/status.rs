@@ -1,6 +1,6 @@
 //! `overview` and `system`: how the hub and its machine are doing.
 
-use super::Call;
+use super::call::Call;
 use super::client::read;
 use super::failure::Outcome;
 use super::format::{ago, bytes, count, counted, span};

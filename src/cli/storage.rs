@@ -4,15 +4,15 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
+use super::call::{Call, KINDS};
 use super::client::read;
-use super::download::Selected;
 use super::failure::{Failure, Outcome};
 use super::follow::{self, Following};
 use super::format::{ago, bytes, count, counted, limit, parse_seconds, parse_size};
 use super::models::path_of;
 use super::output::{agree, clean, note};
+use super::selected::{Selected, describe};
 use super::table::{Table, fields};
-use super::{Call, KINDS};
 use crate::pb;
 
 #[derive(Args)]
@@ -134,8 +134,11 @@ pub(super) struct Evict {
     /// Instead of a model: only what was not used for this long, e.g. 30d
     #[arg(long, value_name = "TIME", value_parser = parse_seconds, conflicts_with = "model")]
     unused: Option<u64>,
-    /// Show what would be removed, and stop (with --free or --unused)
-    #[arg(long, conflicts_with_all = ["model", "detach"])]
+    /// Also what could not be downloaded again: imported files
+    #[arg(long)]
+    include_unrecoverable: bool,
+    /// Show what would be removed, and stop
+    #[arg(long, conflicts_with = "detach")]
     plan: bool,
     /// Do not ask
     #[arg(long, short)]
@@ -146,17 +149,19 @@ pub(super) struct Evict {
 
 pub(super) async fn evict(call: &Call, arguments: Evict) -> Outcome {
     let selection = arguments.selection.message()?;
-    let (question, path, body) = match &arguments.model {
+    let include_unrecoverable = arguments.include_unrecoverable;
+    let (what, path, body) = match &arguments.model {
         Some(model) => {
-            let parts = super::download::describe(&selection);
+            let parts = describe(&selection);
             let parts = if parts.is_empty() { String::new() } else { format!(" ({parts})") };
             let request = pb::EvictModelRequest {
                 model: model.clone(),
                 revision: arguments.revision.unwrap_or_default(),
                 selection: Some(selection),
+                include_unrecoverable,
             };
             let body = serde_json::to_value(&request).unwrap_or_default();
-            (format!("Remove the stored files of {model}{parts}?"), path_of(model, "/evict"), body)
+            (format!(", of {model}{parts}"), path_of(model, "/evict"), body)
         }
         None => {
             needs_model(&selection, arguments.revision.as_ref())?;
@@ -167,33 +172,63 @@ pub(super) async fn evict(call: &Call, arguments: Evict) -> Outcome {
                 ));
             }
             let (free_bytes, unused_seconds) = (arguments.free.unwrap_or(0), arguments.unused.unwrap_or(0));
-            let request = pb::EvictStoreRequest { free_bytes, unused_seconds };
-            let body = serde_json::to_value(request).unwrap_or_default();
-            if arguments.plan {
-                return plan(call, &body).await;
-            }
-            let plan: pb::PlanEvictionResponse = read(&call.client.post("/v1/storage/evict/plan", &body).await?)?;
-            let question = format!("Remove {}, {}?", counted(plan.files, "file"), bytes(plan.bytes));
-            (question, "/v1/storage/evict".into(), body)
+            let request = pb::EvictStoreRequest { free_bytes, unused_seconds, include_unrecoverable };
+            (String::new(), "/v1/storage/evict".into(), serde_json::to_value(request).unwrap_or_default())
         }
     };
+    let planned = call.client.post(&format!("{path}/plan"), &body).await?;
+    let plan: pb::PlanEvictionResponse = read(&planned)?;
+    if arguments.plan {
+        return show_plan(call, &planned, &plan);
+    }
+    warn(&plan);
+    let question = format!("Remove {}, {}{what}?", counted(plan.files, "file"), bytes(plan.bytes));
     agree(arguments.yes, &clean(&question), "nothing was removed")?;
     let job = call.client.post(&path, &body).await?;
     follow::begun(call, job, &arguments.following).await
 }
 
-async fn plan(call: &Call, body: &serde_json::Value) -> Outcome {
-    let value = call.client.post("/v1/storage/evict/plan", body).await?;
+fn show_plan(call: &Call, planned: &serde_json::Value, plan: &pb::PlanEvictionResponse) -> Outcome {
     if call.screen.json {
-        return call.screen.print_json(&value);
+        return call.screen.print_json(planned);
     }
-    let plan: pb::PlanEvictionResponse = read(&value)?;
     call.screen.print(&format!("{} in {} would be removed", bytes(plan.bytes), counted(plan.files, "file")))?;
-    if plan.models.is_empty() {
-        Ok(())
-    } else {
-        call.screen.print(&format!("\n{}", usage(call, "MODEL", &plan.models)))
+    if !plan.models.is_empty() {
+        let mut table = Table::new(&["~MODEL", ">FILES", ">SIZE", ">ALONE", ">LOST", ">KEPT", "USED"]);
+        for usage in &plan.models {
+            table.row([
+                usage.name.strip_prefix("model/").unwrap_or(&usage.name).into(),
+                count(usage.files).into(),
+                bytes(usage.bytes).into(),
+                bytes(usage.own_bytes).into(),
+                some(usage.unrecoverable_bytes).into(),
+                some(usage.kept_bytes).into(),
+                ago(usage.last_used_at.as_ref(), call.clock.now()).into(),
+            ]);
+        }
+        call.screen.print(&format!("\n{}", table.render(&call.screen)))?;
     }
+    warn(plan);
+    Ok(())
+}
+
+/// Says what no download brings back, and what stays for that reason.
+fn warn(plan: &pb::PlanEvictionResponse) {
+    if plan.unrecoverable_files > 0 {
+        let (files, size) = (counted(plan.unrecoverable_files, "file"), bytes(plan.unrecoverable_bytes));
+        note(&format!("Warning: {files} of these, {size}, cannot be downloaded again."));
+    }
+    if plan.kept_files > 0 {
+        let (files, size) = (counted(plan.kept_files, "file"), bytes(plan.kept_bytes));
+        note(&format!(
+            "Note: {files}, {size}, are kept: they could not be downloaded again. --include-unrecoverable removes them too."
+        ));
+    }
+}
+
+/// A size, or nothing where there is none.
+fn some(size: u64) -> String {
+    if size == 0 { String::new() } else { bytes(size) }
 }
 
 fn needs_model(selection: &pb::Selection, revision: Option<&String>) -> Outcome {
@@ -216,7 +251,6 @@ pub(super) async fn storage(call: &Call, arguments: Storage) -> Outcome {
         return call.screen.print_json(&value);
     }
     let storage: pb::GetStorageResponse = read(&value)?;
-    let some = |count: u64| if count == 0 { String::new() } else { bytes(count) };
     let text = fields(
         &call.screen,
         [

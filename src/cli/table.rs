@@ -133,7 +133,7 @@ mod tests {
 
     fn table() -> Table {
         let mut table = Table::new(&["~NAME", ">SIZE", "STATUS"]);
-        table.row(["a/b".into(), "1.0 KiB".into(), "complete".into()]);
+        table.row(["a/b".into(), "1.5 KiB".into(), "complete".into()]);
         table.row(["模型".into(), "17 B".into(), "none".into()]);
         table
     }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn columns_are_aligned_by_width() {
         let shown = table().render(&screen(None));
-        assert_eq!(shown, "NAME     SIZE  STATUS\na/b   1.0 KiB  complete\n模型     17 B  none");
+        assert_eq!(shown, "NAME     SIZE  STATUS\na/b   1.5 KiB  complete\n模型     17 B  none");
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl Config {
                 format!("jobs.max_downloads is {}: use 1 to 64", self.jobs.max_downloads),
             );
         }
+        if self.jobs.max_downloads_per_worker > 64 {
+            let max = self.jobs.max_downloads_per_worker;
+            let text = format!("jobs.max_downloads_per_worker is {max}: use 1 to 64, or 0 for no limit of its own");
+            return fail("jobs.max_downloads_per_worker", text);
+        }
         if self.jobs.lease.duration() < Duration::from_secs(3) {
             return fail("jobs.lease", "jobs.lease: use at least 3s, it is renewed every second");
         }

@@ -23,7 +23,7 @@ const SHORT_NAMES: [(&str, &str); 6] = [
 const OTHER_NAMES: [&str; 3] = ["MODELHUB_CONFIG", "MODELHUB_ADMIN_URL", "MODELHUB_GPU_FILE"];
 
 /// Flags of `serve` and `worker`, for messages.
-const FLAGS: [(&str, &str); 9] = [
+const FLAGS: [(&str, &str); 10] = [
     ("store.data_dir", "--data-dir"),
     ("hub.listen", "--hub-listen"),
     ("admin.listen", "--admin-listen"),
@@ -32,6 +32,7 @@ const FLAGS: [(&str, &str); 9] = [
     ("upstream.offline", "--offline"),
     ("jobs.run", "--no-worker"),
     ("worker.listen", "--listen"),
+    ("jobs.max_downloads_per_worker", "--max-downloads"),
     ("log.level", "--log"),
 ];
 

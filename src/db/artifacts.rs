@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::sql::{Lock, Pick, Sharing, args};
-use super::{Db, Error, Result};
+use super::{Change, Db, Error, Result};
 use crate::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, Millis, ParseError, RepoPath};
 
 /// Which entries of a commit are wanted.
@@ -37,7 +37,7 @@ struct NewEntry<'a> {
 pub(super) type EntryRow = (String, String, i64, Option<String>, Option<String>, Option<String>);
 
 impl Db {
-    /// Adds entries to a commit that `put_pin` has recorded. Known entries are updated.
+    /// Adds entries to a commit that `put_revision` has recorded. Known entries are updated.
     pub async fn put_entries(&self, repo: &str, commit: &CommitId, entries: &[Entry]) -> Result<()> {
         let sql = Pick {
             sqlite: "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash)
@@ -71,6 +71,11 @@ impl Db {
     /// upstream's word now.
     pub async fn complete_tree(&self, repo: &str, commit: &CommitId) -> Result<()> {
         let mut tx = self.begin().await?;
+        let sql = "select count(*) from repo_commit where repo = $1 and commit_id = $2 and origin = 'scanned'";
+        let scanned: Option<(i64,)> = tx.optional(sql, args![repo, commit.as_str()]).await?;
+        if scanned.is_some_and(|(count,)| count > 0) {
+            tx.tells(Change::Commit { repo: repo.to_owned(), commit: commit.clone() });
+        }
         let sql =
             "update repo_commit set tree_complete = $3, origin = case origin when 'scanned' then null else origin end
             where repo = $1 and commit_id = $2";

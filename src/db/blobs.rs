@@ -1,21 +1,31 @@
 //! Blobs in the store. A row is written after the file is synced; without it there is no blob.
 
-use super::sql::{Lock, Sharing, args};
-use super::{Db, Error, Result};
+use super::sql::{Lock, Pick, Sharing, Tx, args};
+use super::{Change, Db, Error, Result};
 use crate::domain::{ContentId, Digest, GitOid, Millis};
 
+/// A blob with all that is needed to serve it, also while the database is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlobRow {
     pub digest: Digest,
     pub size: u64,
-}
-
-/// A blob with all that is needed to serve it, also while the database is away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServedBlob {
-    pub row: BlobRow,
+    /// Greater than that of every file that was a blob before this one was.
+    pub generation: i64,
     /// When the file was modified that it is a hard link to; `None` if it is none.
     pub linked_ns: Option<i64>,
+}
+
+/// A file that has just got its name in the store.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBlob<'a> {
+    pub digest: Digest,
+    /// Adds to what is known; `None` if it is not known.
+    pub git: Option<GitOid>,
+    pub size: u64,
+    /// As in `BlobRow`.
+    pub linked_ns: Option<i64>,
+    /// Where upstream gave none and it was computed.
+    pub xet_hash: Option<&'a str>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,68 +34,89 @@ pub struct StoreTotals {
     pub bytes: u64,
 }
 
+pub(super) type Row = (String, i64, i64, Option<i64>);
+
+/// The columns of `Row`.
+macro_rules! columns {
+    () => {
+        "select sha256, size_bytes, generation, linked_ns from blob "
+    };
+}
+
+pub(super) fn blob_of((sha256, size, generation, linked_ns): Row) -> Result<BlobRow> {
+    let digest = Digest::parse(&sha256).map_err(|source| Error::Corrupt { what: "sha256", source })?;
+    Ok(BlobRow { digest, size: size.max(0) as u64, generation, linked_ns })
+}
+
+fn git_of(oid: Option<String>) -> Option<GitOid> {
+    oid.and_then(|oid| GitOid::parse(&oid).ok())
+}
+
+/// Notes a Xet hash with the blob and every artifact of this content.
+async fn note_xet_hash(tx: &mut Tx, digest: Digest, xet_hash: &str) -> Result<()> {
+    tx.execute("update blob set xet_hash = $2 where sha256 = $1", args![digest.to_hex(), xet_hash]).await?;
+    let sql = "update model_artifact set xet_hash = $2 where sha256 = $1 and xet_hash is null";
+    tx.execute(sql, args![digest.to_hex(), xet_hash]).await?;
+    tx.tells(Change::XetHash(digest));
+    Ok(())
+}
+
 impl Db {
     /// The blob of a content. A git blob id finds it only together with its size.
-    pub async fn blob(&self, content: ContentId, size: u64) -> Result<Option<ServedBlob>> {
-        let row: Option<(String, i64, Option<i64>)> = match content {
+    pub async fn blob(&self, content: ContentId, size: u64) -> Result<Option<BlobRow>> {
+        let row: Option<Row> = match content {
             ContentId::Sha256(digest) => {
-                let sql = "select sha256, size_bytes, linked_ns from blob where sha256 = $1 and size_bytes = $2";
-                self.optional(sql, args![digest.to_hex(), size]).await?
+                const SQL: &str = concat!(columns!(), "where sha256 = $1 and size_bytes = $2");
+                self.optional(SQL, args![digest.to_hex(), size]).await?
             }
             ContentId::Git(oid) => {
-                let sql =
-                    "select sha256, size_bytes, linked_ns from blob where git_oid = $1 and size_bytes = $2 limit 1";
-                self.optional(sql, args![oid.to_hex(), size]).await?
+                const SQL: &str = concat!(columns!(), "where git_oid = $1 and size_bytes = $2 limit 1");
+                self.optional(SQL, args![oid.to_hex(), size]).await?
             }
         };
-        row.map(|(digest, size, linked_ns)| {
-            let digest = Digest::parse(&digest).map_err(|source| Error::Corrupt { what: "sha256", source })?;
-            let row = BlobRow { digest, size: u64::try_from(size).unwrap_or(0) };
-            Ok(ServedBlob { row, linked_ns })
-        })
-        .transpose()
+        row.map(blob_of).transpose()
     }
 
-    /// The commit point of publishing. A git id that was unknown so far is added.
-    pub async fn put_blob(&self, digest: Digest, git: Option<GitOid>, size: u64, now: Millis) -> Result<()> {
-        self.put_linked_blob(digest, git, size, None, now).await
-    }
-
-    /// The same of a blob that is a hard link to a file which was modified at this time.
-    pub async fn put_linked_blob(
-        &self,
-        digest: Digest,
-        git: Option<GitOid>,
-        size: u64,
-        linked_ns: Option<i64>,
-        now: Millis,
-    ) -> Result<()> {
-        let sql = "insert into blob (sha256, git_oid, size_bytes, created_at, verified_at, last_used_at, linked_ns)
-            values ($1, $2, $3, $4, $4, $4, $5)
+    /// The commit point of publishing: its row; what a file of this name was before is not served any more.
+    pub async fn put_blob(&self, blob: &NewBlob<'_>, now: Millis) -> Result<BlobRow> {
+        let NewBlob { digest, git, size, linked_ns, xet_hash } = *blob;
+        let mut tx = self.begin().await?;
+        if xet_hash.is_some() {
+            // See `put_entries`.
+            tx.lock(Lock::XET_HASHES, Sharing::Alone).await?;
+        }
+        let sql = Pick {
+            sqlite: "update blob_generation set last = last + 1 returning last",
+            postgres: "select nextval('blob_generation')",
+        };
+        let next: Option<(i64,)> = tx.optional(sql, vec![]).await?;
+        let generation = next.map_or(0, |(next,)| next);
+        let hex = digest.to_hex();
+        let sql = "select generation, git_oid from blob where sha256 = $1";
+        let was: Option<(i64, Option<String>)> = tx.optional(sql, args![hex.as_str()]).await?;
+        let sql = "insert into blob (sha256, git_oid, size_bytes, created_at, verified_at, last_used_at, linked_ns, generation)
+            values ($1, $2, $3, $4, $4, $4, $5, $6)
             on conflict (sha256) do update set git_oid = coalesce(excluded.git_oid, blob.git_oid),
-                verified_at = excluded.verified_at, linked_ns = excluded.linked_ns";
-        self.execute(sql, args![digest.to_hex(), git.map(GitOid::to_hex), size, now, linked_ns]).await?;
-        self.mark_stale(digest, git).await
+                verified_at = excluded.verified_at, linked_ns = excluded.linked_ns, generation = excluded.generation";
+        let oid = git.map(GitOid::to_hex);
+        tx.execute(sql, args![hex.as_str(), oid, size, now, linked_ns, generation]).await?;
+        if let Some(xet_hash) = xet_hash {
+            note_xet_hash(&mut tx, digest, xet_hash).await?;
+        }
+        tx.mark_stale(digest, git).await?;
+        if let Some((generation, oid)) = was {
+            tx.tells(Change::Blob { digest, git: git_of(oid), generation });
+        }
+        tx.commit().await?;
+        Ok(BlobRow { digest, size, generation, linked_ns })
     }
 
-    /// Whether upstream has this content too, as far as is known: a commit that is not a folder's names it.
-    pub async fn is_upstreams(&self, digest: Digest) -> Result<bool> {
-        let sql = "select count(*) from (select a.repo from model_artifact a
-            join repo_commit c on c.repo = a.repo and c.commit_id = a.commit_id
-            where (a.sha256 = $1 or a.sha256 is null and a.oid in (select git_oid from blob where sha256 = $1))
-                and (c.origin is null or c.origin <> 'local') limit 1) x";
-        let row: Option<(i64,)> = self.optional(sql, args![digest.to_hex()]).await?;
-        Ok(row.is_some_and(|(count,)| count > 0))
-    }
-
-    /// Notes the Xet hash of a blob, and with it that of every artifact of this content.
+    /// Notes the Xet hash of a blob that is there already, and with it that of every artifact of this content.
     pub async fn put_xet_hash(&self, digest: Digest, xet_hash: &str) -> Result<()> {
         let mut tx = self.begin().await?;
         // See `put_entries`.
         tx.lock(Lock::XET_HASHES, Sharing::Alone).await?;
-        tx.execute("update blob set xet_hash = $2 where sha256 = $1", args![digest.to_hex(), xet_hash]).await?;
-        let sql = "update model_artifact set xet_hash = $2 where sha256 = $1 and xet_hash is null";
-        tx.execute(sql, args![digest.to_hex(), xet_hash]).await?;
+        note_xet_hash(&mut tx, digest, xet_hash).await?;
         tx.commit().await
     }
 
@@ -96,13 +127,20 @@ impl Db {
         Ok(row.is_some_and(|(hash,)| hash.is_some()))
     }
 
-    /// Forgets a blob whose file is gone or wrong; it is fetched again on demand.
-    pub async fn delete_blob(&self, digest: Digest) -> Result<()> {
-        let row: Option<(Option<String>,)> =
-            self.optional("select git_oid from blob where sha256 = $1", args![digest.to_hex()]).await?;
-        self.execute("delete from blob where sha256 = $1", args![digest.to_hex()]).await?;
-        let git = row.and_then(|(oid,)| oid).and_then(|oid| GitOid::parse(&oid).ok());
-        self.mark_stale(digest, git).await
+    /// Forgets a blob whose file is gone, wrong or no longer wanted; `false` if another file has its name by now, which
+    /// this says nothing about.
+    pub async fn delete_blob(&self, blob: &BlobRow) -> Result<bool> {
+        let BlobRow { digest, generation, .. } = *blob;
+        let hex = digest.to_hex();
+        let mut tx = self.begin().await?;
+        let sql = "delete from blob where sha256 = $1 and generation = $2 returning git_oid";
+        let row: Option<(Option<String>,)> = tx.optional(sql, args![hex.as_str(), generation]).await?;
+        let Some((oid,)) = row else { return Ok(false) };
+        let git = git_of(oid);
+        tx.mark_stale(digest, git).await?;
+        tx.tells(Change::Blob { digest, git, generation });
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Records uses in one transaction; called in batches, never per request.
@@ -128,8 +166,10 @@ impl Db {
     pub async fn put_taint(&self, content: ContentId, until: Millis) -> Result<()> {
         let sql = "insert into tainted_content (content, until_at) values ($1, $2)
             on conflict (content) do update set until_at = excluded.until_at";
-        self.execute(sql, args![content.to_hex(), until]).await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        tx.execute(sql, args![content.to_hex(), until]).await?;
+        tx.tells(Change::Taint { content, until });
+        tx.commit().await
     }
 
     /// Contents that are tainted now; expired ones are forgotten.

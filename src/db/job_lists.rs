@@ -3,8 +3,8 @@
 use super::jobs::{JobRow, with_columns, words};
 use super::sql::{Pick, args};
 use super::{Db, Result, like};
-use crate::domain::Millis;
 use crate::domain::job::{Job, JobFilter, JobStatus, Level, LogLine};
+use crate::domain::{JobId, Millis};
 
 /// A job's log is cut off here: nobody reads more, and a loop must not fill the disk.
 const MAX_LOG_LINES: u64 = 10_000;
@@ -43,7 +43,7 @@ impl Db {
                     search,
                     filter.created_after.unwrap_or(i64::MIN),
                     filter.created_before.unwrap_or(i64::MAX),
-                    filter.before.clone().unwrap_or_default(),
+                    filter.before.as_ref().map_or("", JobId::as_str),
                     filter.limit
                 ],
             )
@@ -59,14 +59,14 @@ impl Db {
     }
 
     /// The live job of each of these repositories, if there is one.
-    pub async fn live_job_of(&self, repo: &str) -> Result<Option<String>> {
+    pub async fn live_job_of(&self, repo: &str) -> Result<Option<JobId>> {
         let sql = "select id from job where repo = $1 and status in ('pending', 'running', 'paused') order by id desc limit 1";
         let row: Option<(String,)> = self.optional(sql, args![repo]).await?;
-        Ok(row.map(|(id,)| id))
+        Ok(row.map(|(id,)| JobId::new(id)))
     }
 
     /// Adds a line to a job's log, unless the log is very long already.
-    pub async fn log_job(&self, id: &str, level: Level, text: &str, now: Millis) -> Result<()> {
+    pub async fn log_job(&self, id: &JobId, level: Level, text: &str, now: Millis) -> Result<()> {
         let sql = "insert into job_log (job, number, at, level, text)
             select $1, coalesce(max(number), 0) + 1, $2, $3, $4 from job_log where job = $1
             having coalesce(max(number), 0) < $5 and exists (select 1 from job where id = $1)";
@@ -77,7 +77,7 @@ impl Db {
     }
 
     /// Lines of a job's log after a number, in order.
-    pub async fn job_log(&self, id: &str, after: u64, limit: u64) -> Result<Vec<LogLine>> {
+    pub async fn job_log(&self, id: &JobId, after: u64, limit: u64) -> Result<Vec<LogLine>> {
         let sql = "select number, at, level, text from job_log where job = $1 and number > $2 order by number limit $3";
         let rows: Vec<(i64, i64, String, String)> = self.all(sql, args![id, after, limit]).await?;
         let line = |(number, at, level, text): (i64, i64, String, String)| LogLine {

@@ -6,12 +6,12 @@
 
 use super::sql::{Lock, Pick, Sharing, Tx, args};
 use super::{Db, Result};
-use crate::domain::Millis;
-use crate::domain::job::{Changes, Job, JobKind, JobStatus, NewJob, Order, Payload, Progress};
+use crate::domain::job::{Changes, Job, JobKind, JobStatus, NewJob, Order, Progress};
+use crate::domain::{JobId, Millis, Work, WorkerId};
 
 /// `select`/`returning` with all columns of a job, made once per statement.
 macro_rules! with_columns {
-    ($before:literal, $after:literal) => {
+    ($before:expr, $after:literal) => {
         concat!(
             $before,
             " id, version, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress, waiting_for,",
@@ -49,15 +49,19 @@ pub(super) struct JobRow {
 impl From<JobRow> for Job {
     fn from(row: JobRow) -> Self {
         // What a later version wrote and this one cannot read is shown as far as it can be.
+        let status = JobStatus::parse(&row.status).unwrap_or(JobStatus::Failed);
+        let progress: Progress = serde_json::from_str(&row.progress).unwrap_or_default();
+        // A worker that died has left its last speed.
+        let is_running = status == JobStatus::Running;
+        let kind = JobKind::parse(&row.kind).unwrap_or(JobKind::Verify);
         Self {
-            kind: JobKind::parse(&row.kind).unwrap_or(JobKind::Verify),
-            status: JobStatus::parse(&row.status).unwrap_or(JobStatus::Failed),
-            payload: serde_json::from_str(&row.payload).unwrap_or_default(),
-            progress: serde_json::from_str(&row.progress).unwrap_or_default(),
+            work: Work::read(kind, &row.payload),
+            status,
+            progress: if is_running { progress } else { progress.at_rest() },
             changes: row.changes.and_then(|text| serde_json::from_str(&text).ok()),
             attempts: u32::try_from(row.attempts).unwrap_or(0),
             max_attempts: u32::try_from(row.max_attempts).unwrap_or(0),
-            id: row.id,
+            id: JobId::new(row.id),
             version: row.version.max(0) as u64,
             repo: row.repo,
             repo_name: row.repo_name,
@@ -65,7 +69,7 @@ impl From<JobRow> for Job {
             waiting_for: row.waiting_for,
             error: row.error,
             outcome: row.outcome,
-            worker: row.worker,
+            worker: (!row.worker.is_empty()).then(|| WorkerId::new(row.worker)),
             created_at: row.created_at,
             run_at: row.run_at,
             started_at: row.started_at,
@@ -74,15 +78,60 @@ impl From<JobRow> for Job {
     }
 }
 
+/// The statement of a claim, up to its `returning`. A download is taken if all workers together and this one have room,
+/// and no other that has room runs fewer: the emptiest takes it, and of equals the first.
+macro_rules! claim {
+    ($from:literal, $one:literal) => {
+        concat!(
+            "with busy (worker, downloads) as (
+                select worker, count(*) from job where status = 'running' and kind = 'download' group by worker
+            ), own (downloads) as (
+                select coalesce(max(downloads), 0) from busy where worker = $1
+            ), emptier (id) as (
+                select w.id from worker w left join busy b on b.worker = w.id where w.id <> $1 and w.seen_at > $7
+                and coalesce(b.downloads, 0) < w.max_downloads and coalesce(b.downloads, 0) < (select downloads from own)
+            )
+            update job set version = version + 1, status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
+                waiting_for = '', wanted = null
+            where id = (select id from ",
+            $from,
+            " where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
+                and (kind <> 'download' or (
+                    (select coalesce(sum(downloads), 0) from busy) < $5
+                    and (select downloads from own) < $6
+                    and not exists (select id from emptier)
+                ))
+                order by priority desc, id ",
+            $one,
+            ") returning"
+        )
+    };
+}
+
 /// Who claims, and what it may take.
 #[derive(Debug, Clone)]
 pub struct Claimant<'a> {
-    pub worker: &'a str,
+    pub worker: WorkerId,
     pub kinds: &'a [JobKind],
     /// Downloads that may run at once, whoever runs them.
     pub max_downloads: u64,
+    /// Downloads that this worker may run at once.
+    pub max_own_downloads: u64,
+    /// A worker that was heard of after this takes a download before one that runs more of them.
+    pub heard_after: Millis,
     pub lease_until: Millis,
     pub now: Millis,
+}
+
+/// Whose jobs are nobody's any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone<'a> {
+    /// Those of workers that were silent for too long: their leases have ended.
+    Silent,
+    /// Those of a worker that is known to be gone.
+    Worker(&'a WorkerId),
+    /// All: no process has this database but this one, which runs none yet.
+    Everyone,
 }
 
 /// How a worker leaves a job.
@@ -116,7 +165,7 @@ pub enum Obeyed {
 
 impl Db {
     /// Adds a job, or finds the live one for the same work; `true` if it was added.
-    pub async fn enqueue(&self, job: &NewJob, id: &str, max_attempts: u32, now: Millis) -> Result<(Job, bool)> {
+    pub async fn enqueue(&self, job: &NewJob, id: &JobId, max_attempts: u32, now: Millis) -> Result<(Job, bool)> {
         let mut tx = self.begin().await?;
         let found = enqueue_in(&mut tx, job, id, max_attempts, now).await?;
         tx.commit().await?;
@@ -127,30 +176,26 @@ impl Db {
     pub async fn claim_job(&self, who: &Claimant<'_>) -> Result<Option<Job>> {
         // By itself SQLite sorts all jobs that wait, for each claim.
         const SQL: Pick = Pick {
-            sqlite: with_columns!(
-                "update job set version = version + 1, status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
-                    waiting_for = '', wanted = null
-                where id = (select id from job indexed by job_claim where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
-                    and (kind <> 'download' or $5 > (select count(*) from job d where d.status = 'running' and d.kind = 'download'))
-                    order by priority desc, id limit 1)
-                returning",
-                ""
-            ),
-            postgres: with_columns!(
-                "update job set version = version + 1, status = 'running', worker = $1, lease_until = $2, started_at = $3, attempts = attempts + 1,
-                    waiting_for = '', wanted = null
-                where id = (select id from job where status = 'pending' and run_at <= $3 and $4 like '%,' || kind || ',%'
-                    and (kind <> 'download' or $5 > (select count(*) from job d where d.status = 'running' and d.kind = 'download'))
-                    order by priority desc, id limit 1 for update skip locked)
-                returning",
-                ""
-            ),
+            sqlite: with_columns!(claim!("job indexed by job_claim", "limit 1"), ""),
+            postgres: with_columns!(claim!("job", "limit 1 for update skip locked"), ""),
         };
         let mut tx = self.begin().await?;
         tx.lock(Lock::JOB_CLAIMS, Sharing::Alone).await?;
         let kinds = words(who.kinds.iter().map(|kind| kind.as_str()));
-        let row: Option<JobRow> =
-            tx.optional(SQL, args![who.worker, who.lease_until, who.now, kinds, who.max_downloads]).await?;
+        let row: Option<JobRow> = tx
+            .optional(
+                SQL,
+                args![
+                    &who.worker,
+                    who.lease_until,
+                    who.now,
+                    kinds,
+                    who.max_downloads,
+                    who.max_own_downloads,
+                    who.heard_after
+                ],
+            )
+            .await?;
         tx.commit().await?;
         Ok(row.map(Job::from))
     }
@@ -159,8 +204,8 @@ impl Db {
     /// asked for meanwhile.
     pub async fn renew_job(
         &self,
-        id: &str,
-        worker: &str,
+        id: &JobId,
+        worker: &WorkerId,
         lease_until: Millis,
         progress: &Progress,
     ) -> Result<Option<(Job, Option<Order>)>> {
@@ -181,15 +226,15 @@ impl Db {
         Ok(row.map(|row| (row.job.into(), row.wanted.as_deref().and_then(Order::parse))))
     }
 
-    /// The commit that a job is about from now on.
-    pub async fn put_job_payload(&self, id: &str, worker: &str, payload: &Payload) -> Result<bool> {
+    /// What a job is about from now on.
+    pub async fn put_job_work(&self, id: &JobId, worker: &WorkerId, work: &Work) -> Result<bool> {
         let sql =
             "update job set version = version + 1, payload = $3 where id = $1 and worker = $2 and status = 'running'";
-        Ok(self.execute(sql, args![id, worker, json(payload)]).await? == 1)
+        Ok(self.execute(sql, args![id, worker, json(work)]).await? == 1)
     }
 
     /// Ends this worker's hold on a job; `None` if it had lost it before.
-    pub async fn settle_job(&self, id: &str, worker: &str, end: &Settled, now: Millis) -> Result<Option<Job>> {
+    pub async fn settle_job(&self, id: &JobId, worker: &WorkerId, end: &Settled, now: Millis) -> Result<Option<Job>> {
         const SQL: &str = with_columns!(
             "update job set version = version + 1, status = $3, run_at = $4, waiting_for = $5, error = $6, outcome = $7, changes = $8, progress = $9,
                 attempts = attempts - $10, finished_at = $11, lease_until = 0, wanted = null
@@ -235,18 +280,23 @@ impl Db {
         Ok(row.map(Job::from))
     }
 
-    /// Gives back the jobs whose workers are gone: leases that ran out before `now`.
-    pub async fn reclaim_jobs(&self, now: Millis) -> Result<Vec<Job>> {
+    /// Gives back the jobs whose workers are gone.
+    pub async fn reclaim_jobs(&self, whose: Gone<'_>, now: Millis) -> Result<Vec<Job>> {
         const SQL: &str = with_columns!(
             "update job set version = version + 1, worker = '', lease_until = 0,
                 status = case wanted when 'cancel' then 'cancelled' when 'pause' then 'paused' else 'pending' end,
                 waiting_for = case wanted when 'pause' then 'paused' else '' end,
                 finished_at = case wanted when 'cancel' then $1 else null end, wanted = null
-            where status = 'running' and lease_until < $1 returning",
+            where status = 'running' and (lease_until < $2 or worker = $3) returning",
             ""
         );
+        let (ended_before, worker) = match whose {
+            Gone::Silent => (now, ""),
+            Gone::Worker(worker) => (Millis::MIN, worker.as_str()),
+            Gone::Everyone => (Millis::MAX, ""),
+        };
         let mut tx = self.begin().await?;
-        let rows: Vec<JobRow> = tx.all(SQL, args![now]).await?;
+        let rows: Vec<JobRow> = tx.all(SQL, args![now, ended_before, worker]).await?;
         tx.commit().await?;
         Ok(rows.into_iter().map(Job::from).collect())
     }
@@ -258,14 +308,14 @@ impl Db {
         Ok(())
     }
 
-    pub async fn job(&self, id: &str) -> Result<Option<Job>> {
+    pub async fn job(&self, id: &JobId) -> Result<Option<Job>> {
         let sql = with_columns!("select", "from job where id = $1");
         let row: Option<JobRow> = self.optional(sql, args![id]).await?;
         Ok(row.map(Job::from))
     }
 
     /// Does to a job what a person wants, or says why that cannot be.
-    pub async fn order_job(&self, id: &str, order: Order, now: Millis) -> Result<Obeyed> {
+    pub async fn order_job(&self, id: &JobId, order: Order, now: Millis) -> Result<Obeyed> {
         let mut tx = self.begin().await?;
         let sql = Pick {
             sqlite: with_columns!("select", "from job where id = $1"),
@@ -321,7 +371,7 @@ impl Db {
 pub(super) async fn enqueue_in(
     tx: &mut Tx,
     job: &NewJob,
-    id: &str,
+    id: &JobId,
     max_attempts: u32,
     now: Millis,
 ) -> Result<(Job, bool)> {
@@ -341,10 +391,10 @@ pub(super) async fn enqueue_in(
             SQL,
             args![
                 id,
-                job.kind.as_str(),
+                job.work.kind().as_str(),
                 job.repo.clone(),
                 job.repo_name.as_str(),
-                json(&job.payload),
+                json(&job.work),
                 job.priority,
                 i64::from(max_attempts),
                 job.dedup_key(),
@@ -353,7 +403,7 @@ pub(super) async fn enqueue_in(
         )
         .await?;
     let row = row.ok_or(super::Error::Driver(sqlx::Error::RowNotFound))?;
-    let added = row.id == id;
+    let added = row.id == id.as_str();
     Ok((row.into(), added))
 }
 

@@ -8,15 +8,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use sqlx::migrate::Migrator;
 
+use super::sql::Pools;
 use super::{Db, Error, Result};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 pub(super) async fn run(db: &Db) -> Result<()> {
-    let migrator = match db {
-        Db::Sqlite { .. } => &SQLITE,
-        Db::Postgres(_) => &POSTGRES,
+    let migrator = match &db.pools {
+        Pools::Sqlite { .. } => &SQLITE,
+        Pools::Postgres(_) => &POSTGRES,
     };
     let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
     let found = applied(db).await?;
@@ -26,9 +27,9 @@ pub(super) async fn run(db: &Db) -> Result<()> {
         Some(found) => backup(db, found).await?,
         None => {}
     }
-    match db {
-        Db::Sqlite { write, .. } => migrator.run(write).await?,
-        Db::Postgres(pool) => migrator.run(pool).await?,
+    match &db.pools {
+        Pools::Sqlite { write, .. } => migrator.run(write).await?,
+        Pools::Postgres(pool) => migrator.run(pool).await?,
     }
     Ok(())
 }
@@ -48,7 +49,7 @@ async fn applied(db: &Db) -> Result<Option<i64>> {
 
 /// Copies an SQLite database to `<name>.schema-<version>.db` next to it. PostgreSQL has its own tools.
 async fn backup(db: &Db, found: i64) -> Result<()> {
-    let Db::Sqlite { write, .. } = db else { return Ok(()) };
+    let Pools::Sqlite { write, .. } = &db.pools else { return Ok(()) };
     let file = write.connect_options().get_filename().to_owned();
     let copy = file.with_extension(format!("schema-{found}.db"));
     tracing::info!(copy = %copy.display(), "copying the database before its schema is changed");

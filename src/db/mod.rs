@@ -8,6 +8,7 @@ mod access;
 mod answers;
 mod artifacts;
 mod blobs;
+mod changes;
 mod error;
 mod files;
 mod job_lists;
@@ -25,17 +26,18 @@ mod storage;
 pub use access::Grant;
 pub use answers::RememberedAnswer;
 pub use artifacts::TreePage;
-pub use blobs::{BlobRow, ServedBlob, StoreTotals};
+pub use blobs::{BlobRow, NewBlob, StoreTotals};
+pub use changes::{Change, Feed, Listener};
 pub use error::{Error, Result};
 pub use files::{FilePage, FileRow, FileTotals};
-pub use jobs::{Claimant, Obeyed, Settled};
+pub use jobs::{Claimant, Gone, Obeyed, Settled};
 pub use models::{Held, ModelFilter, ModelOrder, ModelRow, Registration};
 pub use records::WorkerRow;
 pub use repos::{RepoListing, RepoRow};
-pub use revisions::Pin;
+pub use revisions::NamedCommit;
 pub use scans::ScannedFile;
 pub use sql::Db;
-pub use storage::UsageRow;
+pub use storage::{Amount, Eviction, UsageRow};
 
 /// The pattern of `lower(column) like … escape '\'` that finds `part` anywhere; empty for an empty part. Only ASCII
 /// letters are alike in upper and lower case: SQLite's `lower` knows no others, PostgreSQL's none where text is

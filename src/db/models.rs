@@ -4,19 +4,21 @@
 //! (`stale`) and kept in the row.
 
 use super::jobs::enqueue_in;
-use super::sql::{Pick, args};
-use super::{Db, Error, Result, like};
-use crate::domain::job::{Job, NewJob, Payload};
-use crate::domain::{CommitId, Digest, GitOid, Millis, RepoId, RepoKey, RepoKind, Visibility};
+use super::sql::{Pick, Tx, args};
+use super::{Change, Db, Error, Result, like};
+use crate::domain::job::{Job, NewJob};
+use crate::domain::{
+    CommitId, Digest, GitOid, JobId, Millis, ModelSource, ModelStatus, RepoId, RepoKey, RepoKind, Visibility, Work,
+    work,
+};
 
 /// A repository with what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelRow {
     pub id: String,
     pub key: RepoKey,
-    pub source: String,
-    /// `registered`, `synced` or `error`.
-    pub status: String,
+    pub source: ModelSource,
+    pub status: ModelStatus,
     pub problem: String,
     /// `None` while upstream has not said it; nobody may see it then.
     pub visibility: Option<Visibility>,
@@ -68,8 +70,9 @@ impl TryFrom<Row> for ModelRow {
         Ok(Self {
             id: row.id,
             key: RepoKey::new(kind, id),
-            source: row.source,
-            status: row.status,
+            // A word of a later version is as good as the most common one.
+            source: ModelSource::parse(&row.source).unwrap_or(ModelSource::HuggingFace),
+            status: ModelStatus::parse(&row.status).unwrap_or(ModelStatus::Synced),
             problem: row.problem,
             visibility: (row.checked_at != 0).then(|| Visibility::parse(&row.visibility)),
             pinned: row.pinned,
@@ -135,7 +138,7 @@ pub enum ModelOrder {
 pub struct ModelFilter {
     pub search: String,
     pub kind: Option<RepoKind>,
-    pub status: String,
+    pub status: Option<ModelStatus>,
     pub held: Option<Held>,
     pub pinned: Option<bool>,
     pub order: ModelOrder,
@@ -154,7 +157,7 @@ pub struct Registration<'a> {
     /// Without it never, or as it was.
     pub sync_every_ms: Option<u64>,
     pub new_id: &'a str,
-    pub job: Option<(&'a NewJob, &'a str, u32)>,
+    pub job: Option<(&'a NewJob, &'a JobId, u32)>,
     pub now: Millis,
 }
 
@@ -188,11 +191,12 @@ impl Db {
             .await?;
         let (row, revision) = row.ok_or(Error::Driver(sqlx::Error::RowNotFound))?;
         let again = matches!(known, Some((Some(_), ..)));
-        let is_synced = again && known.is_some_and(|(_, before, status)| before == revision && status != "error");
+        let is_synced = again
+            && known.is_some_and(|(_, before, status)| before == revision && status != ModelStatus::Error.as_str());
         let job = match what.job {
             Some((job, job_id, attempts)) if !is_synced => {
-                let payload = Payload { revision, ..job.payload.clone() };
-                let job = NewJob { repo: Some(row.clone()), payload, ..job.clone() };
+                let work = Work::Sync(work::Sync { revision });
+                let job = NewJob { work, repo: Some(row.clone()), ..job.clone() };
                 Some(enqueue_in(&mut tx, &job, job_id, attempts, now).await?.0)
             }
             _ => None,
@@ -243,6 +247,7 @@ impl Db {
         };
         let Some(search) = like(&filter.search) else { return Ok((Vec::new(), 0)) };
         let kind = filter.kind.map_or("", RepoKind::as_str);
+        let status = filter.status.map_or("", ModelStatus::as_str);
         let held = match filter.held {
             None => "",
             Some(Held::Nothing) => "none",
@@ -251,11 +256,10 @@ impl Db {
         };
         let pinned = filter.pinned.map_or("", |pinned| if pinned { "yes" } else { "no" });
         let (value, id) = filter.after.clone().unwrap_or_default();
-        let list = args![search.as_str(), kind, filter.status.as_str(), held, pinned, value, id, filter.limit];
+        let list = args![search.as_str(), kind, status, held, pinned, value, id, filter.limit];
         let rows: Vec<Row> = self.all(sql, list).await?;
         let count = concat!("select count(*) from model_repo where ", filtered!());
-        let row: Option<(i64,)> =
-            self.optional(count, args![search, kind, filter.status.as_str(), held, pinned]).await?;
+        let row: Option<(i64,)> = self.optional(count, args![search, kind, status, held, pinned]).await?;
         let total = row.map_or(0, |(n,)| n.max(0) as u64);
         Ok((rows.into_iter().map(ModelRow::try_from).collect::<Result<_>>()?, total))
     }
@@ -294,32 +298,15 @@ impl Db {
         tx.commit().await
     }
 
-    /// The counts of whoever has this content are out of date.
-    pub(super) async fn mark_stale(&self, digest: Digest, git: Option<GitOid>) -> Result<()> {
-        let sql = "select distinct repo from model_artifact where sha256 = $1
-            union select distinct repo from model_artifact where sha256 is null and oid = $2";
-        let oid = git.map(GitOid::to_hex).unwrap_or_default();
-        let rows: Vec<(String,)> = self.all(sql, args![digest.to_hex(), oid]).await?;
-        // One by one: a statement over several rows could wait for another one in a circle.
-        for (id,) in rows {
-            let sql = Pick {
-                sqlite: "update model_repo set stale = 1 where id = $1 and stale = 0",
-                postgres: "update model_repo set stale = true where id = $1 and not stale",
-            };
-            self.execute(sql, args![id]).await?;
-        }
-        Ok(())
-    }
-
     /// The outcome of a sync.
     pub async fn put_synced(&self, id: &str, problem: Option<&str>, now: Millis) -> Result<()> {
         let (status, problem) = match problem {
-            None => ("synced", ""),
-            Some(problem) => ("error", problem),
+            None => (ModelStatus::Synced, ""),
+            Some(problem) => (ModelStatus::Error, problem),
         };
         let sql = "update model_repo set status = $2, problem = $3, stale = $4,
             synced_at = case when $2 = 'synced' then $5 else synced_at end where id = $1";
-        self.execute(sql, args![id, status, problem, true, now]).await?;
+        self.execute(sql, args![id, status.as_str(), problem, true, now]).await?;
         Ok(())
     }
 
@@ -335,7 +322,15 @@ impl Db {
 
     /// Forgets a repository with all that is known of it. Blobs stay.
     pub async fn delete_model(&self, id: &str) -> Result<bool> {
-        Ok(self.execute("delete from model_repo where id = $1", args![id]).await? == 1)
+        let mut tx = self.begin().await?;
+        let sql = "delete from model_repo where id = $1 returning kind, repo_id";
+        let row: Option<(String, String)> = tx.optional(sql, args![id]).await?;
+        let Some((kind, name)) = row else { return Ok(false) };
+        if let (Some(kind), Ok(name)) = (RepoKind::parse(&kind), RepoId::parse(&name)) {
+            tx.tells(Change::Repo(RepoKey::new(kind, name)));
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Registered repositories whose next sync is due.
@@ -365,5 +360,24 @@ impl Db {
         const SQL: &str = concat!("select what, path, size from (", differences!(), ") d order by path limit $4");
         let rows: Vec<(String, String, i64)> = self.all(SQL, args![repo, from.as_str(), to.as_str(), limit]).await?;
         Ok(rows.into_iter().map(|(what, path, size)| (what, path, size.max(0) as u64)).collect())
+    }
+}
+
+impl Tx {
+    /// The counts of whoever has this content are out of date.
+    pub(super) async fn mark_stale(&mut self, digest: Digest, git: Option<GitOid>) -> Result<()> {
+        // In the order of their keys, so that two transactions never wait for each other.
+        let sql = "select repo from model_artifact where sha256 = $1
+            union select repo from model_artifact where sha256 is null and oid = $2 order by 1";
+        let oid = git.map(GitOid::to_hex).unwrap_or_default();
+        let rows: Vec<(String,)> = self.all(sql, args![digest.to_hex(), oid]).await?;
+        for (id,) in rows {
+            let sql = Pick {
+                sqlite: "update model_repo set stale = 1 where id = $1 and stale = 0",
+                postgres: "update model_repo set stale = true where id = $1 and not stale",
+            };
+            self.execute(sql, args![id]).await?;
+        }
+        Ok(())
     }
 }

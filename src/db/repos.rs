@@ -1,8 +1,8 @@
 //! Repositories and the other names that upstream knows them by.
 
 use super::sql::{Tx, args};
-use super::{Db, Error, Result, like};
-use crate::domain::{Millis, RepoId, RepoKey, RepoKind, Visibility};
+use super::{Change, Db, Error, Result, like};
+use crate::domain::{Millis, ModelSource, RepoId, RepoKey, RepoKind, Visibility};
 
 /// A repository that upstream has shown to somebody, or that a scan has found.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl Db {
             id,
             visibility: Visibility::parse(&visibility),
             checked_at,
-            is_local: source == "local",
+            is_local: source == ModelSource::Local.as_str(),
         }))
     }
 
@@ -42,10 +42,16 @@ impl Db {
             values ($1, $2, $3, $4, $5, 'huggingface', 'synced', $6, $7, $7)
             on conflict (kind, repo_id) do update set visibility = excluded.visibility, checked_at = excluded.checked_at,
                 source = excluded.source";
-        let id = &key.id;
-        let visibility = visibility.as_str();
-        self.execute(sql, args![new_id, key.kind.as_str(), id.vendor(), id.name(), id.as_str(), visibility, now])
-            .await?;
+        let (kind, id) = (key.kind.as_str(), &key.id);
+        let mut tx = self.begin().await?;
+        let seen = "select visibility, source from model_repo where kind = $1 and repo_id = $2";
+        let was: Option<(String, String)> = tx.optional(seen, args![kind, id.as_str()]).await?;
+        let word = visibility.as_str();
+        tx.execute(sql, args![new_id, kind, id.vendor(), id.name(), id.as_str(), word, now]).await?;
+        if was.is_some_and(|(was, source)| was != word || source == "local") {
+            tx.tells(Change::Repo(key.clone()));
+        }
+        tx.commit().await?;
         self.repo(key).await?.ok_or(Error::Driver(sqlx::Error::RowNotFound))
     }
 
@@ -67,6 +73,8 @@ impl Db {
         if alias.id != *target {
             move_repo(&mut tx, alias, target).await?;
         }
+        tx.tells(Change::Repo(alias.clone()));
+        tx.tells(Change::Repo(RepoKey::new(alias.kind, target.clone())));
         tx.commit().await
     }
 
@@ -87,6 +95,11 @@ impl Db {
 /// Gives the repository `from` its true name; where that has a row already, the two become one.
 async fn move_repo(tx: &mut Tx, from: &RepoKey, to: &RepoId) -> Result<()> {
     let kind = from.kind.as_str();
+    // Both rows first, in the order of their keys: others touch several of them in that order.
+    if tx.is_postgres() {
+        let sql = "select id from model_repo where kind = $1 and repo_id in ($2, $3) order by id for update";
+        tx.all::<(String,)>(sql, args![kind, from.id.as_str(), to.as_str()]).await?;
+    }
     // What led to the old name leads to the new one.
     let sql = "update repo_alias set repo_id = $3 where kind = $1 and repo_id = $2";
     tx.execute(sql, args![kind, from.id.as_str(), to.as_str()]).await?;

@@ -1,41 +1,45 @@
 //! Which commit a name meant when, and what is known of a commit as a whole.
 
 use super::sql::args;
-use super::{Db, Error, Result};
+use super::{Change, Db, Error, Result};
 use crate::domain::{CommitId, Millis};
 
 /// A name and the commit that it meant at `checked_at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pin {
+pub struct NamedCommit {
     pub name: String,
     pub commit: CommitId,
     pub checked_at: Millis,
 }
 
 impl Db {
-    pub async fn pin(&self, repo: &str, name: &str) -> Result<Option<Pin>> {
+    pub async fn revision(&self, repo: &str, name: &str) -> Result<Option<NamedCommit>> {
         let sql = "select name, commit_id, checked_at from repo_revision where repo = $1 and name = $2";
         let row: Option<(String, String, i64)> = self.optional(sql, args![repo, name]).await?;
-        row.map(pin_of).transpose()
+        row.map(named_commit_of).transpose()
     }
 
-    pub async fn pins(&self, repo: &str) -> Result<Vec<Pin>> {
+    pub async fn revisions(&self, repo: &str) -> Result<Vec<NamedCommit>> {
         let sql = "select name, commit_id, checked_at from repo_revision where repo = $1 order by name limit 1000";
         let rows: Vec<(String, String, i64)> = self.all(sql, args![repo]).await?;
-        rows.into_iter().map(pin_of).collect()
+        rows.into_iter().map(named_commit_of).collect()
     }
 
     /// Forgets a name, unless it means something else by now or a commit that upstream did not tell of.
-    pub async fn delete_pin(&self, repo: &str, pin: &Pin) -> Result<()> {
+    pub async fn delete_revision(&self, repo: &str, pin: &NamedCommit) -> Result<()> {
         let sql = "delete from repo_revision where repo = $1 and name = $2 and commit_id = $3 and checked_at = $4
             and not exists (select 1 from repo_commit c where c.repo = $1 and c.commit_id = $3 and c.origin is not null)";
-        self.execute(sql, args![repo, pin.name.as_str(), pin.commit.as_str(), pin.checked_at]).await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        let gone = tx.execute(sql, args![repo, pin.name.as_str(), pin.commit.as_str(), pin.checked_at]).await?;
+        if gone > 0 {
+            tx.tells(Change::Revision { repo: repo.to_owned(), name: pin.name.clone() });
+        }
+        tx.commit().await
     }
 
     /// Records what upstream said in one transaction: the commit's info (if there is one) and,
     /// for a named revision, the commit that it means now.
-    pub async fn put_pin(
+    pub async fn put_revision(
         &self,
         repo: &str,
         name: Option<&str>,
@@ -48,6 +52,11 @@ impl Db {
             on conflict (repo, commit_id) do update set info = coalesce(excluded.info, repo_commit.info)";
         tx.execute(sql, args![repo, commit.as_str(), info.map(str::to_owned), false]).await?;
         if let Some(name) = name {
+            let known = "select commit_id from repo_revision where repo = $1 and name = $2";
+            let known: Option<(String,)> = tx.optional(known, args![repo, name]).await?;
+            if known.is_none_or(|(known,)| known != commit.as_str()) {
+                tx.tells(Change::Revision { repo: repo.to_owned(), name: name.to_owned() });
+            }
             let sql = "insert into repo_revision (repo, name, commit_id, checked_at) values ($1, $2, $3, $4)
                 on conflict (repo, name) do update set commit_id = excluded.commit_id, checked_at = excluded.checked_at";
             tx.execute(sql, args![repo, name, commit.as_str(), now]).await?;
@@ -64,7 +73,7 @@ impl Db {
         Ok(row.is_some())
     }
 
-    /// The info of a commit, as stored by `put_pin`.
+    /// The info of a commit, as stored by `put_revision`.
     pub async fn commit_info(&self, repo: &str, commit: &CommitId) -> Result<Option<String>> {
         let sql = "select info from repo_commit where repo = $1 and commit_id = $2";
         let row: Option<(Option<String>,)> = self.optional(sql, args![repo, commit.as_str()]).await?;
@@ -72,7 +81,7 @@ impl Db {
     }
 }
 
-fn pin_of((name, commit, checked_at): (String, String, i64)) -> Result<Pin> {
+fn named_commit_of((name, commit, checked_at): (String, String, i64)) -> Result<NamedCommit> {
     let commit = CommitId::parse(&commit).map_err(|source| Error::Corrupt { what: "commit", source })?;
-    Ok(Pin { name, commit, checked_at })
+    Ok(NamedCommit { name, commit, checked_at })
 }

@@ -2,7 +2,7 @@
 //! did not tell of.
 
 use super::sql::args;
-use super::{Db, Error, RepoRow, Result};
+use super::{Change, Db, Error, RepoRow, Result};
 use crate::domain::{CommitId, Digest, GitOid, Millis, Origin, RepoKey, RepoPath};
 
 /// What PostgreSQL can find by an index is under 2700 bytes.
@@ -86,7 +86,10 @@ impl Db {
         let id = &key.id;
         let values =
             args![new_id, key.kind.as_str(), id.vendor(), id.name(), id.as_str(), source, checked_at, now, LONG_AGO];
-        self.execute(sql, values).await?;
+        let mut tx = self.begin().await?;
+        tx.execute(sql, values).await?;
+        tx.tells(Change::Repo(key.clone()));
+        tx.commit().await?;
         self.repo(key).await?.ok_or(Error::Driver(sqlx::Error::RowNotFound))
     }
 
@@ -95,15 +98,19 @@ impl Db {
         let sql = "insert into repo_commit (repo, commit_id, info, tree_complete, origin) values ($1, $2, null, $3, $4)
             on conflict (repo, commit_id) do update set origin = excluded.origin where repo_commit.tree_complete = $3";
         let origin = origin.as_str().map(str::to_owned);
-        self.execute(sql, args![repo, commit.as_str(), false, origin]).await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        tx.execute(sql, args![repo, commit.as_str(), false, origin]).await?;
+        tx.tells(Change::Commit { repo: repo.to_owned(), commit: commit.clone() });
+        tx.commit().await
     }
 
     /// A scan has found the whole listing of a commit. Upstream, which has the last word, was not asked yet.
     pub async fn complete_scanned_tree(&self, repo: &str, commit: &CommitId) -> Result<()> {
         let sql = "update repo_commit set tree_complete = $3 where repo = $1 and commit_id = $2";
-        self.execute(sql, args![repo, commit.as_str(), true]).await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        tx.execute(sql, args![repo, commit.as_str(), true]).await?;
+        tx.tells(Change::Commit { repo: repo.to_owned(), commit: commit.clone() });
+        tx.commit().await
     }
 
     /// Where a commit is known from; `None` if it is not known.
@@ -121,6 +128,7 @@ impl Db {
             let sql = "delete from model_artifact where repo = $1 and commit_id = $2 and file_path = $3";
             tx.execute(sql, args![repo, commit.as_str(), path.as_str()]).await?;
         }
+        tx.tells(Change::Commit { repo: repo.to_owned(), commit: commit.clone() });
         tx.commit().await
     }
 

@@ -15,15 +15,23 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, FromRow, Postgres, Sqlite, Transaction};
 
+use super::changes::{self, Announcer, Change};
 use super::error::words;
 use super::{Error, Result, migrate};
+use crate::domain::{JobId, WorkerId};
 
 /// How long a statement waits for a connection to PostgreSQL, and a start for a server that starts as well.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
-pub enum Db {
+pub struct Db {
+    pub(super) pools: Pools,
+    pub(super) announcer: Announcer,
+}
+
+#[derive(Clone)]
+pub(super) enum Pools {
     /// One connection writes, so that a writer waits its turn instead of failing as busy.
     Sqlite {
         read: SqlitePool,
@@ -33,7 +41,14 @@ pub enum Db {
 }
 
 /// A write transaction; rolled back when dropped without `commit`.
-pub(super) enum Tx {
+pub(super) struct Tx {
+    open: OpenTx,
+    /// What is not as it was when this is committed.
+    changes: Vec<Change>,
+    announcer: Announcer,
+}
+
+enum OpenTx {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
@@ -47,6 +62,12 @@ impl Lock {
     pub(super) const XET_HASHES: Self = Self(0x6d6f_6465_6c68_7562);
     /// Which jobs run: limits count them.
     pub(super) const JOB_CLAIMS: Self = Self(0x6d6f_6465_6c68_7563);
+    /// What was changed: rows come to light in the order of their numbers.
+    pub(super) const CHANGES: Self = Self(0x6d6f_6465_6c68_7564);
+
+    pub(super) fn number(self) -> i64 {
+        self.0
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -66,6 +87,16 @@ pub(super) enum Value {
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(Some(text.to_owned()))
+    }
+}
+impl From<&JobId> for Value {
+    fn from(id: &JobId) -> Self {
+        id.as_str().into()
+    }
+}
+impl From<&WorkerId> for Value {
+    fn from(id: &WorkerId) -> Self {
+        id.as_str().into()
     }
 }
 impl From<String> for Value {
@@ -171,7 +202,7 @@ impl Db {
         let pool = || SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30)).idle_timeout(None);
         let write = pool().max_connections(1).connect_with(options.clone()).await?;
         let read = pool().max_connections(4).connect_with(options.read_only(true)).await?;
-        let db = Self::Sqlite { read, write };
+        let db = Self { pools: Pools::Sqlite { read, write }, announcer: Announcer::new() };
         migrate::run(&db).await?;
         Ok(db)
     }
@@ -187,7 +218,8 @@ impl Db {
             Some(socket) => format!("`{name}` at {}", socket.display()),
             None => format!("`{name}` at {}:{}", options.get_host(), options.get_port()),
         };
-        let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);
+        // One of them listens for what other processes change.
+        let pool = PgPoolOptions::new().max_connections(9).acquire_timeout(PATIENCE);
         let pool = match pool.connect_with(options.clone()).await {
             Ok(pool) => pool,
             Err(sqlx::Error::PoolTimedOut) => {
@@ -204,51 +236,62 @@ impl Db {
         if found != "UTF8" {
             return Err(Error::Encoding { at, found });
         }
-        let db = Self::Postgres(pool);
+        let db = Self { pools: Pools::Postgres(pool), announcer: Announcer::new() };
         migrate::run(&db).await?;
         Ok(db)
     }
 
+    /// The pool, if this is PostgreSQL.
+    pub fn postgres(&self) -> Option<&PgPool> {
+        match &self.pools {
+            Pools::Sqlite { .. } => None,
+            Pools::Postgres(pool) => Some(pool),
+        }
+    }
+
     pub async fn close(&self) {
-        match self {
-            Self::Sqlite { read, write } => {
+        match &self.pools {
+            Pools::Sqlite { read, write } => {
                 read.close().await;
                 write.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Pools::Postgres(pool) => pool.close().await,
         }
     }
 
     pub(super) async fn begin(&self) -> Result<Tx> {
-        Ok(match self {
+        let open = match &self.pools {
             // IMMEDIATE takes the write lock first: a later upgrade would fail as busy.
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Tx::Postgres(begin_whole(pool).await?),
-        })
+            Pools::Sqlite { write, .. } => OpenTx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres(pool) => OpenTx::Postgres(begin_whole(pool).await?),
+        };
+        Ok(Tx { open, changes: Vec::new(), announcer: self.announcer.clone() })
     }
 
     /// Runs one writing statement; the number of rows that it changed.
     pub(super) async fn execute(&self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<u64> {
         let sql = sql.into();
-        Ok(match self {
-            Self::Sqlite { write, .. } => bound!(sqlx::query(sql.sqlite), values).execute(write).await?.rows_affected(),
-            Self::Postgres(pool) => bound!(sqlx::query(sql.postgres), values).execute(pool).await?.rows_affected(),
+        Ok(match &self.pools {
+            Pools::Sqlite { write, .. } => {
+                bound!(sqlx::query(sql.sqlite), values).execute(write).await?.rows_affected()
+            }
+            Pools::Postgres(pool) => bound!(sqlx::query(sql.postgres), values).execute(pool).await?.rows_affected(),
         })
     }
 
     pub(super) async fn all<T: Row>(&self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Vec<T>> {
         let sql = sql.into();
-        Ok(match self {
-            Self::Sqlite { read, .. } => bound!(sqlx::query_as(sql.sqlite), values).fetch_all(read).await?,
-            Self::Postgres(pool) => bound!(sqlx::query_as(sql.postgres), values).fetch_all(pool).await?,
+        Ok(match &self.pools {
+            Pools::Sqlite { read, .. } => bound!(sqlx::query_as(sql.sqlite), values).fetch_all(read).await?,
+            Pools::Postgres(pool) => bound!(sqlx::query_as(sql.postgres), values).fetch_all(pool).await?,
         })
     }
 
     pub(super) async fn optional<T: Row>(&self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Option<T>> {
         let sql = sql.into();
-        Ok(match self {
-            Self::Sqlite { read, .. } => bound!(sqlx::query_as(sql.sqlite), values).fetch_optional(read).await?,
-            Self::Postgres(pool) => bound!(sqlx::query_as(sql.postgres), values).fetch_optional(pool).await?,
+        Ok(match &self.pools {
+            Pools::Sqlite { read, .. } => bound!(sqlx::query_as(sql.sqlite), values).fetch_optional(read).await?,
+            Pools::Postgres(pool) => bound!(sqlx::query_as(sql.postgres), values).fetch_optional(pool).await?,
         })
     }
 }
@@ -267,7 +310,7 @@ impl Tx {
     /// Until this transaction ends no other has this lock, except that several may have it `Shared`.
     /// Taken before any row is touched. SQLite has one writer anyway.
     pub(super) async fn lock(&mut self, what: Lock, how: Sharing) -> Result<()> {
-        let Self::Postgres(tx) = self else { return Ok(()) };
+        let OpenTx::Postgres(tx) = &mut self.open else { return Ok(()) };
         let sql = match how {
             Sharing::Shared => "select pg_advisory_xact_lock_shared($1)",
             Sharing::Alone => "select pg_advisory_xact_lock($1)",
@@ -278,29 +321,61 @@ impl Tx {
 
     pub(super) async fn execute(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<u64> {
         let sql = sql.into();
-        Ok(match self {
-            Self::Sqlite(tx) => bound!(sqlx::query(sql.sqlite), values).execute(&mut **tx).await?.rows_affected(),
-            Self::Postgres(tx) => bound!(sqlx::query(sql.postgres), values).execute(&mut **tx).await?.rows_affected(),
+        Ok(match &mut self.open {
+            OpenTx::Sqlite(tx) => bound!(sqlx::query(sql.sqlite), values).execute(&mut **tx).await?.rows_affected(),
+            OpenTx::Postgres(tx) => bound!(sqlx::query(sql.postgres), values).execute(&mut **tx).await?.rows_affected(),
         })
     }
 
     pub(super) async fn all<T: Row>(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Vec<T>> {
         let sql = sql.into();
-        Ok(match self {
-            Self::Sqlite(tx) => bound!(sqlx::query_as(sql.sqlite), values).fetch_all(&mut **tx).await?,
-            Self::Postgres(tx) => bound!(sqlx::query_as(sql.postgres), values).fetch_all(&mut **tx).await?,
+        Ok(match &mut self.open {
+            OpenTx::Sqlite(tx) => bound!(sqlx::query_as(sql.sqlite), values).fetch_all(&mut **tx).await?,
+            OpenTx::Postgres(tx) => bound!(sqlx::query_as(sql.postgres), values).fetch_all(&mut **tx).await?,
         })
     }
 
     pub(super) async fn optional<T: Row>(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Option<T>> {
         let sql = sql.into();
-        Ok(match self {
-            Self::Sqlite(tx) => bound!(sqlx::query_as(sql.sqlite), values).fetch_optional(&mut **tx).await?,
-            Self::Postgres(tx) => bound!(sqlx::query_as(sql.postgres), values).fetch_optional(&mut **tx).await?,
+        Ok(match &mut self.open {
+            OpenTx::Sqlite(tx) => bound!(sqlx::query_as(sql.sqlite), values).fetch_optional(&mut **tx).await?,
+            OpenTx::Postgres(tx) => bound!(sqlx::query_as(sql.postgres), values).fetch_optional(&mut **tx).await?,
         })
     }
 
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self.open, OpenTx::Postgres(_))
+    }
+
+    /// Says that something is not as it was, from the commit on.
+    pub(super) fn tells(&mut self, change: Change) {
+        if !self.changes.contains(&change) {
+            self.changes.push(change);
+        }
+    }
+
     pub(super) async fn commit(self) -> Result<()> {
+        if self.changes.is_empty() {
+            return self.open.commit().await;
+        }
+        // To the end, also when nobody waits for it any more: what is written must be told.
+        let Self { mut open, changes, announcer } = self;
+        let committing = tokio::spawn(async move {
+            if let OpenTx::Postgres(tx) = &mut open {
+                changes::write(tx, &changes, &announcer).await?;
+            }
+            let outcome = open.commit().await;
+            // Also after a failure: it may have been committed all the same.
+            announcer.tell(&changes);
+            outcome
+        });
+        // It is not aborted; only a runtime that ends does that.
+        committing.await.unwrap_or(Err(Error::Driver(sqlx::Error::WorkerCrashed)))
+    }
+}
+
+impl OpenTx {
+    async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await?,
             Self::Postgres(tx) => tx.commit().await?,

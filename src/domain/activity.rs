@@ -1,6 +1,6 @@
 //! Something that happened, in words for people.
 
-use super::Millis;
+use super::{JobId, Millis};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activity {
@@ -10,5 +10,5 @@ pub struct Activity {
     pub text: String,
     /// `kind/namespace/name`, if it is about a repository.
     pub repo_name: String,
-    pub job: Option<String>,
+    pub job: Option<JobId>,
 }

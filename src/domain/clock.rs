@@ -7,6 +7,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Milliseconds since 1970 (UTC). What the database stores.
 pub type Millis = i64;
 
+/// A span as milliseconds; the longest there is for one that is longer.
+pub fn millis(span: Duration) -> Millis {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Wall time for what is stored and shown, monotonic time for everything that expires.
 ///
 /// Cheap to clone; all clones of a manual clock move together.

@@ -23,6 +23,10 @@ impl Digest {
     }
 
     /// Reads 64 lower-case hex digits, without a `sha256:` prefix.
+    pub fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         decode("sha256", text, "a sha256 is 64 lower-case hex digits").map(Self)
     }

@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Selection;
 use super::clock::Millis;
+use super::id::{JobId, WorkerId};
+use super::work::Work;
 
 /// Declares an enum with the words that tables, logs, JSON and the command line share.
 macro_rules! words {
@@ -26,6 +27,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(super) use words;
 
 words! {
     JobKind {
@@ -87,39 +90,6 @@ pub mod priority {
     pub const WAITING: i64 = 100;
 }
 
-/// What a job was asked to do; each kind reads the parts that concern it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Payload {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub revision: String,
-    /// The commit that `revision` meant when the job first ran: a retry goes on with the same files.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub commit: String,
-    #[serde(skip_serializing_if = "Selection::is_everything")]
-    pub selection: Selection,
-    /// Of a scan: the folder, and how files get into the store.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub path: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub placement: String,
-    /// Of a scan: the repository of a folder that does not name one, `kind/namespace/name`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub target: String,
-    /// Of an eviction.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub free_bytes: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    pub unused_ms: u64,
-    /// 0: no limit of its own.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub bytes_per_second: u64,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
 /// How far a job is. Written to its row about once a second, and sent to whoever watches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -137,6 +107,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// The same of a job that does not run: it has no speed, and is doing nothing.
+    pub fn at_rest(self) -> Self {
+        Self { bytes_per_second: 0, files: Vec::new(), doing: String::new(), ..self }
+    }
+
     /// Seconds until it is done at this speed; 0 if that cannot be said.
     pub fn seconds_left(&self) -> u64 {
         let left = self.bytes_total.saturating_sub(self.bytes_done);
@@ -173,17 +148,15 @@ pub enum ChangeKind {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// UUIDv7: newer jobs have greater ids.
-    pub id: String,
+    pub id: JobId,
     /// Grows with every change: of two copies of a job, the one with the greater version is the newer.
     pub version: u64,
-    pub kind: JobKind,
+    pub work: Work,
     pub status: JobStatus,
     /// The row of the repository, if it is about one, and its name at the time.
     pub repo: Option<String>,
     /// `kind/namespace/name`; empty for jobs about the whole store.
     pub repo_name: String,
-    pub payload: Payload,
     pub priority: i64,
     /// How often it was begun.
     pub attempts: u32,
@@ -195,7 +168,8 @@ pub struct Job {
     pub error: String,
     /// What it did, in a sentence.
     pub outcome: String,
-    pub worker: String,
+    /// Who runs it, or ran it last.
+    pub worker: Option<WorkerId>,
     pub changes: Option<Changes>,
     pub created_at: Millis,
     pub run_at: Millis,
@@ -203,21 +177,26 @@ pub struct Job {
     pub finished_at: Option<Millis>,
 }
 
+impl Job {
+    pub fn kind(&self) -> JobKind {
+        self.work.kind()
+    }
+}
+
 /// A job that does not exist yet.
 #[derive(Debug, Clone)]
 pub struct NewJob {
-    pub kind: JobKind,
+    pub work: Work,
     pub repo: Option<String>,
     pub repo_name: String,
-    pub payload: Payload,
     pub priority: i64,
 }
 
 impl NewJob {
     /// Two live jobs never have the same key: who asks again gets the job that is there.
     pub fn dedup_key(&self) -> String {
-        let payload = serde_json::to_string(&self.payload).unwrap_or_default();
-        format!("{} {} {payload}", self.kind.as_str(), self.repo_name)
+        let work = serde_json::to_string(&self.work).unwrap_or_default();
+        format!("{} {} {work}", self.work.kind().as_str(), self.repo_name)
     }
 }
 
@@ -233,7 +212,7 @@ pub struct JobFilter {
     pub created_after: Option<Millis>,
     pub created_before: Option<Millis>,
     /// Only jobs older than this one: the last of the page before.
-    pub before: Option<String>,
+    pub before: Option<JobId>,
     pub limit: u64,
 }
 

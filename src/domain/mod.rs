@@ -11,7 +11,9 @@ pub mod digest;
 pub mod facts;
 pub mod file_type;
 pub mod hours;
+pub mod id;
 pub mod job;
+pub mod model;
 pub mod path;
 pub mod principal;
 pub mod range;
@@ -20,16 +22,19 @@ pub mod revision;
 pub mod selection;
 pub mod size;
 pub mod weight_format;
+pub mod work;
 pub mod xet;
 
 pub use activity::Activity;
 pub use artifact::{Artifact, Entry, Visibility};
 pub use backoff::Backoff;
-pub use clock::{Clock, Millis};
+pub use clock::{Clock, Millis, millis};
 pub use digest::{ContentId, Digest, GitOid};
 pub use facts::{FactsError, ModelFacts};
 pub use file_type::FileType;
 pub use hours::Hours;
+pub use id::{JobId, WorkerId};
+pub use model::{ModelSource, ModelStatus};
 pub use path::RepoPath;
 pub use principal::Principal;
 pub use range::ByteRange;
@@ -38,6 +43,7 @@ pub use revision::{CommitId, Origin, Revision};
 pub use selection::{Preset, Selection};
 pub use size::ByteSize;
 pub use weight_format::{Shard, WeightFormat};
+pub use work::Work;
 
 /// Why a text from outside is not one of our types. The text names the rule that it broke.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

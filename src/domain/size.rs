@@ -2,28 +2,38 @@
 
 use std::fmt;
 
-/// Shows a number of bytes in binary units with three digits at most: `512 B`, `1.5 GiB`.
+/// Shows a number of bytes in binary units with three significant digits and no closing zeros: `512 B`, `1 MiB`,
+/// `1.07 GiB`. What is less than the next unit stays in its own: `1000 MiB`. The dashboard shows the same
+/// (`admin-ui/src/lib/format.ts`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteSize(pub u64);
 
+const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-        if self.0 < 1024 {
-            return write!(f, "{} B", self.0);
-        }
-        let (mut value, mut unit) = (self.0 as f64 / 1024.0, 0);
-        while value >= 999.5 && unit + 1 < UNITS.len() {
-            (value, unit) = (value / 1024.0, unit + 1);
-        }
-        let digits = if value < 9.995 {
-            2
-        } else if value < 99.95 {
-            1
-        } else {
-            0
+        // In whole numbers, so that halves round up here as they do in the dashboard.
+        let rounded = |unit: usize, scale: u128| {
+            let one = 1_u128 << (10 * unit);
+            (2 * scale * u128::from(self.0) + one) / (2 * one)
         };
-        write!(f, "{value:.digits$} {}", UNITS[unit])
+        let mut unit = 0;
+        while unit + 1 < UNITS.len() && rounded(unit, 1) >= 1024 {
+            unit += 1;
+        }
+        let decimals = match self.0 >> (10 * unit) {
+            0..10 => 2,
+            10..100 => 1,
+            _ => 0,
+        };
+        let scale = 10_u128.pow(decimals);
+        let (whole, part) = (rounded(unit, scale) / scale, rounded(unit, scale) % scale);
+        write!(f, "{whole}")?;
+        if part != 0 {
+            let digits = format!("{part:0width$}", width = decimals as usize);
+            write!(f, ".{}", digits.trim_end_matches('0'))?;
+        }
+        write!(f, " {}", UNITS[unit])
     }
 }
 
@@ -32,8 +42,11 @@ mod tests {
     use super::ByteSize;
 
     #[test]
-    fn sizes_have_three_digits() {
-        let shown = [0, 1023, 1024, 1536, 10 << 20, 999 << 20, 1000 << 20, u64::MAX].map(|n| ByteSize(n).to_string());
-        assert_eq!(shown, ["0 B", "1023 B", "1.00 KiB", "1.50 KiB", "10.0 MiB", "999 MiB", "0.98 GiB", "16.0 EiB"]);
+    fn a_size_is_shown_as_the_table_says() {
+        let lines = include_str!("size.cases").lines().filter(|line| !line.starts_with('#'));
+        for line in lines {
+            let (bytes, text) = line.split_once(' ').unwrap();
+            assert_eq!(ByteSize(bytes.parse().unwrap()).to_string(), text.trim_start(), "{bytes} bytes");
+        }
     }
 }

@@ -125,6 +125,14 @@ impl Error {
     }
 }
 
+/// Whether an older answer may stand in for this failure.
+pub(super) fn is_outage(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Offline { .. } | Error::UpstreamUnavailable { .. } | Error::RateLimited { .. } | Error::BadUpstream(_)
+    )
+}
+
 impl From<db::Error> for Error {
     fn from(error: db::Error) -> Self {
         if error.is_full() {

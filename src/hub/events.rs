@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
 
+use crate::db::Db;
 use crate::domain::job::Job;
-use crate::domain::{Activity, Clock, Millis};
+use crate::domain::{Activity, Clock, JobId, Millis};
 
 /// Events kept for watchers that come back.
 const KEPT: usize = 4096;
@@ -51,7 +52,12 @@ pub struct Event {
     pub what: Happening,
 }
 
-pub(super) struct Events {
+/// See the module's text. Cheap to clone.
+#[derive(Clone)]
+pub struct Events(Arc<Inner>);
+
+struct Inner {
+    db: Db,
     clock: Clock,
     kept: Mutex<Kept>,
     sender: broadcast::Sender<Arc<Event>>,
@@ -61,7 +67,7 @@ struct Kept {
     next: u64,
     events: VecDeque<Arc<Event>>,
     /// The newest version told of each job among `events`.
-    versions: HashMap<String, u64>,
+    versions: HashMap<JobId, u64>,
 }
 
 impl Kept {
@@ -95,36 +101,47 @@ impl Happening {
 }
 
 impl Events {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(db: Db, clock: Clock) -> Self {
         // Ids of this process are greater than those of the one before.
         let next = (clock.now().max(0) as u64) << 16;
         let kept = Kept { next, events: VecDeque::with_capacity(KEPT), versions: HashMap::new() };
-        Self { clock, kept: Mutex::new(kept), sender: broadcast::Sender::new(BEHIND) }
+        let (kept, sender) = (Mutex::new(kept), broadcast::Sender::new(BEHIND));
+        Self(Arc::new(Inner { db, clock, kept, sender }))
+    }
+
+    /// Notes something that people want to know of.
+    pub(super) async fn note(&self, kind: &str, text: String, repo_name: &str, job: Option<&JobId>) {
+        let at = self.0.clock.now();
+        let activity = Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.cloned() };
+        if let Err(error) = self.0.db.put_activity(&uuid::Uuid::now_v7().to_string(), &activity).await {
+            tracing::warn!(%error, "could not note an activity");
+        }
+        self.publish(Happening::Activity(activity));
     }
 
     pub(super) fn publish(&self, what: Happening) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if !kept.is_news(&what) {
             return;
         }
         kept.next += 1;
-        let event = Arc::new(Event { id: kept.next, at: self.clock.now(), what });
+        let event = Arc::new(Event { id: kept.next, at: self.0.clock.now(), what });
         // Traffic of a moment ago is of no use to who comes back, and would push out what is.
         if !matches!(event.what, Happening::Traffic(_)) {
             kept.push(Arc::clone(&event));
         }
         // Under the lock, so that a new watcher sees each event once. Nobody listening is no failure.
-        let _ = self.sender.send(event);
+        let _ = self.0.sender.send(event);
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.sender.receiver_count() > 0
+        self.0.sender.receiver_count() > 0
     }
 
     /// Follows what happens from now on, or from after an earlier event.
-    pub(super) fn watch(&self, after: Option<u64>) -> Watch {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let receiver = self.sender.subscribe();
+    pub fn watch(&self, after: Option<u64>) -> Watch {
+        let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let receiver = self.0.sender.subscribe();
         let mut backlog = VecDeque::new();
         if let Some(after) = after {
             let is_known =
@@ -132,10 +149,10 @@ impl Events {
             if is_known || after == kept.next {
                 backlog.extend(kept.events.iter().filter(|event| event.id > after).cloned());
             } else {
-                backlog.push_back(Arc::new(Event { id: kept.next, at: self.clock.now(), what: Happening::Lost }));
+                backlog.push_back(Arc::new(Event { id: kept.next, at: self.0.clock.now(), what: Happening::Lost }));
             }
         }
-        Watch { backlog, receiver, clock: self.clock.clone() }
+        Watch { backlog, receiver, clock: self.0.clock.clone() }
     }
 }
 
@@ -165,17 +182,17 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::{JobKind, JobStatus, Payload, Progress};
+    use crate::domain::job::{JobStatus, Progress};
+    use crate::domain::{Work, work};
 
     fn told(id: &str, version: u64, status: JobStatus) -> Happening {
         Happening::Job(Box::new(Job {
-            id: id.into(),
+            id: JobId::new(id),
             version,
-            kind: JobKind::Sync,
+            work: Work::Sync(work::Sync::default()),
             status,
             repo: None,
             repo_name: String::new(),
-            payload: Payload::default(),
             priority: 0,
             attempts: 0,
             max_attempts: 1,
@@ -183,7 +200,7 @@ mod tests {
             waiting_for: String::new(),
             error: String::new(),
             outcome: String::new(),
-            worker: String::new(),
+            worker: None,
             changes: None,
             created_at: 0,
             run_at: 0,
@@ -194,7 +211,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_overtaken_tells_nothing_old() {
-        let events = Events::new(Clock::manual(0));
+        let dir = tempfile::tempdir().unwrap();
+        let events = Events::new(Db::open(None, dir.path()).await.unwrap(), Clock::manual(0));
         let mut watch = events.watch(None);
         events.publish(told("a", 3, JobStatus::Completed));
         events.publish(told("a", 2, JobStatus::Running));
@@ -203,18 +221,19 @@ mod tests {
         for _ in 0..2 {
             let event = watch.next().await.unwrap();
             let job = event.what.job().unwrap();
-            seen.push((job.id.clone(), job.status));
+            seen.push((job.id.to_string(), job.status));
         }
         assert_eq!(seen, [("a".into(), JobStatus::Completed), ("b".into(), JobStatus::Pending)]);
     }
 
-    #[test]
-    fn versions_are_kept_no_longer_than_their_events() {
-        let events = Events::new(Clock::manual(0));
+    #[tokio::test]
+    async fn versions_are_kept_no_longer_than_their_events() {
+        let dir = tempfile::tempdir().unwrap();
+        let events = Events::new(Db::open(None, dir.path()).await.unwrap(), Clock::manual(0));
         for n in 0..3 * KEPT {
             events.publish(told(&n.to_string(), 1, JobStatus::Pending));
         }
-        let kept = events.kept.lock().unwrap();
+        let kept = events.0.kept.lock().unwrap();
         assert_eq!((kept.events.len(), kept.versions.len()), (KEPT, KEPT));
     }
 }

@@ -4,29 +4,45 @@
 //! reaches a worker of this process at once, and one of another process when it renews its lease.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::events::{Happening, Watch};
-use super::{Error, Hub, Result};
-use crate::db::{Claimant, Obeyed, Settled};
-use crate::domain::job::{
-    Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Payload, Progress, priority,
-};
-use crate::domain::{Activity, Millis};
+use super::events::{Events, Happening};
+use super::settings::LiveSettings;
+use super::{Error, Result};
+use crate::db::{Claimant, Db, Gone, Obeyed, Settled};
+use crate::domain::job::{Job, JobFilter, JobKind, JobStatus, Level, LogLine, NewJob, Order, Progress, priority};
+use crate::domain::{Clock, JobId, Work, WorkerId, millis, work};
 
 /// More waiting jobs than this are refused.
 const MAX_WAITING: u64 = 100_000;
+/// A worker whose last word is older is not waited for. It says every two seconds that it lives.
+const HEARD_OF: std::time::Duration = std::time::Duration::from_secs(6);
 /// Runs of one job before it is given up.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
 
-#[derive(Default)]
-pub(super) struct Jobs {
+/// See the module's text. Cheap to clone.
+#[derive(Clone)]
+pub struct Jobs(Arc<Inner>);
+
+pub struct Inner {
+    db: Db,
+    clock: Clock,
+    live: LiveSettings,
+    events: Events,
     wake: Notify,
     /// Jobs that run in this process.
-    running: Mutex<HashMap<String, Arc<Handle>>>,
+    running: Mutex<HashMap<JobId, Arc<Handle>>>,
+}
+
+impl Deref for Jobs {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
 }
 
 /// How a running job is stopped.
@@ -37,7 +53,11 @@ struct Handle {
 }
 
 impl Jobs {
-    fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<Handle>>> {
+    pub(super) fn new(db: Db, clock: Clock, live: LiveSettings, events: Events) -> Self {
+        Self(Arc::new(Inner { db, clock, live, events, wake: Notify::new(), running: Mutex::default() }))
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Handle>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,7 +75,7 @@ pub struct JobRun {
     pub job: Job,
     /// Cancelled when the job is to stop, for whatever reason.
     pub stop: CancellationToken,
-    hub: Hub,
+    jobs: Jobs,
     handle: Arc<Handle>,
     progress: Mutex<Progress>,
 }
@@ -82,13 +102,13 @@ impl JobRun {
     }
 
     pub async fn log(&self, level: Level, text: &str) {
-        self.hub.log_job(&self.job.id, level, text).await;
+        self.jobs.log(&self.job.id, level, text).await;
     }
 }
 
 impl Drop for JobRun {
     fn drop(&mut self) {
-        let mut running = self.hub.jobs.running();
+        let mut running = self.jobs.running();
         // Not one that was claimed again meanwhile.
         if running.get(&self.job.id).is_some_and(|handle| Arc::ptr_eq(handle, &self.handle)) {
             running.remove(&self.job.id);
@@ -96,13 +116,13 @@ impl Drop for JobRun {
     }
 }
 
-impl Hub {
+impl Jobs {
     /// Adds a job, or gives the live one that does the same.
     pub async fn enqueue(&self, job: NewJob) -> Result<Job> {
-        if self.job_count(JobStatus::Pending).await? >= MAX_WAITING {
+        if self.count(JobStatus::Pending).await? >= MAX_WAITING {
             return Err(Error::Busy { what: format!("{MAX_WAITING} jobs wait already") });
         }
-        let id = uuid::Uuid::now_v7().to_string();
+        let id = new_job_id();
         let (job, added) = self.db.enqueue(&job, &id, MAX_ATTEMPTS, self.clock.now()).await?;
         if added {
             self.announce(&job);
@@ -113,34 +133,34 @@ impl Hub {
     /// Tells watchers of a new or changed job, and the runner that there may be work.
     pub(super) fn announce(&self, job: &Job) {
         self.events.publish(Happening::Job(Box::new(job.clone())));
-        self.jobs.wake.notify_waiters();
+        self.wake.notify_waiters();
     }
 
     /// Something changed that jobs may have waited for.
-    pub(super) fn jobs_changed(&self) {
-        self.jobs.wake.notify_waiters();
+    pub(super) fn wake(&self) {
+        self.wake.notify_waiters();
     }
 
-    pub async fn job_count(&self, status: JobStatus) -> Result<u64> {
+    pub async fn count(&self, status: JobStatus) -> Result<u64> {
         let counts = self.db.job_counts().await?;
         Ok(counts.iter().find(|(other, _)| *other == status).map_or(0, |(_, count)| *count))
     }
 
-    pub async fn job(&self, id: &str) -> Result<Job> {
+    pub async fn get(&self, id: &JobId) -> Result<Job> {
         self.db.job(id).await?.ok_or_else(|| Error::NoSuch { what: format!("job {id}") })
     }
 
-    pub async fn list_jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
+    pub async fn list(&self, filter: &JobFilter) -> Result<Vec<Job>> {
         Ok(self.db.jobs(filter).await?)
     }
 
-    pub async fn job_log(&self, id: &str, after: u64, limit: u64) -> Result<Vec<LogLine>> {
-        self.job(id).await?;
+    pub async fn log_lines(&self, id: &JobId, after: u64, limit: u64) -> Result<Vec<LogLine>> {
+        self.get(id).await?;
         Ok(self.db.job_log(id, after, limit).await?)
     }
 
     /// Cancels, pauses, resumes or retries a job. A running one obeys within moments.
-    pub async fn order_job(&self, id: &str, order: Order) -> Result<Job> {
+    pub async fn order(&self, id: &JobId, order: Order) -> Result<Job> {
         let job = match self.db.order_job(id, order, self.clock.now()).await? {
             Obeyed::Yes(job) => job,
             Obeyed::Already(job) => return Ok(job),
@@ -154,7 +174,7 @@ impl Hub {
             }
         };
         if job.status == JobStatus::Running && matches!(order, Order::Cancel | Order::Pause) {
-            let handle = self.jobs.running().get(id).cloned();
+            let handle = self.running().get(id).cloned();
             if let Some(handle) = handle {
                 let mut wanted = handle.order.lock().unwrap_or_else(PoisonError::into_inner);
                 if *wanted != Some(Order::Cancel) {
@@ -170,63 +190,51 @@ impl Hub {
                 Order::Resume => "resumed",
                 Order::Retry => "to be tried again",
             };
-            self.log_job(id, Level::Info, verb).await;
+            self.log(id, Level::Info, verb).await;
         }
         self.announce(&job);
         Ok(job)
     }
 
     /// A line in a job's log. A log that cannot be written stops no job.
-    pub async fn log_job(&self, id: &str, level: Level, text: &str) {
+    pub async fn log(&self, id: &JobId, level: Level, text: &str) {
         if let Err(error) = self.db.log_job(id, level, text, self.clock.now()).await {
-            tracing::warn!(job.id = id, %error, "could not write a job's log");
+            tracing::warn!(job.id = %id, %error, "could not write a job's log");
         }
-    }
-
-    /// Events from now on, or from after an earlier one.
-    pub fn watch(&self, after: Option<u64>) -> Watch {
-        self.events.watch(after)
-    }
-
-    /// Notes something that people want to know of.
-    pub(super) async fn note(&self, kind: &str, text: String, repo_name: &str, job: Option<&str>) {
-        let at = self.clock.now();
-        let activity =
-            Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.map(str::to_owned) };
-        if let Err(error) = self.db.put_activity(&uuid::Uuid::now_v7().to_string(), &activity).await {
-            tracing::warn!(%error, "could not note an activity");
-        }
-        self.events.publish(Happening::Activity(activity));
     }
 }
 
 /// For the runner.
-impl Hub {
+impl Jobs {
     /// Resolves when there may be a job to run. Arm it (`enable`) before looking for one.
-    pub fn job_added(&self) -> tokio::sync::futures::Notified<'_> {
-        self.jobs.wake.notified()
+    pub fn added(&self) -> tokio::sync::futures::Notified<'_> {
+        self.wake.notified()
     }
 
     /// Takes the next job that may run now.
-    pub async fn claim_job(
+    pub async fn claim(
         &self,
-        worker: &str,
+        worker: &WorkerId,
         kinds: &[JobKind],
+        max_own_downloads: u64,
         lease: std::time::Duration,
     ) -> Result<Option<JobRun>> {
         let now = self.clock.now();
-        let max_downloads = u64::from(self.live().max_downloads);
-        let who = Claimant { worker, kinds, max_downloads, lease_until: now + millis(lease), now };
-        let Some(job) = self.db.claim_job(&who).await? else { return Ok(None) };
+        let max_downloads = u64::from(self.live.get().max_downloads);
+        let (lease_until, heard_after) = (now + millis(lease), now - millis(HEARD_OF));
+        let worker = worker.clone();
+        let who = Claimant { worker, kinds, max_downloads, max_own_downloads, heard_after, lease_until, now };
+        let Some(mut job) = self.db.claim_job(&who).await? else { return Ok(None) };
+        job.progress = job.progress.at_rest();
         let handle = Arc::new(Handle::default());
-        self.jobs.running().insert(job.id.clone(), Arc::clone(&handle));
+        self.running().insert(job.id.clone(), Arc::clone(&handle));
         self.events.publish(Happening::Job(Box::new(job.clone())));
         let (stop, progress) = (handle.stop.clone(), Mutex::new(job.progress.clone()));
-        Ok(Some(JobRun { job, stop, hub: self.clone(), handle, progress }))
+        Ok(Some(JobRun { job, stop, jobs: self.clone(), handle, progress }))
     }
 
     /// Keeps a job's lease and shows how far it is; `false`: the lease is lost, somebody else may have the job.
-    pub async fn renew_job(&self, run: &JobRun, worker: &str, lease: std::time::Duration) -> Result<bool> {
+    pub async fn renew(&self, run: &JobRun, worker: &WorkerId, lease: std::time::Duration) -> Result<bool> {
         let progress = run.progress();
         let until = self.clock.now() + millis(lease);
         let renewed = self.db.renew_job(&run.job.id, worker, until, &progress).await?;
@@ -239,7 +247,7 @@ impl Hub {
     }
 
     /// Writes down how a run ended.
-    pub async fn settle_job(&self, run: &JobRun, worker: &str, end: Settled) -> Result<()> {
+    pub async fn settle(&self, run: &JobRun, worker: &WorkerId, end: Settled) -> Result<()> {
         let Some(job) = self.db.settle_job(&run.job.id, worker, &end, self.clock.now()).await? else {
             tracing::warn!(job.id = %run.job.id, "a job ended after its lease was lost");
             return Ok(());
@@ -247,13 +255,13 @@ impl Hub {
         self.announce(&job);
         let about = if job.repo_name.is_empty() { "the store".to_owned() } else { job.repo_name.clone() };
         let text = match job.status {
-            JobStatus::Completed => format!("{} of {about}: {}", job.kind.as_str(), job.outcome),
-            JobStatus::Failed => format!("{} of {about} failed: {}", job.kind.as_str(), job.error),
-            JobStatus::Cancelled => format!("{} of {about} was cancelled", job.kind.as_str()),
+            JobStatus::Completed => format!("{} of {about}: {}", job.kind().as_str(), job.outcome),
+            JobStatus::Failed => format!("{} of {about} failed: {}", job.kind().as_str(), job.error),
+            JobStatus::Cancelled => format!("{} of {about} was cancelled", job.kind().as_str()),
             _ => return Ok(()),
         };
         let kind = format!("job.{}", job.status.as_str());
-        self.note(&kind, text, &job.repo_name, Some(&job.id)).await;
+        self.events.note(&kind, text, &job.repo_name, Some(&job.id)).await;
         if let Some(repo) = &job.repo {
             self.events.publish(Happening::Model(repo.clone()));
         }
@@ -262,23 +270,28 @@ impl Hub {
 
     /// The commit that a job is about from now on, so that another run goes on with the same files.
     pub(super) async fn settle_commit(&self, run: &JobRun, commit: &crate::domain::CommitId) -> Result<()> {
-        let payload = Payload { commit: commit.to_string(), ..run.job.payload.clone() };
-        self.db.put_job_payload(&run.job.id, &run.job.worker, &payload).await?;
+        let (Work::Download(work), Some(worker)) = (&run.job.work, &run.job.worker) else { return Ok(()) };
+        let work = Work::Download(work::Download { commit: commit.to_string(), ..work.clone() });
+        self.db.put_job_work(&run.job.id, worker, &work).await?;
         Ok(())
     }
 
     /// Gives back jobs whose workers are gone.
-    pub async fn reclaim_jobs(&self) -> Result<()> {
-        for job in self.db.reclaim_jobs(self.clock.now()).await? {
-            self.log_job(&job.id, Level::Warning, "its worker is gone: another one goes on").await;
+    pub async fn reclaim(&self, whose: Gone<'_>) -> Result<()> {
+        let line = match whose {
+            Gone::Silent => "its worker is gone: another one goes on",
+            Gone::Worker(_) | Gone::Everyone => "its worker was ended and is back: it goes on where it was",
+        };
+        for job in self.db.reclaim_jobs(whose, self.clock.now()).await? {
+            self.log(&job.id, Level::Warning, line).await;
             self.announce(&job);
         }
         Ok(())
     }
 
     /// Something happened to a job that another process runs: watchers here are told.
-    pub async fn echo_job(&self, id: &str) -> Result<()> {
-        if !self.events.is_watched() || self.jobs.running().contains_key(id) {
+    pub async fn echo(&self, id: &JobId) -> Result<()> {
+        if !self.events.is_watched() || self.running().contains_key(id) {
             return Ok(());
         }
         let Some(job) = self.db.job(id).await? else { return Ok(()) };
@@ -296,10 +309,9 @@ impl Hub {
     pub async fn enqueue_due_syncs(&self) -> Result<()> {
         for model in self.db.due_syncs(self.clock.now(), 100).await? {
             let job = NewJob {
-                kind: JobKind::Sync,
+                work: Work::Sync(work::Sync { revision: model.revision }),
                 repo: Some(model.id),
                 repo_name: model.key.to_string(),
-                payload: Payload { revision: model.revision, ..Payload::default() },
                 priority: priority::SCHEDULED,
             };
             self.enqueue(job).await?;
@@ -308,6 +320,7 @@ impl Hub {
     }
 }
 
-pub(super) fn millis(span: std::time::Duration) -> Millis {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+/// UUIDs of this version grow with time.
+pub(super) fn new_job_id() -> JobId {
+    JobId::new(uuid::Uuid::now_v7().to_string())
 }

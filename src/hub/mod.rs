@@ -1,339 +1,343 @@
 //! The use cases of the hub: what a request means, where its bytes are, and who may have them.
 //!
-//! `Hub` is cheap to clone. It leans on three adapters (`db`, `blob`, `upstream`) and keeps in
-//! memory what the hit path needs, so that a hit asks neither the database nor upstream.
+//! `Hub` is the front: each field is a room with its own doors, and its own fields behind them. Rooms lean on three
+//! adapters (`db`, `blob`, `upstream`), and on each other downwards only (`tests/it/layers.rs`):
+//!
+//! ```text
+//! overview   models
+//!            jobs         serve
+//! events                  catalog   flights
+//!                         repos
+//!            settings     store     taints     digests
+//! ```
+//!
+//! They keep in memory what the hit path needs, so that a hit asks neither the database nor upstream. What is changed,
+//! here or by another process, comes to all of them by one way: `Hub::apply`.
 
-mod access;
-mod bypass;
-mod care;
+mod caller;
+mod catalog;
 mod coalesce;
+mod digests;
 mod error;
 mod events;
-mod facts;
-mod fetch;
-mod flight;
-mod import;
-mod info;
+mod flights;
 mod jobs;
-mod listing;
-mod live;
+mod kept;
 mod models;
-mod origin;
 mod overview;
 mod pace;
-mod passthrough;
-mod pin;
-mod prefetch;
-mod resolve;
-mod scan;
-mod sync;
-mod taint;
-mod xet;
+mod repos;
+mod serve;
+mod settings;
+mod store;
+mod taints;
 
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::blob::LocalStore;
-pub use crate::blob::Placement;
+pub use crate::blob::{MappedFile, Placement};
 use crate::config;
 use crate::crypto;
-use crate::db::{Db, ServedBlob, StoreTotals};
-use crate::domain::{Artifact, Clock, CommitId, ContentId, Digest, Principal, RepoPath};
-use crate::metrics;
-use crate::upstream::{self, Bucket, Upstream};
+use crate::db::{Change as Untrue, Db, Feed};
+use crate::domain::{Clock, millis};
+use crate::upstream::Upstream;
+
+use digests::TokenDigests;
+use error::is_outage;
+use events::Events;
+use flights::Flights;
+use pace::Pace;
+use store::Store;
+use taints::Taints;
 
 // Rows and filters that use cases give and take as they are.
 pub use crate::db::{
-    FilePage, FileRow, FileTotals, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow, WorkerRow,
+    Amount, Eviction, FilePage, FileRow, FileTotals, Gone, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow,
+    WorkerRow,
 };
-pub use access::Need;
-pub use bypass::Bypass;
-pub use care::Room;
+pub use caller::{Caller, Served};
+pub use catalog::{Catalog, InfoQuery, Listing, Passed, Resolved, Target, TreeQuery, Wanted};
 pub use error::{Error, Result};
 pub use events::{Event, Happening, Traffic, Watch};
-pub use facts::{Card, Found, Head, HeadTensor, ReadFacts};
-pub use fetch::{Body, Opened, StoredFile};
-pub use flight::{FlightReader, ReadError};
-pub use import::{
-    ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
-    ProblemKind, Problems,
+pub use flights::{FlightReader, ReadError};
+pub use jobs::{Done, JobRun, Jobs};
+pub use models::{
+    Card, EvictionPlan, Found, Head, HeadTensor, ImportPreview, ImportProgress, ImportReport, ImportRequest,
+    ImportedRepo, Layout, Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, ReadFacts, Scan, ScanFinding,
+    ScanPreview, Wish, can_run_code,
 };
-pub use info::InfoQuery;
-pub use jobs::{Done, JobRun};
-pub use listing::{Listing, TreeQuery};
-pub use live::{Change, Live, TokenSource};
-pub use overview::{Overview, Sums, UpstreamState};
-pub use passthrough::{Passed, Wanted};
-pub use pin::{Pinned, Repo, Stamp};
-pub use prefetch::{Plan, Wish, can_run_code};
-pub use resolve::{Resolved, Target};
-pub use scan::{Scan, ScanFinding, ScanPreview};
-pub use xet::{Recipe, XetToken, XorbPart};
+pub use overview::{Overview, Overviews, Sums, UpstreamState, Usage};
+pub use repos::{Need, Repo, Repos, ResolvedRevision, Stamp};
+pub use serve::{Body, Bypass, Opened, Recipe, Serve, XetToken, XorbPart};
+pub use settings::{Change, Live, LiveSettings, Settings, TokenSource};
+pub use store::{DiskBytes, OtherBytes, StoredFile};
 
-/// How an answer was served; the header `X-Modelhub-Cache` and the metric label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Served {
-    /// From what is here.
-    Hit,
-    /// Upstream was asked for it.
-    Miss,
-    /// Together with somebody else's download.
-    Join,
-    /// From what is here, though upstream should have been asked and did not answer.
-    Stale,
-    /// Past the cache.
-    Bypass,
-}
+/// How often what is only counted is written down.
+const UPKEEP: Duration = Duration::from_secs(10);
+/// Rounds of upkeep between two looks for what is old.
+const PRUNE_EVERY: u64 = 60;
+/// After a failure to read what was changed.
+const FEED_RETRY: Duration = Duration::from_secs(1);
 
-impl Served {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::Join => "join",
-            Self::Stale => "stale",
-            Self::Bypass => "bypass",
-        }
-    }
-}
-
-/// Who asks, from where, with what.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    pub principal: Principal,
-    pub user_agent: Option<String>,
-    /// The socket's address; wrong bodies are remembered for the peers that may hold them.
-    pub peer: IpAddr,
-}
-
-impl Caller {
-    /// This hub itself, for its owner: upstream decides by this hub's own token.
-    pub fn owner() -> Self {
-        let peer = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-        Self { principal: Principal::Owner, user_agent: None, peer }
-    }
-
-    /// Asks upstream for this caller; this hub's own token may stand in for none.
-    fn upstream(&self) -> upstream::Caller<'_> {
-        upstream::Caller { token: self.principal.token(), user_agent: self.user_agent.as_deref(), own_eyes: false }
-    }
-
-    /// Asks upstream with what this caller itself may see, and nothing more.
-    fn own_eyes(&self) -> upstream::Caller<'_> {
-        upstream::Caller { own_eyes: true, ..self.upstream() }
-    }
-}
-
-/// The settings that use cases read.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    pub cache: config::Cache,
-    pub flight: config::Flight,
-    pub xet: config::Xet,
-    pub forward_telemetry: bool,
-    /// What may be changed while running, as configured.
-    pub live: Live,
-    /// This hub's own token, as configured.
-    pub token: config::Secret,
-    /// How long jobs are remembered after they ended.
-    pub keep_jobs: config::Span,
-}
-
+/// See the module's text. Cheap to clone.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>);
+pub struct Hub(Arc<Rooms>);
 
 /// What all clones of a `Hub` share.
-pub struct Inner {
+pub struct Rooms {
+    pub repos: Repos,
+    pub catalog: Catalog,
+    pub serve: Serve,
+    pub jobs: Jobs,
+    pub models: Models,
+    pub overview: Overviews,
+    pub events: Events,
+    pub settings: LiveSettings,
+    store: Store,
+    taints: Taints,
     db: Db,
-    store: Arc<LocalStore>,
-    upstream: Upstream,
     clock: Clock,
-    settings: Settings,
+    keep_jobs: Duration,
+    /// Settings were changed.
+    settings_changed: Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// The process begins to stop: what only waits for something to happen ends.
     closing: CancellationToken,
-
-    access: access::Access,
-    pins: pin::Pins,
-    listings: listing::Listings,
-    flights: flight::Flights,
-    taints: taint::Taints,
-    xet: xet::Xet,
-    answers: passthrough::Answers,
-    /// Artifacts that were looked up; a commit never changes, so neither do they.
-    artifacts: moka::sync::Cache<(Arc<str>, CommitId, RepoPath), Arc<Artifact>>,
-    /// Blobs known to be in the store.
-    blobs: moka::sync::Cache<ContentId, ServedBlob>,
-    open_files: moka::sync::Cache<Digest, Arc<StoredFile>>,
-    jobs: jobs::Jobs,
-    events: events::Events,
-    lives: live::Lives,
-    /// The limit of all downloads by jobs together.
-    pace: pace::Pace,
-    /// Bytes of all blobs, as last counted.
-    stored_bytes: AtomicU64,
-    last_traffic: Mutex<Sums>,
-    last_flush: Mutex<Sums>,
-    /// Uses since the last flush to the database.
-    used: Mutex<std::collections::HashSet<Digest>>,
 }
 
 impl std::ops::Deref for Hub {
-    type Target = Inner;
-    fn deref(&self) -> &Inner {
+    type Target = Rooms;
+    fn deref(&self) -> &Rooms {
         &self.0
     }
 }
 
 impl Hub {
+    /// Opens all rooms. Fails if the data directory is not that of the database's store.
     pub async fn new(
         db: Db,
-        store: Arc<LocalStore>,
+        disk: Arc<LocalStore>,
         upstream: Upstream,
         clock: Clock,
         settings: Settings,
     ) -> Result<Self> {
-        let tasks = TaskTracker::new();
-        let stop = CancellationToken::new();
-        let key = db.setting_or("token_digest_key", crypto::new_key).await?;
-        let inner = Inner {
-            access: access::Access::new(&key, tasks.clone()),
-            pins: pin::Pins::new(tasks.clone()),
-            listings: listing::Listings::new(tasks.clone()),
-            flights: flight::Flights::new(&settings.flight),
-            taints: taint::Taints::load(&db, &clock).await?,
-            xet: xet::Xet::new(&db.setting_or("xet_key", crypto::new_key).await?)?,
-            answers: passthrough::Answers::new(tasks.clone()),
-            artifacts: moka::sync::Cache::new(200_000),
-            blobs: moka::sync::Cache::new(200_000),
-            open_files: moka::sync::Cache::new(512),
-            used: Mutex::default(),
-            jobs: jobs::Jobs::default(),
-            events: events::Events::new(clock.clone()),
-            lives: live::Lives::new(settings.live.clone(), settings.token.clone()),
-            pace: pace::Pace::new(clock.clone(), settings.live.download_bytes_per_second),
-            stored_bytes: AtomicU64::new(0),
-            last_traffic: Mutex::default(),
-            last_flush: Mutex::default(),
-            db,
-            store,
+        let (settings, upstream) = (Arc::new(settings), Arc::new(upstream));
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let store = Store::new(disk, db.clone(), clock.clone());
+        store.check_identity(settings.adopt_store).await?;
+        // From here on nothing is missed that makes untrue what the rooms keep.
+        let feed = db.changes().await?;
+        let events = Events::new(db.clone(), clock.clone());
+        let digests = TokenDigests::new(&db.setting_or("token_digest_key", crypto::new_key).await?);
+        let xet_key = db.setting_or("xet_key", crypto::new_key).await?;
+        let taints = Taints::load(db.clone(), clock.clone()).await?;
+        let pace = Pace::new(clock.clone(), settings.live.download_bytes_per_second);
+        let live = LiveSettings::new(
+            db.clone(),
+            store.clone(),
+            upstream.clone(),
+            pace.clone(),
+            settings.live.clone(),
+            settings.token.clone(),
+        );
+        let repos = Repos::new(
+            db.clone(),
+            upstream.clone(),
+            clock.clone(),
+            settings.clone(),
+            live.clone(),
+            digests.clone(),
+            &tasks,
+        );
+        let catalog = Catalog::new(
+            db.clone(),
+            upstream.clone(),
+            clock.clone(),
+            settings.clone(),
+            digests.clone(),
+            repos.clone(),
+            &tasks,
+        );
+        let flights = Flights::new(
+            store.clone(),
+            upstream.clone(),
+            clock.clone(),
+            settings.clone(),
+            taints.clone(),
+            digests.clone(),
+            tasks.clone(),
+            stop.clone(),
+        );
+        let serve = Serve::new(
+            db.clone(),
+            store.clone(),
+            upstream.clone(),
+            clock.clone(),
+            settings.clone(),
+            taints.clone(),
+            digests,
+            repos.clone(),
+            catalog.clone(),
+            flights.clone(),
+            &xet_key,
+        )?;
+        let jobs = Jobs::new(db.clone(), clock.clone(), live.clone(), events.clone());
+        let overview =
+            Overviews::new(db.clone(), store.clone(), upstream.clone(), clock.clone(), events.clone(), flights.clone());
+        let models = Models::new(models::Inner {
+            db: db.clone(),
+            store: store.clone(),
             upstream,
+            clock: clock.clone(),
+            settings: settings.clone(),
+            live: live.clone(),
+            repos: repos.clone(),
+            catalog: catalog.clone(),
+            flights,
+            serve: serve.clone(),
+            jobs: jobs.clone(),
+            events: events.clone(),
+            pace,
+            stop: stop.clone(),
+        });
+        let hub = Self(Arc::new(Rooms {
+            repos,
+            catalog,
+            serve,
+            jobs,
+            models,
+            overview,
+            events,
+            settings: live,
+            store,
+            taints,
             clock,
-            settings,
+            keep_jobs: settings.keep_jobs.duration(),
+            settings_changed: Notify::new(),
             tasks,
             stop,
             closing: CancellationToken::new(),
-        };
-        let hub = Self(Arc::new(inner));
+            db,
+        }));
+        hub.follow_changes(feed);
         hub.reload_settings().await?;
         Ok(hub)
     }
 
-    /// Starts the background upkeep, which `stop` ends: recorded uses, gauges, old answers.
+    /// Sees to it that every room is told of every change: those of this process by their transactions, those of others
+    /// by the database.
+    fn follow_changes(&self, feed: Option<Feed>) {
+        let rooms = Arc::downgrade(&self.0);
+        self.db.on_change(Box::new(move |changes| {
+            if let Some(rooms) = rooms.upgrade() {
+                changes.iter().for_each(|change| rooms.apply(change));
+            }
+        }));
+        let Some(mut feed) = feed else { return };
+        let hub = self.clone();
+        self.tasks.spawn(async move {
+            loop {
+                let next = tokio::select! {
+                    () = hub.stop.cancelled() => return,
+                    next = feed.next() => next,
+                };
+                match next {
+                    Ok(changes) => changes.iter().for_each(|change| hub.apply(change)),
+                    Err(error) => {
+                        tracing::debug!(%error, "could not read what other processes change");
+                        tokio::time::sleep(FEED_RETRY).await;
+                    }
+                }
+            }
+        });
+    }
+
+    async fn reload_settings(&self) -> Result<()> {
+        if self.settings.reload().await? {
+            self.repos.forget_own();
+        }
+        // Jobs may have waited for it.
+        self.jobs.wake();
+        Ok(())
+    }
+
+    /// Changes settings; each is checked before any is changed.
+    pub async fn change_settings(&self, change: Change) -> Result<Arc<Live>> {
+        self.settings.change(change).await?;
+        self.reload_settings().await?;
+        Ok(self.settings.get())
+    }
+
+    /// Starts the background upkeep, which `stop` ends: recorded uses, gauges, changed settings, what is old.
     pub fn start_upkeep(&self) {
         let hub = self.clone();
         self.tasks.spawn(async move { hub.upkeep().await });
+        let hub = self.clone();
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = hub.stop.cancelled() => return,
+                    () = hub.settings_changed.notified() => {}
+                }
+                if let Err(error) = hub.reload_settings().await {
+                    tracing::warn!(%error, "could not read the settings again");
+                }
+            }
+        });
     }
 
     async fn upkeep(&self) {
-        let mut tick = tokio::time::interval(std::time::Duration::from_secs(10));
+        let mut tick = tokio::time::interval(UPKEEP);
         let mut round = 0u64;
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 _ = tick.tick() => {}
             }
-            self.flush_uses().await;
-            self.record_gauges().await;
-            if let Err(error) = self.reload_settings().await {
-                tracing::warn!(%error, "could not read the settings again");
-            }
-            if let Err(error) = self.flush_sums().await {
+            self.store.flush_uses().await;
+            self.overview.record_gauges().await;
+            // Also without a word of a change: the token is a file.
+            self.settings_changed.notify_one();
+            if let Err(error) = self.overview.flush_sums().await {
                 tracing::warn!(%error, "could not write down the sums");
             }
             round += 1;
-            if round.is_multiple_of(60)
+            if round.is_multiple_of(PRUNE_EVERY)
                 && let Err(error) = self.prune().await
             {
                 tracing::warn!(%error, "could not forget what is old");
             }
         }
-        self.flush_uses().await;
-        if let Err(error) = self.flush_sums().await {
+        self.store.flush_uses().await;
+        if let Err(error) = self.overview.flush_sums().await {
             tracing::warn!(%error, "could not write down the sums");
         }
     }
 
-    /// Forgets answers, jobs and activities that nobody looks for any more.
+    /// Forgets answers, jobs, activities and changes that nobody looks for any more.
     async fn prune(&self) -> Result<()> {
         self.db.prune_answers().await?;
-        let before = self.clock.now() - jobs::millis(self.settings.keep_jobs.duration());
+        let before = self.clock.now() - millis(self.keep_jobs);
         self.db.prune_jobs(before).await?;
         self.db.prune_activities(before).await?;
+        self.db.prune_changes().await?;
         Ok(())
     }
 
-    async fn flush_uses(&self) {
-        let used: Vec<Digest> = match self.used.lock() {
-            Ok(mut used) => used.drain().collect(),
-            Err(_) => return,
-        };
-        if !used.is_empty()
-            && let Err(error) = self.db.touch_blobs(&used, self.clock.now()).await
-        {
-            tracing::warn!(%error, "could not record uses");
-        }
-    }
-
-    /// Brings the gauges up to date; also called when metrics are read.
-    pub async fn record_gauges(&self) {
-        metrics::flights(self.flights.count());
-        for bucket in [Bucket::Api, Bucket::Resolvers, Bucket::WhoAmI] {
-            let state = self.upstream.budget(bucket);
-            metrics::rate_limit(bucket.as_str(), state.remaining, state.paused_for.as_secs_f64());
-        }
-        metrics::upstream_down(self.upstream.is_down());
-        if let Ok(totals) = self.totals().await {
-            self.stored_bytes.store(totals.bytes, Ordering::Relaxed);
-            metrics::store(totals.blobs, totals.bytes, self.store.free_bytes().unwrap_or(0));
-        }
-    }
-
-    pub async fn totals(&self) -> Result<StoreTotals> {
-        Ok(self.db.store_totals().await?)
-    }
-
-    /// Ready means: the store can be written and the database answers. Upstream's state is not
-    /// part of it: without upstream this hub still serves what is here.
-    pub async fn check_ready(&self) -> Result<()> {
-        let store = Arc::clone(&self.store);
-        tokio::task::spawn_blocking(move || store.check_writable()).await??;
-        self.db.store_totals().await?;
-        Ok(())
-    }
-
-    /// Contents that are arriving, and how much of each is here.
-    pub fn arriving(&self) -> std::collections::HashMap<ContentId, u64> {
-        self.flights.present()
+    /// A secret that all processes of this data directory know, made by the first of them.
+    pub async fn shared_secret(&self, name: &'static str) -> Result<config::Secret> {
+        Ok(config::Secret::new(self.store.secret_or(name, crypto::new_key).await?))
     }
 
     /// Ends when the hub begins to stop.
     pub fn stopping(&self) -> tokio_util::sync::WaitForCancellationFutureOwned {
         self.closing.clone().cancelled_owned()
-    }
-
-    /// Flights in the air, for people and tests.
-    pub fn flights_in_the_air(&self) -> usize {
-        self.flights.count()
-    }
-
-    pub fn forwards_telemetry(&self) -> bool {
-        self.settings.forward_telemetry
     }
 
     /// Ends what only waits for something to happen; running answers and flights go on.
@@ -347,5 +351,18 @@ impl Hub {
         self.tasks.close();
         self.tasks.wait().await;
         self.db.close().await;
+    }
+}
+
+impl Rooms {
+    /// Something is not as it was: every room lets go of what it keeps of it. The files first, then what leads to them.
+    fn apply(&self, change: &Untrue) {
+        self.store.apply(change);
+        self.taints.apply(change);
+        self.catalog.apply(change);
+        self.repos.apply(change);
+        if matches!(change, Untrue::Settings | Untrue::Everything) {
+            self.settings_changed.notify_one();
+        }
     }
 }

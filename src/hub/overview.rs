@@ -1,15 +1,20 @@
 //! The hub at a glance: what is here, what it saved, what moves now.
 
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::events::{Happening, Traffic};
-use super::{Hub, Result};
-use crate::db::{StoreTotals, UsageRow, WorkerRow};
+use super::Result;
+use super::events::{Events, Happening, Traffic};
+use super::flights::Flights;
+use super::store::{DiskBytes, OtherBytes, Store};
+use crate::db::{Db, StoreTotals, UsageRow, WorkerRow};
 use crate::domain::job::JobStatus;
-use crate::domain::{Activity, Millis};
+use crate::domain::{Activity, Clock, ContentId, Millis, WorkerId, millis};
 use crate::metrics;
-use crate::upstream::Bucket;
+use crate::upstream::{Bucket, Upstream};
 
 /// A worker that was not heard of for this long is gone.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -33,9 +38,19 @@ pub struct Overview {
     pub sums: Sums,
     pub jobs: Vec<(JobStatus, u64)>,
     pub upstream: UpstreamState,
-    pub disk: (u64, u64),
+    pub disk: DiskBytes,
     pub recent: Vec<Activity>,
     pub uptime: Duration,
+}
+
+/// What takes the space of the disk.
+#[derive(Debug, Clone)]
+pub struct Usage {
+    /// The largest first.
+    pub models: Vec<UsageRow>,
+    /// Bytes of blobs that no known file names.
+    pub unreferenced: u64,
+    pub other: OtherBytes,
 }
 
 /// Sums over the life of this installation.
@@ -61,10 +76,85 @@ impl Sums {
     }
 }
 
-impl Hub {
+/// See the module's text. Cheap to clone.
+#[derive(Clone)]
+pub struct Overviews(Arc<Inner>);
+
+pub struct Inner {
+    db: Db,
+    store: Store,
+    upstream: Arc<Upstream>,
+    clock: Clock,
+    events: Events,
+    flights: Flights,
+    last_traffic: Mutex<Sums>,
+    last_flush: Mutex<Sums>,
+}
+
+impl Deref for Overviews {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Overviews {
+    pub(super) fn new(
+        db: Db,
+        store: Store,
+        upstream: Arc<Upstream>,
+        clock: Clock,
+        events: Events,
+        flights: Flights,
+    ) -> Self {
+        let (last_traffic, last_flush) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { db, store, upstream, clock, events, flights, last_traffic, last_flush }))
+    }
+
+    pub async fn totals(&self) -> Result<StoreTotals> {
+        self.store.totals().await
+    }
+
+    /// Contents that are arriving, and how much of each is here.
+    pub fn arriving(&self) -> HashMap<ContentId, u64> {
+        self.flights.present()
+    }
+
+    /// Flights in the air, for people and tests.
+    pub fn flights_in_the_air(&self) -> usize {
+        self.flights.count()
+    }
+
+    /// Whether upstream is down, or is deliberately never asked.
+    pub fn is_upstream_away(&self) -> bool {
+        self.upstream.is_away()
+    }
+
+    /// Brings the gauges up to date; also called when metrics are read.
+    pub async fn record_gauges(&self) {
+        metrics::flights(self.flights.count());
+        for bucket in [Bucket::Api, Bucket::Resolvers, Bucket::WhoAmI] {
+            let state = self.upstream.budget(bucket);
+            metrics::rate_limit(bucket.as_str(), state.remaining, state.paused_for.as_secs_f64());
+        }
+        metrics::upstream_down(self.upstream.is_down());
+        if let Ok(totals) = self.totals().await {
+            let free = self.store.disk_bytes().map_or(0, |disk| disk.free);
+            metrics::store(totals.blobs, totals.bytes, free);
+        }
+    }
+
+    /// Ready means: the store can be written and the database answers. Upstream's state is not
+    /// part of it: without upstream this hub still serves what is here.
+    pub async fn check_ready(&self) -> Result<()> {
+        self.store.check_writable().await?;
+        self.store.totals().await?;
+        Ok(())
+    }
+
     pub async fn overview(&self) -> Result<Overview> {
         self.flush_sums().await?;
-        let store = self.totals().await?;
+        let store = self.store.totals().await?;
         let mut sums = Sums::default();
         for (name, value) in self.db.counters().await? {
             match name.as_str() {
@@ -76,7 +166,7 @@ impl Hub {
                 _ => {}
             }
         }
-        let (_, models) = self.models(&crate::db::ModelFilter { limit: 1, ..Default::default() }).await?;
+        let (_, models) = self.db.models(&crate::db::ModelFilter { limit: 1, ..Default::default() }).await?;
         Ok(Overview {
             models,
             store,
@@ -98,22 +188,22 @@ impl Hub {
         } else if self.upstream.is_down() {
             UpstreamState::Down
         } else if !paused.is_zero() {
-            UpstreamState::RateLimited { until: self.clock.now() + super::jobs::millis(paused) }
+            UpstreamState::RateLimited { until: self.clock.now() + millis(paused) }
         } else {
             UpstreamState::Ok
         }
     }
 
     /// Free and all bytes of the store's disk.
-    pub fn disk(&self) -> Result<(u64, u64)> {
-        self.store.disk_bytes().map_err(super::Error::internal)
+    pub fn disk(&self) -> Result<DiskBytes> {
+        self.store.disk_bytes()
     }
 
     /// Tells watchers what moved since the last call; called every second.
     pub fn tick_traffic(&self) {
         let now = sums_of_process();
         let moved = {
-            let mut before = self.last_traffic.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut before = self.last_traffic.lock().unwrap_or_else(PoisonError::into_inner);
             let moved = now.since(*before);
             *before = now;
             moved
@@ -134,7 +224,7 @@ impl Hub {
     pub(super) async fn flush_sums(&self) -> Result<()> {
         let now = sums_of_process();
         let new = {
-            let mut before = self.last_flush.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut before = self.last_flush.lock().unwrap_or_else(PoisonError::into_inner);
             let new = now.since(*before);
             *before = now;
             new
@@ -152,16 +242,14 @@ impl Hub {
         Ok(())
     }
 
-    /// What takes the space, the largest first; what no known file names; arriving files and bodies set aside.
-    pub async fn usage(&self) -> Result<(Vec<UsageRow>, u64, (u64, u64))> {
-        let store = std::sync::Arc::clone(&self.store);
-        let other = tokio::task::spawn_blocking(move || store.other_bytes()).await?;
-        Ok((self.db.usage(1000).await?, self.db.unreferenced_bytes().await?, other))
+    pub async fn usage(&self) -> Result<Usage> {
+        let other = self.store.other_bytes().await?;
+        Ok(Usage { models: self.db.usage(1000).await?, unreferenced: self.db.unreferenced_bytes().await?, other })
     }
 
     /// Bytes and files of the store by the formats of their names.
-    pub async fn usage_by<K: Ord>(&self, of: impl Fn(&str) -> K) -> Result<std::collections::BTreeMap<K, (u64, u64)>> {
-        let mut sums = std::collections::BTreeMap::new();
+    pub async fn usage_by<K: Ord>(&self, of: impl Fn(&str) -> K) -> Result<BTreeMap<K, (u64, u64)>> {
+        let mut sums = BTreeMap::new();
         let mut after = String::new();
         loop {
             let page = self.db.stored_names(&after, 1000).await?;
@@ -178,8 +266,8 @@ impl Hub {
     /// Processes that run jobs, and whether each was heard of lately.
     pub async fn workers(&self) -> Result<Vec<(WorkerRow, bool)>> {
         let now = self.clock.now();
-        let workers = self.db.workers(now - super::jobs::millis(FORGET_WORKERS)).await?;
-        let alive = |worker: &WorkerRow| now - worker.seen_at < super::jobs::millis(SILENCE);
+        let workers = self.db.workers(now - millis(FORGET_WORKERS)).await?;
+        let alive = |worker: &WorkerRow| now - worker.seen_at < millis(SILENCE);
         Ok(workers
             .into_iter()
             .map(|worker| {
@@ -190,7 +278,7 @@ impl Hub {
     }
 
     /// A worker of this process says that it lives, or with `None` that it ends.
-    pub async fn note_worker(&self, id: &str, worker: Option<WorkerRow>) -> Result<()> {
+    pub async fn note_worker(&self, id: &WorkerId, worker: Option<WorkerRow>) -> Result<()> {
         match worker {
             Some(worker) => self.db.put_worker(&worker).await?,
             None => self.db.delete_worker(id).await?,

@@ -16,8 +16,8 @@ use url::Url;
 use super::budget::{Budget, BudgetState};
 use super::egress::{Egress, Target};
 use super::error::retry_after;
-use super::health::Health;
-use super::silence::Silence;
+use super::health::{Health, Weight};
+use super::silence::Silences;
 use super::{BASE_MARK, Bucket, Error, Result, Sanitiser};
 use crate::config;
 use crate::domain::{Clock, CommitId};
@@ -84,13 +84,6 @@ impl Answer {
     }
 }
 
-/// Whether a failed call says something of upstream as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
-    Counts,
-    Aside,
-}
-
 /// A configured hub that we read from.
 pub struct Upstream {
     pub(super) base: Url,
@@ -104,9 +97,7 @@ pub struct Upstream {
     sanitiser: Sanitiser,
     budget: Budget,
     health: Health,
-    pub(super) silence: Silence,
-    /// Of the routes whose calls say nothing of upstream as a whole.
-    pub(super) silence_aside: Silence,
+    pub(super) silences: Silences,
 }
 
 impl Upstream {
@@ -132,8 +123,7 @@ impl Upstream {
             sanitiser: Sanitiser::new(&base, config.cdn_hosts.clone()),
             budget: Budget::new(clock.clone()),
             health: Health::new(clock.clone()),
-            silence: Silence::new(clock.clone(), config.slow_after.duration()),
-            silence_aside: Silence::new(clock.clone(), config.slow_after.duration()),
+            silences: Silences::new(clock, config.slow_after.duration()),
             offline: AtomicBool::new(config.offline),
             token: RwLock::new(config.token.clone()),
             base,
@@ -178,6 +168,12 @@ impl Upstream {
         self.is_offline() || self.is_down()
     }
 
+    /// What `call` brings, for a caller with an older answer at hand; `None` if that is to be given: upstream is
+    /// slow, or was silent lately. `call` asks upstream, and goes on when nobody waits for it.
+    pub async fn in_time<T>(&self, weight: Weight, call: impl Future<Output = T>) -> Option<T> {
+        self.silences.in_time(weight, call).await
+    }
+
     pub fn budget(&self, bucket: Bucket) -> BudgetState {
         self.budget.state(bucket)
     }
@@ -205,7 +201,7 @@ impl Upstream {
         caller: Caller<'_>,
         weight: Weight,
     ) -> Result<Answer> {
-        self.watched(weight, self.ask(method, path, body, caller, weight)).await
+        self.silences.watch(weight, self.ask(method, path, body, caller, weight)).await
     }
 
     async fn ask(

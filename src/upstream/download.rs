@@ -12,9 +12,9 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
-use super::client::Weight;
 use super::egress::Target;
 use super::error::retry_after;
+use super::health::Weight;
 use super::{Bucket, Caller, Error, Result, Upstream};
 use crate::domain::{CommitId, ContentId, Digest, RepoKey, RepoPath};
 use crate::metrics;
@@ -93,7 +93,7 @@ impl Upstream {
     /// Asks for one file's metadata: commit, hash and size, from the answers on the way to its
     /// bytes (`X-Linked-*` stand on the redirect, not on the download host).
     pub async fn head(&self, repo: &RepoKey, revision: &str, path: &RepoPath, caller: Caller<'_>) -> Result<FileHead> {
-        self.watched(Weight::Counts, self.ask_head(repo, revision, path, caller)).await
+        self.silences.watch(Weight::Counts, self.ask_head(repo, revision, path, caller)).await
     }
 
     async fn ask_head(&self, repo: &RepoKey, revision: &str, path: &RepoPath, caller: Caller<'_>) -> Result<FileHead> {
@@ -136,7 +136,7 @@ impl Upstream {
         size: u64,
         caller: Caller<'_>,
     ) -> Result<(Source, Option<RangeReply>)> {
-        self.watched(Weight::Counts, self.ask_location(repo, commit, path, range, size, caller)).await
+        self.silences.watch(Weight::Counts, self.ask_location(repo, commit, path, range, size, caller)).await
     }
 
     async fn ask_location(

@@ -12,6 +12,13 @@ use crate::domain::{Backoff, Clock};
 const THRESHOLD: u32 = 3;
 const PAUSES: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
 
+/// Whether a failed call says something of upstream as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    Counts,
+    Aside,
+}
+
 pub(super) struct Health {
     clock: Clock,
     /// Whether there is anything to look at in `state`: every request asks, and nearly always there is not.

@@ -19,9 +19,10 @@ mod wire;
 mod xet;
 
 pub use budget::{Bucket, BudgetState};
-pub use client::{Answer, Caller, Upstream, Weight};
+pub use client::{Answer, Caller, Upstream};
 pub use download::{FileHead, RangeBody, RangeReply, Source};
 pub use error::{Error, Result};
+pub use health::Weight;
 pub use sanitise::{BASE_MARK, Sanitiser};
 pub use wire::{ApiInfo, TreeItem, parse_info};
 pub use xet::{XetRange, XetSource};

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::domain::Millis;
-use crate::domain::job::{JobStatus, Level, Order, Progress};
+use crate::domain::backoff::at_least;
+use crate::domain::job::{JobStatus, Level, Order};
+use crate::domain::{Backoff, Millis};
 use crate::hub::Settled;
 use crate::hub::{Done, Error, JobRun};
 
-/// The first pause before another try; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-/// How often a job that waits for something outside looks whether it has come.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Before another try.
+const TRY_AGAIN: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(600));
+/// Before a job that waits for something outside looks whether it has come.
+const LOOK_AGAIN: Backoff = Backoff::constant(Duration::from_secs(30));
 
 pub(super) enum Ending {
     Done(Done),
@@ -29,7 +29,6 @@ pub(super) struct Ended {
 /// waited for without counting; other failures are tried again a few times; what will not change fails at once.
 /// `put_down` is why a run is stopped that nobody ordered to.
 pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_down: bool, now: Millis) -> Ended {
-    let progress = Progress { files: Vec::new(), bytes_per_second: 0, doing: String::new(), ..run.progress() };
     let mut end = Settled {
         status: JobStatus::Pending,
         run_at: now,
@@ -37,7 +36,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_d
         error: String::new(),
         outcome: String::new(),
         changes: None,
-        progress,
+        progress: run.progress().at_rest(),
         keep_attempt: false,
     };
     let error = match ending {
@@ -76,12 +75,12 @@ pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_d
         tracing::error!(job.id = %run.job.id, error = %cause, "a job failed");
     }
     let (pause, counts) = match &error {
-        Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => (LOOK_AGAIN, false),
-        Error::Offline { .. } => (LOOK_AGAIN, false),
-        Error::UpstreamUnavailable { .. } if upstream_is_down => (LOOK_AGAIN, false),
-        Error::RateLimited { retry_after } => ((*retry_after).max(Duration::from_secs(1)), false),
+        Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => (LOOK_AGAIN.pause(1), false),
+        Error::Offline { .. } => (LOOK_AGAIN.pause(1), false),
+        Error::UpstreamUnavailable { .. } if upstream_is_down => (LOOK_AGAIN.pause(1), false),
+        Error::RateLimited { retry_after } => (at_least((*retry_after).max(Duration::from_secs(1))), false),
         Error::UpstreamUnavailable { .. } | Error::BadUpstream(_) | Error::Internal(_) | Error::Tainted => {
-            (FIRST_PAUSE.saturating_mul(1 << run.job.attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE), true)
+            (TRY_AGAIN.pause(run.job.attempts), true)
         }
         // It would be the same the next time.
         _ => {
@@ -105,6 +104,6 @@ pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_d
         Error::UpstreamUnavailable { .. } if upstream_is_down => format!("upstream to come back: {text}"),
         _ => format!("the next try, after: {text}"),
     };
-    let line = format!("{text}; it goes on in {} s", pause.as_secs());
+    let line = format!("{text}; it goes on in {} s", pause.as_secs().max(1));
     Ended { end, line: Some((Level::Warning, line)) }
 }

@@ -13,18 +13,22 @@ use futures_util::future::BoxFuture;
 use super::Runner;
 use super::ending::{self, Ending};
 use crate::domain::job::{JobKind, Level};
+use crate::domain::{Backoff, Work};
 use crate::hub::{Done, Error, Hub, JobRun, Result, UpstreamState};
 
 /// How often progress is written down, the lease renewed and orders seen.
 const BEAT: Duration = Duration::from_secs(1);
 /// A job that is told to stop has this long to put things down.
 const GRACE: Duration = Duration::from_secs(10);
+/// Before another try to write down how a job ended, and how many there are.
+const WRITE_AGAIN: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(1));
+const WRITES: u32 = 10;
 
 impl Runner {
     pub(super) async fn work(&self, run: JobRun) {
         let (job, worker) = (&run.job, self.id());
         let hub = &self.0.hub;
-        tracing::info!(job.id = %job.id, job.kind = job.kind.as_str(), repo = %job.repo_name, attempt = job.attempts, "a job begins");
+        tracing::info!(job.id = %job.id, job.kind = job.kind().as_str(), repo = %job.repo_name, attempt = job.attempts, "a job begins");
         let text = format!("begun by worker {worker} (run {} of {})", job.attempts, job.max_attempts);
         run.log(Level::Info, &text).await;
 
@@ -73,10 +77,10 @@ impl Runner {
         let mut kept_at = self.0.clock.elapsed();
         loop {
             beat.tick().await;
-            if run.job.kind == JobKind::Download && !self.may_download() {
+            if run.job.kind() == JobKind::Download && !self.may_download() {
                 run.stop.cancel();
             }
-            match self.0.hub.renew_job(run, self.id(), self.0.settings.lease).await {
+            match self.0.hub.jobs.renew(run, self.id(), self.0.settings.lease).await {
                 Ok(true) => kept_at = self.0.clock.elapsed(),
                 Ok(false) => {
                     tracing::warn!(job.id = %run.job.id, "a job's lease is lost: it stops here");
@@ -98,32 +102,32 @@ impl Runner {
             run,
             ending,
             if self.0.stop.is_cancelled() { "this process stops" } else { "its hours are over" },
-            matches!(self.0.hub.upstream_state(), UpstreamState::Down),
+            matches!(self.0.hub.overview.upstream_state(), UpstreamState::Down),
             self.0.clock.now(),
         );
         if let Some((level, text)) = &settled.line {
             run.log(*level, text).await;
         }
-        for attempt in 0..10 {
-            match self.0.hub.settle_job(run, self.id(), settled.end.clone()).await {
+        for attempt in 1..=WRITES {
+            match self.0.hub.jobs.settle(run, self.id(), settled.end.clone()).await {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::error!(job.id = %run.job.id, %error, attempt, "could not write down how a job ended")
                 }
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(WRITE_AGAIN.pause(attempt)).await;
         }
     }
 }
 
 /// What each kind of job does.
 fn carry_out<'a>(hub: &'a Hub, run: &'a JobRun) -> BoxFuture<'a, Result<Done>> {
-    match run.job.kind {
-        JobKind::Sync => stoppable(run, hub.sync(run)).boxed(),
-        JobKind::Download => hub.download(run).boxed(),
-        JobKind::Scan => hub.scan(run).boxed(),
-        JobKind::Verify => hub.verify(run).boxed(),
-        JobKind::Evict => hub.evict(run).boxed(),
+    match &run.job.work {
+        Work::Sync(work) => stoppable(run, hub.models.sync(run, work)).boxed(),
+        Work::Download(work) => hub.models.download(run, work).boxed(),
+        Work::Scan(work) => hub.models.scan(run, work).boxed(),
+        Work::Verify(work) => hub.models.verify(run, work).boxed(),
+        Work::Evict(work) => hub.models.evict(run, work).boxed(),
     }
 }
 

@@ -15,21 +15,27 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::Clock;
 use crate::domain::job::JobKind;
-use crate::hub::WorkerRow;
+use crate::domain::{Backoff, Clock, WorkerId};
+use crate::hub::{Gone, WorkerRow};
 use crate::hub::{Hub, JobRun, Result};
 
 /// Without a word from the queue it is looked at this often: another process may have added a job.
 const POLL: Duration = Duration::from_secs(1);
+/// Before another look when the database did not answer.
+const LOOK_AGAIN: Backoff = Backoff::new(POLL, Duration::from_secs(10));
 
 /// How a worker works.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// A job whose worker was silent for this long goes to another one.
     pub lease: Duration,
+    /// Downloads at once; 0: as many as all workers together may run.
+    pub max_downloads: u32,
     /// Jobs at once, besides downloads.
     pub others: usize,
+    /// A name that no other process has.
+    pub id: WorkerId,
     pub hostname: String,
     /// Where this worker's WorkerService listens; empty inside a server.
     pub address: String,
@@ -43,7 +49,6 @@ struct Inner {
     hub: Hub,
     clock: Clock,
     settings: Settings,
-    id: String,
     started_at: i64,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -53,12 +58,11 @@ struct Inner {
 
 impl Runner {
     pub fn new(hub: Hub, clock: Clock, settings: Settings) -> Self {
-        let (id, started_at) = (uuid::Uuid::now_v7().to_string(), clock.now());
+        let started_at = clock.now();
         Self(Arc::new(Inner {
             hub,
             clock,
             settings,
-            id,
             started_at,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -67,18 +71,22 @@ impl Runner {
         }))
     }
 
-    pub fn id(&self) -> &str {
-        &self.0.id
+    pub fn id(&self) -> &WorkerId {
+        &self.0.settings.id
     }
 
     /// Runs jobs until `stop`; returns when all are put down, to be gone on with later.
     pub async fn run(&self) {
+        // What runs by this name was left by a process that had it before.
+        if let Err(error) = self.0.hub.jobs.reclaim(Gone::Worker(self.id())).await {
+            tracing::warn!(%error, "could not go on with the jobs of an earlier process: they wait for their leases to end");
+        }
         let schedule = self.keep_time();
         let claim = self.claim_jobs();
         tokio::join!(schedule, claim);
         self.0.tasks.close();
         self.0.tasks.wait().await;
-        if let Err(error) = self.0.hub.note_worker(&self.0.id, None).await {
+        if let Err(error) = self.0.hub.overview.note_worker(self.id(), None).await {
             tracing::debug!(%error, "could not sign off");
         }
     }
@@ -89,19 +97,22 @@ impl Runner {
 
     async fn claim_jobs(&self) {
         let Inner { hub, stop, .. } = &*self.0;
+        let mut failures = 0;
         loop {
             // Armed before looking, so that a job that is added meanwhile is not overslept.
-            let added = hub.job_added();
+            let added = hub.jobs.added();
             tokio::pin!(added);
             added.as_mut().enable();
-            match self.claim_next().await {
+            let claimed = self.claim_next().await;
+            failures = if claimed.is_ok() { 0 } else { failures + 1 };
+            match claimed {
                 Ok(Some(run)) => self.start(run),
                 Ok(None) => {
                     tokio::select! { () = stop.cancelled() => {}, () = added => {}, () = tokio::time::sleep(POLL) => {} }
                 }
                 Err(error) => {
                     tracing::error!(%error, "could not look for jobs");
-                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(POLL) => {} }
+                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(LOOK_AGAIN.pause(failures)) => {} }
                 }
             }
             if stop.is_cancelled() {
@@ -112,10 +123,10 @@ impl Runner {
 
     /// The next job that there is room for.
     async fn claim_next(&self) -> Result<Option<JobRun>> {
-        let Inner { hub, settings, id, downloads, others, .. } = &*self.0;
+        let Inner { hub, settings, downloads, others, .. } = &*self.0;
         let mut kinds = Vec::new();
-        let may_download = self.may_download();
-        if may_download && downloads.load(Ordering::Relaxed) < u64::from(hub.live().max_downloads) {
+        let max_downloads = self.max_downloads();
+        if downloads.load(Ordering::Relaxed) < max_downloads {
             kinds.push(JobKind::Download);
         }
         if (others.load(Ordering::Relaxed) as usize) < settings.others {
@@ -124,11 +135,11 @@ impl Runner {
         if kinds.is_empty() {
             return Ok(None);
         }
-        hub.claim_job(id, &kinds, settings.lease).await
+        hub.jobs.claim(&settings.id, &kinds, max_downloads, settings.lease).await
     }
 
     fn start(&self, run: JobRun) {
-        let is_download = run.job.kind == JobKind::Download;
+        let is_download = run.job.kind() == JobKind::Download;
         let runner = self.clone();
         self.count(is_download).fetch_add(1, Ordering::Relaxed);
         self.0.tasks.spawn(async move {
@@ -141,15 +152,26 @@ impl Runner {
         if is_download { &self.0.downloads } else { &self.0.others }
     }
 
+    /// Downloads that this worker would run at once now.
+    fn max_downloads(&self) -> u64 {
+        let all = self.0.hub.settings.get().max_downloads;
+        match self.0.settings.max_downloads {
+            _ if !self.may_download() => 0,
+            0 => all.into(),
+            own => own.min(all).into(),
+        }
+    }
+
     fn row(&self) -> WorkerRow {
         let inner = &*self.0;
         WorkerRow {
-            id: inner.id.clone(),
+            id: inner.settings.id.clone(),
             address: inner.settings.address.clone(),
             hostname: inner.settings.hostname.clone(),
             started_at: inner.started_at,
             seen_at: inner.clock.now(),
             running: inner.downloads.load(Ordering::Relaxed) + inner.others.load(Ordering::Relaxed),
+            max_downloads: self.max_downloads(),
         }
     }
 }

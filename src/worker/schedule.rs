@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Runner;
 use crate::domain::job::JobKind;
+use crate::hub::Gone;
 
 const BEAT: Duration = Duration::from_secs(2);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -19,7 +20,7 @@ impl Runner {
             tokio::select! {
                 () = inner.stop.cancelled() => return,
                 _ = hour.tick() => {
-                    if let Err(error) = inner.hub.remove_stale_partials().await {
+                    if let Err(error) = inner.hub.models.remove_stale_partials().await {
                         tracing::warn!(%error, "could not remove downloads that were given up");
                     }
                     continue;
@@ -27,10 +28,10 @@ impl Runner {
                 _ = beat.tick() => {}
             }
             let look = async {
-                inner.hub.note_worker(&inner.id, Some(self.row())).await?;
-                inner.hub.reclaim_jobs().await?;
-                inner.hub.enqueue_due_syncs().await?;
-                inner.hub.explain_waiting(JobKind::Download, &self.why_downloads_wait()).await
+                inner.hub.overview.note_worker(self.id(), Some(self.row())).await?;
+                inner.hub.jobs.reclaim(Gone::Silent).await?;
+                inner.hub.jobs.enqueue_due_syncs().await?;
+                inner.hub.jobs.explain_waiting(JobKind::Download, &self.why_downloads_wait()).await
             };
             if let Err(error) = look.await {
                 tracing::warn!(%error, "could not look after the queue");
@@ -39,7 +40,7 @@ impl Runner {
     }
 
     fn why_downloads_wait(&self) -> String {
-        match self.0.hub.live().download_hours {
+        match self.0.hub.settings.get().download_hours {
             Some(hours) if !self.may_download() => format!("the hours for downloads, {hours}"),
             _ => String::new(),
         }
@@ -47,7 +48,7 @@ impl Runner {
 
     /// Whether downloads may run at this time of the day.
     pub(super) fn may_download(&self) -> bool {
-        let Some(hours) = self.0.hub.live().download_hours else { return true };
+        let Some(hours) = self.0.hub.settings.get().download_hours else { return true };
         hours.contain(self.0.clock.minute_of_day())
     }
 }

@@ -3,7 +3,7 @@
 use modelhub::db::{Db, TreePage};
 use modelhub::domain::{Artifact, CommitId, ContentId, Entry};
 
-use crate::database::{TestDatabase, commit, digest, file, folder, lfs, names, oid, on_both, path};
+use crate::database::{TestDatabase, commit, digest, file, folder, lfs, names, oid, on_both, path, put_blob};
 use crate::database::{by_xet, repo_with_commit, xet_hash_of};
 
 on_both!(
@@ -207,7 +207,7 @@ async fn absence_is_remembered_until_the_tree_is_whole(base: &TestDatabase) {
     assert!(db.tree_is_complete(&row, &commit).await.unwrap());
     assert!(!db.is_missing(&row, &commit, &gone).await.unwrap());
     // The commit seen again stays whole; one that was never seen is not.
-    db.put_pin(&row, Some("main"), &commit, Some("{}"), 3).await.unwrap();
+    db.put_revision(&row, Some("main"), &commit, Some("{}"), 3).await.unwrap();
     assert!(db.tree_is_complete(&row, &commit).await.unwrap());
     assert!(!db.tree_is_complete(&row, &super::database::commit('2')).await.unwrap());
 }
@@ -216,15 +216,15 @@ async fn a_file_is_found_by_its_xet_hash_within_its_repository(base: &TestDataba
     let db = base.open().await;
     let (row, first) = repo_with_commit(&db).await;
     let other = crate::database::repo(&db, "org/other").await.id;
-    db.put_pin(&other, Some("main"), &first, None, 1).await.unwrap();
+    db.put_revision(&other, Some("main"), &first, None, 1).await.unwrap();
     db.put_entries(&row, &first, &[lfs("b", 1), lfs("a", 1), lfs("c", 2), file("d")]).await.unwrap();
     let xet = digest(8).to_hex();
     assert_eq!(by_xet(&db, &row, &xet).await, None);
-    db.put_blob(digest(1), None, 1 << 40, 1).await.unwrap();
+    put_blob(&db, digest(1), None, 1 << 40, 1).await.unwrap();
     db.put_xet_hash(digest(1), &xet).await.unwrap();
     // What is learned later has the hash as well.
     let second = commit('0');
-    db.put_pin(&row, None, &second, None, 1).await.unwrap();
+    db.put_revision(&row, None, &second, None, 1).await.unwrap();
     db.put_entries(&row, &second, &[lfs("z", 1)]).await.unwrap();
     let (found, artifact) = by_xet(&db, &row, &xet).await.unwrap();
     assert_eq!((found, artifact.path, artifact.xet_hash.as_ref()), (second, path("z"), Some(&xet)));

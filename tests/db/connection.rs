@@ -109,7 +109,7 @@ async fn somebody_who_may_not_make_tables_is_told_so() {
 
 /// Whether each connection of this database is encrypted.
 async fn encrypted(db: &Db) -> Vec<bool> {
-    let Db::Postgres(pool) = db else { unreachable!() };
+    let pool = db.postgres().unwrap();
     let sql =
         "select s.ssl from pg_stat_ssl s join pg_stat_activity a using (pid) where a.datname = current_database()";
     let rows: Vec<(bool,)> = sqlx::query_as(sql).fetch_all(pool).await.unwrap();
@@ -142,7 +142,7 @@ async fn a_socket_and_a_schema_can_be_named() {
     let db = open(&socket).await.unwrap();
     repo(&db, "org/public").await;
     // Another schema of the same database is another hub's.
-    let Db::Postgres(pool) = &db else { unreachable!() };
+    let pool = db.postgres().unwrap();
     sqlx::raw_sql("create schema second").execute(pool).await.unwrap();
     let second = format!("{socket}&options=-c%20search_path%3Dsecond");
     for _ in 0..2 {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use modelhub::db::{Db, Error, RepoRow};
+use modelhub::db::{BlobRow, Db, Error, NewBlob, RepoRow};
 use modelhub::domain::{
     Artifact, CommitId, ContentId, Digest, Entry, GitOid, RepoId, RepoKey, RepoKind, RepoPath, Visibility,
 };
@@ -139,7 +139,7 @@ pub(crate) fn commit(digit: char) -> CommitId {
 /// A repository with a commit of ones, pinned as main.
 pub(crate) async fn repo_with_commit(db: &Db) -> (String, CommitId) {
     let row = repo(db, "org/model").await.id;
-    db.put_pin(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
+    db.put_revision(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
     (row, commit('1'))
 }
 
@@ -194,4 +194,24 @@ pub(crate) fn xet_hash_of(entry: &Entry) -> Option<&str> {
 
 pub(crate) fn names(entries: &[Entry]) -> Vec<&str> {
     entries.iter().map(|entry| entry.path().as_str()).collect()
+}
+
+/// A file that has got its name, and is no link.
+pub(crate) async fn put_blob(
+    db: &Db,
+    digest: Digest,
+    git: Option<GitOid>,
+    size: u64,
+    now: i64,
+) -> Result<BlobRow, Error> {
+    db.put_blob(&NewBlob { digest, git, size, linked_ns: None, xet_hash: None }, now).await
+}
+
+/// Forgets a blob as it is now, if there is one.
+pub(crate) async fn delete_blob(db: &Db, digest: Digest) -> Result<bool, Error> {
+    let found = db.blob_page(None, 10_000).await?.into_iter().find(|row| row.digest == digest);
+    match found {
+        Some(row) => db.delete_blob(&row).await,
+        None => Ok(false),
+    }
 }

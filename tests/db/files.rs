@@ -3,7 +3,9 @@
 use modelhub::db::{Db, FilePage, FileRow, FileTotals};
 use modelhub::domain::{Artifact, CommitId, ContentId, Entry};
 
-use crate::database::{TestDatabase, commit, digest, file, folder, lfs, oid, on_both, path, repo_with_commit};
+use crate::database::{
+    TestDatabase, commit, delete_blob, digest, file, folder, lfs, oid, on_both, path, put_blob, repo_with_commit,
+};
 
 on_both!(
     a_folder_shows_its_own_entries_and_the_sums_of_its_folders,
@@ -30,7 +32,7 @@ async fn with(db: &Db, entries: &[Entry]) -> (String, CommitId) {
     db.put_entries(&row, &one, entries).await.unwrap();
     db.complete_tree(&row, &one).await.unwrap();
     // The same paths at another commit are none of our business.
-    db.put_pin(&row, Some("dev"), &commit('2'), None, 1).await.unwrap();
+    db.put_revision(&row, Some("dev"), &commit('2'), None, 1).await.unwrap();
     db.put_entries(&row, &commit('2'), entries).await.unwrap();
     (row, one)
 }
@@ -65,7 +67,7 @@ async fn a_folder_shows_its_own_entries_and_the_sums_of_its_folders(base: &TestD
         sized("z.bin", 4, 40),
     ];
     let (row, one) = with(&db, &entries).await;
-    db.put_blob(digest(1), None, 10, 5).await.unwrap();
+    put_blob(&db, digest(1), None, 10, 5).await.unwrap();
     let root = page(&db, &row, &one, FilePage::default()).await;
     assert_eq!(
         shown(&root),
@@ -109,7 +111,7 @@ async fn sums_of_folders_are_right_on_every_page_whatever_their_names(base: &Tes
             entries.push(sized(&below(&format!("{name}.x")), 200, 1));
         }
         let (row, one) = with(&db, &entries).await;
-        db.put_blob(digest(3), None, 100, 1).await.unwrap();
+        put_blob(&db, digest(3), None, 100, 1).await.unwrap();
         for limit in [1, 2, 5, 100] {
             let (mut sums, mut after) = (Vec::new(), String::new());
             loop {
@@ -166,11 +168,11 @@ async fn a_file_is_stored_when_its_content_is_by_either_hash(base: &TestDatabase
     let db = base.open().await;
     let (row, one) = with(&db, &[file("git.txt"), lfs("lfs.bin", 1)]).await;
     // Of the same git id and another size: of another file, as far as anybody knows.
-    db.put_blob(digest(20), Some(oid(7)), 8, 10).await.unwrap();
+    put_blob(&db, digest(20), Some(oid(7)), 8, 10).await.unwrap();
     let rows = page(&db, &row, &one, FilePage::default()).await;
     assert_eq!([rows[0].stored, rows[1].stored], [None, None]);
-    db.put_blob(digest(21), Some(oid(7)), 7, 10).await.unwrap();
-    db.put_blob(digest(1), None, TIB, 20).await.unwrap();
+    put_blob(&db, digest(21), Some(oid(7)), 7, 10).await.unwrap();
+    put_blob(&db, digest(1), None, TIB, 20).await.unwrap();
     for flat in [false, true] {
         let rows = page(&db, &row, &one, FilePage { flat, ..FilePage::default() }).await;
         assert_eq!([rows[0].stored, rows[1].stored], [Some(digest(21)), Some(digest(1))]);
@@ -178,7 +180,7 @@ async fn a_file_is_stored_when_its_content_is_by_either_hash(base: &TestDatabase
         assert_eq!([rows[0].verified_at, rows[1].verified_at], [Some(10), Some(20)]);
     }
     db.put_verified(digest(1), 30).await.unwrap();
-    db.delete_blob(digest(21)).await.unwrap();
+    delete_blob(&db, digest(21)).await.unwrap();
     let rows = page(&db, &row, &one, FilePage::default()).await;
     assert_eq!([rows[0].stored, rows[1].stored], [None, Some(digest(1))]);
     assert_eq!(rows[1].verified_at, Some(30));
@@ -188,7 +190,7 @@ async fn a_flat_list_is_narrowed_to_what_is_here_or_is_not(base: &TestDatabase) 
     let db = base.open().await;
     let entries = [file("git.txt"), lfs("lfs.bin", 1), lfs("other.bin", 2), sized("empty", 3, 0)];
     let (row, one) = with(&db, &entries).await;
-    db.put_blob(digest(1), None, TIB, 1).await.unwrap();
+    put_blob(&db, digest(1), None, TIB, 1).await.unwrap();
     let list = async |stored| page(&db, &row, &one, FilePage { flat: true, stored, ..FilePage::default() }).await;
     assert_eq!(names(&list(Some(true)).await), ["empty", "lfs.bin"]);
     assert_eq!(names(&list(Some(false)).await), ["git.txt", "other.bin"]);
@@ -254,8 +256,8 @@ async fn the_files_that_were_used_last_come_first(base: &TestDatabase) {
     let entries = [folder("f"), sized("f/1.bin", 1, 10), sized("f/one.bin", 1, 10), sized("2.bin", 2, 20), git];
     let (row, one) = with(&db, &entries).await;
     assert_eq!(db.last_used_files(&row, &one, 10).await.unwrap(), []);
-    db.put_blob(digest(1), None, 10, 100).await.unwrap();
-    db.put_blob(digest(3), Some(oid(3)), 3, 300).await.unwrap();
+    put_blob(&db, digest(1), None, 10, 100).await.unwrap();
+    put_blob(&db, digest(3), Some(oid(3)), 3, 300).await.unwrap();
     let used = |files: &[(&str, u64, i64)]| -> Vec<(String, u64, i64)> {
         files.iter().map(|(path, size, at)| ((*path).to_owned(), *size, *at)).collect()
     };

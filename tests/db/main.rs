@@ -7,6 +7,7 @@
 
 mod artifacts;
 mod blobs;
+mod changes;
 mod connection;
 mod database;
 mod files;

@@ -77,7 +77,7 @@ async fn assert_data_of_version_1(base: &TestDatabase) {
     assert_eq!(db.setting_or("token_key", || unreachable!("it is there")).await.unwrap(), "secret");
     assert_eq!(db.repo(&key("org/model")).await.unwrap().unwrap().id, "row");
     assert_eq!(db.alias(&key("old/name")).await.unwrap().unwrap().as_str(), "org/model");
-    assert_eq!(db.pin("row", "main").await.unwrap().unwrap().commit, commit('1'));
+    assert_eq!(db.revision("row", "main").await.unwrap().unwrap().commit, commit('1'));
     assert!(db.tree_is_complete("row", &commit('1')).await.unwrap());
     let entry = db.entry("row", &commit('1'), &path("a/b.bin")).await.unwrap();
     assert!(matches!(entry, Some(Entry::File(artifact)) if artifact.size == 5 && artifact.xet_hash.is_none()));
@@ -164,6 +164,10 @@ async fn many_who_start_at_once_on_version_1_all_start(base: &TestDatabase) {
     assert_data_of_version_1(base).await;
 }
 
+fn is_of_one_alone(column: &str) -> bool {
+    column.starts_with("blob_generation.") || column.starts_with("invalidation.")
+}
+
 #[tokio::test]
 async fn both_databases_have_the_same_tables_columns_and_indices() {
     assert_eq!(known("sqlite"), known("postgres"), "each migration has its file for both");
@@ -180,7 +184,9 @@ async fn both_databases_have_the_same_tables_columns_and_indices() {
         || case data_type when 'bigint' then ' number' when 'boolean' then ' number' when 'bytea' then ' bytes' else ' text' end
         from information_schema.columns where table_schema = current_schema() and table_name <> '_sqlx_migrations'";
     let set = |rows: Vec<String>| rows.into_iter().collect::<BTreeSet<_>>();
-    assert_eq!(set(sqlite.texts(columns_of_sqlite).await), set(postgres.texts(columns_of_postgres).await));
+    // PostgreSQL has a sequence for generations, and SQLite no other processes to tell of changes.
+    let own = |rows: Vec<String>| set(rows).into_iter().filter(|column| !is_of_one_alone(column)).collect::<Vec<_>>();
+    assert_eq!(own(sqlite.texts(columns_of_sqlite).await), own(postgres.texts(columns_of_postgres).await));
     let indices_of_sqlite = "select name from sqlite_master where type = 'index' and sql is not null";
     let indices_of_postgres = "select i.indexrelid::regclass::text from pg_index i
         join pg_class c on c.oid = i.indrelid where c.relnamespace = current_schema()::regnamespace

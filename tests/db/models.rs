@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use modelhub::db::{Db, Held, ModelFilter, ModelOrder, ModelRow, Registration};
-use modelhub::domain::job::{JobKind, NewJob, Payload};
-use modelhub::domain::{CommitId, ContentId, RepoId, RepoKey, RepoKind, Visibility};
+use modelhub::domain::job::{JobKind, NewJob};
+use modelhub::domain::{
+    CommitId, ContentId, JobId, ModelSource, ModelStatus, RepoId, RepoKey, RepoKind, Visibility, Work, work,
+};
 
-use crate::database::{TestDatabase, commit, digest, file, folder, key, lfs, oid, on_both, repo, repo_with_commit};
+use crate::database::{
+    TestDatabase, commit, delete_blob, digest, file, folder, key, lfs, oid, on_both, put_blob, repo, repo_with_commit,
+};
 
 on_both!(
     a_model_is_registered_with_its_job_or_not_at_all,
@@ -29,20 +33,18 @@ on_both!(
     changes_between_commits_are_counted_and_named,
 );
 
-fn registration<'a>(key: &'a RepoKey, id: &'a str, job: Option<&'a (NewJob, String)>, now: i64) -> Registration<'a> {
-    let job = job.map(|(job, id)| (job, id.as_str(), 5));
+fn registration<'a>(key: &'a RepoKey, id: &'a str, job: Option<&'a (NewJob, JobId)>, now: i64) -> Registration<'a> {
+    let job = job.map(|(job, id)| (job, id, 5));
     Registration { key, revision: None, sync_every_ms: None, new_id: id, job, now }
 }
 
-fn sync_of(key: &RepoKey, id: &str) -> (NewJob, String) {
-    let job = NewJob {
-        kind: JobKind::Sync,
-        repo: None,
-        repo_name: key.to_string(),
-        payload: Payload::default(),
-        priority: 100,
-    };
-    (job, id.into())
+fn sync_of(key: &RepoKey, id: &str) -> (NewJob, JobId) {
+    let job = NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: key.to_string(), priority: 100 };
+    (job, JobId::new(id))
+}
+
+fn at_revision(revision: &str) -> Work {
+    Work::Sync(work::Sync { revision: revision.into() })
 }
 
 async fn model(db: &Db, id: &str) -> ModelRow {
@@ -68,7 +70,7 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
     let (id, job, again) = db.register(&what).await.unwrap();
     assert_eq!((id.as_str(), again), ("row-1", false));
     let job = job.unwrap();
-    assert_eq!((job.id.as_str(), job.repo.as_deref(), job.kind), ("job-1", Some("row-1"), JobKind::Sync));
+    assert_eq!((job.id.as_str(), job.repo.as_deref(), job.kind()), ("job-1", Some("row-1"), JobKind::Sync));
     let row = db.model("row-1").await.unwrap().unwrap();
     assert_eq!(db.model_named(&key).await.unwrap().as_ref(), Some(&row));
     assert_eq!(
@@ -76,8 +78,8 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
         ModelRow {
             id: "row-1".into(),
             key: key.clone(),
-            source: "huggingface".into(),
-            status: "registered".into(),
+            source: ModelSource::HuggingFace,
+            status: ModelStatus::Registered,
             problem: String::new(),
             // Upstream has not said who may see it.
             visibility: None,
@@ -117,12 +119,12 @@ async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced(ba
     let other = Registration { revision: Some("dev"), sync_every_ms: Some(1), ..same.clone() };
     let (_, dev, _) = db.register(&other).await.unwrap();
     let dev = dev.unwrap();
-    assert_eq!((dev.id.as_str(), dev.payload.revision.as_str()), ("job-2", "dev"));
+    assert_eq!((dev.id.as_str(), &dev.work), ("job-2", &at_revision("dev")));
     let found = db.model("row-1").await.unwrap().unwrap();
     assert_eq!((found.revision.as_str(), found.sync_every_ms, found.registered_at), ("dev", 1, Some(10)));
     db.put_synced("row-1", Some("it is gone"), 30).await.unwrap();
     let (_, failed, _) = db.register(&same).await.unwrap();
-    assert_eq!(failed.unwrap().payload.revision, "dev", "what failed is tried again");
+    assert_eq!(failed.unwrap().work, at_revision("dev"), "what failed is tried again");
 }
 
 async fn a_model_registered_by_many_at_once_is_one_with_one_job(base: &TestDatabase) {
@@ -185,17 +187,17 @@ async fn counts_follow_every_blob_that_comes_or_goes(base: &TestDatabase) {
     db.complete_tree(&row, &one).await.unwrap();
     assert_eq!(counts(&db, &row).await, (4, 0, 7 + 3 * tib, 0));
     assert_eq!(model(&db, &row).await.commit, one.as_str());
-    db.put_blob(digest(1), None, tib, 50).await.unwrap();
+    put_blob(&db, digest(1), None, tib, 50).await.unwrap();
     assert_eq!(counts(&db, &row).await, (4, 2, 7 + 3 * tib, 2 * tib));
     // A file of git is found by its git id with its size, and by nothing less.
-    db.put_blob(digest(9), Some(oid(7)), 8, 60).await.unwrap();
+    put_blob(&db, digest(9), Some(oid(7)), 8, 60).await.unwrap();
     assert_eq!(counts(&db, &row).await.1, 2, "of another size");
-    db.put_blob(digest(8), Some(oid(7)), 7, 60).await.unwrap();
+    put_blob(&db, digest(8), Some(oid(7)), 7, 60).await.unwrap();
     assert_eq!(counts(&db, &row).await, (4, 3, 7 + 3 * tib, 2 * tib + 7));
     assert_eq!(model(&db, &row).await.last_used_at, Some(60));
-    db.delete_blob(digest(1)).await.unwrap();
+    delete_blob(&db, digest(1)).await.unwrap();
     assert_eq!(counts(&db, &row).await, (4, 1, 7 + 3 * tib, 7));
-    db.delete_blob(digest(8)).await.unwrap();
+    delete_blob(&db, digest(8)).await.unwrap();
     assert_eq!(counts(&db, &row).await, (4, 0, 7 + 3 * tib, 0));
     assert_eq!(model(&db, &row).await.last_used_at, Some(60), "when it was used does not go with its blobs");
     assert_eq!(db.recount_models(100).await.unwrap(), 0, "nothing changed since");
@@ -206,14 +208,14 @@ async fn a_blob_counts_in_every_model_that_has_it(base: &TestDatabase) {
     let mut rows = Vec::new();
     for id in ["org/a", "org/b", "org/c"] {
         let row = repo(&db, id).await.id;
-        db.put_pin(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
+        db.put_revision(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
         let content = if id == "org/c" { 3 } else { 1 };
         db.put_entries(&row, &commit('1'), &[lfs("w.bin", content)]).await.unwrap();
         db.complete_tree(&row, &commit('1')).await.unwrap();
         rows.push(row);
     }
     db.recount_models(100).await.unwrap();
-    db.put_blob(digest(1), None, 1 << 40, 1).await.unwrap();
+    put_blob(&db, digest(1), None, 1 << 40, 1).await.unwrap();
     assert_eq!(db.recount_models(100).await.unwrap(), 2, "only those that have it are counted again");
     let mut here = Vec::new();
     for row in &rows {
@@ -230,19 +232,19 @@ async fn counts_follow_the_revision_to_its_new_commit(base: &TestDatabase) {
     db.complete_tree(&row, &one).await.unwrap();
     assert_eq!(counts(&db, &row).await.0, 1);
     let two = commit('2');
-    db.put_pin(&row, Some("main"), &two, None, 2).await.unwrap();
+    db.put_revision(&row, Some("main"), &two, None, 2).await.unwrap();
     db.put_entries(&row, &two, &[lfs("a.bin", 1), lfs("b.bin", 2)]).await.unwrap();
     db.complete_tree(&row, &two).await.unwrap();
     let found = model(&db, &row).await;
     assert_eq!((found.commit.as_str(), found.files), (two.as_str(), 2));
     // Another name that moves is no news for a model at main.
-    db.put_pin(&row, Some("dev"), &one, None, 3).await.unwrap();
+    db.put_revision(&row, Some("dev"), &one, None, 3).await.unwrap();
     assert_eq!(model(&db, &row).await.commit, two.as_str());
     // A model that was registered at a commit stays there.
     let key = key("org/fixed");
     let what = Registration { revision: Some(one.as_str()), ..registration(&key, "fixed", None, 1) };
     db.register(&what).await.unwrap();
-    db.put_pin("fixed", None, &one, None, 1).await.unwrap();
+    db.put_revision("fixed", None, &one, None, 1).await.unwrap();
     db.put_entries("fixed", &one, &[lfs("a.bin", 1)]).await.unwrap();
     db.complete_tree("fixed", &one).await.unwrap();
     let found = model(&db, "fixed").await;
@@ -278,7 +280,7 @@ async fn the_outcome_of_a_sync_is_kept(base: &TestDatabase) {
     assert_eq!((found.status.as_str(), found.problem.as_str(), found.synced_at), ("error", "it is gone", None));
     db.put_synced(&row, None, 20).await.unwrap();
     let found = model(&db, &row).await;
-    assert_eq!((found.status.as_str(), found.problem.as_str(), found.synced_at), ("synced", "", Some(20)));
+    assert_eq!((found.status, found.problem.as_str(), found.synced_at), (ModelStatus::Synced, "", Some(20)));
     db.put_synced(&row, Some("away"), 30).await.unwrap();
     assert_eq!(model(&db, &row).await.synced_at, Some(20), "what failed is no sync");
 }
@@ -326,16 +328,16 @@ async fn some_models(db: &Db) {
     for (n, id) in ["b/x", "a/y", "A/y", "c_d/z", "c-d/z", "z", "a/y-2"].into_iter().enumerate() {
         let n = n as i64;
         let row = db.put_repo(&key(id), Visibility::Public, &format!("row-{n}"), 100 - n / 2).await.unwrap().id;
-        db.put_pin(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
+        db.put_revision(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
         let content = 10 + (n % 3) as u8;
         db.put_entries(&row, &commit('1'), &[lfs("w.bin", content), lfs("v.bin", 50 + n as u8)]).await.unwrap();
         db.complete_tree(&row, &commit('1')).await.unwrap();
         db.put_synced(&row, (n == 4).then_some("broken"), 1).await.unwrap();
         db.put_pinned(&row, Some(n % 2 == 0), None).await.unwrap();
     }
-    db.put_blob(digest(10), None, 1 << 40, 700).await.unwrap();
-    db.put_blob(digest(11), None, 1 << 40, 800).await.unwrap();
-    db.put_blob(digest(51), None, 1 << 40, 900).await.unwrap();
+    put_blob(&db, digest(10), None, 1 << 40, 700).await.unwrap();
+    put_blob(&db, digest(11), None, 1 << 40, 800).await.unwrap();
+    put_blob(&db, digest(51), None, 1 << 40, 900).await.unwrap();
     db.recount_models(100).await.unwrap();
 }
 
@@ -397,7 +399,7 @@ async fn a_list_of_models_is_narrowed_by_every_filter(base: &TestDatabase) {
     };
     let none = ModelFilter::default;
     assert_eq!(list(ModelFilter { kind: Some(RepoKind::Dataset), ..none() }).await, ["data"]);
-    assert_eq!(list(ModelFilter { status: "error".into(), ..none() }).await, ["4"]);
+    assert_eq!(list(ModelFilter { status: Some(ModelStatus::Error), ..none() }).await, ["4"]);
     let pinned = list(ModelFilter { pinned: Some(true), kind: Some(RepoKind::Model), ..none() }).await;
     assert_eq!(pinned, sorted_by_name(&db, &["0", "2", "4", "6"]).await);
     // 0, 3 and 6 have content 10, 1 and 4 have content 11, of 1 there is all.
@@ -435,7 +437,7 @@ async fn a_forgotten_model_leaves_nothing_but_its_blobs(base: &TestDatabase) {
     let (row, one) = repo_with_commit(&db).await;
     db.put_entries(&row, &one, &[lfs("a.bin", 1)]).await.unwrap();
     db.complete_tree(&row, &one).await.unwrap();
-    db.put_blob(digest(1), None, 1 << 40, 1).await.unwrap();
+    put_blob(&db, digest(1), None, 1 << 40, 1).await.unwrap();
     db.put_missing(&row, &one, &crate::database::path("x"), 1).await.unwrap();
     assert!(db.delete_model(&row).await.unwrap());
     assert!(!db.delete_model(&row).await.unwrap());
@@ -450,7 +452,7 @@ async fn changes_between_commits_are_counted_and_named(base: &TestDatabase) {
     let db = base.open().await;
     let (row, one) = repo_with_commit(&db).await;
     let two: CommitId = commit('2');
-    db.put_pin(&row, Some("main"), &two, None, 2).await.unwrap();
+    db.put_revision(&row, Some("main"), &two, None, 2).await.unwrap();
     let before = [
         file("same.txt"),
         lfs("same.bin", 1),

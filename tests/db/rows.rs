@@ -1,6 +1,6 @@
 //! Repositories, aliases, pins, grants, remembered answers, settings.
 
-use modelhub::db::{Grant, Pin, Registration, RememberedAnswer};
+use modelhub::db::{Grant, NamedCommit, Registration, RememberedAnswer};
 use modelhub::domain::{RepoId, RepoKey, RepoKind, Visibility};
 
 use crate::database::{TestDatabase, commit, key, lfs, on_both, repo, repo_with_commit};
@@ -63,7 +63,7 @@ async fn a_renamed_repository_keeps_its_row(base: &TestDatabase) {
         assert_eq!((found.id.as_str(), &found.key), (row.as_str(), &target));
     }
     assert_eq!(db.repo(&target).await.unwrap().unwrap().id, row);
-    assert_eq!(db.pin(&row, "main").await.unwrap().unwrap().commit, one);
+    assert_eq!(db.revision(&row, "main").await.unwrap().unwrap().commit, one);
 }
 
 async fn two_rows_of_one_repository_become_one(base: &TestDatabase) {
@@ -72,9 +72,9 @@ async fn two_rows_of_one_repository_become_one(base: &TestDatabase) {
     let new = repo(&db, "other/name").await.id;
     db.put_entries(&old, &one, &[lfs("a.bin", 1)]).await.unwrap();
     db.complete_tree(&old, &one).await.unwrap();
-    db.put_pin(&new, Some("main"), &commit('2'), None, 2).await.unwrap();
-    db.put_pin(&old, Some("v1"), &one, None, 2).await.unwrap();
-    db.put_pin(&new, None, &one, Some("{}"), 2).await.unwrap();
+    db.put_revision(&new, Some("main"), &commit('2'), None, 2).await.unwrap();
+    db.put_revision(&old, Some("v1"), &one, None, 2).await.unwrap();
+    db.put_revision(&new, None, &one, Some("{}"), 2).await.unwrap();
     let from = key("org/model");
     let what =
         Registration { key: &from, revision: Some("v1"), sync_every_ms: Some(60_000), new_id: "", job: None, now: 5 };
@@ -87,7 +87,7 @@ async fn two_rows_of_one_repository_become_one(base: &TestDatabase) {
     assert_eq!((found.id.as_str(), found.pinned, found.registered_at), (new.as_str(), true, Some(5)));
     assert_eq!((found.revision.as_str(), found.sync_every_ms, found.files), ("v1", 60_000, 1));
     assert!(db.tree_is_complete(&new, &one).await.unwrap());
-    assert_eq!(db.pin(&new, "main").await.unwrap().unwrap().commit, commit('2'), "the newer answer");
+    assert_eq!(db.revision(&new, "main").await.unwrap().unwrap().commit, commit('2'), "the newer answer");
     assert_eq!(db.commit_info(&new, &one).await.unwrap().as_deref(), Some("{}"));
 }
 
@@ -127,8 +127,8 @@ async fn a_search_for_what_no_name_can_hold_finds_nothing(base: &TestDatabase) {
 async fn a_list_shows_the_commit_and_info_of_main_and_nothing_private(base: &TestDatabase) {
     let db = base.open().await;
     let known = repo(&db, "org/known").await.id;
-    db.put_pin(&known, Some("main"), &commit('1'), Some(r#"{"id":"org/known"}"#), 1).await.unwrap();
-    db.put_pin(&known, Some("dev"), &commit('2'), Some("{}"), 1).await.unwrap();
+    db.put_revision(&known, Some("main"), &commit('1'), Some(r#"{"id":"org/known"}"#), 1).await.unwrap();
+    db.put_revision(&known, Some("dev"), &commit('2'), Some("{}"), 1).await.unwrap();
     repo(&db, "org/seen").await;
     db.put_repo(&key("org/gated"), Visibility::Gated, "gated", 1).await.unwrap();
     db.put_repo(&key("org/private"), Visibility::Private, "private", 1).await.unwrap();
@@ -142,17 +142,17 @@ async fn a_list_shows_the_commit_and_info_of_main_and_nothing_private(base: &Tes
 async fn a_pin_is_what_upstream_last_said(base: &TestDatabase) {
     let db = base.open().await;
     let row = repo(&db, "org/model").await.id;
-    assert_eq!(db.pin(&row, "main").await.unwrap(), None);
+    assert_eq!(db.revision(&row, "main").await.unwrap(), None);
     for (digit, checked_at) in [('1', 10), ('2', 20)] {
-        db.put_pin(&row, Some("main"), &commit(digit), None, checked_at).await.unwrap();
-        let pin = Pin { name: "main".into(), commit: commit(digit), checked_at };
-        assert_eq!(db.pin(&row, "main").await.unwrap(), Some(pin));
+        db.put_revision(&row, Some("main"), &commit(digit), None, checked_at).await.unwrap();
+        let pin = NamedCommit { name: "main".into(), commit: commit(digit), checked_at };
+        assert_eq!(db.revision(&row, "main").await.unwrap(), Some(pin));
     }
     // A commit alone pins nothing.
-    db.put_pin(&row, None, &commit('3'), Some("{}"), 30).await.unwrap();
-    assert_eq!(db.pins(&row).await.unwrap().len(), 1);
-    assert!(db.put_pin("no such row", Some("main"), &commit('1'), None, 1).await.is_err());
-    assert_eq!(db.pin("no such row", "main").await.unwrap(), None);
+    db.put_revision(&row, None, &commit('3'), Some("{}"), 30).await.unwrap();
+    assert_eq!(db.revisions(&row).await.unwrap().len(), 1);
+    assert!(db.put_revision("no such row", Some("main"), &commit('1'), None, 1).await.is_err());
+    assert_eq!(db.revision("no such row", "main").await.unwrap(), None);
 }
 
 async fn a_commit_keeps_its_info_when_it_is_seen_again_without(base: &TestDatabase) {
@@ -160,10 +160,10 @@ async fn a_commit_keeps_its_info_when_it_is_seen_again_without(base: &TestDataba
     let row = repo(&db, "org/model").await.id;
     // JSON's own way to write what PostgreSQL cannot keep in a text stays as it is.
     let info = r#"{"cardData":{"text":"nul \u0000, lone \ud800, é, 😀"}}"#;
-    db.put_pin(&row, Some("main"), &commit('1'), Some(info), 1).await.unwrap();
-    db.put_pin(&row, Some("v1"), &commit('1'), None, 2).await.unwrap();
+    db.put_revision(&row, Some("main"), &commit('1'), Some(info), 1).await.unwrap();
+    db.put_revision(&row, Some("v1"), &commit('1'), None, 2).await.unwrap();
     assert_eq!(db.commit_info(&row, &commit('1')).await.unwrap().as_deref(), Some(info));
-    db.put_pin(&row, Some("main"), &commit('1'), Some("{}"), 3).await.unwrap();
+    db.put_revision(&row, Some("main"), &commit('1'), Some("{}"), 3).await.unwrap();
     assert_eq!(db.commit_info(&row, &commit('1')).await.unwrap().as_deref(), Some("{}"));
     assert_eq!(db.commit_info(&row, &commit('2')).await.unwrap(), None);
 }
@@ -173,12 +173,12 @@ async fn names_differ_by_letter_case_and_have_the_order_of_bytes(base: &TestData
     let row = repo(&db, "org/model").await.id;
     let ordered = ["Main", "Z", "a", "a-b", "a.b", "a/b", "a_b", "ab", "main", "refs/pr/1", "é", "ö", "日本", "😀"];
     for name in ordered.iter().rev() {
-        db.put_pin(&row, Some(name), &commit('1'), None, 1).await.unwrap();
+        db.put_revision(&row, Some(name), &commit('1'), None, 1).await.unwrap();
     }
-    let pins = db.pins(&row).await.unwrap();
+    let pins = db.revisions(&row).await.unwrap();
     assert_eq!(pins.iter().map(|pin| pin.name.as_str()).collect::<Vec<_>>(), ordered);
     // The same letter written in two ways is two names.
-    assert_eq!(db.pin(&row, "e\u{301}").await.unwrap(), None);
+    assert_eq!(db.revision(&row, "e\u{301}").await.unwrap(), None);
 }
 
 async fn a_grant_is_upstreams_last_word_for_one_token(base: &TestDatabase) {

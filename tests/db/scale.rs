@@ -3,11 +3,11 @@
 
 use std::time::Instant;
 
-use modelhub::db::{Claimant, Db, FilePage, FileTotals, ModelFilter};
-use modelhub::domain::job::{JobFilter, JobKind, JobStatus, NewJob, Payload};
-use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid};
+use modelhub::db::{Claimant, Db, FilePage, FileTotals, Gone, ModelFilter};
+use modelhub::domain::job::{JobFilter, JobKind, JobStatus, NewJob};
+use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, JobId, Work, WorkerId, work};
 
-use crate::database::{TestDatabase, folder, on_both, path, repo_with_commit};
+use crate::database::{TestDatabase, folder, on_both, path, put_blob, repo_with_commit};
 
 on_both!(
     ten_thousand_jobs_are_listed_and_claimed,
@@ -42,7 +42,7 @@ async fn ten_thousand_jobs_are_listed_and_claimed(base: &TestDatabase) {
     let page = async |filter: JobFilter| db.jobs(&JobFilter { limit: 101, ..filter }).await.unwrap();
     let all = timed(base, "first page of 100 of 10 000 jobs", page(JobFilter::default())).await;
     assert_eq!((all.len(), all[0].created_at), (101, 10_000));
-    let before = Some("job-005000".to_owned());
+    let before = Some(JobId::new("job-005000"));
     let middle = timed(base, "a page in the middle", page(JobFilter { before, ..JobFilter::default() })).await;
     assert_eq!(middle[0].created_at, 4999);
     let failed = JobFilter { statuses: vec![JobStatus::Failed], ..JobFilter::default() };
@@ -54,7 +54,9 @@ async fn ten_thousand_jobs_are_listed_and_claimed(base: &TestDatabase) {
     let counts = timed(base, "the counts", db.job_counts()).await.unwrap();
     assert!(counts.contains(&(JobStatus::Pending, 2000)) && counts.contains(&(JobStatus::Failed, 800)), "{counts:?}");
 
-    let who = Claimant { worker: "w", kinds: JobKind::ALL, max_downloads: 10_000, lease_until: 1, now: 20_000 };
+    let (max_downloads, max_own_downloads) = (10_000, 10_000);
+    let (worker, kinds) = (WorkerId::new("w"), JobKind::ALL);
+    let who = Claimant { worker, kinds, max_downloads, max_own_downloads, heard_after: 0, lease_until: 1, now: 20_000 };
     let first = timed(base, "one claim", db.claim_job(&who)).await.unwrap().unwrap();
     assert_eq!((first.priority, first.id.as_str()), (2, "job-008003"));
     let claim_all = async {
@@ -68,17 +70,16 @@ async fn ten_thousand_jobs_are_listed_and_claimed(base: &TestDatabase) {
     let enqueue = async {
         for n in 0..100 {
             let job = NewJob {
-                kind: JobKind::Verify,
+                work: Work::Verify(work::Verify::default()),
                 repo: None,
                 repo_name: format!("models/new/{n}"),
-                payload: Payload::default(),
                 priority: 0,
             };
-            assert!(db.enqueue(&job, &format!("new-{n}"), 5, 30_000).await.unwrap().1);
+            assert!(db.enqueue(&job, &JobId::new(format!("new-{n}")), 5, 30_000).await.unwrap().1);
         }
     };
     timed(base, "100 jobs enqueued", enqueue).await;
-    assert_eq!(timed(base, "1000 jobs reclaimed", db.reclaim_jobs(i64::MAX)).await.unwrap().len(), 1000);
+    assert_eq!(timed(base, "1000 jobs reclaimed", db.reclaim_jobs(Gone::Silent, i64::MAX)).await.unwrap().len(), 1000);
     assert_eq!(timed(base, "1000 old jobs forgotten", db.prune_jobs(i64::MAX)).await.unwrap(), 1000);
 }
 
@@ -122,7 +123,7 @@ async fn a_hundred_thousand_files_are_listed_counted_and_stored(base: &TestDatab
     // A third of them is here.
     let store = async {
         for number in (0..FOLDERS * FILES).step_by(300) {
-            db.put_blob(content(number), Some(git(number)), 100, 1).await.unwrap();
+            put_blob(&db, content(number), Some(git(number)), 100, 1).await.unwrap();
         }
     };
     timed(base, "334 blobs stored", store).await;
@@ -150,10 +151,14 @@ async fn a_hundred_thousand_files_are_listed_counted_and_stored(base: &TestDatab
     let usage = timed(base, "what takes the space", db.usage(10)).await.unwrap();
     assert_eq!((usage[0].files, usage[0].own_bytes), (334, 33_400));
     assert_eq!(timed(base, "what nothing names", db.unreferenced_bytes()).await.unwrap(), 0);
-    assert_eq!(timed(base, "what may be evicted", db.evictable(i64::MAX, 1000)).await.unwrap().len(), 334);
+    assert_eq!(timed(base, "what may be evicted", db.evictable(i64::MAX, false, 1000)).await.unwrap().len(), 334);
+    let planned = timed(base, "what an eviction would remove", db.eviction(i64::MAX, 0, false)).await.unwrap();
+    assert_eq!((planned.goes.files, planned.kept.files), (334, 0));
+    let losers = timed(base, "what each model would lose", db.eviction_by_repo(i64::MAX, 0, false, 10)).await.unwrap();
+    assert_eq!((losers.len(), losers[0].own_bytes), (1, 33_400));
     assert_eq!(timed(base, "names by format", db.stored_names("", 1000)).await.unwrap().len(), 334);
     let two = crate::database::commit('2');
-    db.put_pin(&row, Some("main"), &two, None, 2).await.unwrap();
+    db.put_revision(&row, Some("main"), &two, None, 2).await.unwrap();
     timed(base, "100 000 files written again, at another commit", write_files(&db, &row, &two)).await;
     let changes = timed(base, "what changed between the commits", db.count_changes(&row, &commit, &two)).await;
     assert!(changes.unwrap().is_empty());
@@ -178,9 +183,12 @@ async fn what_is_looked_up_often_is_looked_up_by_an_index(base: &TestDatabase) {
             "select id from job indexed by job_claim where status = 'pending' and run_at <= 1 order by priority desc, id limit 1",
             "job_claim",
         ),
-        ("select count(*) from job d where d.status = 'running' and d.kind = 'download'", "job_status"),
+        (
+            "select worker, count(*) from job where status = 'running' and kind = 'download' group by worker",
+            "job_status",
+        ),
         // By either of its two: few jobs run at once.
-        ("select id from job where status = 'running' and lease_until < 1", "USING INDEX job_"),
+        ("select id from job where status = 'running' and (lease_until < 1 or worker = 'x')", "USING INDEX job_"),
         (
             "select status, count(*) from job where status in ('pending', 'running', 'paused', 'failed') group by status",
             "job_status",

@@ -4,7 +4,7 @@ use modelhub::db::{Registration, ScannedFile};
 use modelhub::domain::{ContentId, Origin, Visibility};
 
 use crate::database::{
-    TestDatabase, commit, digest, file, key, lfs, names, oid, on_both, path, repo, repo_with_commit,
+    TestDatabase, commit, digest, file, key, lfs, names, oid, on_both, path, put_blob, repo, repo_with_commit,
 };
 
 on_both!(
@@ -103,7 +103,7 @@ async fn a_commit_is_known_from_somewhere(base: &TestDatabase) {
     let db = base.open().await;
     let row = repo(&db, "org/model").await.id;
     assert_eq!(db.commit_origin(&row, &commit('1')).await.unwrap(), None);
-    db.put_pin(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
+    db.put_revision(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
     assert_eq!(db.commit_origin(&row, &commit('1')).await.unwrap(), Some(Origin::Upstream));
     // Only its name was known so far.
     for (digit, origin) in [('1', Origin::Scanned), ('2', Origin::Scanned), ('3', Origin::Local)] {
@@ -142,7 +142,7 @@ async fn entries_are_taken_out(base: &TestDatabase) {
 async fn a_blob_gets_its_git_id_once(base: &TestDatabase) {
     let db = base.open().await;
     db.add_git_oid(digest(1), oid(2)).await.unwrap();
-    db.put_blob(digest(1), None, 5, 1).await.unwrap();
+    put_blob(&db, digest(1), None, 5, 1).await.unwrap();
     assert!(db.blob(ContentId::Git(oid(2)), 5).await.unwrap().is_none());
     db.add_git_oid(digest(1), oid(2)).await.unwrap();
     db.add_git_oid(digest(1), oid(3)).await.unwrap();

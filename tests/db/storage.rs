@@ -1,20 +1,21 @@
 //! What takes the space of the store, and what may leave it.
 
-use modelhub::db::{BlobRow, Db};
-use modelhub::domain::{Artifact, ContentId, Digest, Entry};
+use modelhub::db::{BlobRow, Db, Eviction, ScannedFile, UsageRow};
+use modelhub::domain::{Artifact, ContentId, Digest, Entry, Origin};
 
-use crate::database::{TestDatabase, commit, digest, file, oid, on_both, path, repo};
+use crate::database::{TestDatabase, commit, digest, file, key, oid, on_both, path, put_blob, repo};
 
 on_both!(
     usage_counts_each_content_once_and_tells_what_a_model_has_alone,
     usage_is_of_all_known_commits_and_is_listed_largest_first,
     what_no_file_names_is_unreferenced,
     what_is_pinned_stays_and_the_rest_goes_least_recently_used_first,
+    what_could_not_be_downloaded_again_stays_unless_it_is_included,
+    what_is_unrecoverable_is_decided_by_who_names_a_blob,
     content_that_another_model_has_is_used_elsewhere,
     blobs_are_read_in_pages,
     each_stored_content_has_a_name_for_sums_by_format,
     a_blob_that_was_read_again_says_when,
-    a_blob_tells_its_git_id,
 );
 
 fn sized(name: &str, content: u8, size: u64) -> Entry {
@@ -29,13 +30,13 @@ async fn model(db: &Db, id: &str, entries: &[Entry]) -> String {
 }
 
 async fn add_commit(db: &Db, row: &str, digit: char, entries: &[Entry]) {
-    db.put_pin(row, Some("main"), &commit(digit), None, 1).await.unwrap();
+    db.put_revision(row, Some("main"), &commit(digit), None, 1).await.unwrap();
     db.put_entries(row, &commit(digit), entries).await.unwrap();
     db.complete_tree(row, &commit(digit)).await.unwrap();
 }
 
 async fn blob(db: &Db, content: u8, size: u64, used: i64) {
-    db.put_blob(digest(content), None, size, used).await.unwrap();
+    put_blob(&db, digest(content), None, size, used).await.unwrap();
 }
 
 /// Name, files, bytes, own bytes, last use.
@@ -53,7 +54,7 @@ async fn usage_counts_each_content_once_and_tells_what_a_model_has_alone(base: &
     model(&db, "org/empty", &[sized("far", 9, 900)]).await;
     blob(&db, 1, 100, 5).await;
     blob(&db, 2, 20, 7).await;
-    db.put_blob(digest(3), Some(oid(7)), 7, 6).await.unwrap();
+    put_blob(&db, digest(3), Some(oid(7)), 7, 6).await.unwrap();
     let (one, other) = ("org/a".to_owned(), "org/b".to_owned());
     assert_eq!(usage(&db).await, [(one, 2, 120, 20, Some(7)), (other, 2, 107, 7, Some(6))]);
     assert_eq!(db.usage(1).await.unwrap().len(), 1);
@@ -80,18 +81,22 @@ async fn what_no_file_names_is_unreferenced(base: &TestDatabase) {
     assert_eq!(db.unreferenced_bytes().await.unwrap(), 0);
     let row = model(&db, "org/a", &[sized("w", 1, 100), file("git.txt")]).await;
     blob(&db, 1, 100, 1).await;
-    db.put_blob(digest(2), Some(oid(7)), 7, 1).await.unwrap();
+    put_blob(&db, digest(2), Some(oid(7)), 7, 1).await.unwrap();
     assert_eq!(db.unreferenced_bytes().await.unwrap(), 0);
     // Of the same git id, but not of the size that the file has.
-    db.put_blob(digest(3), Some(oid(7)), 8, 1).await.unwrap();
+    put_blob(&db, digest(3), Some(oid(7)), 8, 1).await.unwrap();
     blob(&db, 4, 1000, 1).await;
     assert_eq!(db.unreferenced_bytes().await.unwrap(), 1008);
     db.delete_model(&row).await.unwrap();
     assert_eq!(db.unreferenced_bytes().await.unwrap(), 1115);
 }
 
-fn row(content: u8, size: u64) -> BlobRow {
-    BlobRow { digest: digest(content), size }
+fn row(content: u8, size: u64) -> (Digest, u64) {
+    (digest(content), size)
+}
+
+fn named(rows: Vec<BlobRow>) -> Vec<(Digest, u64)> {
+    rows.iter().map(|row| (row.digest, row.size)).collect()
 }
 
 async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: &TestDatabase) {
@@ -100,41 +105,147 @@ async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: 
     model(&db, "org/other", &[sized("shared", 1, 100), sized("own", 2, 20)]).await;
     blob(&db, 1, 100, 10).await;
     blob(&db, 2, 20, 30).await;
-    db.put_blob(digest(3), Some(oid(7)), 7, 5).await.unwrap();
+    put_blob(&db, digest(3), Some(oid(7)), 7, 5).await.unwrap();
     // Nobody names it.
     blob(&db, 4, 40, 20).await;
     let all = [row(3, 7), row(1, 100), row(4, 40), row(2, 20)];
-    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all);
-    assert_eq!(db.evictable(i64::MAX, 2).await.unwrap(), all[..2]);
+    assert_eq!(named(db.evictable(i64::MAX, false, 100).await.unwrap()), all);
+    assert_eq!(named(db.evictable(i64::MAX, false, 2).await.unwrap()), all[..2]);
     // Strictly before: what was used just then is in use.
-    assert_eq!(db.evictable(20, 100).await.unwrap(), all[..2]);
+    assert_eq!(named(db.evictable(20, false, 100).await.unwrap()), all[..2]);
     // The plan is the same list, cut where enough is freed: 7, 100 (which two models lose), 40, 20.
     let plan = async |before, free| {
-        let (files, bytes, models) = db.eviction(before, free, 100).await.unwrap();
-        (files, bytes, models.into_iter().map(|model| model.bytes).sum::<u64>())
+        let goes = db.eviction(before, free, false).await.unwrap().goes;
+        let models = db.eviction_by_repo(before, free, false, 100).await.unwrap();
+        (goes.files, goes.bytes, models.into_iter().map(|model| model.bytes).sum::<u64>())
     };
     assert_eq!(plan(i64::MAX, 0).await, (4, 167, 227));
     assert_eq!(plan(i64::MAX, 7).await, (1, 7, 7));
     assert_eq!(plan(i64::MAX, 8).await, (2, 107, 207));
     assert_eq!(plan(20, 0).await, (2, 107, 207));
-    let (.., losses) = db.eviction(i64::MAX, 0, 100).await.unwrap();
+    let losses = db.eviction_by_repo(i64::MAX, 0, false, 100).await.unwrap();
     let own: Vec<_> = losses.iter().map(|model| (model.name.as_str(), model.bytes, model.own_bytes)).collect();
     assert_eq!(own, [("org/other", 120, 20), ("org/pinned", 107, 7)], "what they share is nobody's own");
     db.put_pinned(&pinned, Some(true), None).await.unwrap();
-    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all[2..]);
+    assert_eq!(named(db.evictable(i64::MAX, false, 100).await.unwrap()), all[2..]);
     assert_eq!(plan(i64::MAX, 0).await.0, 2);
     // At an older commit it is as pinned.
     add_commit(&db, &pinned, '2', &[sized("w", 9, 900)]).await;
-    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), all[2..]);
+    assert_eq!(named(db.evictable(i64::MAX, false, 100).await.unwrap()), all[2..]);
     db.touch_blobs(&[digest(4)], 99).await.unwrap();
-    assert_eq!(db.evictable(i64::MAX, 100).await.unwrap(), [row(2, 20), row(4, 40)]);
+    assert_eq!(named(db.evictable(i64::MAX, false, 100).await.unwrap()), [row(2, 20), row(4, 40)]);
+}
+
+/// A commit of files that were found on disk.
+async fn found(db: &Db, id: &str, origin: Origin, entries: &[Entry]) -> String {
+    let row = db.add_repo(&key(id), origin, id, 1).await.unwrap().id;
+    db.add_commit(&row, &commit('1'), origin).await.unwrap();
+    db.put_entries(&row, &commit('1'), entries).await.unwrap();
+    row
+}
+
+async fn imported(db: &Db, content: u8) {
+    let file = ScannedFile {
+        path: format!("/{content}"),
+        size: 1,
+        modified_ns: 1,
+        device: 1,
+        inode: 1,
+        sha256: digest(content),
+        git_oid: oid(content),
+        scanned_at: 1,
+    };
+    db.put_scanned_files(&[file]).await.unwrap();
+}
+
+async fn what_could_not_be_downloaded_again_stays_unless_it_is_included(base: &TestDatabase) {
+    let db = base.open().await;
+    model(&db, "org/model", &[sized("w", 1, 100), sized("shared", 2, 20), sized("late", 5, 5)]).await;
+    let own = [sized("w", 3, 1000), sized("shared", 2, 20), file("git.txt")];
+    let local = found(&db, "org/own", Origin::Local, &own).await;
+    blob(&db, 3, 1000, 10).await;
+    blob(&db, 2, 20, 20).await;
+    blob(&db, 1, 100, 30).await;
+    put_blob(&db, digest(4), Some(oid(7)), 7, 40).await.unwrap();
+    blob(&db, 5, 5, 50).await;
+    let evictable = async |included, limit| named(db.evictable(i64::MAX, included, limit).await.unwrap());
+    assert_eq!(evictable(false, 100).await, [row(1, 100), row(5, 5)]);
+    assert_eq!(evictable(false, 1).await, [row(1, 100)]);
+    assert_eq!(evictable(true, 100).await, [row(3, 1000), row(2, 20), row(1, 100), row(4, 7), row(5, 5)]);
+    // Goes, lost of it, kept: files and bytes of each.
+    let plan = async |before, free, included| {
+        let Eviction { goes, unrecoverable, kept } = db.eviction(before, free, included).await.unwrap();
+        [goes, unrecoverable, kept].map(|amount| (amount.files, amount.bytes))
+    };
+    assert_eq!(plan(i64::MAX, 0, false).await, [(2, 105), (0, 0), (3, 1027)]);
+    assert_eq!(plan(i64::MAX, 0, true).await, [(5, 1132), (3, 1027), (0, 0)]);
+    // What is kept frees nothing, and what comes after enough is freed is not passed by.
+    assert_eq!(plan(i64::MAX, 100, false).await, [(1, 100), (0, 0), (2, 1020)]);
+    assert_eq!(plan(i64::MAX, 101, false).await, [(2, 105), (0, 0), (3, 1027)]);
+    assert_eq!(plan(i64::MAX, 21, true).await, [(1, 1000), (1, 1000), (0, 0)]);
+    assert_eq!(plan(30, 0, false).await, [(0, 0), (0, 0), (2, 1020)]);
+    // Of each model: loses, alone, lost, kept. What they share, org/model could fetch again, and org/own could not.
+    let by_repo = async |included| {
+        let rows = db.eviction_by_repo(i64::MAX, 0, included, 100).await.unwrap();
+        let line = |row: UsageRow| (row.name, row.bytes, row.own_bytes, row.unrecoverable.bytes, row.kept.bytes);
+        rows.into_iter().map(line).collect::<Vec<_>>()
+    };
+    let (one, other) = ("org/model".to_owned(), "org/own".to_owned());
+    assert_eq!(by_repo(false).await, [(one.clone(), 105, 105, 0, 0), (other.clone(), 0, 0, 0, 1027)]);
+    assert_eq!(by_repo(true).await, [(other, 1027, 1007, 1027, 0), (one, 125, 105, 0, 0)]);
+    // Pinned it is no eviction's concern at all.
+    db.put_pinned(&local, Some(true), None).await.unwrap();
+    assert_eq!(evictable(true, 100).await, [row(1, 100), row(5, 5)]);
+    assert_eq!(plan(i64::MAX, 0, false).await, [(2, 105), (0, 0), (0, 0)]);
+}
+
+async fn what_is_unrecoverable_is_decided_by_who_names_a_blob(base: &TestDatabase) {
+    let db = base.open().await;
+    let lost = async |content| {
+        let lost = db.is_unrecoverable(digest(content)).await.unwrap();
+        let goes = named(db.evictable(i64::MAX, false, 100).await.unwrap());
+        assert_eq!(goes.iter().any(|blob| blob.digest == digest(content)), !lost, "both say the same");
+        lost
+    };
+    assert!(!db.is_unrecoverable(digest(1)).await.unwrap(), "it is not here");
+    blob(&db, 1, 100, 1).await;
+    assert!(!lost(1).await, "nothing names it, and it came from upstream");
+    imported(&db, 1).await;
+    assert!(lost(1).await, "nothing names it, and it was imported");
+    // A cache's commit, until upstream confirms it.
+    let cache = found(&db, "org/cached", Origin::Scanned, &[sized("w", 1, 100), sized("v", 2, 20)]).await;
+    blob(&db, 2, 20, 1).await;
+    assert!(lost(1).await && lost(2).await);
+    db.complete_scanned_tree(&cache, &commit('1')).await.unwrap();
+    assert!(lost(1).await && lost(2).await);
+    db.complete_tree(&cache, &commit('1')).await.unwrap();
+    assert!(!lost(1).await && !lost(2).await);
+    // A folder's commit stays one, and never asks upstream, whatever other models have.
+    let own = found(&db, "org/own", Origin::Local, &[sized("v", 2, 20), sized("own", 3, 30), file("git.txt")]).await;
+    db.complete_tree(&own, &commit('1')).await.unwrap();
+    blob(&db, 3, 30, 1).await;
+    put_blob(&db, digest(4), Some(oid(7)), 7, 1).await.unwrap();
+    assert!(lost(2).await && lost(3).await && lost(4).await);
+    let other = model(&db, "org/model", &[sized("w", 3, 30), file("git.txt")]).await;
+    assert!(lost(3).await && lost(4).await);
+    // Upstream turns out to have such a repository, with some of it: one file by its sha256, which is known by its git id.
+    add_commit(&db, &own, '2', &[sized("own", 3, 30), sized("git.txt", 4, 7)]).await;
+    assert!(lost(2).await && !lost(3).await && !lost(4).await);
+    // Of that git id, but of another size.
+    put_blob(&db, digest(5), Some(oid(7)), 8, 1).await.unwrap();
+    imported(&db, 5).await;
+    assert!(lost(5).await);
+    db.delete_model(&own).await.unwrap();
+    db.delete_model(&other).await.unwrap();
+    assert!(!lost(2).await, "of the cache");
+    assert!(!lost(3).await && !lost(4).await, "nobody can ask for them any more, and no scan told of them");
 }
 
 async fn content_that_another_model_has_is_used_elsewhere(base: &TestDatabase) {
     let db = base.open().await;
     let a = model(&db, "org/a", &[sized("w", 1, 100), sized("own", 2, 20), file("git.txt")]).await;
     let b = model(&db, "org/b", &[sized("w", 1, 100), file("text.md")]).await;
-    db.put_blob(digest(3), Some(oid(7)), 7, 1).await.unwrap();
+    put_blob(&db, digest(3), Some(oid(7)), 7, 1).await.unwrap();
     let elsewhere = async |content, repo: &str| db.is_used_elsewhere(digest(content), repo).await.unwrap();
     assert!(elsewhere(1, &a).await && elsewhere(1, &b).await);
     assert!(!elsewhere(2, &a).await && elsewhere(2, &b).await);
@@ -151,9 +262,9 @@ async fn blobs_are_read_in_pages(base: &TestDatabase) {
     }
     let (mut seen, mut after) = (Vec::new(), None::<Digest>);
     loop {
-        let page = db.blob_page(after, 3).await.unwrap();
+        let page = named(db.blob_page(after, 3).await.unwrap());
         let Some(last) = page.last() else { break };
-        after = Some(last.digest);
+        after = Some(last.0);
         seen.extend(page);
     }
     assert_eq!(seen, (1..=7).map(|content| row(content, u64::from(content))).collect::<Vec<_>>());
@@ -165,7 +276,7 @@ async fn each_stored_content_has_a_name_for_sums_by_format(base: &TestDatabase) 
         .await;
     model(&db, "org/b", &[sized("b.gguf", 1, 100)]).await;
     blob(&db, 1, 100, 1).await;
-    db.put_blob(digest(2), Some(oid(7)), 7, 1).await.unwrap();
+    put_blob(&db, digest(2), Some(oid(7)), 7, 1).await.unwrap();
     // Nothing names it.
     blob(&db, 4, 40, 1).await;
     let names = db.stored_names("", 100).await.unwrap();
@@ -182,13 +293,4 @@ async fn a_blob_that_was_read_again_says_when(base: &TestDatabase) {
     db.put_verified(digest(2), 50).await.unwrap();
     let times = "select cast(created_at as text) || ' ' || cast(verified_at as text) || ' ' || cast(last_used_at as text) from blob";
     assert_eq!(base.texts(times).await, ["1 50 1"]);
-}
-
-async fn a_blob_tells_its_git_id(base: &TestDatabase) {
-    let db = base.open().await;
-    blob(&db, 1, 100, 1).await;
-    db.put_blob(digest(2), Some(oid(5)), 7, 1).await.unwrap();
-    assert_eq!(db.git_id_of(digest(1)).await.unwrap(), None);
-    assert_eq!(db.git_id_of(digest(2)).await.unwrap(), Some(oid(5)));
-    assert_eq!(db.git_id_of(digest(3)).await.unwrap(), None);
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use modelhub::db::{Grant, RememberedAnswer};
-use modelhub::domain::job::{JobKind, NewJob, Payload};
-use modelhub::domain::{Entry, Visibility};
+use modelhub::domain::job::NewJob;
+use modelhub::domain::{Entry, JobId, Visibility, Work, work};
 use tokio::task::JoinSet;
 
 use crate::database::{
-    TestDatabase, commit, digest, file, key, lfs, oid, on_both, path, repo_with_commit, xet_hash_of,
+    TestDatabase, commit, delete_blob, digest, file, key, lfs, oid, on_both, path, put_blob, repo_with_commit,
+    xet_hash_of,
 };
 
 on_both!(
@@ -28,13 +29,13 @@ async fn a_repository_seen_by_many_at_once_is_one(base: &TestDatabase) {
         let db = db.clone();
         seeing.spawn(async move {
             let row = db.put_repo(&key("org/model"), Visibility::Public, &format!("id-{n}"), n).await.unwrap();
-            db.put_pin(&row.id, Some("main"), &commit('1'), None, n).await.unwrap();
+            db.put_revision(&row.id, Some("main"), &commit('1'), None, n).await.unwrap();
             row.id
         });
     }
     let ids = seeing.join_all().await;
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
-    assert_eq!(db.pins(&ids[0]).await.unwrap().len(), 1);
+    assert_eq!(db.revisions(&ids[0]).await.unwrap().len(), 1);
 }
 
 async fn pages_of_one_tree_in_any_order_do_not_block_each_other(base: &TestDatabase) {
@@ -63,7 +64,7 @@ async fn a_file_listed_while_its_content_is_published_has_the_xet_hash(base: &Te
         let mut entries = others.clone();
         entries.push(lfs(&name, content));
         let publish = async {
-            db.put_blob(digest(content), None, 1 << 40, 1).await.unwrap();
+            put_blob(&db, digest(content), None, 1 << 40, 1).await.unwrap();
             db.put_xet_hash(digest(content), "xet").await.unwrap();
         };
         let (listed, ()) = tokio::join!(db.put_entries(&row, &commit, &entries), publish);
@@ -76,7 +77,7 @@ async fn a_file_listed_while_its_content_is_published_has_the_xet_hash(base: &Te
 async fn uses_recorded_in_any_order_do_not_block_each_other(base: &TestDatabase) {
     let db = base.open().await;
     for byte in 0..100 {
-        db.put_blob(digest(byte), None, 1, 1).await.unwrap();
+        put_blob(&db, digest(byte), None, 1, 1).await.unwrap();
     }
     let mut recording = JoinSet::new();
     for n in 0..12 {
@@ -106,9 +107,9 @@ async fn everything_at_once(base: &TestDatabase) {
                 let content = digest((n + round) % 6);
                 let entries: Vec<Entry> = (0..6).map(|c| lfs(&format!("{}", (c + n) % 6), (c + n) % 6)).collect();
                 db.put_repo(&key("org/model"), Visibility::Public, "another", 1).await?;
-                db.put_pin(&row, Some(&format!("branch {}", n % 3)), &commit, Some("{}"), 1).await?;
+                db.put_revision(&row, Some(&format!("branch {}", n % 3)), &commit, Some("{}"), 1).await?;
                 db.put_entries(&row, &commit, &entries).await?;
-                db.put_blob(content, Some(oid(1)), 1 << 40, 1).await?;
+                put_blob(&db, content, Some(oid(1)), 1 << 40, 1).await?;
                 db.put_xet_hash(content, "xet").await?;
                 db.touch_blobs(&[digest(round % 6), digest(n % 6)], i64::from(n)).await?;
                 db.put_missing(&row, &commit, &path("gone"), 1).await?;
@@ -117,7 +118,7 @@ async fn everything_at_once(base: &TestDatabase) {
                 let (content_type, body) = ("text/plain".to_owned(), vec![n; 1000]);
                 db.put_answer("/api", RememberedAnswer { content_type, link: None, body, stored_at: 1 }).await?;
                 if round == 5 {
-                    db.delete_blob(content).await?;
+                    delete_blob(&db, content).await?;
                     db.prune_answers().await?;
                 }
                 db.store_totals().await?;
@@ -137,16 +138,11 @@ async fn who_gives_up_in_the_middle_takes_along_nothing_of_others(base: &TestDat
     for n in 0..200 {
         let row = format!("row {n}");
         let model = key(&format!("org/m{n}"));
-        let job = NewJob {
-            kind: JobKind::Sync,
-            repo: None,
-            repo_name: model.to_string(),
-            payload: Payload::default(),
-            priority: 50,
-        };
+        let job =
+            NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: model.to_string(), priority: 50 };
         let patience = Duration::from_micros(n * 10);
-        let _ = tokio::time::timeout(patience, db.enqueue(&job, &row, 5, 1)).await;
-        db.put_setting("test.round", &n.to_string()).await.unwrap();
+        let _ = tokio::time::timeout(patience, db.enqueue(&job, &JobId::new(row), 5, 1)).await;
+        db.put_settings(&[("test.round".to_owned(), n.to_string())]).await.unwrap();
         let seen = other.settings("test.").await.unwrap();
         assert_eq!(seen, [("round".to_owned(), n.to_string())], "after a wait of {patience:?}");
     }

@@ -283,7 +283,7 @@ async fn settings_change_and_a_token_comes_from_standard_input_only() {
     let set = ["settings", "set", "download_bytes_per_second=10MiB", "max_downloads=4", "--json"];
     let settings = hub.run(&set).await.is(0).json();
     assert_eq!((&settings["download_bytes_per_second"], &settings["max_downloads"]), (&"10485760".into(), &4.into()));
-    hub.run(&["settings"]).await.is(0).says("10.0 MiB");
+    hub.run(&["settings"]).await.is(0).says("10 MiB");
     hub.run(&["settings", "set", "hf_token=x"]).await.is(2).says("settings token");
     hub.run(&["settings", "set", "max_downloads=0"]).await.is(2);
     hub.run(&["settings", "token"]).await.is(2).says("no token came");
@@ -322,6 +322,36 @@ async fn pins_verification_eviction_and_storage() {
     hub.run(&["system"]).await.is(0).says("processor").says("WORKER");
     hub.run(&["forget", "org/model", "--yes"]).await.is(0);
     hub.run(&["model", "org/model"]).await.is(3);
+    hub.end().await;
+}
+
+#[tokio::test]
+async fn an_eviction_warns_before_it_takes_what_cannot_be_downloaded_again() {
+    let hub = Hub::with(model()).await;
+    let disk = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(disk.path().join("org/own")).unwrap();
+    std::fs::write(disk.path().join("org/own/config.json"), "{}").unwrap();
+    std::fs::write(disk.path().join("org/own/model.safetensors"), Content::random(77, MIB).read_all()).unwrap();
+    hub.run(&["scan", disk.path().to_str().unwrap()]).await.is(0);
+    hub.run(&["download", "org/model", "model.safetensors", "--yes"]).await.is(0);
+    let everything = ["evict", "--free", "1TiB"];
+    let plan = async |more: &[&str]| hub.run(&[&everything[..], more, &["--plan"]].concat()).await.is(0);
+    let kept = plan(&[]).await.says("in 1 file would be removed").says("Note: 2 files, 1").says("are kept");
+    assert!(kept.out.contains("KEPT") && kept.out.contains("org/own"), "{}", kept.out);
+    let lost = plan(&["--include-unrecoverable"]).await.says("in 3 files would be removed");
+    lost.says("Warning: 2 files of these, 1").says("cannot be downloaded again");
+    hub.run(&["evict", "org/own", "--plan"]).await.is(0).says("0 B in 0 files").says("Note: 2 files");
+
+    let done = hub.run(&["evict", "--free", "1TiB", "--yes"]).await.is(0).says("--include-unrecoverable");
+    done.says("kept 2 files that could not be downloaded again");
+    hub.run(&["evict", "org/own", "--yes"]).await.is(0).says("0 files left the store");
+    let here = async || hub.run(&["model", "org/own", "--json"]).await.is(0).json()["download"].clone();
+    assert_eq!(here().await, "complete");
+    let asked = hub.run(&["evict", "org/own", "--include-unrecoverable"]).await.is(2);
+    asked.says("cannot be downloaded again").says("Remove 2 files, 1").says("of org/own?");
+    let gone = hub.run(&["evict", "org/own", "--include-unrecoverable", "--yes"]).await.is(0);
+    gone.says("2 of them cannot be downloaded again");
+    assert_eq!(here().await, "none");
     hub.end().await;
 }
 

@@ -23,16 +23,45 @@ const FLOORS: [(&str, u8); 16] = [
     ("cli", 4),
 ];
 
+/// The floors inside `hub`, by room. A room names only those below it.
+const HUB_FLOORS: [(&str, u8); 17] = [
+    ("error", 0),
+    ("caller", 0),
+    ("digests", 0),
+    ("kept", 0),
+    ("coalesce", 1),
+    ("pace", 1),
+    ("events", 1),
+    ("taints", 1),
+    ("store", 2),
+    ("settings", 3),
+    ("repos", 4),
+    ("flights", 4),
+    ("jobs", 4),
+    ("catalog", 5),
+    ("overview", 5),
+    ("serve", 6),
+    ("models", 7),
+];
+
+/// What rooms name of the front: the words that all of them speak, of `error` and `caller`.
+const HUB_WORDS: [&str; 5] = ["Error", "Result", "Caller", "Served", "is_outage"];
+
 /// What a handler may name of the adapters: the types in which `hub` gives pages and pieces, and
 /// the mark that stands for our own address in kept answers.
 const API_MAY_NAME: [&str; 4] = ["db::TreePage", "upstream::BASE_MARK", "upstream::encode", "blob::read_at"];
+
+fn hub_floor(room: &str) -> u8 {
+    let found = HUB_FLOORS.iter().find(|(name, _)| *name == room);
+    found.unwrap_or_else(|| panic!("src/hub/{room} has no floor: give it one here and in src/hub/mod.rs")).1
+}
 
 fn floor(module: &str) -> u8 {
     let found = FLOORS.iter().find(|(name, _)| *name == module);
     found.unwrap_or_else(|| panic!("src/{module} has no floor: give it one here and in src/lib.rs")).1
 }
 
-fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
+pub(crate) fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -63,7 +92,7 @@ fn crate_paths(code: &str) -> Vec<String> {
 }
 
 /// The items of a brace group that has just been opened.
-fn items(group: &str) -> Vec<String> {
+pub(crate) fn items(group: &str) -> Vec<String> {
     let mut depth = 0;
     let mut items = vec![String::new()];
     for c in group.chars() {
@@ -81,7 +110,7 @@ fn items(group: &str) -> Vec<String> {
 }
 
 /// A file without comments and without its tests, which may use what they like.
-fn code_of(path: &Path) -> String {
+pub(crate) fn code_of(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
@@ -161,6 +190,139 @@ fn each_foreign_crate_stays_in_its_room() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A file of `hub`: where it is below it (`models/import/take`), and its code.
+struct HubFile {
+    /// `["models", "import", "take"]`; of a folder's own file, `mod`.
+    place: Vec<String>,
+    code: String,
+}
+
+impl HubFile {
+    /// Every path in its code that leads to another file of `hub`, from `hub` downwards.
+    fn paths(&self) -> Vec<Vec<String>> {
+        let absolute = crate_paths(&self.code);
+        let absolute = absolute.iter().filter_map(|path| path.strip_prefix("hub::")).map(str::to_owned);
+        let mut found: Vec<Vec<String>> = absolute.map(|path| path.split("::").map(str::to_owned).collect()).collect();
+        for (at, _) in self.code.match_indices("super::") {
+            if self.code[..at].ends_with("super::") || self.code[..at].ends_with(|c: char| c.is_alphanumeric()) {
+                continue;
+            }
+            let mut rest = &self.code[at..];
+            // A file's module is the folder that it lies in, or itself: one `super` leads to its folder's own file.
+            let mut folder = self.place.clone();
+            folder.pop();
+            let mut steps = 0;
+            while let Some(after) = rest.strip_prefix("super::") {
+                rest = after;
+                steps += 1;
+            }
+            let is_folders_own = self.place.last().is_some_and(|name| name == "mod");
+            for _ in 0..(if is_folders_own { steps } else { steps - 1 }) {
+                folder.pop();
+            }
+            let plain: String =
+                rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == ':').collect();
+            let ends = match rest[plain.len()..].strip_prefix('{') {
+                Some(group) => items(group).iter().map(|item| format!("{plain}{item}")).collect(),
+                None => vec![plain],
+            };
+            for end in ends {
+                let mut path = folder.clone();
+                path.extend(end.split("::").filter(|part| !part.is_empty()).map(str::to_owned));
+                found.push(path);
+            }
+        }
+        found.retain(|path| !path.is_empty());
+        found
+    }
+
+    /// Names of the methods that it defines.
+    fn methods(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (at, _) in self.code.match_indices("fn ") {
+            let rest = &self.code[at + 3..];
+            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let after = rest[name.len()..].split(')').next().unwrap();
+            if after.contains("self") && !name.is_empty() {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    fn calls_on_self(&self, method: &str) -> bool {
+        let call = format!("self.{method}(");
+        let code: String = self.code.split_whitespace().collect();
+        code.match_indices(&call).any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '.'))
+    }
+}
+
+fn hub_files() -> Vec<HubFile> {
+    let files: Vec<HubFile> = all_sources()
+        .into_iter()
+        .filter_map(|source| {
+            let place = source.name.strip_prefix("hub/")?.trim_end_matches(".rs");
+            Some(HubFile { place: place.split('/').map(str::to_owned).collect(), code: source.code })
+        })
+        .filter(|file| file.place != ["mod"])
+        .collect();
+    assert!(files.len() > 40, "only {} files of hub were read", files.len());
+    files
+}
+
+#[test]
+fn rooms_of_the_hub_lean_on_those_below_only() {
+    let mut wrong = Vec::new();
+    for file in hub_files() {
+        let own = file.place[0].as_str();
+        for path in file.paths() {
+            let target = path[0].as_str();
+            let is_word = path.len() == 1 && HUB_WORDS.contains(&target);
+            if target != own && !is_word && hub_floor(target) >= hub_floor(own) {
+                wrong.push(format!("hub/{} names {}", file.place.join("/"), path.join("::")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_files_of_a_room_lean_on_each_other_in_a_circle() {
+    let files = hub_files();
+    // By folder: from each file to those that it names, or whose methods it calls on itself. A folder's own file only
+    // holds the room together: all may name it, and it names all.
+    let mut arrows: Vec<(String, String)> = Vec::new();
+    for from in &files {
+        let (folder, name) = from.place.split_at(from.place.len() - 1);
+        if name[0] == "mod" {
+            continue;
+        }
+        for to in &files {
+            let (other_folder, other_name) = to.place.split_at(to.place.len() - 1);
+            if other_folder != folder || other_name == name || other_name[0] == "mod" {
+                continue;
+            }
+            let is_named = from.paths().iter().any(|path| path.starts_with(&to.place));
+            let own = from.methods();
+            let calls = to.methods().iter().any(|method| !own.contains(method) && from.calls_on_self(method));
+            if is_named || calls {
+                arrows.push((from.place.join("/"), to.place.join("/")));
+            }
+        }
+    }
+    assert!(arrows.len() > 20, "only {} arrows were found", arrows.len());
+    // Whoever points nowhere cannot be part of a circle.
+    loop {
+        let before = arrows.len();
+        let starts: Vec<String> = arrows.iter().map(|(from, _)| from.clone()).collect();
+        arrows.retain(|(_, to)| starts.contains(to));
+        if arrows.len() == before {
+            break;
+        }
+    }
+    assert!(arrows.is_empty(), "{arrows:#?}");
 }
 
 #[test]

@@ -7,7 +7,9 @@
 
 mod access;
 mod admin;
+mod agree;
 mod api;
+mod circles;
 mod cli;
 mod conditional;
 mod disk_full;

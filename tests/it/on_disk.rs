@@ -180,12 +180,12 @@ async fn what_nobody_went_on_with_for_a_week_is_removed() {
     hub.get_with(PATH, &[("range", "bytes=0-9")]).await.assert_is(206, &kept().read_range(0, 10));
     hub.landed().await;
     let part = hub.data_dir().join("partial").join(format!("{}.part", kept().sha256()));
-    hub.hub().remove_stale_partials().await.unwrap();
+    hub.hub().models.remove_stale_partials().await.unwrap();
     assert!(part.exists() && part.with_extension("map").exists());
     let file = OpenOptions::new().write(true).open(&part).unwrap();
     let written = file.metadata().unwrap().modified().unwrap();
     file.set_modified(written - std::time::Duration::from_secs(8 * 24 * 3600)).unwrap();
-    hub.hub().remove_stale_partials().await.unwrap();
+    hub.hub().models.remove_stale_partials().await.unwrap();
     assert!(!part.exists() && !part.with_extension("map").exists());
     hub.get(PATH).await.assert_is(200, &kept().read_all());
     hub.finish().await;

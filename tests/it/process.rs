@@ -196,6 +196,42 @@ async fn a_second_process_on_the_same_directory_refuses() {
 }
 
 #[tokio::test]
+async fn a_job_of_a_hub_that_was_killed_waits_for_no_lease() {
+    let options = Options { bytes_per_second_per_connection: Some(MIB), ..Options::default() };
+    let (dir, mock) = (tempfile::tempdir().unwrap(), MockHf::start_with(options).await.unwrap());
+    mock.put(Repo::model("org/big").lfs("big.bin", Content::random(93, 8 * MIB)));
+    let lease = ("jobs.lease", "1h");
+    let mut server = Server::spawn(dir.path(), &mock.url(), &[lease]);
+    let (client, mut admin) = (Client::new(), server.addresses().await.unwrap().admin);
+    client.call("POST", &format!("{admin}/v1/models"), &[], r#"{"repo_id": "org/big"}"#).await;
+    let job = client.call("POST", &format!("{admin}/v1/models/org/big/download"), &[], "{}").await.json();
+    let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
+    let look = async |admin: &str| client.call("GET", &format!("{admin}{path}"), &[], "").await.json();
+    while look(&admin).await["progress"]["bytes_per_second"] == "0" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.kill().await;
+    // Nobody runs it now, and nobody says so.
+    let mut server = Server::spawn(dir.path(), &mock.url(), &[lease, ("jobs.run", "false")]);
+    admin = server.addresses().await.unwrap().admin;
+    let waiting = look(&admin).await;
+    assert_eq!((&waiting["status"], &waiting["waiting_for"]), (&"pending".into(), &"the queue".into()), "{waiting:#}");
+    assert_eq!(waiting["progress"]["bytes_per_second"], "0", "{waiting:#}");
+    server.kill().await;
+    let mut server = Server::spawn(dir.path(), &mock.url(), &[lease]);
+    admin = server.addresses().await.unwrap().admin;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let mut job = look(&admin).await;
+    while job["status"] != "completed" {
+        assert!(tokio::time::Instant::now() < deadline, "it goes on: {job:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        job = look(&admin).await;
+    }
+    assert_eq!(job["attempts"], 2, "{job:#}");
+    server.kill().await;
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let (dir, mock) = (tempfile::tempdir().unwrap(), MockHf::start().await);
     let taken = mock.hub_addr().unwrap().to_string();

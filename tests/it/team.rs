@@ -38,16 +38,30 @@ impl Team {
         self.addresses = self.hub.addresses().await.expect("the hub starts after a kill");
     }
 
+    /// One more server on the same database and data directory, about to start.
+    pub(crate) fn spawn_hub(&self) -> Server {
+        spawn_hub(self.dir.path(), &self.mock, &self.settings)
+    }
+
+    /// The settings of a process on the same database with this data directory.
+    pub(crate) fn settings_with(&self, data_dir: &Path) -> Vec<(&str, String)> {
+        let mut settings = self.settings.clone();
+        settings.extend([
+            ("store.data_dir", data_dir.to_str().unwrap().to_owned()),
+            ("upstream.url", self.mock.url()),
+            ("worker.listen", "127.0.0.1:0".to_owned()),
+            ("hub.listen", "127.0.0.1:0".to_owned()),
+            ("admin.listen", "127.0.0.1:0".to_owned()),
+            ("log.level", "warn".to_owned()),
+        ]);
+        settings
+    }
+
     /// A worker that is about to start.
     pub(crate) fn spawn_worker(&self) -> Server {
         let (upstream, data_dir) = (self.mock.url(), self.dir.path().to_str().unwrap());
         let mut settings = borrowed(&self.settings);
-        settings.extend([
-            ("store.data_dir", data_dir),
-            ("upstream.url", upstream.as_str()),
-            ("worker.listen", "127.0.0.1:0"),
-            ("log.level", "warn"),
-        ]);
+        settings.extend([("store.data_dir", data_dir), ("upstream.url", upstream.as_str()), ("log.level", "warn")]);
         Server::start(process::command(&["worker"], &settings))
     }
 

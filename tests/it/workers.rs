@@ -1,5 +1,8 @@
 //! A hub and its workers: jobs go where a worker is, and go on when it dies.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use mock_hf::{Content, MockHf, Options, Repo};
 use serde_json::{Value, json};
 
@@ -57,6 +60,122 @@ async fn a_worker_that_is_killed_leaves_its_job_to_another_one() {
     assert!(team.hub.ended().await.success());
 }
 
+/// Which workers run downloads, and how many each.
+async fn downloads_by_worker(team: &Team) -> BTreeMap<String, usize> {
+    let running = team.call("GET", "/v1/jobs?status=running&kind=download", &Value::Null).await;
+    let mut workers = BTreeMap::new();
+    for job in running["jobs"].as_array().unwrap() {
+        *workers.entry(job["worker"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    workers
+}
+
+/// Looks until so many downloads run; how many each worker has then.
+async fn running(team: &Team, downloads: usize) -> Vec<usize> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let workers = downloads_by_worker(team).await;
+        if workers.values().sum::<usize>() == downloads {
+            return workers.into_values().collect();
+        }
+        assert!(tokio::time::Instant::now() < deadline, "not {downloads} downloads run: {workers:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A team of which upstream has six models.
+async fn team_for_six(settings: &[(&'static str, &str)]) -> Team {
+    let options = Options { bytes_per_second_per_connection: Some(MIB), ..Options::default() };
+    let mock = MockHf::start_with(options).await.unwrap();
+    for n in 0..6 {
+        mock.put(Repo::model(&format!("org/m{n}")).lfs("model.safetensors", Content::random(80 + n, 2 * MIB)));
+    }
+    let mut all = vec![("upstream.cdn_hosts", "127.0.0.1"), ("jobs.lease", "3s"), ("jobs.max_downloads", "4")];
+    all.extend(settings);
+    let team = Team::start(mock, &all).await;
+    team.call("PATCH", "/v1/settings", &json!({"download_bytes_per_second": 16 * 1024})).await;
+    team
+}
+
+/// A job for each of the six models once so many workers are at work. Downloads take as long as the test.
+async fn six_downloads(team: &Team, workers: usize) -> Vec<String> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while team.call("GET", "/v1/system", &Value::Null).await["workers"].as_array().unwrap().len() < workers {
+        assert!(tokio::time::Instant::now() < deadline, "not {workers} workers have said that they live");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut jobs = Vec::new();
+    for n in 0..6 {
+        team.call("POST", "/v1/models", &json!({"repo_id": format!("org/m{n}")})).await;
+        let job = team.call("POST", &format!("/v1/models/org/m{n}/download"), &json!({})).await;
+        jobs.push(job["id"].as_str().unwrap().to_owned());
+    }
+    jobs
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn workers_share_the_downloads_and_a_dead_one_holds_none_back() {
+    let team = team_for_six(&[]).await;
+    // None of them was given a port.
+    let ((first, one), (second, two)) = (team.worker().await, team.worker().await);
+    assert_ne!(one, two);
+    let jobs = six_downloads(&team, 2).await;
+    assert_eq!(running(&team, 4).await, [2, 2]);
+    let system = team.call("GET", "/v1/system", &Value::Null).await;
+    let announced: BTreeSet<_> =
+        system["workers"].as_array().unwrap().iter().map(|worker| worker["address"].as_str().unwrap()).collect();
+    assert_eq!(announced, BTreeSet::from([one.as_str(), two.as_str()]), "{system:#}");
+    let waiting = team.call("GET", "/v1/jobs?status=pending&kind=download", &Value::Null).await;
+    let reasons: Vec<_> = waiting["jobs"].as_array().unwrap().iter().map(|job| &job["waiting_for"]).collect();
+    assert_eq!(reasons, ["the queue"; 2]);
+    first.kill().await;
+    // The dead one is the emptiest by far, and the other takes everything.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while downloads_by_worker(&team).await.into_values().collect::<Vec<_>>() != [4] {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", downloads_by_worker(&team).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    team.call("PATCH", "/v1/settings", &json!({"download_bytes_per_second": 0})).await;
+    for job in &jobs {
+        team.job_until(job, "it ends", |job| job["status"] == "completed").await;
+    }
+    second.terminate();
+    assert!(second.ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn a_worker_keeps_a_limit_of_its_own_below_that_of_all() {
+    let team = team_for_six(&[("jobs.max_downloads_per_worker", "1")]).await;
+    let _workers = [team.worker().await, team.worker().await, team.worker().await];
+    let jobs = six_downloads(&team, 3).await;
+    assert_eq!(running(&team, 3).await, [1, 1, 1]);
+    team.call("PATCH", "/v1/settings", &json!({"download_bytes_per_second": 0})).await;
+    for job in &jobs {
+        team.job_until(job, "it ends", |job| job["status"] == "completed").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn a_worker_that_was_killed_and_comes_back_goes_on_at_once() {
+    let options = Options { bytes_per_second_per_connection: Some(MIB), ..Options::default() };
+    let mock = MockHf::start_with(options).await.unwrap();
+    mock.put(Repo::model("org/model").lfs("model.safetensors", Content::random(79, 12 * MIB)));
+    // No lease ends while this runs.
+    let team = Team::start(mock, &[("upstream.cdn_hosts", "127.0.0.1"), ("jobs.lease", "1h")]).await;
+    let (worker, _) = team.worker().await;
+    let job = register_and_download(&team).await;
+    let before = team.job_until(&job, "it brings something", |job| bytes_done(job) > MIB).await;
+    worker.kill().await;
+    let (_worker, _) = team.worker().await;
+    let after = team.job_until(&job, "it is done", |job| job["status"] == "completed").await;
+    assert_eq!((&after["attempts"], &after["worker"]), (&json!(2), &before["worker"]));
+    let system = team.call("GET", "/v1/system", &Value::Null).await;
+    assert_eq!(system["workers"].as_array().unwrap().len(), 1, "{system:#}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a PostgreSQL server: make test-db"]
 async fn a_server_shows_what_its_workers_do_and_a_worker_needs_the_token() {
@@ -97,7 +216,7 @@ async fn a_server_shows_what_its_workers_do_and_a_worker_needs_the_token() {
     assert_eq!(last.progress.unwrap().bytes_done, content.size() + CONFIG.len() as u64);
     // The server tells its own watchers, though another process did it.
     let mut text = String::new();
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while !(text.contains("event: progress") && text.contains("\"status\":\"completed\"")) {
         let chunk = tokio::time::timeout_at(deadline, shown.chunk()).await;
         text += &String::from_utf8_lossy(

@@ -1,11 +1,11 @@
-// Larger answers of the fake hub: the overview, the machine, the storage, facts of models and texts of files.
-import { type FakeModel, GiB, MiB } from "./catalogue.ts";
+// Larger responses of the fake hub: the overview, the machine, the storage, the facts of models and the texts of files.
+import { type Hub, type Page, problem } from "./hub.ts";
 import { ended } from "./jobs.ts";
+import { type FakeModel, GiB, MiB } from "./model.ts";
 import { hash } from "./random.ts";
-import { type Fake, problem } from "./server.ts";
 import { commitOf, iso, type Json } from "./views.ts";
 
-export function overview(hub: Fake): Json {
+export function overview(hub: Hub): Json {
   const stored = hub.models.reduce((sum, model) => sum + model.summary.bytesHere, 0);
   const count = (...states: string[]) => String(hub.jobs.list.filter((job) => states.includes(job.status)).length);
   const full = hub.models.length > 0;
@@ -151,7 +151,7 @@ export function system(): Json {
   };
 }
 
-export function storage(hub: Fake): Json {
+export function storage(hub: Hub): Json {
   const models = hub.models
     .filter((model) => model.summary.bytesHere > 0)
     .map((model) => ({
@@ -221,15 +221,15 @@ export function factsOf(model: FakeModel, wanted: number, path = ""): Json {
         }))
       : [],
     read: model.facts ? ["config.json", "tokenizer_config.json", "README.md"] : [],
-    problems: model.facts ? [] : ["No config.json is here, and upstream has none either."],
+    problems: model.facts ? [] : ["config.json not found on disk or upstream"],
   };
 }
 
 export function readText(model: FakeModel, path: string) {
   const file = model.files().find((one) => one.path === path);
-  if (!file) return problem(404, `${path} is not in this revision.`);
+  if (!file) return problem(404, `${path} does not exist in this revision.`);
   let text = `# ${path}\n`;
-  if (path === "README.md") text = model.card ?? `# ${model.repoId}\n\nNo more is written here.\n`;
+  if (path === "README.md") text = model.card ?? `# ${model.repoId}\n\nNo description.\n`;
   else if (path === "config.json" || path === "model_index.json")
     text = JSON.stringify(model.config ?? { model_type: "unknown", hidden_size: 2048 }, null, 2);
   else if (path.endsWith("tokenizer_config.json"))
@@ -263,14 +263,10 @@ export function readText(model: FakeModel, path: string) {
   };
 }
 
-export function tensors(
-  model: FakeModel,
-  query: URLSearchParams,
-  page: <T>(list: T[], fallback?: number) => { items: T[]; next: string },
-) {
+export function tensors(model: FakeModel, query: URLSearchParams, page: Page) {
   const file = model.files().find((one) => one.path === query.get("path"));
   if (!file || file.here < file.size)
-    return problem(409, "The head of this file is not here yet. Download the file to see its tensors.");
+    return problem(409, "The header of this file is not on disk. Download the file to see its tensors.");
   const gguf = file.path.endsWith(".gguf");
   const names = [
     "self_attn.q_proj.weight",
@@ -321,16 +317,15 @@ export function tensors(
   };
 }
 
-export function lookUp(hub: Fake, source: string) {
+export function lookUp(hub: Hub, source: string) {
   const match =
     /(?:hf|huggingface-cli)\s+download\s+(\S+)|huggingface\.co\/(?:(datasets|spaces)\/)?([\w.-]+\/[\w.-]+)|^\s*([\w.-]+(?:\/[\w.-]+)?)\s*$/.exec(
       source,
     );
   const repoId = match?.[1] ?? match?.[3] ?? match?.[4];
   if (!repoId)
-    return problem(400, "This is no repository. Try org/name, an address of the Hub, or an hf download command.");
-  if (/missing/.test(repoId))
-    return problem(404, `Upstream has no model ${repoId}, or the account of the token may not see it.`);
+    return problem(400, "Not a repository; expected org/name, a Hugging Face URL, or an hf download command.");
+  if (/missing/.test(repoId)) return problem(404, `Repository ${repoId} not found, or this hub's token has no access.`);
   const include = [...source.matchAll(/--include\s+["']?([^\s"']+)/g)].map((one) => one[1] ?? "");
   const known = hub.find(repoId);
   const gguf = /gguf/i.test(repoId);
@@ -359,15 +354,15 @@ export function lookUp(hub: Fake, source: string) {
       task: "text-generation",
       selection: include.length > 0 ? { include } : null,
       model_id: known?.id ?? "",
-      warnings: gguf ? [] : ["One file of weights is a pickle, which can run code when it is loaded."],
+      warnings: gguf ? [] : ["1 weights file is a pickle, which can run code when loaded."],
     },
   };
 }
 
 export function previewScan(path: string) {
-  if (!path.startsWith("/")) return problem(400, "The folder has to be absolute, like /data/models.");
+  if (!path.startsWith("/")) return problem(400, "The folder must be an absolute path, such as /data/models.");
   if (/nothing/.test(path)) return { body: { findings: [], problems: [], files: "0", bytes: "0" } };
-  if (/missing/.test(path)) return problem(404, `There is no folder ${path} on this machine.`);
+  if (/missing/.test(path)) return problem(404, `Folder ${path} not found on this machine.`);
   const finding = (repo_id: string, layout: string, folder: string, files: number, size: number) => ({
     kind: "model",
     repo_id,
@@ -384,7 +379,7 @@ export function previewScan(path: string) {
         finding("", "loose_files", "checkpoints", 12, 2.1),
       ],
       problems: [
-        { path: `${path}/hub/models--broken--model/snapshots`, text: "A link points to a blob that is not there." },
+        { path: `${path}/hub/models--broken--model/snapshots`, text: "A symbolic link points to a missing blob." },
       ],
       files: "57",
       bytes: String(Math.round(24.24 * GiB)),

@@ -3,8 +3,6 @@ import { many } from "./crowd.ts";
 import { day, type FakeModel, GiB, MiB, make, start } from "./model.ts";
 import { bigDataset, card, llm, quant, qwenConfig, shards, tokenizer } from "./samples.ts";
 
-export { type FakeFile, type FakeModel, fileType, GiB, MiB, runsCode } from "./model.ts";
-
 export function catalogue(): FakeModel[] {
   const models: FakeModel[] = [
     make(
@@ -137,8 +135,7 @@ export function catalogue(): FakeModel[] {
       {
         visibility: "gated",
         status: "error",
-        problem:
-          "Upstream refused: this repository is gated, and the account of the token has not been granted access yet.",
+        problem: "Gated repository: request access on Hugging Face first.",
         used: undefined,
         facts: llm("LlamaForCausalLM", 8_030_261_248, 32, 4096),
       },

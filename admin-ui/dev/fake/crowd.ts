@@ -1,4 +1,4 @@
-// Thousands of models that nobody looks at closely, for tables that have to stay quick.
+// Thousands of models that nobody looks at closely, for tables that have to stay fast.
 import { day, type FakeFile, type FakeModel, GiB, make, start } from "./model.ts";
 import { seeded } from "./random.ts";
 import { tokenizer } from "./samples.ts";
@@ -68,7 +68,7 @@ export function many(count: number): FakeModel[] {
       used: part > 0 ? start - Math.floor(random() ** 2 * 200 * day) : undefined,
       registered: random() < 0.6 ? start - Math.floor(random() * 300 * day) : undefined,
     });
-    if (model.status === "error") model.problem = "Upstream did not answer within 30 seconds.";
+    if (model.status === "error") model.problem = "Upstream did not respond within 30 seconds.";
     const filesHere = part === 0 ? 0 : part === 1 ? count + 9 : 9 + Math.round(count * part);
     const quick = {
       files: count + 9,

@@ -1,9 +1,10 @@
-// The jobs of the fake hub. They progress with time, tell what they do, and some fail, so that every state can be seen.
-import type { FakeFile, FakeModel } from "./catalogue.ts";
-import { GiB } from "./catalogue.ts";
+// The jobs of the fake hub. They progress over time, report what they are doing, and some fail, so that every state can
+// be seen.
+import { bytes, plural } from "../../src/lib/format.ts";
+import { type FakeFile, type FakeModel, GiB } from "./model.ts";
 import { hex } from "./random.ts";
 import { speedAt } from "./traffic.ts";
-import { iso, type Json, selected } from "./views.ts";
+import { commitOf, iso, type Json, selected } from "./views.ts";
 
 export interface FakeJob {
   id: string;
@@ -31,9 +32,9 @@ export interface FakeJob {
   log: { number: string; at: string | null; level: string; text: string }[];
 }
 
-/** How the hub tells that a job has ended. */
+/** How the hub reports that a job has finished. */
 export function ended(job: FakeJob): string {
-  const about = job.model?.repoId ?? String(job.payload.path ?? "the whole store");
+  const about = job.model?.repoId ?? String(job.payload.path ?? "the store");
   if (job.status === "cancelled") return `${job.kind} of ${about} was cancelled`;
   if (job.status === "failed") return `${job.kind} of ${about} failed: ${job.error.split("\n", 1)[0]}`;
   return `${job.kind} of ${about}: ${job.outcome}`;
@@ -46,7 +47,7 @@ let counter = 0;
 export class Jobs {
   readonly list: FakeJob[] = [];
   traffic = 0;
-  /** Downloads at once. */
+  /** Concurrent downloads. */
   atOnce = 2;
   constructor(private readonly emit: Emit) {}
 
@@ -64,7 +65,7 @@ export class Jobs {
       payload: { revision: "main", ...payload },
       priority: 50,
       attempts: 0,
-      waitingFor: "its turn: two downloads run at once",
+      waitingFor: "the queue",
       error: "",
       outcome: "",
       created: Date.now(),
@@ -79,7 +80,7 @@ export class Jobs {
       ...more,
     };
     this.list.unshift(job);
-    if (job.log.length === 0) this.note(job, "info", `Queued: ${kind}${model ? ` of ${model.repoId}` : ""}`);
+    if (job.log.length === 0) this.note(job, "info", `queued: ${kind}${model ? ` of ${model.repoId}` : ""}`);
     this.tell(job);
     return job;
   }
@@ -160,20 +161,21 @@ export class Jobs {
 
   act(job: FakeJob, verb: string): string | undefined {
     if (verb === "cancel") {
-      if (job.finished) return "The job has ended already.";
-      this.end(job, "cancelled", "Stopped by a person; what had arrived is kept.");
+      if (job.finished) return "The job has already finished.";
+      this.end(job, "cancelled", "The downloaded part is kept.");
     } else if (verb === "pause") {
-      if (job.finished) return "The job has ended already.";
+      if (job.finished) return "The job has already finished.";
       job.status = "paused";
-      job.waitingFor = "somebody to resume it";
+      job.waitingFor = "paused";
       this.tell(job);
     } else if (verb === "resume") {
       if (job.status !== "paused") return "The job is not paused.";
       job.status = "pending";
-      job.waitingFor = "its turn";
+      job.waitingFor = "the queue";
       this.tell(job);
     } else if (verb === "retry") {
-      if (job.status !== "failed" && job.status !== "cancelled") return "Only a failed or cancelled job can run again.";
+      if (job.status !== "failed" && job.status !== "cancelled")
+        return "Only failed and cancelled jobs can be retried.";
       Object.assign(job, {
         status: "pending",
         error: "",
@@ -181,14 +183,14 @@ export class Jobs {
         finished: undefined,
         failAt: undefined,
         scanned: 0,
-        waitingFor: "its turn",
+        waitingFor: "the queue",
       });
       this.tell(job);
     }
     return undefined;
   }
 
-  /** Lets a moment pass. */
+  /** Lets some time pass. */
   tick(seconds: number) {
     this.traffic = 0;
     const running = this.list.filter((job) => job.status === "running");
@@ -200,15 +202,15 @@ export class Jobs {
       job.status = "running";
       job.started ??= Date.now();
       job.attempts += 1;
-      this.note(job, "info", `Started on hub-0, attempt ${job.attempts}`);
+      this.note(job, "info", `started by worker hub-0 (attempt ${job.attempts} of 5)`);
       if (job.kind === "sync")
         Object.assign(job, {
           total: 3,
           filesTotal: Math.max(1, job.model?.summary.files ?? 1),
-          doing: "Reads the list of files",
+          doing: "reading the file list",
         });
-      if (job.kind === "verify" || job.kind === "scan") job.doing = "Reads and hashes files";
-      if (job.kind === "evict") Object.assign(job, { total: 1, doing: "Removes files" });
+      if (job.kind === "verify" || job.kind === "scan") job.doing = "reading and hashing files";
+      if (job.kind === "evict") Object.assign(job, { total: 1, doing: "removing files" });
       this.tell(job);
     }
     for (const job of running) this.advance(job, seconds);
@@ -223,23 +225,27 @@ export class Jobs {
       job.model.status = "synced";
       job.model.problem = "";
       job.model.synced = Date.now();
-      this.end(job, "completed", `${job.model.summary.files} files at main.`);
+      this.end(
+        job,
+        "completed",
+        `main up to date at ${commitOf(job.model).slice(0, 7)} (${plural(job.model.summary.files, "file")}, 2 refs)`,
+      );
     } else if (job.kind === "evict") {
       const files = job.model ? selected(job.model, job.payload.selection as Json) : [];
       const freed = files.reduce((sum, file) => sum + file.here, 0);
       for (const file of files) file.here = 0;
-      this.end(job, "completed", `Freed ${(freed / GiB).toFixed(2)} GiB.`);
+      this.end(job, "completed", `freed ${bytes(freed)} (${plural(files.length, "file")})`);
     } else {
       if (job.model)
         for (const file of selected(job.model, job.payload.selection as Json))
           if (file.here >= file.size) file.verified = Date.now();
-      this.end(job, "completed", "Everything is as its name says.");
+      this.end(job, "completed", `verified ${plural(job.filesTotal, "file")}, ${bytes(job.total)}`);
     }
   }
 
   private download(job: FakeJob, seconds: number) {
     job.speed = speedAt(Date.now(), job.created % 10);
-    job.doing = "Fetches files";
+    job.doing = "downloading files";
     let budget = job.speed * seconds;
     this.traffic += budget;
     const open = job.files.filter((file) => file.here < file.size).slice(0, 4);
@@ -249,7 +255,7 @@ export class Jobs {
       budget -= part;
       if (file.here >= file.size) {
         file.verified = Date.now();
-        this.note(job, "info", `${file.path}: here and verified`);
+        this.note(job, "info", `${file.path}: downloaded and verified`);
       }
     }
     const done = job.files.reduce((sum, file) => sum + file.here, 0);
@@ -258,21 +264,17 @@ export class Jobs {
         job,
         "failed",
         "",
-        "Upstream closed the connection 5 times while sending model-00003-of-00005.safetensors.\nLast answer: 503 Service Unavailable from cdn-lfs.huggingface.co.\nWhat had arrived is kept; a retry goes on from there.",
+        "Upstream closed the connection 5 times while sending model-00003-of-00005.safetensors.\nLast response: 503 Service Unavailable from cdn-lfs.huggingface.co.\nThe downloaded part is kept; a retry resumes from there.",
       );
     }
     if (job.files.every((file) => file.here >= file.size)) {
       if (job.model) job.model.used = Date.now();
-      this.end(
-        job,
-        "completed",
-        `${job.files.length === 1 ? "1 file" : `${job.files.length} files`}, ${(job.total / GiB).toFixed(2)} GiB are here and verified.`,
-      );
+      this.end(job, "completed", `downloaded ${plural(job.files.length, "file")}, ${bytes(job.total)}`);
     } else this.tell(job, "progress");
   }
 }
 
-/** Jobs that are there from the start. */
+/** The jobs of the past. */
 export function history(jobs: Jobs, models: FakeModel[]) {
   const at = (index: number) => models[index % models.length] as FakeModel;
   for (let index = 260; index > 0; index -= 1) {
@@ -282,16 +284,16 @@ export function history(jobs: Jobs, models: FakeModel[]) {
     const created = Date.now() - index * index * 42_000 - 3_600_000;
     const size = kind === "download" ? (model?.summary.bytes ?? 0) : 0;
     const errors = [
-      // What reads or removes files here asks nobody upstream.
+      // What reads or removes files on disk does not contact upstream.
       kind === "verify" || kind === "evict" || kind === "scan"
-        ? "The disk gave an error while reading blobs/sha256/9f/9f86d081…: Input/output error (os error 5).\nLook at the disk's health, then retry: what was read before is not read again."
-        : "Upstream answered 403: the account of the token may not read this repository.\nAsk for access on its page, or set another token in the settings, then retry.",
+        ? "Could not read blobs/sha256/9f/9f86d081…: Input/output error (os error 5).\nCheck the disk's health, then retry: files already read are not read again."
+        : "Upstream returned 403: the account of the token has no access to this repository.\nRequest access on its page, or set another token in the settings, then retry.",
       kind === "verify" || kind === "evict"
-        ? "The hub was stopped while it ran, 5 times.\nRetry: it goes on from where it was."
-        : "No space: the file needs 4.6 GiB and the disk keeps 2.1 GiB free.\nFree space under Storage, then retry.",
+        ? "The hub was stopped 5 times while the job was running.\nRetry to resume where it left off."
+        : "Not enough disk space: 4.6 GiB needed, 2.1 GiB free.\nFree space under Storage, then retry.",
       kind === "verify" || kind === "evict" || kind === "sync"
-        ? "The database was locked for longer than 30 seconds.\nAnother program may have it open; close that, then retry."
-        : "The body did not match its hash (sha256 expected 9f86d081…, got 2c26b46b…). It was set aside.\nUpstream may have sent a damaged copy; a retry fetches it again.",
+        ? "The database was locked for longer than 30 seconds.\nAnother program may have it open; close it, then retry."
+        : "The content did not match its hash (expected sha256 9f86d081…, got 2c26b46b…) and was quarantined.\nUpstream may have sent a damaged copy; a retry downloads it again.",
     ];
     const job = jobs.create(kind, model, kind === "scan" ? { path: "/data/models", placement: "auto" } : {}, {
       status,
@@ -307,11 +309,11 @@ export function history(jobs: Jobs, models: FakeModel[]) {
       outcome:
         status === "completed"
           ? ({
-              download: `14 files, ${(size / GiB).toFixed(1)} GiB are here and verified.`,
-              sync: "Nothing changed upstream.",
-              verify: "14 files are as their names say.",
-              evict: "Freed 8.4 GiB.",
-              scan: "3 models with 41 files were imported.",
+              download: `downloaded 14 files, ${bytes(size)}`,
+              sync: "main up to date at 9c925d6 (14 files, 2 refs)",
+              verify: "verified 14 files, 15.3 GiB",
+              evict: "freed 8.4 GiB (14 files)",
+              scan: "3 repositories, 41 files; 41 read, 0 unchanged, 24.2 GiB added",
             }[kind] ?? "")
           : "",
       error: status === "failed" ? (errors[index % 3] as string) : "",
@@ -331,12 +333,12 @@ export function history(jobs: Jobs, models: FakeModel[]) {
             }
           : undefined,
       log: [
-        { number: "1", at: iso(created), level: "info", text: `Queued: ${kind}` },
+        { number: "1", at: iso(created), level: "info", text: `queued: ${kind}` },
         {
           number: "2",
           at: iso(created + 1500),
           level: "info",
-          text: `Started on hub-0, attempt ${status === "failed" ? 5 : 1} of 5`,
+          text: `started by worker hub-0 (attempt ${status === "failed" ? 5 : 1} of 5)`,
         },
         ...(status === "failed"
           ? [
@@ -344,11 +346,11 @@ export function history(jobs: Jobs, models: FakeModel[]) {
                 number: "3",
                 at: iso(created + 9000),
                 level: "warning",
-                text: "This is the last attempt",
+                text: "last attempt",
               },
               { number: "4", at: iso(created + 30_000), level: "error", text: errors[index % 3] as string },
             ]
-          : [{ number: "3", at: iso(created + 20_000), level: "info", text: "Done" }]),
+          : [{ number: "3", at: iso(created + 20_000), level: "info", text: "completed" }]),
       ],
     });
     if (kind === "download") job.startHere = 0;

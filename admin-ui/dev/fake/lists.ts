@@ -1,14 +1,10 @@
-// Models and jobs of the fake hub, searched, filtered, sorted and in pages.
-import type { FakeModel } from "./catalogue.ts";
+// Models and jobs of the fake hub, searched, filtered, sorted and paged.
+import type { Answer, Hub, Page } from "./hub.ts";
+import type { FakeModel } from "./model.ts";
 import { hash } from "./random.ts";
-import type { Answer, Fake } from "./server.ts";
 import { commitOf, iso, type Json, modelView } from "./views.ts";
 
-export function listModels(
-  hub: Fake,
-  query: URLSearchParams,
-  page: <T>(list: T[]) => { items: T[]; next: string },
-): Answer {
+export function listModels(hub: Hub, query: URLSearchParams, page: Page): Answer {
   const search = (query.get("search") ?? "").toLowerCase();
   const views = hub.models
     .filter(
@@ -35,11 +31,7 @@ export function listModels(
   return { body: { models: items, next_page_token: next, total: String(views.length) } };
 }
 
-export function listJobs(
-  hub: Fake,
-  query: URLSearchParams,
-  page: <T>(list: T[]) => { items: T[]; next: string },
-): Answer {
+export function listJobs(hub: Hub, query: URLSearchParams, page: Page): Answer {
   const status = query.getAll("status");
   const kind = query.getAll("kind");
   const search = (query.get("search") ?? "").toLowerCase();
@@ -57,8 +49,8 @@ export function listJobs(
   return { body: { jobs: items.map((job) => hub.jobs.view(job)), next_page_token: next } };
 }
 
-/** The files that were used last, of those that are here. */
-export function listUses(model: FakeModel, page: <T>(list: T[]) => { items: T[]; next: string }): Answer {
+/** The most recently used of the files on disk. */
+export function listUses(model: FakeModel, page: Page): Answer {
   const { used } = model;
   const files = used === undefined ? [] : model.files().filter((file) => file.here >= file.size);
   const uses = files.map((file) => ({ file, at: Math.max(model.created, (used ?? 0) - ago(file.path)) }));

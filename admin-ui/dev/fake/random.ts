@@ -1,4 +1,4 @@
-// Numbers that look random and are the same on every start.
+// Numbers that look random and are the same on every run.
 export function seeded(seed: number) {
   let state = seed >>> 0;
   return () => {

@@ -1,17 +1,18 @@
-// A hub that exists in memory only: the admin API for working on the dashboard and for its tests. It answers what the
-// real one answers, with thousands of models, a repository of 100 000 files and jobs that progress.
+// A hub that exists in memory only: the admin API for working on the dashboard and for its tests. It responds like the
+// real one, with thousands of models, a repository of 100 000 files and jobs that progress.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { factsOf, lookUp, overview, previewScan, readText, storage, system, tensors } from "./answers.ts";
-import { catalogue, type FakeModel, fileType, GiB } from "./catalogue.ts";
+import { catalogue } from "./catalogue.ts";
+import { type Answer, type Hub, type Page, problem } from "./hub.ts";
 import { history, Jobs } from "./jobs.ts";
 import { listJobs, listModels, listUses } from "./lists.ts";
+import { type FakeModel, fileType, GiB } from "./model.ts";
+import { hash } from "./random.ts";
 import { settings } from "./settings.ts";
 import { servedAt } from "./traffic.ts";
 import { commitOf, fileView, folderView, iso, type Json, modelView, selected } from "./views.ts";
 
-export type Answer = { status?: number; body: unknown };
-
-export class Fake {
+export class Fake implements Hub {
   readonly models = catalogue();
   readonly jobs = new Jobs((kind, body) => this.emit(kind, body));
   readonly activity: Json[] = [];
@@ -91,7 +92,7 @@ export class Fake {
   }
 
   answer(method: string, path: string, query: URLSearchParams, body: Json): Answer {
-    const page = <T>(list: T[], fallback = 100) => {
+    const page: Page = (list, fallback = 100) => {
       const size = Math.min(1000, Number(query.get("page_size") ?? 0) || fallback);
       const from = Number(query.get("page_token") || 0);
       return { items: list.slice(from, from + size), next: from + size < list.length ? String(from + size) : "" };
@@ -110,7 +111,7 @@ export class Fake {
       case "PATCH /v1/settings": {
         const { hf_token: token, ...rest } = body;
         if (rest.download_hours && !/^\d\d:\d\d-\d\d:\d\d$/.test(String(rest.download_hours)))
-          return problem(400, "download_hours has to look like 22:00-06:00.");
+          return problem(400, "download_hours must be a time range such as 22:00-06:00.");
         Object.assign(this.settings, rest);
         if (token !== undefined)
           Object.assign(this.settings, { hf_token_set: token !== "", hf_token_source: token ? "settings" : "" });
@@ -123,7 +124,7 @@ export class Fake {
           body: {
             valid: good,
             account: good ? "ada-lovelace" : "",
-            problem: good ? "" : "Upstream does not know this token.",
+            problem: good ? "" : "Upstream does not recognise this token.",
           },
         };
       }
@@ -155,16 +156,33 @@ export class Fake {
           .filter((one) => !one.pinned && new Date(String(one.last_used_at)).getTime() < before)
           .sort((a, b) => (String(a.last_used_at) < String(b.last_used_at) ? -1 : 1));
         const out: Json[] = [];
+        const none: Part = { files: 0, bytes: 0 };
+        const [lost, kept] = [{ ...none }, { ...none }];
         for (const one of models) {
           if (rest <= 0 && Number(body.free_bytes ?? 0) > 0) break;
-          rest -= Number(one.own_bytes);
-          out.push(one);
+          const all = { files: Number(one.files), bytes: Number(one.own_bytes) };
+          // Some came from a folder.
+          const isImported = hash(String(one.name)) % 4 === 0;
+          const stays = isImported && !body.include_unrecoverable;
+          const gone = isImported && !stays;
+          add(lost, gone ? all : none);
+          add(kept, stays ? all : none);
+          if (!stays) rest -= all.bytes;
+          const goes = stays ? { files: "0", bytes: "0", own_bytes: "0" } : {};
+          out.push({
+            ...one,
+            ...goes,
+            ...part("unrecoverable", gone ? all : none),
+            ...part("kept", stays ? all : none),
+          });
         }
         return {
           body: {
             files: String(out.reduce((sum, one) => sum + Number(one.files), 0)),
             bytes: String(out.reduce((sum, one) => sum + Number(one.own_bytes), 0)),
             models: out,
+            ...part("unrecoverable", lost),
+            ...part("kept", kept),
           },
         };
       }
@@ -174,7 +192,7 @@ export class Fake {
     const jobMatch = /^\/v1\/jobs\/([^/]+)(?:\/(\w+))?$/.exec(path);
     if (jobMatch) {
       const one = this.jobs.list.find((candidate) => candidate.id === jobMatch[1]);
-      if (!one) return problem(404, "There is no such job.");
+      if (!one) return problem(404, "Job not found.");
       if (jobMatch[2] === "log") {
         const after = Number(query.get("after") ?? 0);
         const lines = one.log.filter((line) => Number(line.number) > after);
@@ -187,12 +205,12 @@ export class Fake {
       return job(one);
     }
     const modelMatch =
-      /^\/v1\/models\/(.+?)(?:\/(files|content|revisions|facts|tensors|uses|sync|plan|download|pin|verify|evict))?$/.exec(
+      /^\/v1\/models\/(.+?)(?:\/(files|content|revisions|facts|tensors|uses|sync|evict\/plan|plan|download|pin|verify|evict))?$/.exec(
         path,
       );
     const model = modelMatch ? this.find(modelMatch[1] ?? "") : undefined;
-    if (!modelMatch) return problem(404, "There is nothing at this address.");
-    if (!model) return problem(404, `${decodeURIComponent(modelMatch[1] ?? "")} is not known here. Register it first.`);
+    if (!modelMatch) return problem(404, "Not found.");
+    if (!model) return problem(404, `Unknown model ${decodeURIComponent(modelMatch[1] ?? "")}; register it first.`);
     return this.ofModel(method, model, modelMatch[2] ?? "", query, body, page);
   }
 
@@ -202,7 +220,7 @@ export class Fake {
     part: string,
     query: URLSearchParams,
     body: Json,
-    page: <T>(list: T[], fallback?: number) => { items: T[]; next: string },
+    page: Page,
   ): Answer {
     const busy = new Set(
       this.jobs.list
@@ -281,7 +299,7 @@ export class Fake {
         const size = files.reduce((sum, file) => sum + file.size, 0);
         const fetch = files.reduce((sum, file) => sum + file.size - file.here, 0);
         const warnings = files.some((file) => /\.(bin|pth)$/.test(file.path))
-          ? ["Some of these weights are in pickle files, which can run code when they are loaded."]
+          ? ["Some of these weights are in pickle files, which can run code when loaded."]
           : [];
         return {
           body: {
@@ -303,8 +321,13 @@ export class Fake {
           },
         };
       }
+      case "evict/plan": {
+        const here = selected(model, body.selection as Json).filter((file) => file.here > 0);
+        const [files, size] = [here.length, here.reduce((sum, file) => sum + file.here, 0)];
+        return { body: { files: String(files), bytes: String(size) } };
+      }
       default: {
-        if (part === "download" && /gated/.test(model.problem)) return problem(403, model.problem);
+        if (part === "download" && /gated/i.test(model.problem)) return problem(403, model.problem);
         const size = selected(model, body.selection as Json).reduce((sum, file) => sum + file.here, 0);
         const job = this.jobs.create(
           part,
@@ -326,7 +349,7 @@ export class Fake {
     const known = this.find(repoId);
     if (known) return { body: modelView(known, this.active(known)) };
     if (!/^[\w.-]+(\/[\w.-]+)?$/.test(repoId))
-      return problem(400, `${repoId || "An empty name"} is no repository. It has to look like org/name.`);
+      return problem(400, `Invalid repository name "${repoId}"; expected org/name.`);
     const template = this.models[0] ?? (catalogue()[0] as FakeModel);
     const files = template
       .files()
@@ -369,17 +392,18 @@ export class Fake {
   }
 }
 
-export function problem(status: number, detail: string): Answer {
-  return {
-    status,
-    body: {
-      type: "about:blank",
-      title:
-        { 400: "The request was not understood", 403: "Upstream refused", 404: "Not found", 409: "Not possible now" }[
-          status
-        ] ?? "Error",
-      status,
-      detail,
-    },
-  };
+interface Part {
+  files: number;
+  bytes: number;
 }
+
+function add(sum: Part, more: Part) {
+  sum.files += more.files;
+  sum.bytes += more.bytes;
+}
+
+/** Files and bytes of a part of a plan, as the API names them. */
+const part = (name: string, { files, bytes }: Part): Json => ({
+  [`${name}_files`]: String(files),
+  [`${name}_bytes`]: String(bytes),
+});

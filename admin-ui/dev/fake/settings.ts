@@ -1,4 +1,4 @@
-// The settings of the fake hub, as they are before anybody changes one.
+// The settings of the fake hub before anybody changes one.
 import { GiB } from "./model.ts";
 import type { Json } from "./views.ts";
 

@@ -1,7 +1,7 @@
-// Bytes of a second as a function of time, so that a chart can be shown with a past.
-const MiB = 1024 ** 2;
+// Bytes per second as a function of time, so that a chart can be shown with a past.
+import { MiB } from "./model.ts";
 
-/** To clients: a tide, and bursts where somebody loads a model. */
+/** To clients: a tide, and bursts when somebody loads a model. */
 export function servedAt(milliseconds: number): number {
   const t = milliseconds / 1000;
   const tide = 90 + 40 * Math.sin(t / 71) + 18 * Math.sin(t / 23 + 1);

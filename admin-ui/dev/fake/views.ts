@@ -1,5 +1,5 @@
-// How the fake hub's models and files look as answers of the API.
-import { type FakeFile, type FakeModel, fileType, runsCode } from "./catalogue.ts";
+// The fake hub's models and files as responses of the API.
+import { type FakeFile, type FakeModel, fileType, runsCode } from "./model.ts";
 import { hex } from "./random.ts";
 
 export type Json = Record<string, unknown>;
@@ -109,7 +109,7 @@ const glob = (pattern: string) =>
       .replace(/\?/g, ".")}$`,
   );
 
-/** The files that a selection means. */
+/** The files that a selection matches. */
 export function selected(model: FakeModel, selection: Json | undefined): FakeFile[] {
   const paths = (selection?.paths as string[] | undefined) ?? [];
   const include = ((selection?.include as string[] | undefined) ?? []).map(glob);

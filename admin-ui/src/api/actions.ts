@@ -1,5 +1,5 @@
-// What can be changed: one function per call of the API, and `useAction`, which runs one, refreshes what it touched
-// and says in a toast how it went. A second press while the first is on its way does nothing.
+// What can be changed: one function per API call, and `useAction`, which runs one, refreshes what it touched and shows
+// the result in a toast. A second click while the first request is in flight does nothing.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type QueryKey, useMutation, useQueryClient } from "@tanstack/react-query";
@@ -38,6 +38,7 @@ import { sentence } from "./problem";
 type Init<T extends Parameters<typeof call>[2]> = MessageInitShape<T>;
 type DownloadInit = Omit<Init<typeof DownloadModelRequestSchema>, "$typeName">;
 type EvictStoreInit = Init<typeof EvictStoreRequestSchema>;
+type EvictModelInit = Init<typeof EvictModelRequestSchema>;
 type ScanInit = Init<typeof ScanStorageRequestSchema>;
 
 export const lookUp = (source: string, signal?: AbortSignal) =>
@@ -64,8 +65,11 @@ export const downloadModel = (model: string, value: DownloadInit) =>
 export const verifyModel = (model: string, revision: string, paths: string[]) =>
   call("POST", `${modelPath(model)}/verify`, VerifyModelRequestSchema, { revision, selection: { paths } }, JobSchema);
 
-export const evictModel = (model: string, revision: string, paths: string[]) =>
-  call("POST", `${modelPath(model)}/evict`, EvictModelRequestSchema, { revision, selection: { paths } }, JobSchema);
+export const evictModel = (model: string, value: EvictModelInit) =>
+  call("POST", `${modelPath(model)}/evict`, EvictModelRequestSchema, value, JobSchema);
+
+export const planModelEviction = (model: string, value: EvictModelInit, signal?: AbortSignal) =>
+  call("POST", `${modelPath(model)}/evict/plan`, EvictModelRequestSchema, value, PlanEvictionResponseSchema, signal);
 
 export const scanStorage = (value: ScanInit) => call("POST", "/v1/scans", ScanStorageRequestSchema, value, JobSchema);
 
@@ -102,20 +106,20 @@ export interface Action<I, O> {
   run: (input: I) => Promise<O>;
   /** The toast after success: a sentence, or nothing. */
   done?: (output: O, input: I) => string | { text: string; to?: { label: string; href: string } } | undefined;
-  /** The toast's first words after failure, e.g. "Could not start the download". */
+  /** The first words of the toast after a failure, e.g. "Could not start the download". */
   failed?: string;
-  /** What to read again. */
+  /** What to refetch. */
   refresh?: QueryKey[];
   after?: (output: O, input: I) => void;
 }
 
-/** The second press of a double click comes within this time, when the answer to the first may be here already. */
+/** The second click of a double click comes within this time, when the first may have been answered already. */
 const doubleClick = 500;
 
 const written = (input: unknown) =>
   JSON.stringify(input, (_, value) => (typeof value === "bigint" ? `${value}n` : value));
 
-/** A mutation with its toast and its refreshes. `go` ignores presses while one is on its way, and double clicks. */
+/** A mutation with its toast and its refreshes. `go` ignores clicks while a request is in flight, and double clicks. */
 export function useAction<I, O>(action: Action<I, O>) {
   const client = useQueryClient();
   const last = useRef<{ at: number; input: string | undefined }>(undefined);

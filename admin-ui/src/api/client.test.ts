@@ -1,4 +1,4 @@
-// Requests and failures as the API has them.
+// Requests and failures of the API.
 import { afterEach, expect, test, vi } from "vitest";
 import { RegisterModelRequestSchema } from "@/gen/modelhub/v1/hub_service_pb";
 import { ModelRepo_Download, ModelRepoSchema } from "@/gen/modelhub/v1/model_pb";
@@ -14,7 +14,7 @@ test("addresses", () => {
   expect(modelPath("dataset/org/a b")).toBe("/v1/models/dataset/org/a%20b");
 });
 
-test("messages are read from JSON with 64-bit numbers as strings and words for enums", async () => {
+test("messages are read from JSON with 64-bit numbers as strings and names for enums", async () => {
   vi.stubGlobal("fetch", async () =>
     answer({ repo_id: "a/b", bytes: "9007199254740993", download: "partial", of_the_future: 1 }),
   );
@@ -22,7 +22,7 @@ test("messages are read from JSON with 64-bit numbers as strings and words for e
   expect(model).toMatchObject({ repoId: "a/b", bytes: 9007199254740993n, download: ModelRepo_Download.partial });
 });
 
-test("messages are sent with the fields' own names", async () => {
+test("messages are sent with the original field names", async () => {
   const fetch = vi.fn(async (_path: string, _init: RequestInit) => answer({}));
   vi.stubGlobal("fetch", fetch);
   await call(
@@ -36,15 +36,13 @@ test("messages are sent with the fields' own names", async () => {
 });
 
 test("a problem says what the hub says", async () => {
-  vi.stubGlobal("fetch", async () =>
-    answer({ title: "Not found", detail: "a/b is not known here.", status: 404 }, 404),
-  );
+  vi.stubGlobal("fetch", async () => answer({ title: "Not found", detail: "unknown model a/b", status: 404 }, 404));
   const error = await get(ModelRepoSchema, "/v1/models/a/b").catch((thrown) => thrown);
   expect(error).toBeInstanceOf(ApiError);
-  expect(error).toMatchObject({ status: 404, message: "a/b is not known here.", isNotFound: true });
+  expect(error).toMatchObject({ status: 404, message: "unknown model a/b", isNotFound: true });
 });
 
-test("no answer, and one that is no JSON, are problems too", async () => {
+test("no response, and one that is not JSON, are problems too", async () => {
   vi.stubGlobal("fetch", async () => Promise.reject(new TypeError("failed")));
   expect(await get(ModelRepoSchema, "/x").catch((thrown) => thrown)).toMatchObject({ status: 0, isUnreachable: true });
   vi.stubGlobal("fetch", async () => answer("<html>gateway</html>", 502));

@@ -1,5 +1,5 @@
-// The one place that talks to the hub. A call names its path and its messages; what travels is proto3 JSON with the
-// fields' own names. The admin token, if the hub asks for one, stays in this tab's session storage.
+// The one place that talks to the hub. A call names its path and its messages; the wire format is proto3 JSON with the
+// original field names. The admin token, if the hub requires one, stays in this tab's session storage.
 import {
   create,
   type DescMessage,
@@ -76,7 +76,7 @@ export async function get<D extends DescMessage>(
   return fromJson(schema, json, reading);
 }
 
-/** Sends a message and reads the answer. */
+/** Sends a message and reads the response. */
 export async function call<I extends DescMessage, O extends DescMessage>(
   method: "POST" | "PATCH" | "DELETE",
   path: string,

@@ -1,14 +1,15 @@
-// What happens in the hub, as it happens. One stream per tab keeps the caches of TanStack Query true; it goes on after
-// a restart of the hub from the last event it saw, and rests while the tab is hidden for long.
+// What happens in the hub, as it happens. One stream per tab keeps the caches of TanStack Query true; after a restart of
+// the hub it resumes from the last event it saw, and it pauses while the tab is in the background for long. The
+// browser's own EventSource cannot send an Authorization header, which the hub may ask for; so fetch reads the stream.
 import { fromJson } from "@bufbuild/protobuf";
 import type { QueryClient } from "@tanstack/react-query";
+import { createParser } from "eventsource-parser";
 import { useSyncExternalStore } from "react";
 import { type Event, EventSchema } from "@/gen/modelhub/v1/system_pb";
-import { EventParser } from "@/lib/sse";
 import { headers } from "./client";
 import { applyEvent, flush, readAgain } from "./live";
 
-export type Connection = "connecting" | "live" | "lost" | "resting";
+export type Connection = "connecting" | "live" | "lost" | "paused";
 
 let state: Connection = "connecting";
 const listeners = new Set<() => void>();
@@ -28,12 +29,17 @@ export const useConnection = () =>
     () => state,
   );
 
-/** Waits before the next try: 0.5 s, doubling to 10 s, a little random so that tabs do not come all at once. */
+/**
+ * How long to wait before the next attempt, in milliseconds: a ceiling of 0.5 s that doubles up to 10 s, of which half is
+ * random, so that the tabs of a hub that restarted do not all come back at once.
+ */
 export function backoff(attempt: number, random = Math.random()): number {
-  return Math.min(10_000, 500 * 2 ** Math.min(attempt, 6)) * (0.75 + random / 2);
+  const ceiling = Math.min(10_000, 500 * 2 ** Math.min(attempt, 6));
+  return (ceiling / 2) * (1 + random);
 }
 
-const hiddenRest = 60_000;
+/** How long the tab may be in the background before the stream is closed. */
+const hiddenFor = 60_000;
 
 /** Follows the stream until the returned function is called. */
 export function watchEvents(client: QueryClient): () => void {
@@ -43,7 +49,7 @@ export function watchEvents(client: QueryClient): () => void {
   let wake: (() => void) | undefined;
   let abort = new AbortController();
   let hiddenTimer: ReturnType<typeof setTimeout> | undefined;
-  let resting = false;
+  let paused = false;
 
   const sleep = (milliseconds: number) =>
     new Promise<void>((resolve) => {
@@ -58,12 +64,12 @@ export function watchEvents(client: QueryClient): () => void {
     clearTimeout(hiddenTimer);
     if (document.visibilityState === "hidden") {
       hiddenTimer = setTimeout(() => {
-        resting = true;
-        setState("resting");
+        paused = true;
+        setState("paused");
         abort.abort();
-      }, hiddenRest);
-    } else if (resting) {
-      resting = false;
+      }, hiddenFor);
+    } else if (paused) {
+      paused = false;
       attempt = 0;
       wake?.();
     }
@@ -79,20 +85,22 @@ export function watchEvents(client: QueryClient): () => void {
     const response = await fetch("/v1/events", { headers: headers(extra), signal: abort.signal, cache: "no-store" });
     if (!response.ok || !response.body) throw new Error(`events: ${response.status}`);
     setState("live");
-    attempt = 0;
-    // The first time too: a job may have ended after it was read and before the stream began.
+    // The first time too: a job may have finished after it was read and before the stream began.
     readAgain(client);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    const parser = new EventParser();
+    const parser = createParser({
+      onEvent: ({ id, data }) => {
+        // Not earlier: a stream that ends as soon as it begins is no better than none.
+        attempt = 0;
+        if (id) lastId = id;
+        const message = read(data);
+        if (message) applyEvent(client, message);
+      },
+    });
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      for (const event of parser.push(value)) {
-        if (event.id) lastId = event.id;
-        const message = read(event.data);
-        if (!message) continue;
-        applyEvent(client, message);
-      }
+      parser.feed(value);
       flush(client);
     }
   }
@@ -102,10 +110,10 @@ export function watchEvents(client: QueryClient): () => void {
       try {
         await follow();
       } catch {
-        // Every failure is answered the same way: try again.
+        // Every failure is handled the same way: try again.
       }
       if (stopped) return;
-      if (resting) await sleep(24 * 3_600_000);
+      if (paused) await sleep(24 * 3_600_000);
       else {
         setState("lost");
         await sleep(backoff(attempt));

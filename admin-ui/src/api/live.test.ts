@@ -1,11 +1,10 @@
-// Events change what is cached, and lists are read again not more often than needed.
+// Events change what is cached, and lists are refetched no more often than needed.
 import { create } from "@bufbuild/protobuf";
 import { QueryClient, QueryObserver } from "@tanstack/react-query";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ListJobsResponseSchema, ListUsesResponseSchema } from "@/gen/modelhub/v1/hub_service_pb";
 import { Job_Status, JobSchema } from "@/gen/modelhub/v1/job_pb";
 import { EventSchema } from "@/gen/modelhub/v1/system_pb";
-import { backoff } from "./events";
 import { applyEvent, flush } from "./live";
 import { activeJobsQuery, jobQuery, usesQuery } from "./queries";
 
@@ -31,7 +30,7 @@ test("a job appears, moves and leaves the list of active jobs", () => {
   expect(client.getQueryData(key)?.jobs).toEqual([]);
 });
 
-test("a hundred events are one reading of the lists", async () => {
+test("a hundred events are one refetch of the lists", async () => {
   const client = new QueryClient();
   const read = vi.spyOn(client, "invalidateQueries").mockResolvedValue();
   for (let at = 0; at < 100; at += 1) {
@@ -44,7 +43,7 @@ test("a hundred events are one reading of the lists", async () => {
   expect(lists).toHaveLength(1);
 });
 
-test("an answer that an event overtook changes nothing", async () => {
+test("a response that an event overtook changes nothing", async () => {
   const client = new QueryClient();
   const answers: ((response: Response) => void)[] = [];
   const answer = (at: number, body: unknown) => answers[at]?.(Response.json(body));
@@ -58,20 +57,20 @@ test("an answer that an event overtook changes nothing", async () => {
   answer(1, { id: "1", status: "running", version: "4" });
   await reading;
   expect(client.getQueryData(jobQuery("1").queryKey)?.status).toBe(Job_Status.completed);
-  // The list does not say what is not in it, so it is read once more.
+  // The list does not say what is not in it, so it is fetched once more.
   await vi.advanceTimersByTimeAsync(1_000);
   expect(answers).toHaveLength(3);
   answer(2, { jobs: [] });
   await vi.advanceTimersByTimeAsync(0);
   expect(active.getCurrentResult().data?.jobs).toEqual([]);
-  // Nor does an old event change what was read after it.
+  // Nor does an old event change what was fetched after it.
   applyEvent(client, event("progress", job("1", Job_Status.running, 3n)));
   expect(client.getQueryData(jobQuery("1").queryKey)?.status).toBe(Job_Status.completed);
   stop();
   vi.unstubAllGlobals();
 });
 
-test("what reads the model again reads the files used last again", async () => {
+test("what refetches the model refetches the recently used files", async () => {
   for (const one of [
     create(EventSchema, { kind: "model", modelId: "m" }),
     event("job", job("1", Job_Status.completed)),
@@ -86,17 +85,11 @@ test("what reads the model again reads the files used last again", async () => {
   }
 });
 
-test("progress alone reads nothing again", async () => {
+test("progress alone refetches nothing", async () => {
   const client = new QueryClient();
   const read = vi.spyOn(client, "invalidateQueries").mockResolvedValue();
   applyEvent(client, event("progress", job("1", Job_Status.running)));
   flush(client);
   await vi.advanceTimersByTimeAsync(5_000);
   expect(read).not.toHaveBeenCalled();
-});
-
-test("waits between tries grow, and end at ten seconds or a little more", () => {
-  expect(backoff(0, 0.5)).toBe(500);
-  expect(backoff(3, 0.5)).toBe(4_000);
-  expect(backoff(50, 1)).toBeLessThanOrEqual(12_500);
 });

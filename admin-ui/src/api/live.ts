@@ -1,5 +1,5 @@
-// What an event of the stream means for what is cached: jobs are put in place, lists that cannot be patched are read
-// again, at most once a second each. Traffic goes into a ring of the last minutes for the dashboard's chart.
+// What an event of the stream means for the caches: jobs are patched in place, and lists that cannot be patched are
+// refetched, at most once a second each. Traffic goes into a ring of the last minutes for the dashboard's chart.
 import type { QueryClient, QueryKey } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import type { ListJobsResponse } from "@/gen/modelhub/v1/hub_service_pb";
@@ -13,13 +13,13 @@ export const isActive = (status: Job_Status) =>
 const waiting = new Map<string, { key: QueryKey; due: number }>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-/** Marks something to be read again soon; many marks within the time are one reading. */
+/** Marks something to be refetched soon; many marks within that time are one request. */
 function soon(key: QueryKey, milliseconds: number) {
   const name = JSON.stringify(key);
   if (!waiting.has(name)) waiting.set(name, { key, due: Date.now() + milliseconds });
 }
 
-/** Starts the readings that are due, and a timer for the others. */
+/** Starts the refetches that are due, and a timer for the others. */
 export function flush(client: QueryClient) {
   if (timer || waiting.size === 0) return;
   const next = Math.min(...[...waiting.values()].map((one) => one.due));
@@ -38,12 +38,12 @@ export function flush(client: QueryClient) {
   );
 }
 
-/** After a gap everything on the screen may be old. */
+/** After a gap, everything on the screen may be out of date. */
 export function readAgain(client: QueryClient) {
   renew(client, {});
 }
 
-/** Reads again what is on the screen; also what is being read for the first time, which is not begun anew, once it comes. */
+/** Refetches what is on the screen; and what is being fetched for the first time, which is not restarted, once it is here. */
 function renew(client: QueryClient, filter: { queryKey?: QueryKey }) {
   const coming = client.getQueryCache().findAll({ ...filter, type: "active", fetchStatus: "fetching" });
   void client.invalidateQueries(filter);
@@ -97,7 +97,7 @@ function applyJob(client: QueryClient, job: Job, stateChanged: boolean) {
     return { ...old, jobs: old.jobs.with(at, newerJob(old.jobs[at], job)) };
   });
   if (!stateChanged) return;
-  // The active ones too: a reading that was on its way when this came is older, and would stay.
+  // The active ones too: a response that was in flight when this event came is older, and would stay.
   soon(["jobs"], 700);
   soon(["job-log", job.id], 500);
   soon(["overview"], 700);
@@ -119,7 +119,7 @@ export interface TrafficPoint {
   toClients: number;
   fromUpstream: number;
 }
-/** The last minutes survive a reload of the tab, so that the chart does not begin anew. */
+/** The last minutes survive a reload of the tab, so that the chart does not start over. */
 const trafficKey = "modelhub.traffic";
 let points: readonly TrafficPoint[] = kept();
 
@@ -140,7 +140,7 @@ window.addEventListener("pagehide", () => {
   try {
     sessionStorage.setItem(trafficKey, JSON.stringify(points));
   } catch {
-    // Without storage the chart begins anew, as on the first visit.
+    // Without storage the chart starts over, as on the first visit.
   }
 });
 const trafficListeners = new Set<() => void>();

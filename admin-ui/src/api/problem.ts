@@ -1,10 +1,10 @@
-// Errors of the API as people should read them. The hub answers with problem+json (RFC 9457); a network that is gone
-// and an answer that is no JSON become the same type, so that screens know one kind of failure only.
+// Errors of the API as people should read them. The hub answers with problem+json (RFC 9457); a lost network and a
+// response that is not JSON become the same type, so that screens handle a single kind of failure.
 
 export class ApiError extends Error {
   override readonly name = "ApiError";
   constructor(
-    /** HTTP status; 0 when there was no answer. */
+    /** HTTP status; 0 when there was no response. */
     readonly status: number,
     readonly title: string,
     readonly detail: string,
@@ -24,24 +24,24 @@ export class ApiError extends Error {
 }
 
 const titles: Record<number, string> = {
-  400: "The request was not understood",
-  401: "Sign in to go on",
-  403: "Not allowed",
+  400: "Invalid request",
+  401: "Sign in to continue",
+  403: "Access denied",
   404: "Not found",
-  409: "Not possible now",
-  413: "Too large",
-  422: "The request was not understood",
+  409: "Not possible right now",
+  413: "Request too large",
+  422: "Invalid request",
   429: "Too many requests",
-  500: "The hub had an error",
-  502: "Upstream gave no good answer",
-  503: "Not available now",
-  504: "Upstream took too long",
-  507: "The disk is full",
+  500: "Internal error",
+  502: "Bad response from upstream",
+  503: "Temporarily unavailable",
+  504: "Upstream timed out",
+  507: "Disk full",
 };
 
-/** Reads an answer that is not a success. */
+/** Reads an error response. */
 export async function problemOf(response: Response): Promise<ApiError> {
-  const fallback = titles[response.status] ?? `The hub answered ${response.status}`;
+  const fallback = titles[response.status] ?? `The hub returned ${response.status}`;
   const text = await response.text().catch(() => "");
   try {
     const body = JSON.parse(text) as Record<string, unknown>;
@@ -53,9 +53,9 @@ export async function problemOf(response: Response): Promise<ApiError> {
   }
 }
 
-/** The failure of a request that got no answer at all. */
+/** The failure of a request that got no response at all. */
 export function unreachable(): ApiError {
-  return new ApiError(0, "No connection to the hub", "The hub does not answer. It may be stopped or restarting.");
+  return new ApiError(0, "Cannot reach the hub", "The hub is not responding. It may be stopped or restarting.");
 }
 
 /** A sentence for any thrown value. */

@@ -1,4 +1,4 @@
-// What can be read, as options of TanStack Query: key, request and how long an answer is good. Screens use these with
+// What can be read, as options of TanStack Query: key, request and how long a response stays fresh. Screens use these with
 // useQuery and the router prefetches with them, so one place decides what is cached under which name.
 import { infiniteQueryOptions, keepPreviousData, type QueryClient, queryOptions } from "@tanstack/react-query";
 import {
@@ -98,8 +98,8 @@ export const modelQuery = (model: string) =>
   });
 
 /**
- * The files that were used last. It stands below the model's own name, so that what reads the model again reads it
- * again; and it is old at once, because a use tells nobody.
+ * The most recently used files. The key is below that of the model, so that what refetches the model refetches this
+ * too; and it is stale at once, because uses cause no event.
  */
 export const usesQuery = (model: string, revision: string) =>
   queryOptions({
@@ -141,10 +141,10 @@ export interface FilesFilter {
   download_status?: string;
 }
 
-/** Half of what the API allows: reading a page must not be felt while scrolling. */
+/** Half of what the API allows: loading a page must not be noticeable while scrolling. */
 export const filesPageSize = 500;
 
-/** A folder's entries, or the files below in one list; page by page. */
+/** The entries of a folder, or all files below it in a flat list; page by page. */
 export const filesQuery = (model: string, revision: string, filter: FilesFilter) =>
   infiniteQueryOptions({
     queryKey: ["model-files", model, revision, filter],
@@ -157,7 +157,7 @@ export const filesQuery = (model: string, revision: string, filter: FilesFilter)
       ),
     initialPageParam: "",
     getNextPageParam: (last) => last.nextPageToken || undefined,
-    // Comparing a hundred thousand files with the ones before costs more than drawing the few that are in sight.
+    // Comparing a hundred thousand files with the previous ones costs more than rendering the few that are in view.
     structuralSharing: false,
     staleTime: 30_000,
   });
@@ -210,7 +210,7 @@ export const jobsQuery = (filter: JobFilter) =>
     staleTime: 5_000,
   });
 
-/** Answers and events overtake one another: what is newer stays. */
+/** Responses and events can overtake one another: the newer one stays. */
 export const newerJob = (old: Job | undefined, job: Job) => (old && old.version > job.version ? old : job);
 
 export const jobQuery = (id: string) =>
@@ -221,7 +221,7 @@ export const jobQuery = (id: string) =>
     staleTime: 2_000,
   });
 
-/** Lines of a job's log, in steps after the last known line. */
+/** Lines of a job's log, page by page after the last known line. */
 export const jobLogQuery = (id: string) =>
   infiniteQueryOptions({
     queryKey: ["job-log", id],

@@ -1,4 +1,4 @@
-// What happened lately, the newest first, each with a way to it.
+// Recent activity, newest first, each entry with a link.
 import { Link } from "@tanstack/react-router";
 import {
   Activity as ActivityIcon,
@@ -29,7 +29,7 @@ function iconOf(kind: string) {
 }
 
 export function ActivityList({ items }: { items: readonly Activity[] }) {
-  if (items.length === 0) return <Empty title="Nothing happened yet">What people and jobs do is listed here.</Empty>;
+  if (items.length === 0) return <Empty title="No activity yet">Changes and finished jobs appear here.</Empty>;
   return (
     <ol className="divide-y divide-line">
       {items.map((item, index) => (

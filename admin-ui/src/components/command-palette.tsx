@@ -1,4 +1,4 @@
-// Ctrl-K: find a model, go to a screen, do something, by typing. One list, moved in with the arrow keys.
+// Ctrl-K: find a model, go to a screen or run a command by typing. One list, navigated with the arrow keys.
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import {
@@ -63,50 +63,50 @@ export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHel
     { key: "settings", group: "Go to", label: "Settings", icon: Settings2, run: () => navigate({ to: "/settings" }) },
     {
       key: "register",
-      group: "Do",
+      group: "Commands",
       label: "Register a model…",
       icon: Plus,
       run: () => navigate({ to: "/models", search: { register: "" } }),
     },
     {
       key: "import",
-      group: "Do",
+      group: "Commands",
       label: "Import a folder…",
       icon: FolderInput,
       run: () => navigate({ to: "/storage", search: { dialog: "import" } }),
     },
     {
       key: "evict",
-      group: "Do",
+      group: "Commands",
       label: "Free disk space…",
       icon: Trash2,
       run: () => navigate({ to: "/storage", search: { dialog: "evict" } }),
     },
     {
       key: "verify",
-      group: "Do",
-      label: "Verify the whole store…",
+      group: "Commands",
+      label: "Verify entire store…",
       icon: ShieldCheck,
       run: () => navigate({ to: "/storage", search: { dialog: "verify" } }),
     },
     {
       key: "connect",
-      group: "Do",
+      group: "Commands",
       label: "Connect a client…",
       icon: Plug,
       run: () => navigate({ to: "/", search: { connect: true } }),
     },
     {
       key: "move",
-      group: "Do",
+      group: "Commands",
       label: "Move the store…",
       icon: FolderOutput,
       run: () => navigate({ to: "/settings", search: { move: true } }),
     },
-    { key: "dark", group: "Do", label: "Dark appearance", icon: Moon, run: () => setTheme("dark") },
-    { key: "light", group: "Do", label: "Light appearance", icon: Sun, run: () => setTheme("light") },
-    { key: "system", group: "Do", label: "Appearance of the system", icon: MonitorCog, run: () => setTheme("system") },
-    { key: "keys", group: "Do", label: "Show the keys", icon: Keyboard, run: onHelp },
+    { key: "dark", group: "Commands", label: "Dark theme", icon: Moon, run: () => setTheme("dark") },
+    { key: "light", group: "Commands", label: "Light theme", icon: Sun, run: () => setTheme("light") },
+    { key: "system", group: "Commands", label: "System theme", icon: MonitorCog, run: () => setTheme("system") },
+    { key: "keys", group: "Commands", label: "Keyboard shortcuts", icon: Keyboard, run: onHelp },
   ];
   const words = text.trim().toLowerCase();
   const models: Command[] =
@@ -115,7 +115,7 @@ export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHel
           key: model.id,
           group: "Models",
           label: model.repoId,
-          hint: Number(model.bytesHere) > 0 ? `${bytes(model.bytesHere)} here` : undefined,
+          hint: Number(model.bytesHere) > 0 ? `${bytes(model.bytesHere)} on disk` : undefined,
           icon: Boxes,
           run: () => navigate({ to: "/models/$", params: { _splat: modelSlug(model) } }),
         }))
@@ -124,7 +124,7 @@ export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHel
     ? [
         {
           key: "register-this",
-          group: "Do",
+          group: "Commands",
           label: `Register ${text.trim()}`,
           icon: Plus,
           run: () => navigate({ to: "/models", search: { register: text.trim() } }),
@@ -156,7 +156,7 @@ export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHel
           aria-describedby={undefined}
           className="appear fixed top-[10vh] left-1/2 z-40 flex max-h-[70vh] w-[calc(100%-1.5rem)] max-w-xl -translate-x-1/2 flex-col overflow-hidden rounded-lg border border-line bg-raised shadow-pop outline-none"
         >
-          <Dialog.Title className="sr-only">Search or do</Dialog.Title>
+          <Dialog.Title className="sr-only">Search or run a command</Dialog.Title>
           <div className="flex items-center gap-2.5 border-b border-line px-4">
             <Search className="size-4 text-muted" aria-hidden />
             <input
@@ -164,8 +164,8 @@ export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHel
               aria-expanded
               aria-controls={listId}
               aria-activedescendant={marked >= 0 ? `${listId}-${marked}` : undefined}
-              aria-label="Search models and actions"
-              placeholder="Search models and actions"
+              aria-label="Search models and commands"
+              placeholder="Search models and commands"
               className="h-12 min-w-0 flex-1 bg-transparent text-base outline-none"
               value={text}
               spellCheck={false}
@@ -184,7 +184,7 @@ export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHel
             />
           </div>
           <div ref={list} id={listId} role="listbox" aria-label="Results" className="overflow-y-auto p-1.5">
-            {commands.length === 0 && <p className="px-3 py-6 text-center text-muted">Nothing has this name.</p>}
+            {commands.length === 0 && <p className="px-3 py-6 text-center text-muted">No results</p>}
             {commands.map((command, index) => (
               <div key={command.key} role="presentation">
                 {command.group !== commands[index - 1]?.group && (

@@ -1,5 +1,5 @@
-// How to point tools at this hub, to copy: for a shell, Python, Docker and systemd. On a fresh hub it is the first
-// thing on the dashboard, with what to do next.
+// How to point tools at this hub, ready to copy: for a shell, Python, Docker and systemd. On a fresh hub it comes first
+// on the dashboard, with the next steps.
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { ArrowRight } from "lucide-react";
 import type { connectPlaces } from "@/lib/search";
@@ -15,17 +15,17 @@ export function recipe(place: Place, endpoint: string): { text: string; note: st
     case "shell":
       return {
         text: `export HF_ENDPOINT=${endpoint}\nhf download openai-community/gpt2 config.json`,
-        note: "Put the first line into ~/.profile to keep it. The second fetches a small file through this hub.",
+        note: "Add the first line to ~/.profile to make it permanent. The second downloads a small file through this hub.",
       };
     case "python":
       return {
         text: `import os\nos.environ["HF_ENDPOINT"] = "${endpoint}"\n\nfrom huggingface_hub import snapshot_download\nsnapshot_download("openai-community/gpt2", allow_patterns=["*.json"])`,
-        note: "Set it before the first import of a Hugging Face library.",
+        note: "Set it before importing any Hugging Face library.",
       };
     case "docker":
       return {
         text: `docker run --network host -e HF_ENDPOINT=${endpoint} IMAGE`,
-        note: "A container with a network of its own cannot reach the host's loopback; give it the host's address instead.",
+        note: "A container on its own network cannot reach the host's loopback interface; use the host's address instead.",
       };
     case "systemd":
       return {
@@ -54,7 +54,7 @@ export function ConnectPanel({ endpoint, first }: { endpoint: string; first?: bo
   const { text, note } = recipe(place, endpoint || "http://127.0.0.1:8484");
   const body = (
     <div className="flex flex-col gap-3">
-      <Segmented label="For" value={place} onChange={setPlace} options={places} className="self-start" />
+      <Segmented label="Client" value={place} onChange={setPlace} options={places} className="self-start" />
       <CodeBlock text={text} />
       <p className="text-xs text-muted">{note}</p>
     </div>
@@ -67,27 +67,32 @@ export function ConnectPanel({ endpoint, first }: { endpoint: string; first?: bo
           <div>
             <h2 className="text-lg font-semibold tracking-tight">The hub is ready</h2>
             <p className="text-muted">
-              Point your tools at it. What they download once is served from here from then on.
+              Point your tools at it. Whatever they download is cached, and served from here from then on.
             </p>
           </div>
           {body}
         </div>
         <div className="flex flex-col gap-3">
-          <h3 className="text-sm font-semibold">What to do next</h3>
+          <h3 className="text-sm font-semibold">Next steps</h3>
           <ol className="flex flex-col gap-2.5">
             <Step
               to="/models"
               search={{ register: "" }}
               title="Register a model"
-              text="Look at its files, and download all or some of them ahead of time."
+              text="Browse its files, and download some or all of them in advance."
             />
             <Step
               to="/storage"
               search={{ dialog: "import" }}
-              title="Import what you already have"
+              title="Import existing models"
               text="A Hugging Face cache or a folder of models on this machine."
             />
-            <Step to="/settings" hash="token" title="Set a Hub token" text="For gated and private repositories." />
+            <Step
+              to="/settings"
+              hash="token"
+              title="Set a Hugging Face token"
+              text="For gated and private repositories."
+            />
           </ol>
         </div>
       </div>

@@ -1,5 +1,5 @@
-// A table of any length: TanStack Table keeps columns and selection, TanStack Virtual draws only the rows in sight.
-// Rows are a grid, so that columns can leave on narrow screens; the roles say that it is a table.
+// A table of any length: TanStack Table keeps columns and selection, TanStack Virtual renders only the rows in view.
+// Rows are a grid, so that columns can be dropped on narrow screens; the roles say that it is a table.
 import { useNavigate } from "@tanstack/react-router";
 import {
   type ColumnDef,
@@ -26,7 +26,7 @@ export interface Column<T extends object> {
   align?: "right";
   /** The narrowest window, in pixels, in which the column is shown. */
   from?: number;
-  /** What to sort by when the head is pressed; the column has no sorting without it. */
+  /** What to sort by when the header is clicked; without it, the column cannot be sorted. */
   sort?: string;
 }
 
@@ -36,17 +36,17 @@ interface Props<T extends object> {
   columns: readonly Column<T>[];
   rowId: (row: T) => string;
   rowHeight?: number;
-  /** Where a press on a row leads. */
+  /** Where a click on a row leads. */
   href?: (row: T) => { to: string; params?: Record<string, string> };
   order?: string;
   onOrder?: (order: string) => void;
   selected?: ReadonlySet<string>;
   onSelect?: (selected: Set<string>) => void;
   selectLabel?: (row: T) => string;
-  /** Called when the end of the rows comes near. */
+  /** Called when the end of the rows is near. */
   onEnd?: () => void;
   loading?: boolean;
-  /** Rows are older than the question; they are shown pale until the answer is here. */
+  /** The rows belong to the previous query; they are dimmed until the response arrives. */
   stale?: boolean;
 }
 
@@ -220,7 +220,7 @@ function Head<T extends object>({
       {sort && onOrder ? (
         <button
           type="button"
-          // Names begin at A, everything else with the largest or newest.
+          // Names start at A, everything else with the largest or newest.
           onClick={() => onOrder(up ? `-${sort}` : down ? sort : sort === "name" ? sort : `-${sort}`)}
           className={cn(
             "-mx-1 inline-flex items-center gap-1 rounded px-1 hover:text-text",

@@ -1,4 +1,4 @@
-// The file list itself: a tree grid of any length. Only lines in sight are drawn; arrow keys move through all of them.
+// The file list itself: a tree grid of any length. Only rows in view are rendered; arrow keys move through all of them.
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { sentence } from "@/api/problem";
@@ -18,7 +18,7 @@ interface Props {
   flat: boolean;
   chosen: Chosen;
   actions: FileActions;
-  /** Bytes here of files that arrive now. */
+  /** Downloaded bytes of the files that are being downloaded. */
   arriving: ReadonlyMap<string, bigint>;
   onMore: (folder: string) => void;
   onRetry: (folder: string) => void;
@@ -57,7 +57,7 @@ export function FileRows({
   });
   const items = virtual.getVirtualItems();
 
-  // Pages are read when their line is near.
+  // Pages are loaded when their row is near.
   const more = items.flatMap((item) => {
     const row = rows[item.index];
     return row?.kind === "more" ? [row.folder] : [];

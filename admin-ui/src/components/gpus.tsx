@@ -1,4 +1,4 @@
-// The GPUs of this machine: how much of their memory is taken, how busy and how warm they are.
+// The GPUs of this machine: how much of their memory is in use, how busy and how warm they are.
 import type { System } from "@/gen/modelhub/v1/system_pb";
 import { bytes, share } from "@/lib/format";
 import { capital, sentenceOf } from "@/lib/words";
@@ -16,13 +16,13 @@ export function Gpus({ system, failed }: { system: System | undefined; failed?: 
     <Panel title="GPUs" note={versions || undefined} flush>
       {!system ? (
         failed ? (
-          <p className="px-4 py-5 text-muted">The machine's state could not be read.</p>
+          <p className="px-4 py-5 text-muted">Could not read system information.</p>
         ) : (
           <SkeletonLines className="p-4" />
         )
       ) : system.gpus.length === 0 ? (
         <p className="px-4 py-5 text-sm text-muted">
-          {capital(sentenceOf(system.gpuProblem || "This machine has no GPUs that the hub can see"))}
+          {capital(sentenceOf(system.gpuProblem || "No GPUs detected on this machine"))}
         </p>
       ) : (
         <ul className="divide-y divide-line">
@@ -48,17 +48,17 @@ export function Gpus({ system, failed }: { system: System | undefined; failed?: 
                 </div>
                 {gpu.memoryTotal > 0n ? (
                   <Bar
-                    label={`Memory of GPU ${gpu.index}`}
+                    label={`GPU ${gpu.index} memory`}
                     name="Memory"
                     value={used}
                     text={`${bytes(gpu.memoryUsed)} of ${bytes(gpu.memoryTotal)}`}
                   />
                 ) : (
-                  <p className="text-xs text-muted">The driver does not tell how much memory it has.</p>
+                  <p className="text-xs text-muted">The driver does not report how much memory it has.</p>
                 )}
                 {gpu.utilisationPercent !== undefined && (
                   <Bar
-                    label={`Load of GPU ${gpu.index}`}
+                    label={`GPU ${gpu.index} load`}
                     name="Load"
                     value={gpu.utilisationPercent / 100}
                     text={`${gpu.utilisationPercent}%`}

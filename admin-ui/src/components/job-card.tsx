@@ -1,11 +1,11 @@
-// A job that waits or runs: how far it is, how fast, how long it will take, or why it waits.
+// A waiting or running job: how far it is, how fast, how long it will take, or why it is waiting.
 import { Link } from "@tanstack/react-router";
 import { CirclePause, Clock3, Download, FolderInput, RefreshCw, ShieldCheck, Trash2 } from "lucide-react";
 import { type Job, Job_Kind, Job_Status } from "@/gen/modelhub/v1/job_pb";
 import { cn } from "@/lib/cn";
 import { bytes, count, duration, percent, plural, share, speed } from "@/lib/format";
 import { shortPath } from "@/lib/paths";
-import { jobKindWords, jobSubject, selectionWords } from "@/lib/words";
+import { capital, jobKindWord, jobSubject, selectionWords, waitingWords } from "@/lib/words";
 import { JobControls } from "./job-controls";
 import { Progress } from "./ui/progress";
 
@@ -23,7 +23,7 @@ export function JobIcon({ kind, className }: { kind: Job_Kind; className?: strin
   return <Icon className={className ?? "size-4 text-muted"} aria-hidden />;
 }
 
-/** How far a job is, 0 to 1; undefined while it does not know its whole. */
+/** How far a job is, 0 to 1; undefined while the total is unknown. */
 export function jobShare(job: Job): number | undefined {
   const progress = job.progress;
   if (!progress) return undefined;
@@ -58,10 +58,10 @@ export function JobCard({ job, compact, noModel }: { job: Job; compact?: boolean
         <JobIcon kind={job.kind} />
         <div className="min-w-0 flex-1 truncate">
           <Link to="/jobs/$id" params={{ id: job.id }} className="font-medium hover:text-accent hover:underline">
-            {noModel ? jobKindWords[job.kind] : jobSubject(job)}
+            {noModel ? jobKindWord(job) : jobSubject(job)}
           </Link>
           <span className="text-muted">
-            {!noModel && ` · ${jobKindWords[job.kind]}`}
+            {!noModel && ` · ${jobKindWord(job)}`}
             {detail && ` · ${detail}`}
           </span>
         </div>
@@ -71,7 +71,7 @@ export function JobCard({ job, compact, noModel }: { job: Job; compact?: boolean
       <div
         className={cn(
           "tabular flex flex-wrap content-start items-center gap-x-3 gap-y-0.5 text-xs text-muted",
-          // Two lines where two may be needed: the numbers change every second, and what is below shall not move.
+          // Two lines where two may be needed: the numbers change every second, and nothing below may move.
           running && "max-sm:min-h-8.5",
         )}
       >
@@ -81,7 +81,7 @@ export function JobCard({ job, compact, noModel }: { job: Job; compact?: boolean
             {words.length > 0 ? (
               words.map((word) => <span key={word.replace(/[\d.,]+/g, "#")}>{word}</span>)
             ) : (
-              <span>{job.progress?.doing || "Starting"}</span>
+              <span>{capital(job.progress?.doing ?? "") || "Starting"}</span>
             )}
           </>
         ) : (
@@ -92,11 +92,7 @@ export function JobCard({ job, compact, noModel }: { job: Job; compact?: boolean
               ) : (
                 <Clock3 className="size-3.5" aria-hidden />
               )}
-              {job.status === Job_Status.paused
-                ? "Paused"
-                : job.waitingFor
-                  ? `Waits for ${job.waitingFor}`
-                  : "Waits for its turn"}
+              {waitingWords(job)}
             </span>
             {ratio !== undefined && ratio > 0 && <span>{percent(ratio)} done</span>}
           </>
@@ -107,7 +103,7 @@ export function JobCard({ job, compact, noModel }: { job: Job; compact?: boolean
   );
 }
 
-/** The files that a job works on now. */
+/** The files that a job is working on. */
 export function FileBars({ job }: { job: Job }) {
   return (
     <ul className="grid gap-x-6 gap-y-1.5 text-xs sm:grid-cols-2">

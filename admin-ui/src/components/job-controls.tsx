@@ -1,29 +1,26 @@
-// The buttons of a job: pause, resume, cancel, retry, as its state allows. Cancelling asks when something has arrived.
+// The buttons of a job: pause, resume, cancel, retry, as its state allows. Cancelling asks first.
 import { Pause, Play, RotateCw, X } from "lucide-react";
 import { useState } from "react";
 import { type JobVerb, jobActions, useAction } from "@/api/actions";
 import { isActive } from "@/api/live";
-import { type Job, Job_Status } from "@/gen/modelhub/v1/job_pb";
+import { type Job, Job_Kind, Job_Status } from "@/gen/modelhub/v1/job_pb";
 import { bytes } from "@/lib/format";
-import { jobKindWords, jobSubject, jobTitle } from "@/lib/words";
+import { jobNoun } from "@/lib/words";
 import { Button, IconButton } from "./ui/button";
 import { LazyConfirm } from "./ui/lazy-dialog";
 
 const done: Record<JobVerb, string> = {
   cancel: "Cancelled",
-  retry: "Queued again",
+  retry: "Retrying",
   pause: "Paused",
-  resume: "Goes on",
+  resume: "Resumed",
 };
-
-/** Within a sentence. */
-const inside = (title: string) => title.charAt(0).toLowerCase() + title.slice(1);
 
 export function useJobAction() {
   return useAction({
     run: ({ verb, job }: { verb: JobVerb; job: Job }) => jobActions[verb](job.id),
-    done: (_, { verb, job }) => `${done[verb]}: ${inside(jobTitle(job))}`,
-    failed: "The job could not be changed",
+    done: (_, { verb, job }) => `${done[verb]} ${jobNoun(job)}`,
+    failed: "Could not update the job",
     refresh: [["jobs"], ["job"], ["overview"]],
   });
 }
@@ -59,12 +56,7 @@ export function JobControls({ job, labels }: { job: Job; labels?: boolean }) {
             {label}
           </Button>
         ) : (
-          <IconButton
-            key={verb}
-            label={`${label} ${inside(jobTitle(job))}`}
-            disabled={action.busy}
-            onClick={() => press(verb)}
-          >
+          <IconButton key={verb} label={`${label} ${jobNoun(job)}`} disabled={action.busy} onClick={() => press(verb)}>
             <Icon className="size-4" aria-hidden />
           </IconButton>
         ),
@@ -72,18 +64,18 @@ export function JobControls({ job, labels }: { job: Job; labels?: boolean }) {
       <LazyConfirm
         open={asking}
         onClose={() => setAsking(false)}
-        title={`Cancel this ${jobKindWords[job.kind].toLowerCase()}?`}
-        action="Cancel the job"
+        title={`Cancel ${jobNoun(job)}?`}
+        action="Cancel job"
         busy={action.busy}
         onConfirm={() => {
           action.go({ verb: "cancel", job });
           setAsking(false);
         }}
       >
-        <p>
-          <strong className="font-medium text-text">{jobSubject(job)}</strong> stops where it is.
-        </p>
-        {arrived > 0n && <p>The {bytes(arrived)} that have arrived are kept; a retry goes on from there.</p>}
+        <p>The job stops where it is; it can be retried later.</p>
+        {job.kind === Job_Kind.download && arrived > 0n && (
+          <p>The {bytes(arrived)} downloaded so far is kept; a retry resumes from there.</p>
+        )}
       </LazyConfirm>
     </span>
   );

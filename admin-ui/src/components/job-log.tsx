@@ -1,4 +1,4 @@
-// The log of a job, growing while it runs. It follows its end unless somebody scrolled up to read.
+// The log of a job, growing while it runs. It follows the end unless somebody has scrolled up to read.
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { jobLogQuery } from "@/api/queries";
@@ -23,19 +23,19 @@ export function JobLog({ id, active }: { id: string; active: boolean }) {
   }, [lines.length, active]);
   const text = lines.map((line) => `${toDate(line.at)?.toISOString() ?? ""} ${line.level} ${line.text}`).join("\n");
   return (
-    <Panel title="Log" flush actions={lines.length > 0 && <CopyButton text={text} label="Copy the log" />}>
+    <Panel title="Log" flush actions={lines.length > 0 && <CopyButton text={text} label="Copy log" />}>
       {query.isPending ? (
         <SkeletonLines className="p-4" />
       ) : query.isError && lines.length === 0 ? (
         <Failure error={query.error} retry={() => query.refetch()} />
       ) : lines.length === 0 ? (
-        <p className="px-4 py-6 text-center text-muted">Nothing is written yet.</p>
+        <p className="px-4 py-6 text-center text-muted">No log entries yet.</p>
       ) : (
         <div
           ref={box}
           tabIndex={0}
           role="log"
-          aria-label="Log of the job"
+          aria-label="Job log"
           onScroll={(event) => {
             const element = event.currentTarget;
             follows.current = element.scrollHeight - element.scrollTop - element.clientHeight < 24;
@@ -48,7 +48,7 @@ export function JobLog({ id, active }: { id: string; active: boolean }) {
           {query.hasNextPage && (
             <div className="px-4 py-2">
               <Button small busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-                Further lines
+                Load more
               </Button>
             </div>
           )}

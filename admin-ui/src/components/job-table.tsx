@@ -1,9 +1,9 @@
-// Jobs as lines: what, of which model, how it ended and when.
+// Jobs as rows: what was done to which model, how it ended and when.
 import { Link } from "@tanstack/react-router";
 import { type Job, Job_Status } from "@/gen/modelhub/v1/job_pb";
 import { percent } from "@/lib/format";
 import { toDate, took } from "@/lib/time";
-import { jobKindWords, jobStates, jobSubject, selectionWords } from "@/lib/words";
+import { capital, jobKindWord, jobStates, jobSubject, outcomeWords, selectionWords, waitingWords } from "@/lib/words";
 import { type Column, DataTable } from "./data-table";
 import { JobIcon, jobShare } from "./job-card";
 import { JobControls } from "./job-controls";
@@ -20,17 +20,17 @@ function stateWord(job: Job): string {
 const columns = (noModel: boolean): Column<Job>[] => [
   {
     id: "job",
-    header: noModel ? "Job" : "What",
+    header: "Job",
     width: "minmax(0,2fr)",
     cell: (job) => (
       <span className="flex min-w-0 items-center gap-2.5">
         <JobIcon kind={job.kind} className="size-4 shrink-0 text-muted" />
         <span className="min-w-0 truncate">
           <Link to="/jobs/$id" params={{ id: job.id }} className="font-medium hover:text-accent hover:underline">
-            {noModel ? jobKindWords[job.kind] : jobSubject(job)}
+            {noModel ? jobKindWord(job) : jobSubject(job)}
           </Link>
           <span className="text-muted">
-            {!noModel && ` · ${jobKindWords[job.kind]}`}
+            {!noModel && ` · ${jobKindWord(job)}`}
             {selectionWords(job) && ` · ${selectionWords(job)}`}
           </span>
         </span>
@@ -49,7 +49,8 @@ const columns = (noModel: boolean): Column<Job>[] => [
     width: "minmax(0,2fr)",
     from: 860,
     cell: (job) => {
-      const text = job.error ? firstLine(job.error) : job.outcome || job.waitingFor;
+      const waiting = job.status === Job_Status.pending ? waitingWords(job) : "";
+      const text = job.error ? capital(firstLine(job.error)) : outcomeWords(job) || waiting;
       return (
         <span className={job.status === Job_Status.failed ? "text-bad" : "text-muted"} title={job.error || text}>
           {text}
@@ -59,7 +60,7 @@ const columns = (noModel: boolean): Column<Job>[] => [
   },
   {
     id: "took",
-    header: "Took",
+    header: "Duration",
     width: "5.5rem",
     align: "right",
     from: 1080,
@@ -70,12 +71,12 @@ const columns = (noModel: boolean): Column<Job>[] => [
     ),
   },
   {
-    id: "when",
-    header: "When",
+    id: "finished",
+    header: "Finished",
     width: "8rem",
     align: "right",
     from: 620,
-    cell: (job) => <When at={job.finishedAt ?? job.startedAt ?? job.createdAt} className="text-soft" />,
+    cell: (job) => <When at={job.finishedAt} none="–" className="text-soft" />,
   },
   {
     id: "actions",

@@ -1,5 +1,5 @@
-// Actions on several models at once, in a bar at the bottom. Each model gets a job of its own; what cannot be done is
-// counted and said.
+// Actions on several models at once, in a bar at the bottom. Each model gets a job of its own; failures are counted
+// and reported.
 import { CloudDownload, Pin, PinOff, RefreshCw, ShieldCheck, Trash2, X } from "lucide-react";
 import { useState } from "react";
 import { deleteModel, downloadModel, evictModel, pinModel, syncModel, useAction, verifyModel } from "@/api/actions";
@@ -16,15 +16,16 @@ type Verb = "sync" | "pin" | "unpin" | "verify" | "download" | "remove";
 const doneWords: Record<Verb, (models: string) => string> = {
   sync: (models) => `Syncing ${models}`,
   pin: (models) => `Pinned ${models}`,
-  unpin: (models) => `Took the pins of ${models} away`,
+  unpin: (models) => `Unpinned ${models}`,
   verify: (models) => `Verifying ${models}`,
   download: (models) => `Downloading ${models}`,
-  remove: (models) => `Removing what is here of ${models}`,
+  remove: (models) => `Removing the files of ${models}`,
 };
 
 export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; note: string; onClear: () => void }) {
   const [asking, setAsking] = useState<"download" | "remove">();
-  const [forget, setForget] = useState(false);
+  const [unlist, setUnlist] = useState(false);
+  const [included, setIncluded] = useState(false);
   const action = useAction({
     run: async (verb: Verb) => {
       const one: (model: ModelRepo) => Promise<unknown> = {
@@ -34,21 +35,21 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
         verify: (model: ModelRepo) => verifyModel(model.id, "", []),
         download: (model: ModelRepo) => downloadModel(model.id, {}),
         remove: async (model: ModelRepo) => {
-          await evictModel(model.id, "", []);
-          if (forget) await deleteModel(model.id);
+          await evictModel(model.id, { includeUnrecoverable: included });
+          if (unlist) await deleteModel(model.id);
         },
       }[verb];
       const results = await Promise.allSettled(models.map(one));
       const failed = results.filter((result) => result.status === "rejected");
       if (failed.length > 0) {
-        throw new Error(`${failed.length} of ${plural(models.length, "model")}: ${sentence(failed[0]?.reason)}`);
+        throw new Error(`${failed.length} of ${plural(models.length, "model")} failed: ${sentence(failed[0]?.reason)}`);
       }
     },
     done: (_, verb) => ({
       text: doneWords[verb](plural(models.length, "model")),
       to: verb === "pin" || verb === "unpin" ? undefined : { label: "Jobs", href: "/jobs" },
     }),
-    failed: "Not everything could be done",
+    failed: "Some actions failed",
     refresh: [["models"], ["jobs"], ["overview"]],
     after: onClear,
   });
@@ -60,7 +61,7 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
   const pinned = models.filter((model) => model.pinned).length;
   const allPinned = pinned === models.length;
   return (
-    <BulkBar label={`${plural(models.length, "model")} selected`} note={`${note} here`}>
+    <BulkBar label={`${plural(models.length, "model")} selected`} note={`${note} on disk`}>
       <Button
         small
         busy={action.busy}
@@ -102,7 +103,7 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
       >
         Remove
       </Button>
-      <IconButton label="Clear the selection" onClick={onClear}>
+      <IconButton label="Clear selection" onClick={onClear}>
         <X className="size-4" aria-hidden />
       </IconButton>
       <Confirm
@@ -117,28 +118,27 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
         }}
       >
         <p>
-          All files that are not here yet are fetched: up to {bytes(missing)}. To take only some formats, open a model
-          and choose there.
+          Downloads all missing files, up to {bytes(missing)}. To download only some formats, open a model and select
+          them there.
         </p>
       </Confirm>
       <Confirm
         open={asking === "remove"}
         onClose={() => setAsking(undefined)}
-        title={`Remove what is here of ${plural(models.length, "model")}?`}
+        title={`Remove the files of ${plural(models.length, "model")} from disk?`}
         action={`Remove up to ${bytes(here)}`}
         onConfirm={() => {
           setAsking(undefined);
           action.go("remove");
         }}
       >
-        <p>Up to {bytes(here)} are removed from the disk. Files that other models use too stay.</p>
+        <p>
+          Frees up to {bytes(here)}. Files shared with other models are kept
+          {included ? "." : ", and so are imported files that cannot be downloaded again."}
+        </p>
         {pinned > 0 && <p>{plural(pinned, "pinned model keeps its files", "pinned models keep their files")}.</p>}
-        <CheckBox
-          visible
-          label="Also forget the models, so that they leave this list"
-          checked={forget}
-          onChange={setForget}
-        />
+        <CheckBox visible label="Also remove files that cannot be downloaded again" checked={included} onChange={setIncluded} />
+        <CheckBox visible label="Also remove the models from the list" checked={unlist} onChange={setUnlist} />
       </Confirm>
     </BulkBar>
   );

@@ -1,4 +1,4 @@
-// The search and the filters of the models' table.
+// The search and the filters of the models table.
 import { Pin } from "lucide-react";
 import { cn } from "@/lib/cn";
 import type { ModelsSearch } from "@/lib/search";
@@ -27,7 +27,7 @@ export function ModelsFilters({ search, typed, onType, onChange }: Props) {
         <option value="space">Spaces</option>
       </Select>
       <Select
-        aria-label="What is here"
+        aria-label="Status"
         value={
           search.status === "error" ? "error" : search.status === "registered" ? "registered" : (search.download ?? "")
         }
@@ -43,8 +43,8 @@ export function ModelsFilters({ search, typed, onType, onChange }: Props) {
         <option value="">Any status</option>
         <option value="complete">Downloaded</option>
         <option value="partial">Partial</option>
-        <option value="none">Nothing here</option>
-        <option value="registered">Not listed yet</option>
+        <option value="none">Not downloaded</option>
+        <option value="registered">Registered</option>
         <option value="error">Error</option>
       </Select>
       <button
@@ -60,17 +60,17 @@ export function ModelsFilters({ search, typed, onType, onChange }: Props) {
         Pinned
       </button>
       <Select
-        aria-label="Order"
+        aria-label="Sort by"
         className="lg:hidden"
         value={search.order ?? "name"}
         onChange={(event) =>
           onChange({ order: event.target.value === "name" ? undefined : (event.target.value as ModelsSearch["order"]) })
         }
       >
-        <option value="name">By name</option>
-        <option value="-size">Largest here first</option>
-        <option value="-used">Last used first</option>
-        <option value="-created">Newest first</option>
+        <option value="name">Name</option>
+        <option value="-size">Size on disk</option>
+        <option value="-used">Last used</option>
+        <option value="-created">Newest</option>
       </Select>
     </div>
   );

@@ -1,4 +1,4 @@
-// What is shown for an address that leads nowhere, and for a screen that broke.
+// What is shown for an unknown address, and for a screen that failed.
 import { type ErrorComponentProps, Link } from "@tanstack/react-router";
 import { Compass } from "lucide-react";
 import { buttonClass } from "./ui/button";
@@ -8,15 +8,15 @@ export function NotFound() {
   return (
     <Empty
       icon={<Compass aria-hidden />}
-      title="There is nothing at this address"
+      title="Page not found"
       action={
         <Link to="/" className={buttonClass("plain")}>
-          To the dashboard
+          Go to dashboard
         </Link>
       }
       className="py-24"
     >
-      The link may be old, or a part of it was lost on the way.
+      The link may be outdated or incomplete.
     </Empty>
   );
 }

@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import type { ComponentProps, ReactNode } from "react";
 import type { Overview as OverviewData } from "@/gen/modelhub/v1/system_pb";
 import { cn } from "@/lib/cn";
-import { bytes, count, percent, share } from "@/lib/format";
+import { bytes, count, percent, plural, share } from "@/lib/format";
 import { Progress } from "./ui/progress";
 import { Skeleton } from "./ui/states";
 
@@ -38,7 +38,7 @@ export function Overview({
   slow,
 }: {
   data: OverviewData | undefined;
-  /** Bytes that the store may take; nothing when it may fill the disk. */
+  /** The size limit of the store in bytes; 0 when it may fill the disk. */
   limit: bigint | undefined;
   slow: boolean;
 }) {
@@ -62,22 +62,17 @@ export function Overview({
     );
   }
   const limited = limit !== undefined && limit > 0n;
-  // The nearer end counts: that of the store's own limit, or that of the disk.
+  // The fuller one counts: the disk, or the store's own limit.
   const used = Math.max(
     share(data.diskTotal - data.diskFree, data.diskTotal),
     limited ? share(data.bytesStored, limit) : 0,
   );
   return (
-    <section aria-label="At a glance" className={frame}>
-      <Cell
-        to="/models"
-        label="Models"
-        value={count(data.models)}
-        note={`${count(data.blobs)} different files stored`}
-      />
+    <section aria-label="Overview" className={frame}>
+      <Cell to="/models" label="Models" value={count(data.models)} note={`${plural(data.blobs, "file")} stored`} />
       <Cell
         to="/storage"
-        label="Storage used"
+        label="Disk usage"
         value={
           <>
             {bytes(data.bytesStored)}
@@ -88,7 +83,7 @@ export function Overview({
           data.diskTotal > 0n && (
             <Progress
               value={used}
-              label={limited ? "Use of the disk or the limit, whichever is nearer its end" : "Disk in use"}
+              label={limited ? "Usage of the disk or the store limit, whichever is fuller" : "Disk usage"}
               tone={used > 0.95 ? "bad" : used > 0.85 ? "warn" : "accent"}
             />
           )
@@ -99,7 +94,7 @@ export function Overview({
         to="/jobs"
         label="Active jobs"
         value={count(data.jobsActive)}
-        note={data.jobsWaiting > 0n ? `${count(data.jobsWaiting)} more waiting` : "none waiting"}
+        note={data.jobsWaiting > 0n ? `${count(data.jobsWaiting)} waiting` : "none waiting"}
       />
       <Cell
         to="/jobs"
@@ -107,16 +102,14 @@ export function Overview({
         label="Failed jobs"
         value={count(data.jobsFailed)}
         bad={data.jobsFailed > 0n}
-        note={data.jobsFailed > 0n ? "see why, and retry" : "all is well"}
+        note={data.jobsFailed > 0n ? "View failures" : "none"}
       />
       <Cell
         to="/storage"
         label="Saved by the cache"
         value={bytes(data.bytesSaved)}
-        bar={data.bytesToClients > 0n && <Progress value={data.hitRatio} label="Answers that came from here" />}
-        note={
-          data.bytesToClients > 0n ? `${percent(data.hitRatio)} of answers came from here` : "nothing was asked for yet"
-        }
+        bar={data.bytesToClients > 0n && <Progress value={data.hitRatio} label="Hit rate" />}
+        note={data.bytesToClients > 0n ? `${percent(data.hitRatio)} hit rate` : "No requests yet"}
       />
     </section>
   );

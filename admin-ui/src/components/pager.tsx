@@ -1,4 +1,4 @@
-// Page after page of a list.
+// Paging through a list.
 import { ChevronLeft, ChevronRight } from "lucide-react";
 import { Button } from "./ui/button";
 
@@ -15,7 +15,7 @@ export function Pager({
 }) {
   if (pages <= 1) return null;
   return (
-    <nav aria-label="Pages" className="tabular mt-3 flex flex-wrap items-center gap-2 text-sm text-muted">
+    <nav aria-label="Pagination" className="tabular mt-3 flex flex-wrap items-center gap-2 text-sm text-muted">
       <span className="flex-1">{note}</span>
       <Button
         small

@@ -1,5 +1,5 @@
-// Makes a repository known. Takes a name, an address or a pasted command, asks upstream what it is, and shows that
-// before anything happens.
+// Registers a repository. Takes a name, a URL or a pasted command, looks it up upstream, and shows the result before
+// anything happens.
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { CircleCheck, FileWarning, Lock } from "lucide-react";
@@ -53,15 +53,14 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
       const model = await registerModel({
         repoId: result.repoId,
         kind: result.kind,
-        // What names no revision leaves the one of a registered model as it is.
+        // A source without a revision leaves that of a registered model unchanged.
         revision: result.revision === "main" ? "" : result.revision,
         syncEverySeconds: BigInt(every),
       });
       if (download) await downloadModel(model.id, { revision: result.revision, selection: result.selection });
       return model;
     },
-    done: (model) =>
-      download ? `Registered ${model.repoId}; its files are on their way` : `Registered ${model.repoId}`,
+    done: (model) => (download ? `Registered ${model.repoId} and started the download` : `Registered ${model.repoId}`),
     refresh: [["models"], ["overview"], ["jobs"]],
     after: (model) => void navigate({ to: "/models/$", params: { _splat: modelSlug(model) } }),
   });
@@ -78,12 +77,12 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
       open
       onClose={onClose}
       title="Register a model"
-      description="It is looked up upstream first; nothing is downloaded until you say so."
+      description="The repository is looked up first; nothing is downloaded until you confirm."
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
           <Button look="primary" type="submit" form="register" busy={action.busy} disabled={!result}>
-            {known ? "Open it" : download ? "Register and download" : "Register"}
+            {known ? "Open model" : download ? "Register and download" : "Register"}
           </Button>
         </>
       }
@@ -91,7 +90,7 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
       <form id="register" onSubmit={submit} className="flex flex-col gap-4">
         <Field
           label="Repository"
-          hint="A name, an address of the Hub, or an hf download command."
+          hint="A repository name, a Hugging Face URL, or an hf download command."
           problem={current && found.isError ? sentence(found.error) : undefined}
         >
           {(ids) => (
@@ -122,7 +121,7 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
         </div>
         {result && !known && (
           <div className="flex flex-col gap-3 border-t border-line pt-4">
-            <Field label="Look for changes upstream">
+            <Field label="Sync">
               {(ids) => (
                 <Select
                   {...ids}
@@ -130,7 +129,7 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
                   onChange={(event) => setEvery(event.target.value)}
                   className="self-start"
                 >
-                  <option value="0">Only when asked</option>
+                  <option value="0">Manually</option>
                   <option value="3600">Every hour</option>
                   <option value="86400">Every day</option>
                   <option value="604800">Every week</option>
@@ -143,14 +142,14 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
               onChange={setDownload}
               label={
                 narrowed
-                  ? "Download what the command asked for now"
-                  : `Download all ${plural(result.files, "file")} now, ${bytes(result.bytes)}`
+                  ? "Download the files selected by the command now"
+                  : `Download all ${plural(result.files, "file")} now (${bytes(result.bytes)})`
               }
             />
           </div>
         )}
         {action.error && (
-          <Note tone="bad" title="It could not be registered">
+          <Note tone="bad" title="Could not register the model">
             {sentence(action.error)}
           </Note>
         )}
@@ -198,8 +197,8 @@ function Found({ result }: { result: LookUpModelResponse }) {
       />
       {result.visibility === "gated" && (
         <Note tone="warn" icon={<Lock aria-hidden />}>
-          Its authors let in only who asked them. The account of the token in the settings needs access, or downloads
-          fail.
+          Gated repository: request access on Hugging Face first. Downloads fail unless the account of the token in the
+          settings has access.
         </Note>
       )}
       {result.warnings.map((warning) => (
@@ -220,7 +219,7 @@ const examples = [
 function Examples({ onPick }: { onPick: (text: string) => void }) {
   return (
     <div className="flex flex-col gap-1.5">
-      <p className="text-xs text-muted">For example</p>
+      <p className="text-xs text-muted">Examples</p>
       {examples.map((example) => (
         <button
           key={example}

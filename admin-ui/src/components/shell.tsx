@@ -1,5 +1,5 @@
-// The frame of every screen: navigation, search, the state of the connection, messages, and the keys that work
-// everywhere. It also holds the sign-in, for hubs whose admin listener asks for a token.
+// The frame of every screen: navigation, search, the state of the connection, notifications, and the shortcuts that
+// work everywhere. It also holds the sign-in, for hubs whose admin listener requires a token.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useRouterState } from "@tanstack/react-router";
 import { Menu as MenuIcon, Search } from "lucide-react";
@@ -61,18 +61,18 @@ export function Shell() {
         href="#content"
         className="sr-only z-50 rounded-md bg-accent px-3 py-2 text-on-accent focus:not-sr-only focus:fixed focus:top-2 focus:left-2"
       >
-        Skip to the content
+        Skip to content
       </a>
       <aside className="sticky top-0 hidden h-dvh border-r border-line lg:block">
         <Sidebar onSearch={() => setPalette(true)} onHelp={() => setHelp(true)} />
       </aside>
       <div className="flex min-w-0 flex-col">
         <div className="sticky top-0 z-30 flex h-12 items-center gap-2 border-b border-line bg-canvas px-3 lg:hidden">
-          <IconButton label="Open the menu" onClick={() => setMenu(true)}>
+          <IconButton label="Open menu" onClick={() => setMenu(true)}>
             <MenuIcon className="size-4" aria-hidden />
           </IconButton>
           <Logo />
-          <IconButton label="Search or do" className="ml-auto" onClick={() => setPalette(true)}>
+          <IconButton label="Search or run a command" className="ml-auto" onClick={() => setPalette(true)}>
             <Search className="size-4" aria-hidden />
           </IconButton>
         </div>

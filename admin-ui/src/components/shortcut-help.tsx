@@ -1,21 +1,21 @@
-// The keys that work everywhere.
+// The shortcuts that work everywhere.
 import { Key } from "./sidebar";
 import { Dialog } from "./ui/dialog";
 
 const keys = [
-  ["Ctrl K", "Search models and do things"],
-  ["/", "Go to the search of this screen"],
-  ["?", "Show these keys"],
-  ["Esc", "Close a dialog, empty a search"],
-  ["↑ ↓", "Move in lists and in the file tree"],
-  ["→ ←", "Open and close folders in the file tree"],
+  ["Ctrl K", "Search models and run commands"],
+  ["/", "Focus the search field"],
+  ["?", "Show these shortcuts"],
+  ["Esc", "Close a dialog or clear a search"],
+  ["↑ ↓", "Move through lists and the file tree"],
+  ["→ ←", "Expand and collapse folders in the file tree"],
   ["Space", "Select a file or folder"],
-  ["Enter", "Open what is marked"],
+  ["Enter", "Open the highlighted item"],
 ] as const;
 
 export function ShortcutHelp({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog open onClose={onClose} title="Keys">
+    <Dialog open onClose={onClose} title="Keyboard shortcuts">
       <dl className="grid grid-cols-[auto_1fr] items-center gap-x-4 gap-y-2.5">
         {keys.map(([key, text]) => (
           <div key={key} className="contents">

@@ -1,5 +1,5 @@
-// Navigation, with what is worth knowing on every screen: running jobs, how upstream is doing, whether what is shown
-// is live.
+// Navigation, with what is worth knowing on every screen: running jobs, the state of upstream, and whether what is
+// shown is live.
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Boxes, CircleHelp, Gauge, HardDrive, ListChecks, Search, Settings2, WifiOff } from "lucide-react";
@@ -54,7 +54,7 @@ export function Sidebar({ onSearch, onHelp }: { onSearch: () => void; onHelp: ()
         className="flex h-8 items-center gap-2 rounded-md border border-line-strong/70 bg-panel px-2.5 text-left text-sm text-muted hover:border-line-strong hover:text-text"
       >
         <Search className="size-3.5" aria-hidden />
-        <span className="min-w-0 flex-1 truncate">Search or do…</span>
+        <span className="min-w-0 flex-1 truncate">Search or run a command…</span>
         <Key>Ctrl K</Key>
       </button>
       <nav aria-label="Main" className="flex flex-col gap-0.5">
@@ -83,7 +83,7 @@ export function Sidebar({ onSearch, onHelp }: { onSearch: () => void; onHelp: ()
           <span className="tabular">{data?.version ? `Version ${data.version}` : "modelhub"}</span>
           <button type="button" onClick={onHelp} className="flex items-center gap-1 rounded px-1 hover:text-text">
             <CircleHelp className="size-3.5" aria-hidden />
-            Keys
+            Shortcuts
           </button>
         </div>
       </div>
@@ -103,27 +103,28 @@ export const Dot = ({ className, pulse }: { className: string; pulse?: boolean }
 
 export function upstreamWords(upstream: Upstream): { tone: string; short: string; long: string } {
   const host = upstream.url.replace(/^https?:\/\//, "");
+  const name = host === "huggingface.co" ? "Hugging Face" : host;
   switch (upstream.state) {
     case Upstream_State.ok:
-      return { tone: "bg-good", short: "Upstream is well", long: `${host} answers.` };
+      return { tone: "bg-good", short: `${name} reachable`, long: `${host} is responding.` };
     case Upstream_State.rate_limited: {
       const until = toDate(upstream.limitedUntil);
       return {
         tone: "bg-warn",
-        short: "Upstream limits our rate",
-        long: until ? `${host} asks us to wait until ${exact(until)}.` : `${host} asks us to wait.`,
+        short: `Rate limited by ${name}`,
+        long: until ? `${host} asked the hub to wait until ${exact(until)}.` : `${host} asked the hub to wait.`,
       };
     }
     case Upstream_State.down:
       return {
         tone: "bg-bad",
-        short: "Upstream is down",
-        long: `${host} does not answer. What is here is still served.`,
+        short: `${name} unreachable`,
+        long: `${host} is not responding. Cached files are still served.`,
       };
     case Upstream_State.offline:
-      return { tone: "bg-info", short: "Offline on purpose", long: "Upstream is not asked. What is here is served." };
+      return { tone: "bg-info", short: "Offline mode", long: "Upstream is not contacted. Cached files are served." };
     default:
-      return { tone: "bg-muted", short: "Upstream not asked yet", long: host };
+      return { tone: "bg-muted", short: `${name} not checked yet`, long: `${host} has not been contacted yet.` };
   }
 }
 
@@ -141,7 +142,12 @@ function UpstreamLine({ upstream }: { upstream: Upstream }) {
 
 function ConnectionLine() {
   const connection = useConnection();
-  const words = { live: "Live", connecting: "Connecting…", lost: "Not connected", resting: "Resting" }[connection];
+  const words = {
+    live: "Live",
+    connecting: "Connecting…",
+    lost: "Disconnected",
+    paused: "Paused (tab in background)",
+  }[connection];
   const tone = connection === "live" ? "bg-good" : connection === "lost" ? "bg-bad" : "bg-muted";
   return (
     <span className="flex items-center gap-2" data-connection={connection}>
@@ -151,7 +157,7 @@ function ConnectionLine() {
   );
 }
 
-/** Says, without moving anything away, that what is shown may be old. */
+/** Says, without moving anything away, that what is shown may be out of date. */
 export function ConnectionBanner() {
   const lost = useSlow(useConnection() === "lost", 1_500);
   if (!lost) return null;
@@ -161,7 +167,7 @@ export function ConnectionBanner() {
       className="flex items-center justify-center gap-2 border-b border-warn/30 bg-warn-soft px-4 py-1.5 text-sm text-warn"
     >
       <WifiOff className="size-4" aria-hidden />
-      The hub does not answer. What you see may be old; this page connects again by itself.
+      The hub is not responding. What you see may be out of date; the page reconnects automatically.
     </div>
   );
 }

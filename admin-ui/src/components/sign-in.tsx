@@ -1,4 +1,4 @@
-// Asks for the admin token, where the hub's admin listener wants one. It is kept for this tab only.
+// Asks for the admin token where the hub's admin listener requires one. It is kept for this tab only.
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { adminToken, setAdminToken } from "@/api/client";
@@ -34,8 +34,8 @@ export function SignIn() {
         <h1 className="text-lg font-semibold">Sign in</h1>
         <Field
           label="Admin token"
-          hint="The one set as admin.token (MODELHUB_ADMIN_TOKEN) when the hub was started. It is kept for this tab only."
-          problem={refused && !token ? "This token was refused." : undefined}
+          hint="The value of admin.token (MODELHUB_ADMIN_TOKEN) in the hub's configuration. It is kept for this tab only."
+          problem={refused && !token ? "Token rejected." : undefined}
         >
           {(ids) => (
             <Input

@@ -1,4 +1,4 @@
-// Tensors with their shapes; thousands of them, so only those in sight are drawn.
+// Tensors with their shapes; thousands of them, so only those in view are drawn.
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef } from "react";
 import type { Tensor } from "@/gen/modelhub/v1/model_pb";
@@ -31,7 +31,7 @@ export function TensorList({ rows, onEnd }: { rows: readonly Tensor[]; onEnd: ()
             Shape
           </span>
           <span role="columnheader" className="pl-3">
-            Numbers
+            Data type
           </span>
           <span role="columnheader" className="text-right max-sm:hidden">
             Size

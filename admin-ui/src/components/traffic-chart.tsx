@@ -1,5 +1,5 @@
-// Bytes of each second, to clients and from upstream, as they flow. The numbers come with the events; the chart keeps
-// the last five minutes and moves on by itself.
+// Bytes per second, to clients and from upstream, as they flow. The numbers come with the events; the chart shows
+// the last five minutes and scrolls by itself.
 import { type PointerEvent, useEffect, useRef, useState } from "react";
 import { type TrafficPoint, trafficSeconds, useTraffic } from "@/api/live";
 import { areaPath, ceiling, linePath, steps } from "@/lib/chart";
@@ -53,7 +53,7 @@ export function TrafficChart() {
   };
 
   return (
-    <figure className="px-2 pt-3 pb-1" aria-label="Throughput of the last five minutes">
+    <figure className="px-2 pt-3 pb-1" aria-label="Throughput over the last five minutes">
       <figcaption className="tabular flex flex-wrap gap-x-5 gap-y-1 px-2 pb-2 text-xs text-muted">
         {series.map((one) => (
           <span key={one.key} className="flex items-center gap-1.5">
@@ -66,9 +66,7 @@ export function TrafficChart() {
       </figcaption>
       <div ref={box} className="relative min-w-0 overflow-hidden" style={{ height }}>
         {points.length === 0 && (
-          <p className="absolute inset-0 grid place-items-center text-xs text-muted">
-            Waiting for the first second of traffic…
-          </p>
+          <p className="absolute inset-0 grid place-items-center text-xs text-muted">Waiting for traffic data…</p>
         )}
         {width > 0 && (
           <svg

@@ -1,4 +1,4 @@
-// What to do about an error, where the screen that helps is known. The hub's own words say what happened; this leads on.
+// What to do about an error, where a screen helps. The hub's own text says what happened; this says where to go next.
 
 export interface Advice {
   text: string;
@@ -10,9 +10,9 @@ export interface Advice {
 
 const known: [RegExp, Advice][] = [
   [
-    /\b(no space|disk is full|does not fit|not enough (room|space)|enospc)\b/i,
+    /\b(no space|disk is full|does not fit|(of|not enough) disk space|store('s)? limit|enospc)\b/i,
     {
-      text: "Room is needed on the disk first.",
+      text: "Free disk space first.",
       label: "Free space",
       to: "/storage",
       search: { dialog: "evict" },
@@ -21,8 +21,8 @@ const known: [RegExp, Advice][] = [
   [
     /\b(offline)\b/i,
     {
-      text: "The hub does not ask upstream while it is offline.",
-      label: "Offline switch",
+      text: "The hub does not contact upstream in offline mode.",
+      label: "Offline mode",
       to: "/settings",
       hash: "upstream",
     },
@@ -30,8 +30,8 @@ const known: [RegExp, Advice][] = [
   [
     /\b(gated|40[13]|unauthori[sz]ed|forbidden|token|not found)\b/i,
     {
-      text: "For gated and private repositories the hub needs a token of an account that may read them. Upstream calls what an account may not see not found.",
-      label: "Hub token",
+      text: "Gated and private repositories need the token of an account with access. Hugging Face reports a repository that the account cannot see as not found.",
+      label: "Hugging Face token",
       to: "/settings",
       hash: "token",
     },

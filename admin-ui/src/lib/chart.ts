@@ -24,7 +24,7 @@ export interface Scale {
   y: (value: number) => number;
 }
 
-/** An SVG path through the points; a gap of more than `gap` seconds begins a new line. */
+/** An SVG path through the points; a gap of more than `gap` seconds starts a new line. */
 export function linePath(points: readonly Point[], { x, y }: Scale, gap = 4): string {
   let path = "";
   let before: number | undefined;

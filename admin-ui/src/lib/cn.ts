@@ -1,5 +1,5 @@
-// Joins class names. Of two classes that set the same thing the later one wins; only for what our components let
-// others override, so a few names are enough and no table of all of Tailwind is loaded.
+// Joins class names. Of two classes that set the same thing, the later one wins; only for what our components let
+// others override, so a few names are enough and no table of all of Tailwind is needed.
 import { type ClassValue, clsx } from "clsx";
 
 const pattern = /^((?:[^\s:[\]]+:|\[[^\]]*\]:)*)(size|h|w|px|py|p|max-w|max-h|grid-cols|bg|pl|pr)-/;
@@ -9,7 +9,7 @@ const known = new Map<string, string>();
 
 export function cn(...classes: ClassValue[]): string {
   const text = clsx(classes);
-  // The same few hundred texts come again and again, for each line of a list.
+  // The same few hundred texts come again and again, for each row of a list.
   const before = known.get(text);
   if (before !== undefined) return before;
   const result = resolve(text);

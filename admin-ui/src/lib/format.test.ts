@@ -1,19 +1,26 @@
 // Numbers as people read them.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { bytes, duration, parameters, parseBytes, percent, plural, share, span } from "./format";
 
-test("sizes are binary and have three digits", () => {
-  expect(bytes(0n)).toBe("0 B");
-  expect(bytes(1023n)).toBe("1023 B");
-  expect(bytes(1024)).toBe("1 KiB");
-  expect(bytes(1536)).toBe("1.5 KiB");
-  expect(bytes(10.25 * 1024 ** 2)).toBe("10.3 MiB");
+const sizes = readFileSync(join(import.meta.dirname, "../../../src/domain/size.cases"), "utf8")
+  .split("\n")
+  .filter((line) => line !== "" && !line.startsWith("#"))
+  .map((line) => line.split(/ +(.*)/, 2) as [string, string]);
+
+test.each(sizes)("%s bytes are shown as %s, as by the hub and its command line", (size, text) => {
+  expect(bytes(BigInt(size))).toBe(text);
+  if (Number.isSafeInteger(Number(size))) expect(bytes(Number(size))).toBe(text);
+});
+
+test("speeds have fractions, and what is unknown is 0", () => {
+  expect(bytes(1023.4)).toBe("1023 B");
   expect(bytes(123.4 * 1024 ** 3)).toBe("123 GiB");
-  expect(bytes(1023.9 * 1024)).toBe("1 MiB");
   expect(bytes(undefined)).toBe("0 B");
 });
 
-test("typed sizes mean what the shown ones mean", () => {
+test("typed sizes mean the same as displayed ones", () => {
   expect(parseBytes("80 MiB")).toBe(80n * 1024n ** 2n);
   expect(parseBytes("1.5t")).toBe(BigInt(1.5 * 1024 ** 4));
   expect(parseBytes("2,5 GB")).toBe(BigInt(2.5 * 1024 ** 3));
@@ -23,7 +30,7 @@ test("typed sizes mean what the shown ones mean", () => {
   for (const value of [1n, 1024n, 5n * 1024n ** 3n]) expect(parseBytes(bytes(value))).toBe(value);
 });
 
-test("a share is never done before it is and never nothing once it began", () => {
+test("a share is never 100% before it is complete, and never 0% once it has started", () => {
   expect(percent(0)).toBe("0%");
   expect(percent(0.0001)).toBe("<1%");
   expect(percent(0.9999)).toBe("99%");
@@ -32,14 +39,14 @@ test("a share is never done before it is and never nothing once it began", () =>
   expect(share(3n, 2n)).toBe(1);
 });
 
-test("durations say their two largest parts", () => {
+test("durations show their two largest units", () => {
   expect(duration(0)).toBe("0 s");
   expect(duration(59.6)).toBe("1 min");
   expect(duration(3_725)).toBe("1 h 2 min");
   expect(duration(86_400 + 5)).toBe("1 d");
 });
 
-test("times that somebody set", () => {
+test("times that somebody has set", () => {
   expect(["0", "10", "60", "3600", "5400", "86400", "604800"].map((seconds) => span(BigInt(seconds)))).toEqual([
     "0 s",
     "10 s",

@@ -1,22 +1,23 @@
 // Numbers as people read them: sizes in binary units, counts with separators, shares, speeds and durations.
 
-const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
+const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] as const;
 
-/** `1.5 GiB`; three significant digits, no decimals for bytes. */
+/**
+ * `512 B`, `1 MiB`, `1.07 GiB`: three significant digits without trailing zeros, as the hub itself and its command line
+ * show sizes (`src/domain/size.rs`).
+ */
 export function bytes(value: bigint | number | undefined): string {
-  let rest = Number(value ?? 0);
+  const size = typeof value === "bigint" ? value : BigInt(Math.round(value ?? 0));
+  // In whole numbers, so that halves round up here as they do there.
+  const rounded = (unit: number, scale: bigint) => {
+    const one = 1n << BigInt(10 * unit);
+    return (2n * scale * size + one) / (2n * one);
+  };
   let unit = 0;
-  while (rest >= 1024 && unit < units.length - 1) {
-    rest /= 1024;
-    unit += 1;
-  }
-  // 1023.7 KiB would round to 1,024 KiB: go one unit up.
-  if (unit > 0 && Math.round(rest) >= 1024 && unit < units.length - 1) {
-    rest /= 1024;
-    unit += 1;
-  }
-  const digits = unit === 0 || rest >= 100 ? 0 : rest >= 10 ? 1 : 2;
-  return `${trimZeros(rest.toFixed(digits))} ${units[unit]}`;
+  while (unit < units.length - 1 && rounded(unit, 1n) >= 1024n) unit += 1;
+  const whole = size >> BigInt(10 * unit);
+  const digits = whole < 10n ? 2 : whole < 100n ? 1 : 0;
+  return `${trimZeros((Number(rounded(unit, 10n ** BigInt(digits))) / 10 ** digits).toFixed(digits))} ${units[unit]}`;
 }
 
 function trimZeros(text: string): string {
@@ -43,7 +44,7 @@ export function plural(value: bigint | number | undefined, one: string, many = `
   return `${count(value)} ${Number(value ?? 0) === 1 ? one : many}`;
 }
 
-/** `8.19 B` parameters, as the field says them. */
+/** `8.19B` parameters, as is usual in the field. */
 export function parameters(value: bigint | number): string {
   const number = Number(value);
   if (number === 0) return "unknown";
@@ -58,14 +59,14 @@ export function parameters(value: bigint | number): string {
   return String(number);
 }
 
-/** A share of a whole between 0 and 1; 0 when the whole is nothing. */
+/** A share of a whole, from 0 to 1; 0 when the whole is 0. */
 export function share(part: bigint | number | undefined, whole: bigint | number | undefined): number {
   const all = Number(whole ?? 0);
   if (all <= 0) return 0;
   return Math.min(1, Math.max(0, Number(part ?? 0) / all));
 }
 
-/** `42 %`. Never 100 before it is whole, never 0 once it began. */
+/** `42%`. Never 100 before it is complete, never 0 once it has started. */
 export function percent(ratio: number): string {
   const value = ratio * 100;
   if (value > 0 && value < 1) return "<1%";
@@ -93,13 +94,13 @@ export function duration(seconds: number): string {
   return parts.join(" ") || "0 s";
 }
 
-/** `1 h`, `7 days`: a time that somebody set, so mostly a round one. */
+/** `1 h`, `7 days`: a time that somebody has set, so usually a round one. */
 export function span(seconds: bigint | number): string {
   const days = Number(seconds) / 86_400;
   return days >= 1 && Number.isInteger(days) ? plural(days, "day") : duration(Number(seconds));
 }
 
-/** Reads `500 GiB`, `1.5t`, `80m` or a plain number; undefined if it is none. Units are binary, as they are shown. */
+/** Reads `500 GiB`, `1.5t`, `80m` or a plain number; undefined if it is not a size. Units are binary, as they are shown. */
 export function parseBytes(text: string): bigint | undefined {
   const match = /^\s*(\d+(?:[.,]\d+)?)\s*([kmgtp]?)(?:i?b)?\s*$/i.exec(text);
   if (!match) return undefined;

@@ -1,4 +1,4 @@
-// The head of a model card: YAML between two lines of dashes. Only its plain fields and lists are read, which is what
+// The front matter of a model card: YAML between two lines of dashes. Only its plain fields and lists are read, which is what
 // cards have; anything deeper is left out.
 
 export interface Card {

@@ -1,7 +1,7 @@
 // Small hooks that several screens share.
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
-/** The value after it has not changed for a while; for searches while somebody types. */
+/** The value once it has not changed for a while; for searches while somebody is typing. */
 export function useDebounced<T>(value: T, milliseconds = 200): T {
   const [late, setLate] = useState(value);
   useEffect(() => {
@@ -30,7 +30,7 @@ function subscribeClock(listener: () => void) {
   };
 }
 
-/** The time, some seconds exact: one clock for all relative times of the page. */
+/** The time, to within some seconds: one clock for all relative times on the page. */
 export function useNow(): Date {
   return useSyncExternalStore(subscribeClock, () => {
     if (clockListeners.size === 0 && Date.now() - now.getTime() > 1000) now = new Date();
@@ -59,7 +59,7 @@ export function useTitle(title: string | undefined) {
   }, [title]);
 }
 
-/** Calls the newest handler for keys pressed outside of fields. */
+/** Calls the latest handler for matching keys. */
 export function useHotkey(match: (event: KeyboardEvent) => boolean, handler: () => void) {
   const latest = useRef({ match, handler });
   latest.current = { match, handler };
@@ -74,7 +74,7 @@ export function useHotkey(match: (event: KeyboardEvent) => boolean, handler: () 
   }, []);
 }
 
-/** Whether the key went into a field, where it is text and no command. */
+/** Whether the key was typed into a field, where it is text and not a shortcut. */
 export function inField(event: KeyboardEvent): boolean {
   const target = event.target;
   return (

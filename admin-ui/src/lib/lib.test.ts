@@ -1,4 +1,4 @@
-// Small things: addresses, paths, classes, card heads, selections, charts.
+// Small things: addresses, paths, classes, card metadata, selections, charts.
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { Job_Kind, Job_Status, JobSchema } from "@/gen/modelhub/v1/job_pb";
@@ -9,7 +9,17 @@ import { baseName, folderOf, isText, modelSlug, shortPath } from "./paths";
 import { jobsSearch, modelSearch, modelsSearch } from "./search";
 import { everything, globs, selectionOf } from "./selection";
 import { looksLikeSource } from "./source";
-import { activityText, jobTitle, runningFirst } from "./words";
+import {
+  activityText,
+  jobKindWord,
+  jobNoun,
+  jobTitle,
+  outcomeWords,
+  priorityWords,
+  runningFirst,
+  syncWords,
+  waitingWords,
+} from "./words";
 
 test("addresses keep what they know and drop what they do not", () => {
   expect(modelsSearch({ q: "qwen", kind: "model", page: "3", order: "-size", evil: 1 })).toEqual({
@@ -53,7 +63,7 @@ test("the later class of the same kind wins", () => {
   expect(cn("w-full", false, undefined, "sm:w-auto")).toBe("w-full sm:w-auto");
 });
 
-test("the head of a card", () => {
+test("the metadata of a card", () => {
   const card = splitFrontMatter(
     "---\nlicense: apache-2.0\ntags:\n- a\n- 'b c'\nlanguage: [en, de]\nwidget:\n  - text: no\n---\n# Title\n",
   );
@@ -63,7 +73,7 @@ test("the head of a card", () => {
     ["tags", "a, b c"],
     ["language", "en, de"],
   ]);
-  expect(splitFrontMatter("# No head\n---\nx")).toEqual({ fields: [], body: "# No head\n---\nx" });
+  expect(splitFrontMatter("# No metadata\n---\nx")).toEqual({ fields: [], body: "# No metadata\n---\nx" });
 });
 
 test("selections", () => {
@@ -97,11 +107,44 @@ test("charts break their lines at gaps", () => {
   expect(steps(384 * 1024 ** 2).length).toBeLessThanOrEqual(6);
 });
 
+test("why a job is not running", () => {
+  const words = (status: Job_Status, waitingFor: string) => waitingWords(create(JobSchema, { status, waitingFor }));
+  expect(words(Job_Status.paused, "paused")).toBe("Paused");
+  expect(words(Job_Status.pending, "")).toBe("Waiting for the queue");
+  expect(words(Job_Status.pending, "upstream's rate limit")).toBe("Waiting for upstream's rate limit");
+});
+
+test("outcomes begin with a capital letter, and names of revisions stay as they are", () => {
+  const words = (kind: Job_Kind, outcome: string) => outcomeWords(create(JobSchema, { kind, outcome }));
+  expect(words(Job_Kind.download, "downloaded 2 files, 1 MiB")).toBe("Downloaded 2 files, 1 MiB");
+  expect(words(Job_Kind.sync, "main up to date at 4a09932")).toBe("main up to date at 4a09932");
+});
+
+test("schedules and priorities", () => {
+  expect([0n, 3_600n, 86_400n].map(syncWords)).toEqual(["manual sync", "syncs every hour", "syncs every day"]);
+  expect([100, 50, 10].map(priorityWords)).toEqual(["High (100)", "Normal (50)", "Low (10)"]);
+});
+
 test("jobs in words and in their order", () => {
-  expect(jobTitle(create(JobSchema, { kind: Job_Kind.verify }))).toBe("Verification of the whole store");
-  expect(jobTitle(create(JobSchema, { kind: Job_Kind.download, repoId: "The/model" }))).toBe("Download of The/model");
-  expect(activityText("evict of a/b was cancelled")).toBe("Removal of a/b was cancelled");
-  expect(activityText("download of a/b: 2 files are here")).toBe("Download of a/b: 2 files are here");
+  const words = (job: Parameters<typeof create<typeof JobSchema>>[1]) => {
+    const made = create(JobSchema, job);
+    return [jobTitle(made), jobNoun(made), jobKindWord(made)];
+  };
+  expect(words({ kind: Job_Kind.verify })).toEqual([
+    "Verification of the store",
+    "verification of the store",
+    "Verification",
+  ]);
+  expect(words({ kind: Job_Kind.download, repoId: "The/model" })).toEqual([
+    "Download of The/model",
+    "download of The/model",
+    "Download",
+  ]);
+  expect(words({ kind: Job_Kind.evict })).toEqual(["Free space", "eviction from the store", "Free space"]);
+  expect(words({ kind: Job_Kind.evict, repoId: "a/b" })).toEqual(["Eviction of a/b", "eviction of a/b", "Eviction"]);
+  expect(activityText("evict of a/b was cancelled")).toBe("Eviction of a/b was cancelled");
+  expect(activityText("evict of the store: freed 1 MiB (1 file)")).toBe("Freeing space: freed 1 MiB (1 file)");
+  expect(activityText("download of a/b: downloaded 2 files")).toBe("Download of a/b: downloaded 2 files");
   const jobs = [Job_Status.paused, Job_Status.pending, Job_Status.running].map((status) =>
     create(JobSchema, { status }),
   );

@@ -1,4 +1,4 @@
-// What is told about moving the store is typed into a shell by somebody: it has to be right.
+// Somebody types these commands into a shell: they have to be right.
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { DiskSchema } from "@/gen/modelhub/v1/system_pb";
@@ -13,11 +13,11 @@ test("a folder is on the disk with the longest mount point above it", () => {
 });
 
 test("folders that the store cannot move to", () => {
-  expect(folderProblem("/data", "models")).toMatch(/whole path/);
+  expect(folderProblem("/data", "models")).toMatch(/absolute path/);
   expect(folderProblem("/data", "/data/")).toMatch(/already/);
   expect(folderProblem("/data", "/data/new")).toMatch(/inside/);
   expect(folderProblem("/data", "//")).toMatch(/below/);
-  expect(folderProblem("/data", "/x/../data/y")).toMatch(/without/);
+  expect(folderProblem("/data", "/x/../data/y")).toMatch(/cannot contain/);
   expect(folderProblem("/data", "/x/.hidden")).toBeUndefined();
   expect(folderProblem("/data", "/data2")).toBeUndefined();
   expect(tidyFolder(" /a//b/ ")).toBe("/a/b");
@@ -29,7 +29,7 @@ test("what is typed into a shell is one word", () => {
   expect(quoted("/mnt/$(rm -rf x)'s")).toBe("'/mnt/$(rm -rf x)'\\''s'");
 });
 
-test("everything is copied twice: while the hub runs and while it stands", () => {
+test("everything is copied twice: while the hub runs and while it is stopped", () => {
   const steps = moveSteps("/var/lib/modelhub/", "/mnt/big disk", "systemd", false);
   expect(steps).toHaveLength(4);
   const copy = "sudo rsync -aHS --delete --info=progress2 /var/lib/modelhub/ '/mnt/big disk'/";
@@ -44,7 +44,7 @@ test("everything is copied twice: while the hub runs and while it stands", () =>
 test("on the same disk the folder is renamed, and nothing is removed", () => {
   const steps = moveSteps("/srv/a", "/srv/new/b", "shell", true);
   expect(steps.map((step) => step.code)).toEqual([
-    "# Ctrl-C where it runs, then\nmkdir -p /srv/new\nmv -T /srv/a /srv/new/b",
+    "# Press Ctrl-C in the hub's terminal, then\nmkdir -p /srv/new\nmv -T /srv/a /srv/new/b",
     "MODELHUB_DATA_DIR=/srv/new/b modelhub serve",
   ]);
   expect(moveSteps("/srv/a", "/b", "systemd", true)[0]?.code).toContain("sudo mkdir -p /\nsudo mv -T /srv/a /b");

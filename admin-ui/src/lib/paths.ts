@@ -1,8 +1,8 @@
 // Names of models in addresses of this dashboard, and small helpers on file paths.
 
 /**
- * The address part of a model: `org/name` or `gpt2`, and with its kind first where that is not a plain model. A dataset
- * without an owner would read as a model `dataset/name`, so it is named by its id if that is known.
+ * The address part of a model: `org/name` or `gpt2`, and prefixed with its kind if it is not a model. A dataset
+ * without an owner would read as a model `dataset/name`, so its id is used if that is known.
  */
 export function modelSlug(model: { kind: string; repoId: string; id?: string }): string {
   if (model.kind === "model" || model.kind === "") return model.repoId;
@@ -10,7 +10,7 @@ export function modelSlug(model: { kind: string; repoId: string; id?: string }):
   return `${model.kind}/${model.repoId}`;
 }
 
-/** The name of a line of the storage: models go without their kind, as everywhere. */
+/** The name in a row of the storage table: without the kind for models, as everywhere. */
 export const usageName = (name: string) => name.replace(/^model\//, "");
 
 /** The last part of a path. */
@@ -34,7 +34,7 @@ export function shortCommit(commit: string): string {
   return commit.slice(0, 7);
 }
 
-/** Whether a viewer can show the file as text. */
+/** Whether the file can be shown as text. */
 export function isText(path: string): boolean {
   return (
     /\.(md|txt|json|jsonl|ya?ml|toml|py|js|ts|sh|cfg|ini|csv|tsv|xml|html|css|jinja|jinja2|model_card|gitattributes|gitignore|license)$/i.test(

@@ -1,4 +1,4 @@
-// Quantisations of GGUF files, as their names say them: `Qwen3-8B-Q4_K_M.gguf` is Q4_K_M. Split files count together.
+// Quantisations of GGUF files, as in their names: `Qwen3-8B-Q4_K_M.gguf` is Q4_K_M. Split files count together.
 
 const pattern = /(?:^|[-._/])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|BF16|F16|F32|FP16|TQ\d_\d|MXFP4(?:_MOE)?))(?=[-._/]|$)/gi;
 
@@ -16,7 +16,7 @@ export interface Quantisation {
   bytes: number;
 }
 
-/** The quantisations among files, the smallest first. Vision projectors (`mmproj`) are no choice of their own. */
+/** The quantisations among files, smallest first. Vision projectors (`mmproj`) are not offered on their own. */
 export function quantisations(files: readonly { filePath: string; sizeBytes: bigint }[]): Quantisation[] {
   const found = new Map<string, Quantisation>();
   for (const file of files) {

@@ -70,23 +70,23 @@ export interface ModelSearch {
   tab?: (typeof modelTabs)[number];
   rev?: string;
   view?: "flat";
-  /** The folder that the tree begins with. */
+  /** The folder at the root of the tree. */
   path?: string;
   /** Folders that are open in the tree. */
   open?: string[];
   q?: string;
   type?: (typeof fileTypes)[number];
   here?: "completed" | "pending";
-  /** The file that is looked at. */
+  /** The file being viewed. */
   file?: string;
   part?: (typeof metadataParts)[number];
-  /** A config file as it is written. */
+  /** A config file in its raw form. */
   raw?: true;
-  /** A part of the names of tensors. */
+  /** Part of the names of tensors. */
   find?: string;
   /** The download dialog is open. */
   download?: true;
-  /** What is chosen in it. */
+  /** What is selected in it. */
   preset?: (typeof downloadPresets)[number];
   quant?: string;
   /** Files and folders that the dialog is about; everything if absent. */
@@ -141,10 +141,10 @@ export interface StorageSearch {
   q?: string;
   order?: (typeof storageOrders)[number];
   pinned?: true;
-  /** A dialog: freeing space or importing a folder. */
+  /** The open dialog. */
   dialog?: "evict" | "import" | "verify";
   folder?: string;
-  /** What the dialog for freeing space asks: how much, as typed, and unused for how many days. */
+  /** The fields of the dialog for freeing space: how much, as typed, and unused for how many days. */
   free?: string;
   unused?: (typeof unusedDays)[number];
 }
@@ -163,7 +163,7 @@ export const storageSearch = (raw: Raw): StorageSearch =>
 export const connectPlaces = ["shell", "python", "docker", "systemd"] as const;
 
 export interface DashboardSearch {
-  /** The dialog that says how to point a tool at the hub is open. */
+  /** The dialog that explains how to point tools at the hub is open. */
   connect?: true;
   place?: (typeof connectPlaces)[number];
 }

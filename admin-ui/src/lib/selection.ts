@@ -1,4 +1,4 @@
-// What somebody chose in the download dialog, and the API's selection that says the same.
+// The choices of the download dialog, and the API's selection for them.
 
 export type Preset = "all" | "safetensors" | "gguf";
 
@@ -13,7 +13,7 @@ export interface Choice {
 
 export const everything: Choice = { paths: [], preset: "all", quantisation: "", include: "", exclude: "" };
 
-/** Splits typed globs at spaces, commas and line ends. */
+/** Splits typed globs at spaces, commas and line breaks. */
 export function globs(text: string): string[] {
   return text.split(/[\s,]+/).filter(Boolean);
 }

@@ -1,6 +1,6 @@
 // Whether a text could name a repository; the hub itself decides what it means.
 
-/** `org/name`, an address of a hub, or an `hf download` command. */
+/** `org/name`, a URL, or an `hf download` command. */
 export function looksLikeSource(text: string): boolean {
   const value = text.trim();
   return (

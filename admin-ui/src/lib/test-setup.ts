@@ -1,4 +1,4 @@
-// What the browser has and jsdom has not.
+// What browsers have and jsdom lacks.
 import { afterEach } from "vitest";
 
 afterEach(() => {

@@ -1,4 +1,4 @@
-// Times as people read them: relative ones that count on, with the exact one at hand.
+// Times as people read them: relative ones that keep counting, with the exact one on hover.
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { duration } from "./format";
 
@@ -35,7 +35,7 @@ const exactFormat = new Intl.DateTimeFormat("en-GB", {
   timeStyle: "medium",
 });
 
-/** `25 Nov 2026, 20:10:02`, in the reader's zone. */
+/** `25 Nov 2026, 20:10:02`, in the reader's time zone. */
 export function exact(date: Date): string {
   return exactFormat.format(date);
 }

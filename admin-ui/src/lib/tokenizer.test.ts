@@ -19,10 +19,10 @@ test("tokens as text and as objects, added ones once, one template or several", 
   );
   expect(facts).toEqual({
     className: "LlamaTokenizerFast",
-    longest: 131072,
+    maxLength: 131072,
     special: [
-      ["Begin", "<s>"],
-      ["End", "</s>"],
+      ["BOS", "<s>"],
+      ["EOS", "</s>"],
     ],
     added: ["<unk>", "<s>", "<tool>", "<end>"],
     templates: [
@@ -32,10 +32,10 @@ test("tokens as text and as objects, added ones once, one template or several", 
   });
 });
 
-test("a length without end is no length, and nonsense is nothing", () => {
+test("an absurdly large length is none, and nonsense is ignored", () => {
   expect(tokenizerFacts('{"model_max_length": 1000000000000000019884624838656, "chat_template": "x"}')).toEqual({
     className: "",
-    longest: 0,
+    maxLength: 0,
     special: [],
     added: [],
     templates: [["", "x"]],

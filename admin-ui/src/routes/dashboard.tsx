@@ -1,4 +1,4 @@
-// The first screen: what is here, what happens now, what the cache saved, and how the machine is doing.
+// The first screen: what is on disk, what is happening, what the cache has saved, and the state of the machine.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Plug } from "lucide-react";
@@ -87,15 +87,15 @@ export function Dashboard() {
         {first && <ConnectPanel endpoint={data.endpoint} first />}
       </Suspense>
       <Overview data={data} limit={settings.data?.storeLimitBytes} slow={slow} />
-      {/* Not before it is known what stands above: nothing may jump. */}
+      {/* Not before it is known what comes above: nothing may jump. */}
       {data && (
         <div className="mt-4 grid items-start gap-4 xl:grid-cols-[minmax(0,1.7fr)_minmax(0,1fr)]">
           <div className="flex min-w-0 flex-col gap-4">
-            <Panel title="Throughput" note="the last 5 minutes" flush>
+            <Panel title="Throughput" note="last 5 minutes" flush>
               <TrafficChart />
             </Panel>
             <Panel
-              title="Jobs now"
+              title="Active jobs"
               note={
                 data && data.jobsActive + data.jobsWaiting > 0n
                   ? `${data.jobsActive} running, ${data.jobsWaiting} waiting`
@@ -123,7 +123,7 @@ export function Dashboard() {
               ) : jobs.isError ? (
                 <Failure error={jobs.error} retry={() => jobs.refetch()} />
               ) : (
-                <Empty title="Nothing is running" className="py-6">
+                <Empty title="No active jobs" className="py-6">
                   Downloads, syncs and imports appear here while they run.
                 </Empty>
               )}

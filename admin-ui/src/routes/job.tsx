@@ -22,7 +22,17 @@ import { bytes, percent, speed } from "@/lib/format";
 import { useNow, useSlow, useTitle } from "@/lib/hooks";
 import { modelSlug, shortCommit } from "@/lib/paths";
 import { toDate, took } from "@/lib/time";
-import { jobKindWords, jobStates, jobTitle, selectionWords } from "@/lib/words";
+import {
+  capital,
+  jobKindWord,
+  jobStates,
+  jobTitle,
+  outcomeWords,
+  priorityWords,
+  selectionWords,
+  sentenceOf,
+  waitingWords,
+} from "@/lib/words";
 
 export function JobDetail() {
   const { id } = useParams({ from: "/jobs/$id" });
@@ -34,7 +44,7 @@ export function JobDetail() {
     return query.error instanceof ApiError && query.error.isNotFound ? (
       <Empty
         icon={<ListChecks aria-hidden />}
-        title="There is no such job"
+        title="Job not found"
         className="py-24"
         action={
           <Link to="/jobs" className={buttonClass("plain")}>
@@ -42,7 +52,7 @@ export function JobDetail() {
           </Link>
         }
       >
-        It may have been cleaned up; old jobs are not kept for ever.
+        It may have been cleaned up: old jobs are deleted after a while.
       </Empty>
     ) : (
       <Failure error={query.error} retry={() => query.refetch()} className="py-24" />
@@ -62,12 +72,12 @@ function Detail({ job }: { job: Job }) {
   const selection = selectionWords(job);
   return (
     <>
-      <nav aria-label="Where you are" className="mb-2 flex items-center gap-1 text-sm text-muted">
+      <nav aria-label="Breadcrumb" className="mb-2 flex items-center gap-1 text-sm text-muted">
         <Link to="/jobs" className="rounded hover:text-text hover:underline">
           Jobs
         </Link>
         <ChevronRight className="size-3.5" aria-hidden />
-        <span>{jobKindWords[job.kind]}</span>
+        <span>{jobKindWord(job)}</span>
       </nav>
       <header className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
         <h1 className="min-w-0 text-xl font-semibold tracking-tight">{jobTitle(job)}</h1>
@@ -80,15 +90,17 @@ function Detail({ job }: { job: Job }) {
         <div className="flex min-w-0 flex-col gap-4">
           {job.error && (job.status === Job_Status.failed || active) && <ErrorPanel job={job} />}
           {active ? (
-            <Panel title={job.progress?.doing || (job.status === Job_Status.running ? "Running" : state.word)}>
+            <Panel
+              title={capital(job.progress?.doing ?? "") || (job.status === Job_Status.running ? "Running" : state.word)}
+            >
               <div className="flex flex-col gap-3">
                 {job.status === Job_Status.running ? (
-                  <Progress value={ratio} label="Progress of the job" className="h-2" />
+                  <Progress value={ratio} label="Job progress" className="h-2" />
                 ) : (
                   <p className="text-warn">
                     {job.status === Job_Status.paused
-                      ? "Paused; resume it to go on."
-                      : `Waits for ${job.waitingFor || "its turn"}.`}
+                      ? "Paused. Resume the job to continue."
+                      : sentenceOf(waitingWords(job))}
                   </p>
                 )}
                 <p className="tabular flex flex-wrap gap-x-4 gap-y-1 text-sm text-soft">
@@ -101,7 +113,7 @@ function Detail({ job }: { job: Job }) {
               </div>
             </Panel>
           ) : (
-            job.outcome && <Note>{job.outcome}</Note>
+            job.outcome && <Note>{outcomeWords(job)}</Note>
           )}
           {job.changes && <JobChanges changes={job.changes} />}
           <JobLog id={job.id} active={active} />
@@ -132,7 +144,7 @@ function Detail({ job }: { job: Job }) {
                     </span>,
                   ]
                 : false,
-              job.kind === Job_Kind.download && ["What", selection || "everything"],
+              job.kind === Job_Kind.download && ["Files", selection || "all"],
               job.payload?.path
                 ? [
                     "Folder",
@@ -142,16 +154,18 @@ function Detail({ job }: { job: Job }) {
                   ]
                 : false,
               (job.payload?.freeBytes ?? 0n) > 0n && ["To free", bytes(job.payload?.freeBytes)],
-              job.payload && job.payload.bytesPerSecond > 0n ? ["At most", speed(job.payload.bytesPerSecond)] : false,
+              job.payload && job.payload.bytesPerSecond > 0n
+                ? ["Speed limit", speed(job.payload.bytesPerSecond)]
+                : false,
               ["Created", <When key="w" at={job.createdAt} />],
               job.startedAt !== undefined && ["Started", <When key="s" at={job.startedAt} />],
-              job.finishedAt !== undefined && ["Ended", <When key="f" at={job.finishedAt} />],
-              lasted !== undefined && [job.finishedAt ? "Took" : "Running for", lasted],
+              job.finishedAt !== undefined && ["Finished", <When key="f" at={job.finishedAt} />],
+              lasted !== undefined && [job.finishedAt ? "Duration" : "Running for", lasted],
               job.attempts > 0 && [
                 "Attempt",
                 job.maxAttempts > 0 ? `${job.attempts} of ${job.maxAttempts}` : String(job.attempts),
               ],
-              ["Priority", String(job.priority)],
+              ["Priority", priorityWords(job.priority)],
               job.worker !== "" && [
                 "Worker",
                 <span key="k" className="block truncate" title={job.worker}>
@@ -159,7 +173,7 @@ function Detail({ job }: { job: Job }) {
                 </span>,
               ],
               [
-                "Id",
+                "ID",
                 <span key="i" className="flex items-center gap-1">
                   <span className="min-w-0 truncate font-mono text-xs" title={job.id}>
                     {job.id}
@@ -184,9 +198,7 @@ function ErrorPanel({ job }: { job: Job }) {
       <div className="flex items-start gap-2.5">
         <CircleX className="mt-0.5 size-4 shrink-0 text-bad" aria-hidden />
         <div className="min-w-0 flex-1">
-          <h2 className="text-sm font-semibold">
-            {retryLater ? "The last attempt failed; it is tried again" : "What went wrong"}
-          </h2>
+          <h2 className="text-sm font-semibold">{retryLater ? "Last attempt failed; retrying" : "What went wrong"}</h2>
           <p className="mt-1 text-sm">{head}</p>
           {rest.length > 0 && <p className="mt-1 text-sm whitespace-pre-line text-soft">{rest.join("\n")}</p>}
           {advice && (
@@ -203,7 +215,7 @@ function ErrorPanel({ job }: { job: Job }) {
             </div>
           )}
         </div>
-        <CopyButton text={job.error} label="Copy the error" />
+        <CopyButton text={job.error} label="Copy error" />
       </div>
     </section>
   );

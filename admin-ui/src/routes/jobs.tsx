@@ -1,4 +1,4 @@
-// Jobs: what waits and runs, live, and below it what has ended, searched and filtered by the address.
+// Jobs: what is waiting and running, live, and below it the history, searched and filtered by the address.
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { ListChecks, X } from "lucide-react";
@@ -36,7 +36,7 @@ export function Jobs() {
     if ((search.q ?? "") !== q) setTyped(search.q ?? "");
   }, [search.q]);
 
-  // Whole minutes, so that the question stays the same while it is asked again.
+  // Whole minutes, so that the query stays the same while it is repeated.
   const after = useMemo(() => {
     if (!search.since) return undefined;
     return new Date(Math.floor(Date.now() / 60_000) * 60_000 - hours[search.since] * 3_600_000).toISOString();
@@ -55,9 +55,9 @@ export function Jobs() {
   const filtered = Boolean(search.q || search.status || search.kind || search.model || search.since);
   return (
     <>
-      <PageHead title="Jobs" note="Downloads, syncs, imports, verifications and removals" />
+      <PageHead title="Jobs" note="Downloads, syncs, imports, verifications and evictions" />
       <ActiveJobs />
-      {/* Not before it is known how many stand above: nothing may jump. */}
+      {/* Not before it is known how many come above: nothing may jump. */}
       {!active.isPending && (
         <Panel title="History" flush className="mt-4">
           <div className="flex flex-wrap items-center gap-2 border-b border-line p-3">
@@ -72,7 +72,7 @@ export function Jobs() {
               value={search.status ?? ""}
               onChange={(event) => change({ status: (event.target.value || undefined) as JobsSearch["status"] })}
             >
-              <option value="">Any ending</option>
+              <option value="">Any status</option>
               <option value="completed">Completed</option>
               <option value="failed">Failed</option>
               <option value="cancelled">Cancelled</option>
@@ -87,7 +87,7 @@ export function Jobs() {
               <option value="sync">Syncs</option>
               <option value="scan">Imports</option>
               <option value="verify">Verifications</option>
-              <option value="evict">Removals</option>
+              <option value="evict">Evictions</option>
             </Select>
             <Select
               aria-label="Time"
@@ -107,16 +107,16 @@ export function Jobs() {
           ) : history.data && jobs.length === 0 ? (
             <Empty
               icon={<ListChecks aria-hidden />}
-              title={filtered ? "No job matches" : "No job has ended yet"}
+              title={filtered ? "No jobs match" : "No finished jobs yet"}
               action={
                 filtered && (
                   <Button small onClick={() => void navigate({ search: {}, replace: true })}>
-                    Clear the search and filters
+                    Clear search and filters
                   </Button>
                 )
               }
             >
-              {filtered ? undefined : "What has completed, failed or been cancelled is kept here."}
+              {filtered ? undefined : "Completed, failed and cancelled jobs appear here."}
             </Empty>
           ) : (
             <JobTable
@@ -135,8 +135,8 @@ export function Jobs() {
 function ModelChip({ model, onClear }: { model: string; onClear: () => void }) {
   const { data } = useQuery(modelQuery(model));
   return (
-    <Button small onClick={onClear} aria-label={`Only ${data?.repoId ?? model}; show all models`}>
-      Only {data?.repoId ?? model}
+    <Button small onClick={onClear} aria-label={`Model: ${data?.repoId ?? model}; remove this filter`}>
+      Model: {data?.repoId ?? model}
       <X className="size-3.5" aria-hidden />
     </Button>
   );
@@ -174,8 +174,8 @@ function ActiveJobs() {
       ) : isError && !data ? (
         <Failure error={error} retry={() => refetch()} />
       ) : jobs.length === 0 ? (
-        <Empty title="Nothing is running" className="py-6">
-          Jobs appear here while they wait and run.
+        <Empty title="No active jobs" className="py-6">
+          Jobs appear here while they are waiting or running.
         </Empty>
       ) : (
         <>

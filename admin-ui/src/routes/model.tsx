@@ -1,4 +1,4 @@
-// One model: its files, what it is made of, its card, and what happened to it.
+// One model: its files, metadata, card and activity.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Boxes } from "lucide-react";
@@ -46,10 +46,10 @@ export function Model() {
   const sync = useAction({
     run: () => syncModel(model?.id ?? "", revision),
     done: (job) => ({
-      text: "Reading the list of files from upstream",
+      text: "Syncing the file list",
       to: { label: "Show", href: `/jobs/${job.id}` },
     }),
-    failed: "The sync could not be started",
+    failed: "Could not start the sync",
     refresh: [["model"], ["jobs"]],
   });
 
@@ -57,12 +57,12 @@ export function Model() {
     return query.error instanceof ApiError && query.error.isNotFound ? (
       <Empty
         icon={<Boxes aria-hidden />}
-        title={`${slug} is not known here`}
+        title={`Unknown model ${slug}`}
         className="py-24"
         action={
           <>
             <Link to="/models" search={{ register: slug }} className={buttonClass("primary")}>
-              Register it
+              Register
             </Link>
             <Link to="/models" className={buttonClass("plain")}>
               All models
@@ -70,13 +70,13 @@ export function Model() {
           </>
         }
       >
-        It may exist upstream: register it to see its files.
+        It may exist upstream; register it to see its files.
       </Empty>
     ) : (
       <Failure error={query.error} retry={() => query.refetch()} className="py-24" />
     );
   }
-  // The jobs too: their panel stands above the files, which may not jump.
+  // The jobs too: their panel comes above the files, which may not jump.
   if (!model || jobs.isPending) {
     return (
       <div className="flex flex-col gap-4" aria-busy>
@@ -133,7 +133,7 @@ export function Model() {
           })
         }
       >
-        <Tabs.List aria-label="Parts of the model" className="mb-3 flex gap-1 overflow-x-auto border-b border-line">
+        <Tabs.List aria-label="Model sections" className="mb-3 flex gap-1 overflow-x-auto border-b border-line">
           {tabs.map((one) => (
             <Tabs.Trigger
               key={one.value}

@@ -1,4 +1,4 @@
-// All models: searched, filtered, sorted and paged by the address; many can be acted on at once.
+// All models: searched, filtered, sorted and paged by the address, with actions on several at once.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Boxes, Pin, Plus } from "lucide-react";
@@ -45,7 +45,7 @@ const columns: Column<ModelRepo>[] = [
           <span className="font-medium">{model.name}</span>
         </Link>
         {model.pinned && (
-          <Tip text="Pinned: it stays when space is freed">
+          <Tip text="Pinned: kept when space is freed">
             <span className="shrink-0">
               <Pin className="size-3.5 text-accent" aria-label="Pinned" />
             </span>
@@ -80,15 +80,15 @@ const columns: Column<ModelRepo>[] = [
   },
   {
     id: "size",
-    header: "Here",
+    header: "On disk",
     sort: "size",
     width: "minmax(5.5rem,1.1fr)",
     align: "right",
-    cell: (model) => <Here model={model} />,
+    cell: (model) => <OnDisk model={model} />,
   },
   {
     id: "bytes",
-    header: "Upstream",
+    header: "Size",
     width: "5.5rem",
     align: "right",
     from: 760,
@@ -96,7 +96,7 @@ const columns: Column<ModelRepo>[] = [
   },
   {
     id: "files",
-    header: "Files here",
+    header: "Files on disk",
     width: "8rem",
     align: "right",
     from: 1080,
@@ -120,7 +120,7 @@ const columns: Column<ModelRepo>[] = [
   },
 ];
 
-/** On narrow screens the state is a dot before the name; the column has no room. */
+/** On narrow screens the state is a dot before the name, as there is no space for the column. */
 function NarrowState({ model }: { model: ModelRepo }) {
   const state = modelState(model);
   return (
@@ -135,7 +135,7 @@ function NarrowState({ model }: { model: ModelRepo }) {
 
 const None = () => <span className="text-muted">–</span>;
 
-function Here({ model }: { model: ModelRepo }) {
+function OnDisk({ model }: { model: ModelRepo }) {
   if (model.bytesHere === 0n) return <None />;
   const part = share(model.bytesHere, model.bytes);
   return (
@@ -143,7 +143,7 @@ function Here({ model }: { model: ModelRepo }) {
       {part > 0 && part < 1 && (
         <Progress
           value={part}
-          label={`Part of ${model.repoId} that is here`}
+          label={`Share of ${model.repoId} on disk`}
           tone="warn"
           className="hidden h-1 w-12 md:block"
         />
@@ -165,7 +165,7 @@ export function Models() {
   const change = (part: Partial<ModelsSearch>, keepPage = false) =>
     void navigate({ search: (old) => ({ ...old, ...(keepPage ? {} : { page: undefined }), ...part }), replace: true });
 
-  // The field leads while somebody types; the address leads when it changes from outside.
+  // The field leads while somebody is typing; the address leads when it changes from outside.
   // biome-ignore lint/correctness/useExhaustiveDependencies: only what was typed is carried over.
   useEffect(() => {
     if (q !== (search.q ?? "")) change({ q: q || undefined });
@@ -191,7 +191,7 @@ export function Models() {
   const filtered = Boolean(search.q || search.kind || search.status || search.download || search.pinned);
   const open = (source: string | undefined) => change({ register: source }, true);
 
-  // What is selected is what can be seen: another page or filter begins anew.
+  // Only what can be seen is selected: another page or filter clears the selection.
   // biome-ignore lint/correctness/useExhaustiveDependencies: it depends on these on purpose.
   useEffect(() => setSelected(new Set()), [search.q, search.kind, search.status, search.download, search.pinned, page]);
 
@@ -200,13 +200,7 @@ export function Models() {
     <>
       <PageHead
         title="Models"
-        note={
-          data
-            ? filtered
-              ? `${plural(total, "model matches", "models match")}`
-              : `${plural(total, "repository is", "repositories are")} known here`
-            : " "
-        }
+        note={data ? (filtered ? plural(total, "model matches", "models match") : plural(total, "model")) : " "}
         actions={
           <Button look="primary" icon={<Plus className="size-4" aria-hidden />} onClick={() => open("")}>
             Register
@@ -221,14 +215,14 @@ export function Models() {
           filtered ? (
             <Empty
               icon={<Boxes aria-hidden />}
-              title="No model matches"
+              title="No models match"
               action={
                 <Button small onClick={() => void navigate({ search: {}, replace: true })}>
-                  Clear the search and filters
+                  Clear search and filters
                 </Button>
               }
             >
-              Nothing here has this name and these properties. It may exist upstream: register it to see.
+              It may exist upstream; register it to see its files.
             </Empty>
           ) : (
             <Empty
@@ -240,8 +234,8 @@ export function Models() {
                 </Button>
               }
             >
-              Register one to see its files and download it ahead of time. Whatever clients download through this hub
-              appears here by itself.
+              Register one to browse its files and download it in advance. Models that clients download through this hub
+              appear here automatically.
             </Empty>
           )
         ) : (

@@ -1,4 +1,4 @@
-// What can be changed while the hub runs, what cannot and why, and who does the work.
+// What can be changed while the hub is running, what cannot and why, and the workers.
 import { useQuery } from "@tanstack/react-query";
 import { useRouterState } from "@tanstack/react-router";
 import { useEffect } from "react";
@@ -16,7 +16,7 @@ import { useSlow, useTitle } from "@/lib/hooks";
 
 const sections = [
   ["upstream", "Upstream"],
-  ["token", "Hub token"],
+  ["token", "Hugging Face token"],
   ["downloads", "Downloads"],
   ["storage", "Storage"],
   ["workers", "Workers"],
@@ -37,7 +37,7 @@ export function SettingsPage() {
   }, [there, hash]);
   return (
     <>
-      <PageHead title="Settings" note="Changes count at once, without a restart, unless it says otherwise." />
+      <PageHead title="Settings" note="Changes apply immediately, without a restart, unless noted otherwise." />
       {isError && !data ? (
         <Failure error={error} retry={() => refetch()} className="py-24" />
       ) : !data ? (

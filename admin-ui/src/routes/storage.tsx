@@ -1,4 +1,4 @@
-// What takes the space: the disk, the formats, and every model with what removing it would free.
+// Disk usage: the disk, the formats, and every model with the space that removing it would free.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { FolderInput, HardDrive, Pin, ShieldCheck, Trash2 } from "lucide-react";
@@ -53,7 +53,7 @@ export function Storage() {
     <>
       <PageHead
         title="Storage"
-        note={data ? `${bytes(data.bytes)} in ${plural(data.blobs, "different file")}` : " "}
+        note={data ? `${bytes(data.bytes)} in ${plural(data.blobs, "file")}` : " "}
         actions={
           <>
             <Button onClick={() => change({ dialog: "import" })} icon={<FolderInput className="size-4" aria-hidden />}>
@@ -96,7 +96,7 @@ export function Storage() {
                 Pinned
               </button>
               <Select
-                aria-label="Order"
+                aria-label="Sort by"
                 value={order}
                 onChange={(event) =>
                   change({
@@ -104,33 +104,33 @@ export function Storage() {
                   })
                 }
               >
-                <option value="size">Largest first</option>
-                <option value="own">What frees most first</option>
-                <option value="used">Least recently used first</option>
-                <option value="name">By name</option>
+                <option value="size">Size on disk</option>
+                <option value="own">Space freed</option>
+                <option value="used">Least recently used</option>
+                <option value="name">Name</option>
               </Select>
               <span className="tabular ml-auto text-xs text-muted">
-                {data.models.length >= 1000 ? "the 1,000 largest models" : plural(rows.length, "model")}
+                {data.models.length >= 1000 ? "1,000 largest models" : plural(rows.length, "model")}
               </span>
             </div>
             {rows.length === 0 ? (
               data.models.length === 0 ? (
-                <Empty icon={<HardDrive aria-hidden />} title="Nothing is stored yet">
-                  What clients download through this hub, what you download ahead and what you import is kept here.
+                <Empty icon={<HardDrive aria-hidden />} title="No files stored yet">
+                  Files that clients download through this hub, that you download in advance or import appear here.
                 </Empty>
               ) : (
                 <Empty
-                  title="No model matches"
+                  title="No models match"
                   action={
                     <Button small onClick={() => change({ q: undefined, pinned: undefined })}>
-                      Clear the search
+                      Clear search
                     </Button>
                   }
                 />
               )
             ) : (
               <DataTable
-                label="Models by the space they take"
+                label="Disk usage by model"
                 rows={rows}
                 columns={columns}
                 rowId={usageId}
@@ -167,7 +167,7 @@ export function Storage() {
   );
 }
 
-/** By name where that is unique, so that addresses can be read. */
+/** By name where that is unique, so that addresses are readable. */
 const usageSlug = (one: Usage) => (usageName(one.name).includes("/") ? usageName(one.name) : one.modelId || one.name);
 const usageId = (one: Usage) => one.modelId || one.name;
 
@@ -181,7 +181,7 @@ export function sorted(models: readonly Usage[], search: StorageSearch): Usage[]
     case "own":
       return found.sort((a, b) => Number(b.ownBytes - a.ownBytes));
     case "used":
-      // The least recently used first: these go first when room is needed.
+      // The least recently used first: these are evicted first.
       return found.sort((a, b) => used(a) - used(b));
     case "name":
       return found.sort((a, b) => usageName(a.name).localeCompare(usageName(b.name)));
@@ -215,12 +215,16 @@ const columnsFor = (largest: bigint): Column<Usage>[] => [
     width: "minmax(0,1fr)",
     from: 900,
     cell: (one) => (
-      <Progress value={share(one.bytes, largest)} label={`${usageName(one.name)} beside the largest`} className="h-1" />
+      <Progress
+        value={share(one.bytes, largest)}
+        label={`${usageName(one.name)} compared with the largest model`}
+        className="h-1"
+      />
     ),
   },
   {
     id: "size",
-    header: "Size here",
+    header: "On disk",
     sort: "size",
     width: "5.5rem",
     align: "right",
@@ -237,8 +241,8 @@ const columnsFor = (largest: bigint): Column<Usage>[] => [
       <span
         title={
           one.ownBytes < one.bytes
-            ? `${bytes(one.bytes - one.ownBytes)} are shared with other repositories and would stay`
-            : "Nothing of it is shared"
+            ? `${bytes(one.bytes - one.ownBytes)} shared with other repositories would be kept`
+            : "Not shared with other repositories"
         }
       >
         <Bytes value={one.ownBytes} className={one.ownBytes < one.bytes ? "text-warn" : "text-soft"} />

@@ -73,15 +73,33 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "PinModel": lambda c: c.pin("org/name", False, sync_every_seconds=0),
     "VerifyModel": lambda c: c.verify("org/name", revision="main", include="*"),
     "EvictModel": lambda c: c.evict(
-        "org/name", revision="main", exclude="*", quantisation="Q8_0"
+        "org/name",
+        revision="main",
+        exclude="*",
+        quantisation="Q8_0",
+        include_unrecoverable=True,
+    ),
+    "PlanModelEviction": lambda c: c.plan_model_eviction(
+        "org/name",
+        revision="main",
+        paths="x",
+        include="*",
+        exclude="*.bin",
+        preset="gguf",
+        quantisation="Q8_0",
+        include_unrecoverable=True,
     ),
     "ScanStorage": lambda c: c.scan(
         "/models", placement="copy", repo_id="a/b", kind="model", bytes_per_second=1
     ),
     "PreviewScan": lambda c: c.preview_scan("/models", repo_id="a/b", kind="model"),
     "VerifyStore": lambda c: c.verify_store(bytes_per_second=1),
-    "EvictStore": lambda c: c.evict_store(free_bytes=1, unused_seconds=2),
-    "PlanEviction": lambda c: c.plan_eviction(free_bytes=1, unused_seconds=2),
+    "EvictStore": lambda c: c.evict_store(
+        free_bytes=1, unused_seconds=2, include_unrecoverable=True
+    ),
+    "PlanEviction": lambda c: c.plan_eviction(
+        free_bytes=1, unused_seconds=2, include_unrecoverable=True
+    ),
     "GetStorage": lambda c: c.storage(),
     "ListJobs": lambda c: c.jobs(
         status=[JobStatus.failed, "cancelled"],

@@ -188,6 +188,8 @@ def test_download_of_a_part(client: Client) -> None:
     config = json.loads(client.read_file(model_id, "config.json").text)
     assert config["model_type"] == "llama"
 
+    plan = client.plan_model_eviction(model_id, paths="config.json")
+    assert (plan.files, plan.unrecoverable_files, plan.kept_files) == (1, 0, 0)
     client.wait(client.evict(model_id, paths="config.json"), timeout=60)
     here = client.files(model_id, flat=True, download_status="completed")
     assert {file.file_path for file in here} == names - {"config.json"}

@@ -2,9 +2,11 @@
 
 use super::problem::{Answer, Problem};
 use crate::domain::job::{ChangeKind, Changes, Job, JobKind, JobStatus, Level, LogLine, Progress};
-use crate::domain::{Activity, ContentId, Entry, FileType, Millis, Preset, RepoKey, Selection};
-use crate::hub::{self, Happening, UpstreamState};
-use crate::hub::{FileRow, ModelRow, WorkerRow};
+use crate::domain::{
+    Activity, ContentId, Entry, FileType, JobId, Millis, ModelSource, ModelStatus, Preset, RepoKey, Selection, Work,
+};
+use crate::hub::{self, EvictionPlan, Happening, UpstreamState};
+use crate::hub::{FileRow, ModelRow, UsageRow, WorkerRow};
 use crate::pb;
 
 /// A time; `None` and times before 1970 are none.
@@ -18,12 +20,12 @@ pub(in crate::api) fn millis(at: &pbjson_types::Timestamp) -> Millis {
 }
 
 /// A model as it is shown; `job` is its live job.
-pub(in crate::api) fn model(row: ModelRow, job: Option<String>, upstream: &str) -> pb::ModelRepo {
+pub(in crate::api) fn model(row: ModelRow, job: Option<JobId>, upstream: &str) -> pb::ModelRepo {
     use pb::model_repo::{Download, Status};
-    let status = match row.status.as_str() {
-        "registered" => Status::Registered,
-        "error" => Status::Error,
-        _ => Status::Synced,
+    let status = match row.status {
+        ModelStatus::Registered => Status::Registered,
+        ModelStatus::Error => Status::Error,
+        ModelStatus::Synced => Status::Synced,
     };
     let download = match row.files_here {
         0 => Download::None,
@@ -37,8 +39,8 @@ pub(in crate::api) fn model(row: ModelRow, job: Option<String>, upstream: &str) 
         vendor: row.key.id.vendor().into(),
         name: row.key.id.name().into(),
         repo_id: row.key.id.to_string(),
-        url: if row.source == "local" { String::new() } else { url },
-        source: row.source,
+        url: if row.source == ModelSource::Local { String::new() } else { url },
+        source: row.source.as_str().into(),
         status: status.into(),
         problem: row.problem,
         visibility: row.visibility.map(|visibility| visibility.as_str().into()).unwrap_or_default(),
@@ -55,7 +57,7 @@ pub(in crate::api) fn model(row: ModelRow, job: Option<String>, upstream: &str) 
         synced_at: time(row.synced_at),
         last_used_at: time(row.last_used_at),
         sync_every_seconds: row.sync_every_ms / 1000,
-        active_job_id: job.unwrap_or_default(),
+        active_job_id: job.map(String::from).unwrap_or_default(),
     }
 }
 
@@ -98,7 +100,7 @@ pub(in crate::api) fn artifact(
                 (Some(digest), _) | (None, ContentId::Sha256(digest)) => format!("sha256:{}", digest.to_hex()),
                 (None, ContentId::Git(oid)) => format!("git:{}", oid.to_hex()),
             };
-            artifact.local_path = row.stored.map(|digest| hub.local_path(digest)).unwrap_or_default();
+            artifact.local_path = row.stored.map(|digest| hub.models.path_of(digest)).unwrap_or_default();
             (artifact.files, artifact.files_here) = (0, 0);
             artifact.set_download_status(match (row.totals.files_here, arriving) {
                 (1.., _) => DownloadStatus::Completed,
@@ -115,23 +117,14 @@ pub(in crate::api) fn artifact(
 
 pub(in crate::api) fn job(job: Job) -> pb::Job {
     let repo = RepoKey::parse(&job.repo_name).ok();
-    let payload = job.payload;
     pb::Job {
-        id: job.id,
-        kind: job_kind(job.kind).into(),
+        id: job.id.into(),
+        kind: job_kind(job.work.kind()).into(),
         status: job_status(job.status).into(),
         model_id: job.repo.unwrap_or_default(),
         repo_id: repo.as_ref().map(|key| key.id.to_string()).unwrap_or_default(),
         repo_kind: repo.map(|key| key.kind.as_str().to_owned()).unwrap_or_default(),
-        payload: Some(pb::JobPayload {
-            revision: payload.revision,
-            commit: payload.commit,
-            selection: Some(selection_message(payload.selection)),
-            path: payload.path,
-            placement: payload.placement,
-            free_bytes: payload.free_bytes,
-            bytes_per_second: payload.bytes_per_second,
-        }),
+        payload: Some(job_payload(job.work)),
         priority: i32::try_from(job.priority).unwrap_or(i32::MAX),
         attempts: job.attempts,
         max_attempts: job.max_attempts,
@@ -142,7 +135,7 @@ pub(in crate::api) fn job(job: Job) -> pb::Job {
         },
         error: job.error,
         outcome: job.outcome,
-        worker: job.worker,
+        worker: job.worker.map(String::from).unwrap_or_default(),
         created_at: time(job.created_at),
         run_at: time(job.run_at),
         started_at: time(job.started_at),
@@ -188,6 +181,65 @@ fn changes(changes: Changes) -> pb::Changes {
         removed: changes.removed,
         changed: changes.changed,
         changes: changes.first.into_iter().map(change).collect(),
+    }
+}
+
+fn job_payload(work: Work) -> pb::JobPayload {
+    let about = |commit: String, selection: Selection| pb::JobPayload {
+        commit,
+        selection: Some(selection_message(selection)),
+        ..Default::default()
+    };
+    let nothing = || about(String::new(), Selection::default());
+    match work {
+        Work::Sync(work) => pb::JobPayload { revision: work.revision, ..nothing() },
+        Work::Download(work) => pb::JobPayload {
+            revision: work.revision,
+            bytes_per_second: work.bytes_per_second,
+            ..about(work.commit, work.selection)
+        },
+        Work::Scan(work) => pb::JobPayload {
+            path: work.path,
+            placement: work.placement,
+            bytes_per_second: work.bytes_per_second,
+            ..nothing()
+        },
+        Work::Verify(work) => {
+            pb::JobPayload { bytes_per_second: work.bytes_per_second, ..about(work.commit, work.selection) }
+        }
+        Work::Evict(work) => pb::JobPayload {
+            free_bytes: work.free_bytes,
+            include_unrecoverable: work.include_unrecoverable,
+            ..about(work.commit, work.selection)
+        },
+    }
+}
+
+pub(in crate::api) fn usage(row: UsageRow) -> pb::Usage {
+    pb::Usage {
+        name: row.name,
+        model_id: row.id,
+        files: row.files,
+        bytes: row.bytes,
+        own_bytes: row.own_bytes,
+        pinned: row.pinned,
+        last_used_at: time(row.last_used_at),
+        unrecoverable_files: row.unrecoverable.files,
+        unrecoverable_bytes: row.unrecoverable.bytes,
+        kept_files: row.kept.files,
+        kept_bytes: row.kept.bytes,
+    }
+}
+
+pub(in crate::api) fn eviction_plan(EvictionPlan { sums, models }: EvictionPlan) -> pb::PlanEvictionResponse {
+    pb::PlanEvictionResponse {
+        files: sums.goes.files,
+        bytes: sums.goes.bytes,
+        models: models.into_iter().map(usage).collect(),
+        unrecoverable_files: sums.unrecoverable.files,
+        unrecoverable_bytes: sums.unrecoverable.bytes,
+        kept_files: sums.kept.files,
+        kept_bytes: sums.kept.bytes,
     }
 }
 
@@ -275,7 +327,7 @@ pub(in crate::api) fn activity(activity: Activity) -> pb::Activity {
         kind: activity.kind,
         text: activity.text,
         repo_id: activity.repo_name,
-        job_id: activity.job.unwrap_or_default(),
+        job_id: activity.job.map(String::from).unwrap_or_default(),
     }
 }
 
@@ -292,7 +344,7 @@ pub(in crate::api) fn upstream(state: UpstreamState, url: &str) -> pb::Upstream 
 
 pub(in crate::api) fn worker((row, alive): (WorkerRow, bool)) -> pb::Worker {
     pb::Worker {
-        id: row.id,
+        id: row.id.into(),
         address: row.address,
         hostname: row.hostname,
         started_at: time(row.started_at),

@@ -69,6 +69,7 @@ operations! {
     "PinModel" pin_model(PinModelRequest) -> ModelRepo;
     "VerifyModel" verify_model(VerifyModelRequest) -> Job;
     "EvictModel" evict_model(EvictModelRequest) -> Job;
+    "PlanModelEviction" plan_model_eviction(EvictModelRequest) -> PlanEvictionResponse;
     "ScanStorage" scan_storage(ScanStorageRequest) -> Job;
     "PreviewScan" preview_scan(ScanStorageRequest) -> PreviewScanResponse;
     "VerifyStore" verify_store(VerifyStoreRequest) -> Job;

@@ -1,6 +1,7 @@
 //! The admin listener: REST and gRPC of HubService, the dashboard, metrics, health.
 //!
-//! `service` has the operations; `rest` and `grpc` carry them; `guard` stands before everything.
+//! `service` has the operations; `rest` and `grpc` carry them; `guard` stands before everything. What every answer has
+//! (an id, headers for browsers, compression) are layers of tower-http, here and nowhere else: the hub listener has none.
 
 pub(super) mod convert;
 mod grpc;
@@ -8,6 +9,7 @@ mod guard;
 mod openapi;
 pub(super) mod problem;
 mod rest;
+mod rules;
 mod service;
 mod source;
 mod strict;
@@ -19,11 +21,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use axum::middleware::Next;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{any, get};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _, SizeAbove};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
 
 pub use service::{About, Service};
 
@@ -31,6 +39,10 @@ use super::ops;
 use crate::config::Secret;
 use crate::pb::hub_service_server::HubServiceServer;
 
+/// What browsers may do with what comes from here: nothing from elsewhere, in no frame.
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'";
+/// Smaller answers fit into one packet anyway.
+const LEAST_COMPRESSED: u64 = 1024;
 /// The largest message of a gRPC call.
 const MOST_MESSAGE: usize = 8 << 20;
 
@@ -48,6 +60,23 @@ pub fn router(service: Service, exposure: Exposure, metrics: PrometheusHandle) -
     let guard = guard::Guard { token: exposure.token, hosts: exposure.hosts.into() };
     let grpc = HubServiceServer::new(service.clone()).max_decoding_message_size(MOST_MESSAGE);
     let rest = Arc::new(rest::Rest { service, routes: rest::Routes::new() });
+    let header = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
+    // Not events, which have to leave at once, and not gRPC, which has a compression of its own.
+    let worth_it = DefaultPredicate::new().and(SizeAbove::new(LEAST_COMPRESSED));
+    let worth_it = worth_it.and(NotForContentType::const_new("font/"));
+    let layers = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        // A failure is logged once, where it is handled.
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(()))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(header(header::CONTENT_SECURITY_POLICY, POLICY))
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(header(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(CompressionLayer::new().compress_when(worth_it))
+        .layer(from_fn(problem::write))
+        .layer(CatchPanicLayer::new())
+        .layer(from_fn_with_state(guard, guard::admit));
     Router::new()
         .route("/metrics", get(ops::metrics))
         .route("/healthz", get(ops::healthz))
@@ -61,9 +90,13 @@ pub fn router(service: Service, exposure: Exposure, metrics: PrometheusHandle) -
         .route_service("/modelhub.v1.HubService/{*call}", grpc)
         .merge(Router::new().route("/v1/{*path}", any(rest::handle)).with_state(rest))
         .fallback(nothing_here)
-        .layer(axum::middleware::from_fn(harden))
-        .layer(axum::middleware::from_fn_with_state(guard, guard::admit))
-        .layer(CatchPanicLayer::new())
+        .layer(layers)
+}
+
+/// What is logged while a request is answered says which one it was.
+fn span(request: &Request) -> tracing::Span {
+    let id = request.extensions().get::<RequestId>().map(problem::id_of).unwrap_or_default();
+    tracing::info_span!("request", id, method = %request.method(), path = request.uri().path())
 }
 
 async fn openapi_document() -> Response<Body> {
@@ -76,20 +109,4 @@ async fn openapi_document() -> Response<Body> {
 async fn nothing_here(request: Request) -> Response<Body> {
     let detail = format!("there is nothing at {}; the API is below /v1, the dashboard at /ui/", request.uri().path());
     problem::Problem::new(StatusCode::NOT_FOUND, detail).response()
-}
-
-/// What every answer says to browsers: nothing from elsewhere, in no frame, of the type that is said.
-async fn harden(request: Request, next: Next) -> Response<Body> {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    let policy = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'";
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
 }

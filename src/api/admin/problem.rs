@@ -1,8 +1,11 @@
 //! Failures of the admin API: one kind of error, said as problem+json (RFC 9457) and as a gRPC status.
 
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::middleware::Next;
 use serde_json::json;
+use tower_http::request_id::RequestId;
 
 use crate::domain::ParseError;
 use crate::hub::Error;
@@ -34,16 +37,9 @@ impl Problem {
         move |error| Self::field(field, error.to_string())
     }
 
-    pub(crate) fn response(&self) -> Response<Body> {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        let fields = self.fields.iter().map(|(field, message)| json!({"field": field, "message": message}));
-        body["errors"] = fields.collect();
-        let mut response = Response::new(Body::from(body.to_string()));
+    /// An answer whose body `write` adds.
+    pub(crate) fn response(self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -54,8 +50,37 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response.extensions_mut().insert(self);
         response
     }
+
+    fn body(&self, request_id: &str) -> String {
+        let fields = self.fields.iter().map(|(field, message)| json!({"field": field, "message": message}));
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "errors": fields.collect::<Vec<_>>(),
+            "request_id": request_id,
+        });
+        body.to_string()
+    }
+}
+
+/// Writes the bodies of problems: with the id by which the log names the request.
+pub(super) async fn write(request: Request, next: Next) -> Response<Body> {
+    let id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        *response.body_mut() = problem.body(id.as_ref().map(id_of).unwrap_or_default()).into();
+    }
+    response
+}
+
+/// An id that a client made up may be no text.
+pub(super) fn id_of(id: &RequestId) -> &str {
+    id.header_value().to_str().unwrap_or_default()
 }
 
 impl From<Error> for Problem {

@@ -13,8 +13,8 @@ use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Map, Value, json};
 
 use super::grpc;
-use super::openapi::rules::{Rule, rules};
 use super::problem::{Answer, Problem};
+use super::rules::{Rule, rules};
 use super::service::Service;
 use super::strict::Strict;
 
@@ -146,11 +146,14 @@ pub(super) async fn handle(State(rest): State<std::sync::Arc<Rest>>, request: Re
         Ok(response)
     };
     answered.await.unwrap_or_else(|problem: Problem| {
+        let allowed = match problem.status {
+            StatusCode::METHOD_NOT_ALLOWED => {
+                problem.detail.rsplit_once("use ").map(|(_, list)| list.replace(" or ", ", "))
+            }
+            _ => None,
+        };
         let mut response = problem.response();
-        if problem.status == StatusCode::METHOD_NOT_ALLOWED
-            && let Some(allowed) = problem.detail.rsplit_once("use ").map(|(_, list)| list.replace(" or ", ", "))
-            && let Ok(value) = HeaderValue::from_str(&allowed)
-        {
+        if let Some(value) = allowed.and_then(|allowed| HeaderValue::from_str(&allowed).ok()) {
             response.headers_mut().insert(header::ALLOW, value);
         }
         response

@@ -15,10 +15,10 @@ use crate::domain::ByteRange;
 use crate::hub::{Resolved, Result, Served, Target};
 
 pub(super) async fn resolve(shared: &Shared, call: Call, target: &Target) -> Result<Answer> {
-    let resolved = shared.hub.resolve(&call.caller, target).await?;
+    let resolved = shared.hub.catalog.file(&call.caller, target).await?;
     let headers = respond::file_headers(&resolved);
-    let xet = shared.hub.xet_hash(&resolved.artifact).await?;
-    if let Some(stamp) = shared.hub.stamp(&resolved.pinned, &target.revision) {
+    let xet = shared.hub.serve.xet_hash(&resolved.artifact).await?;
+    if let Some(stamp) = shared.hub.repos.stamp(&resolved.revision, &target.revision) {
         let again = Resolved { served: Served::Hit, ..resolved.clone() };
         shared.front.put(call.parts.uri.path(), again, headers.clone(), xet.clone(), stamp);
     }
@@ -71,12 +71,12 @@ async fn answer(
 async fn send(shared: &Shared, call: Call, resolved: Resolved, mut headers: HeaderMap) -> Result<Answer> {
     let size = resolved.artifact.size;
     if call.parts.method == Method::HEAD {
-        shared.hub.check_within_reach(&resolved).await?;
+        shared.hub.serve.check_within_reach(&resolved).await?;
         headers.insert(header::CONTENT_LENGTH, size.into());
         return Ok((bare(StatusCode::OK, headers), resolved.served));
     }
     let range = asked_range(&call.parts.headers, &resolved);
-    let Some(body) = shared.hub.open(&call.caller, &resolved, range).await? else {
+    let Some(body) = shared.hub.serve.open(&call.caller, &resolved, range).await? else {
         if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
             headers.insert(header::CONTENT_RANGE, value);
         }
@@ -85,7 +85,7 @@ async fn send(shared: &Shared, call: Call, resolved: Resolved, mut headers: Head
     };
     let served = body.served;
     let slot = call.parts.extensions.get::<FileSlot>();
-    Ok((respond::file(&shared.hub, &shared.files, slot, headers, size, body), served))
+    Ok((respond::file(&shared.hub, slot, headers, size, body), served))
 }
 
 /// Relative addresses mean nothing to Xet clients: without a Host there is no offer.
@@ -119,7 +119,7 @@ fn xet_info(mut headers: HeaderMap, resolved: &Resolved, hash: &str) -> Response
 
 /// What git stores: the pointer text of an LFS file, else the file.
 pub(super) async fn raw(shared: &Shared, call: Call, target: &Target) -> Result<Answer> {
-    let resolved = shared.hub.resolve(&call.caller, target).await?;
+    let resolved = shared.hub.catalog.file(&call.caller, target).await?;
     let mut headers = respond::file_headers(&resolved);
     let Some(pointer) = resolved.artifact.pointer() else {
         return send(shared, call, resolved, headers).await;

@@ -38,7 +38,7 @@ impl Front {
             return None;
         }
         let known = self.0.get(path)?;
-        if hub.is_current(&known.stamp) {
+        if hub.repos.is_current(&known.stamp) {
             return Some(known);
         }
         self.0.invalidate(path);

@@ -11,7 +11,7 @@ use super::{Answer, Call};
 use crate::api::{extract, respond};
 use crate::db::TreePage;
 use crate::domain::{RepoKey, RepoKind, RepoPath, Revision};
-use crate::hub::{Error, Hub, InfoQuery, Listing, Pinned, Result, Served, TreeQuery, Wanted};
+use crate::hub::{Error, Hub, InfoQuery, Listing, ResolvedRevision, Result, Served, TreeQuery, Wanted};
 
 /// Entries read from the database at a time.
 const PAGE: u64 = 1000;
@@ -26,7 +26,7 @@ pub(super) async fn info(hub: &Hub, call: Call, key: &RepoKey, revision: &Revisi
         other: call.query.has_other_than(&["blobs", "expand"]),
         raw: call.query.raw.clone(),
     };
-    let (pinned, text) = hub.info(&call.caller, key, revision, &query).await?;
+    let (pinned, text) = hub.catalog.info(&call.caller, key, revision, &query).await?;
     let mut response = respond::json(&text, &call.base);
     set_commit(&mut response, &pinned);
     Ok((response, pinned.served))
@@ -58,7 +58,7 @@ pub(super) async fn tree(
             _ => return Err(Error::Invalid(format!("limit is `{text}`: use a number from 1 to {PAGE}"))),
         },
     };
-    let pinned = match hub.tree(&call.caller, key, revision, &query).await? {
+    let pinned = match hub.catalog.tree(&call.caller, key, revision, &query).await? {
         Listing::Passed(pinned, passed) => {
             let mut response = respond::passed(&passed, &call.base);
             set_commit(&mut response, &pinned);
@@ -71,9 +71,9 @@ pub(super) async fn tree(
     let page = TreePage { folder, recursive: query.recursive, after: cursor.after, limit: limit.unwrap_or(PAGE) };
 
     let mut response = if limit.is_some() || call.query.get("cursor").is_some() {
-        let entries = hub.entries(&pinned, &page).await?;
+        let entries = hub.catalog.entries(&pinned, &page).await?;
         let last_commit = expand.then_some(&pinned.commit);
-        let items: Vec<Value> = entries.iter().map(|entry| hub.entry_json(entry, last_commit)).collect();
+        let items: Vec<Value> = entries.iter().map(|entry| hub.catalog.entry_json(entry, last_commit)).collect();
         let mut response = respond::json(&Value::Array(items).to_string(), &call.base);
         // A full page may be the last one; the next is then empty, as clients expect.
         if entries.len() as u64 == page.limit
@@ -94,7 +94,7 @@ pub(super) async fn tree(
 }
 
 /// A tree of any size as one array, read and written page by page.
-fn whole_tree(hub: Hub, pinned: Pinned, page: TreePage, expand: bool) -> Response<Body> {
+fn whole_tree(hub: Hub, pinned: ResolvedRevision, page: TreePage, expand: bool) -> Response<Body> {
     struct Progress {
         page: TreePage,
         first: bool,
@@ -107,12 +107,12 @@ fn whole_tree(hub: Hub, pinned: Pinned, page: TreePage, expand: bool) -> Respons
             if progress.done {
                 return Ok::<_, Error>(None);
             }
-            let entries = hub.entries(&pinned, &progress.page).await?;
+            let entries = hub.catalog.entries(&pinned, &progress.page).await?;
             let last_commit = expand.then_some(&pinned.commit);
             let mut piece = String::new();
             for entry in &entries {
                 piece.push(if std::mem::take(&mut progress.first) { '[' } else { ',' });
-                piece.push_str(&hub.entry_json(entry, last_commit).to_string());
+                piece.push_str(&hub.catalog.entry_json(entry, last_commit).to_string());
             }
             match entries.last() {
                 Some(last) if entries.len() as u64 == progress.page.limit => {
@@ -179,7 +179,7 @@ pub(super) async fn paths_info(hub: &Hub, call: Call, key: &RepoKey, revision: &
     if paths.len() > MAX_PATHS {
         return Err(Error::Invalid(format!("{} paths: ask for at most {MAX_PATHS} at once", paths.len())));
     }
-    let (pinned, items) = hub.paths_info(&call.caller, key, revision, &paths, expand).await?;
+    let (pinned, items) = hub.catalog.paths_info(&call.caller, key, revision, &paths, expand).await?;
     let mut response = respond::json(&Value::Array(items).to_string(), &call.base);
     set_commit(&mut response, &pinned);
     Ok((response, pinned.served))
@@ -218,7 +218,7 @@ fn form_paths(body: &[u8]) -> (Vec<String>, bool) {
 /// Lists and searches are upstream's; while it is away, what is known here.
 pub(super) async fn list(hub: &Hub, call: Call, kind: RepoKind) -> Result<Answer> {
     let path = call.parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    match hub.pass_general(&call.caller, path).await {
+    match hub.catalog.pass_general(&call.caller, path).await {
         Ok(passed) => Ok((respond::passed(&passed, &call.base), passed.served)),
         Err(
             Error::Offline { .. }
@@ -232,7 +232,7 @@ pub(super) async fn list(hub: &Hub, call: Call, kind: RepoKind) -> Result<Answer
                 tags: call.query.all("filter"),
                 limit: call.query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100),
             };
-            let repos = hub.known_repos(kind, &wanted).await?;
+            let repos = hub.catalog.known_repos(kind, &wanted).await?;
             Ok((respond::json(&Value::Array(repos).to_string(), &call.base), Served::Stale))
         }
         Err(error) => Err(error),
@@ -241,10 +241,10 @@ pub(super) async fn list(hub: &Hub, call: Call, kind: RepoKind) -> Result<Answer
 
 pub(super) async fn auth_check(hub: &Hub, call: Call, key: &RepoKey, write: bool) -> Result<Answer> {
     if write {
-        let passed = hub.pass_repo(&call.caller, key, "auth-check/write").await?;
+        let passed = hub.catalog.pass_repo(&call.caller, key, "auth-check/write").await?;
         return Ok((respond::passed(&passed, &call.base), Served::Bypass));
     }
-    hub.check_access(&call.caller, key).await?;
+    hub.repos.check_access(&call.caller, key).await?;
     Ok((respond::own(StatusCode::OK, "text/plain; charset=utf-8", "OK"), Served::Hit))
 }
 
@@ -253,7 +253,7 @@ pub(super) async fn who_am_i(hub: &Hub, call: Call) -> Result<Answer> {
     if call.caller.principal.is_anonymous() {
         return Err(unknown());
     }
-    match hub.who_am_i(&call.caller).await {
+    match hub.catalog.who_am_i(&call.caller).await {
         Ok(passed) => Ok((respond::passed(&passed, &call.base), passed.served)),
         // Upstream's bare 401 means "no such repository" everywhere but here.
         Err(Error::RepoNotFound) => Err(unknown()),
@@ -263,15 +263,15 @@ pub(super) async fn who_am_i(hub: &Hub, call: Call) -> Result<Answer> {
 
 /// Usage reports of clients: answered at once; passed on only if the settings say so.
 pub(super) async fn telemetry(hub: &Hub, call: Call) -> Result<Answer> {
-    if hub.forwards_telemetry() && call.parts.method != Method::POST {
+    if hub.serve.forwards_telemetry() && call.parts.method != Method::POST {
         let path = call.parts.uri.path_and_query().map_or("/", |path| path.as_str());
         // Whether upstream took it is nothing the client would act on.
-        let _ = hub.pass_general(&call.caller, path).await;
+        let _ = hub.catalog.pass_general(&call.caller, path).await;
     }
     Ok((respond::own(StatusCode::OK, "text/plain; charset=utf-8", ""), Served::Bypass))
 }
 
-fn set_commit(response: &mut Response<Body>, pinned: &Pinned) {
+fn set_commit(response: &mut Response<Body>, pinned: &ResolvedRevision) {
     if let Ok(value) = HeaderValue::from_str(pinned.commit.as_str()) {
         response.headers_mut().insert(HeaderName::from_static("x-repo-commit"), value);
     }

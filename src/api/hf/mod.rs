@@ -59,7 +59,7 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request<B
 
 async fn answer(shared: &Shared, parts: axum::http::request::Parts, body: Body) -> Response<Body> {
     // While upstream is away each request is looked at: what was offered may not be had.
-    let is_away = shared.hub.is_upstream_away();
+    let is_away = shared.hub.overview.is_upstream_away();
     let known = if is_away { None } else { shared.front.get(&shared.hub, &parts.method, parts.uri.path()) };
     if parts.method == Method::HEAD
         && let Some(known) = &known
@@ -147,11 +147,11 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
         Route::Tree(key, revision, folder) => metadata::tree(hub, call, &key, &revision, folder).await,
         Route::PathsInfo(..) => Err(Error::Invalid("paths-info is asked with POST".into())),
         Route::Refs(key) => {
-            let passed = hub.refs(&call.caller, &key, &call.query.raw).await?;
+            let passed = hub.catalog.refs(&call.caller, &key, &call.query.raw).await?;
             Ok((respond::passed(&passed, &call.base), passed.served))
         }
         Route::AuthCheck(key, write) => metadata::auth_check(hub, call, &key, write).await,
-        Route::XetToken(key, revision) if hub.serves_xet() => xet::token(hub, call, &key, &revision).await,
+        Route::XetToken(key, revision) if hub.serve.serves_xet() => xet::token(hub, call, &key, &revision).await,
         Route::XetToken(..) => Err(Error::NotSupported(
             "this hub does not speak Xet: set HF_HUB_DISABLE_XET=1 (an old listing in this client's cache names Xet)"
                 .into(),
@@ -160,18 +160,18 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
             "this hub gives Xet tokens for reading models, datasets and spaces only: send this to the upstream hub itself"
                 .into(),
         )),
-        Route::XetRecipe(..) if hub.serves_xet() && call.parts.method == Method::HEAD => {
+        Route::XetRecipe(..) if hub.serve.serves_xet() && call.parts.method == Method::HEAD => {
             Err(Error::Invalid("a reconstruction is asked with GET; HEAD /xet/v1/files/{hash} tells the size".into()))
         }
-        Route::XetRecipe(version, file) if hub.serves_xet() => xet::recipe(hub, call, version, &file).await,
-        Route::XetFile(file) if hub.serves_xet() => xet::file_size(hub, call, &file).await,
-        Route::Xorb(xorb) if hub.serves_xet() => xet::xorb(shared, call, &xorb).await,
+        Route::XetRecipe(version, file) if hub.serve.serves_xet() => xet::recipe(hub, call, version, &file).await,
+        Route::XetFile(file) if hub.serve.serves_xet() => xet::file_size(hub, call, &file).await,
+        Route::Xorb(xorb) if hub.serve.serves_xet() => xet::xorb(shared, call, &xorb).await,
         Route::XetRecipe(..) | Route::XetFile(_) | Route::Xorb(_) | Route::XetTelemetry => {
             Err(Error::EntryNotFound { commit: None })
         }
         Route::BelowRepo(key, rest) => {
             let rest = if call.query.raw.is_empty() { rest } else { format!("{rest}?{}", call.query.raw) };
-            let passed = hub.pass_repo(&call.caller, &key, &rest).await?;
+            let passed = hub.catalog.pass_repo(&call.caller, &key, &rest).await?;
             Ok((respond::passed(&passed, &call.base), passed.served))
         }
         Route::WhoAmI => metadata::who_am_i(hub, call).await,
@@ -179,7 +179,7 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
         Route::AgentHarnesses => own(respond::json(r#"{"standardEnvVars":[],"harnesses":{}}"#, "")),
         Route::OtherApi => {
             let path = call.parts.uri.path_and_query().map_or("/", |path| path.as_str());
-            let passed = hub.pass_general(&call.caller, path).await?;
+            let passed = hub.catalog.pass_general(&call.caller, path).await?;
             Ok((respond::passed(&passed, &call.base), passed.served))
         }
         Route::Unknown if call.parts.uri.path().starts_with("/api/") => Err(Error::NoSuch {

@@ -12,11 +12,11 @@ use serde_json::json;
 
 use super::{Answer, Call};
 use crate::api::Shared;
-use crate::api::respond::{self, Follower, MappedFiles};
-use crate::api::serve::{FileSlot, MappedFile, read_stored};
+use crate::api::respond::{self, Follower};
+use crate::api::serve::{FileSlot, read_stored};
 use crate::domain::xet::{Piece, Term};
 use crate::domain::{ByteRange, RepoKey, Revision};
-use crate::hub::{Bypass, Error, Hub, Opened, Recipe, Result, Served, XorbPart};
+use crate::hub::{Bypass, Error, Hub, MappedFile, Opened, Recipe, Result, Served, XorbPart};
 
 /// Ranges of one request for a xorb.
 const MAX_RANGES: usize = 32;
@@ -27,7 +27,7 @@ pub(super) async fn token(hub: &Hub, call: Call, key: &RepoKey, revision: &Revis
     if call.base.is_empty() {
         return Err(Error::Invalid("a Xet token names this hub's address: send a Host header".into()));
     }
-    let token = hub.xet_token(&call.caller, key, revision).await?;
+    let token = hub.serve.xet_token(&call.caller, key, revision).await?;
     let (cas, expires) = (format!("{}/xet", call.base), token.expires_at / 1000);
     let body = json!({ "casUrl": cas, "exp": expires, "accessToken": token.text });
     let mut response = respond::json(&body.to_string(), &call.base);
@@ -56,7 +56,7 @@ pub(super) async fn file_size(hub: &Hub, call: Call, file: &str) -> Result<Answe
     if call.parts.method != Method::HEAD {
         return Err(Error::NotSupported("the size of a file is asked with HEAD".into()));
     }
-    let size = hub.xet_file_size(&call.caller, bearer(&call.parts.headers).as_deref(), file).await?;
+    let size = hub.serve.xet_file_size(&call.caller, bearer(&call.parts.headers).as_deref(), file).await?;
     let mut response = respond::own(StatusCode::OK, "application/octet-stream", "");
     response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
     Ok((response, Served::Hit))
@@ -68,7 +68,7 @@ pub(super) async fn recipe(hub: &Hub, call: Call, version: u8, file: &str) -> Re
     }
     let headers = &call.parts.headers;
     let range = headers.get(header::RANGE).and_then(|value| ByteRange::parse(value.to_str().ok()?));
-    let Some(recipe) = hub.recipe(&call.caller, bearer(headers).as_deref(), file, range).await? else {
+    let Some(recipe) = hub.serve.recipe(&call.caller, bearer(headers).as_deref(), file, range).await? else {
         return Ok((respond::own(StatusCode::RANGE_NOT_SATISFIABLE, "text/plain", ""), Served::Hit));
     };
     let served = recipe.served;
@@ -161,7 +161,7 @@ pub(super) async fn xorb(shared: &Shared, call: Call, name: &str) -> Result<Answ
     let with_body = call.parts.method != Method::HEAD;
     let ranges = asked_ranges(&call.parts.headers)?;
     let ticket = call.query.get("ticket").unwrap_or_default();
-    let part = shared.hub.xorb(&call.caller, name, ticket, &ranges, with_body).await?;
+    let part = shared.hub.serve.xorb(&call.caller, name, ticket, &ranges, with_body).await?;
     let served = part.served;
 
     let mut response = Response::new(Body::empty());
@@ -188,7 +188,7 @@ pub(super) async fn xorb(shared: &Shared, call: Call, name: &str) -> Result<Answ
     }
     if let Some(opened) = part.opened {
         let slot = call.parts.extensions.get::<FileSlot>();
-        *response.body_mut() = body(Source::new(opened, part.file.start, &shared.files, slot), frames);
+        *response.body_mut() = body(Source::new(opened, part.file.start, slot), frames);
     }
     Ok((response, served))
 }
@@ -263,11 +263,11 @@ enum Source {
 type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Source {
-    fn new(opened: Opened, at: u64, files: &MappedFiles, slot: Option<&FileSlot>) -> Self {
+    fn new(opened: Opened, at: u64, slot: Option<&FileSlot>) -> Self {
         match opened {
-            Opened::Stored(stored) => match slot.and_then(|slot| Some((files.get(&stored)?, slot.clone()))) {
-                Some((mapped, slot)) => Self::Mapped(mapped, slot),
-                None => Self::Stored(Arc::clone(&stored.file)),
+            Opened::Stored(stored) => match slot {
+                Some(slot) => Self::Mapped(Arc::clone(stored.mapped()), slot.clone()),
+                None => Self::Stored(Arc::clone(stored.file())),
             },
             Opened::Arriving(reader) => Self::Arriving { follower: Box::new(Follower::new(reader, slot)), at },
             Opened::Passing(passing) => Self::Passing { passing, at, held: Bytes::new() },

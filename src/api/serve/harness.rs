@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::*;
+use crate::hub::MappedFile;
 
 pub(super) const MIB: usize = 1024 * 1024;
 /// A few windows and an odd rest.

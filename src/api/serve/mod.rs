@@ -42,7 +42,7 @@ use tower::Service;
 
 pub use self::admission::open_connections;
 use self::admission::{Admission, Admitted};
-pub use self::region::{FileBody, FileSlot, MappedFile};
+pub use self::region::{FileBody, FileSlot};
 pub use self::stream::{ReadBody, read_stored};
 
 /// Pause after an accept that failed for want of descriptors or memory: time for others to end.

@@ -5,12 +5,11 @@
 //! send the same range of the file. Promise: code of this module never reads through the mapping,
 //! so a file cut short behind our back is an error of one connection and not a SIGBUS.
 //!
-//! 1. [`MappedFile::open`] maps a file once; the caller keeps it and shares it.
+//! 1. [`MappedFile`] is a file that was mapped once and is shared by all who send of it.
 //! 2. [`FileSlot::body`] enters a region in the list of the connection and makes the body.
 //! 3. hyper takes the one frame; [`FileSlot::find`] turns its address back into file and offset.
 //! 4. The last slice dropped (sent, or given up) takes the region off the list.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
@@ -19,73 +18,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use memmap2::Mmap;
 
 use super::stream::{self, ReadBody};
+use crate::hub::MappedFile;
 
 /// Below this a read and a copy cost less than a second system call; such bodies are read with
 /// `pread` and never become regions.
 const SMALL: u64 = 16 * 1024;
-
-/// An immutable file, open and mapped, ready to be sent by any number of connections.
-///
-/// Opening costs a few system calls, so keep it (with a bound: each takes a descriptor and a
-/// mapping) and share it. The file may be unlinked while this lives, but must never be cut short
-/// or written to: readers would see an error, or mixed content.
-#[derive(Debug)]
-pub struct MappedFile {
-    file: Arc<File>,
-    /// `None` for an empty file, which cannot be mapped.
-    map: Option<Mmap>,
-    len: u64,
-    is_stored: bool,
-}
-
-impl MappedFile {
-    /// Maps the whole file as it is now. Later growth is not seen.
-    ///
-    /// Fails when the file cannot be mapped (a directory, a pipe, no address space).
-    pub fn open(file: File) -> io::Result<Self> {
-        let len = file.metadata()?.len();
-        let map = if len == 0 { None } else { Some(map(&file)?) };
-        Ok(Self { file: Arc::new(file), map, len, is_stored: false })
-    }
-
-    /// The same as a file of the store: what is sent of it is saved.
-    pub fn stored(self) -> Self {
-        Self { is_stored: true, ..self }
-    }
-
-    pub(super) fn is_stored(&self) -> bool {
-        self.is_stored
-    }
-
-    /// Size when it was opened.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The file behind it, for ordinary reads.
-    pub fn file(&self) -> &Arc<File> {
-        &self.file
-    }
-
-    fn token(&self) -> &[u8] {
-        self.map.as_deref().unwrap_or_default()
-    }
-}
-
-#[expect(unsafe_code, reason = "std has no memory mapping")]
-fn map(file: &File) -> io::Result<Mmap> {
-    // SAFETY: the mapping is private to this module and its bytes are never read by us: it is a
-    // range of addresses that stands for the file. Should someone else read it (a layer that copies
-    // bodies), the content is that of an immutable file, see the contract of `MappedFile`.
-    unsafe { Mmap::map(file) }
-}
 
 /// The regions now waiting to be sent on one connection; a request extension.
 ///
@@ -118,8 +57,8 @@ impl FileSlot {
     /// An empty range is an empty body. A range beyond the file is a body that fails when polled:
     /// check ranges before the head is written.
     pub fn body(&self, file: &Arc<MappedFile>, range: Range<u64>) -> FileBody {
-        if range.end.saturating_sub(range.start) < SMALL || range.end > file.len {
-            return FileBody(State::Read(stream::read_body(file.file.clone(), range, file.is_stored)));
+        if range.end.saturating_sub(range.start) < SMALL || range.end > file.len() {
+            return FileBody(State::Read(stream::read_body(file.file().clone(), range, file.is_stored())));
         }
         // No truncation: the mapping exists, so its length fits usize.
         let within = range.start as usize..range.end as usize;

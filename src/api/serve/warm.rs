@@ -16,7 +16,8 @@ use rustix::fs::{Advice, fadvise};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
-use super::region::{MappedFile, Span};
+use super::region::Span;
+use crate::hub::MappedFile;
 
 /// Probed, and read, at once.
 const WINDOW: u64 = 4 * 1024 * 1024;

@@ -3,7 +3,7 @@
 use modelhub::db::Settled;
 use modelhub::domain::job::{JobFilter, JobKind, JobStatus, Level, NewJob, Order};
 
-use super::{add, add_with, all, bring_to, claim, claimant, end, ids, job, order};
+use super::{add, add_with, all, bring_to, by, claim, claimant, end, ids, job, job_id, order};
 use crate::database::{TestDatabase, on_both, repo};
 
 on_both!(
@@ -22,24 +22,24 @@ async fn a_log_is_numbered_bounded_and_read_in_pages(base: &TestDatabase) {
     let db = base.open().await;
     add(&db, 1, JobKind::Sync).await;
     add(&db, 2, JobKind::Sync).await;
-    db.log_job("job-0001", Level::Info, "nul \0 is left out, é stays", 10).await.unwrap();
-    db.log_job("job-0002", Level::Error, &"x".repeat(10_000), 11).await.unwrap();
-    db.log_job("job-0001", Level::Warning, "two", 12).await.unwrap();
-    db.log_job("no such job", Level::Info, "lost", 12).await.unwrap();
-    let lines = db.job_log("job-0001", 0, 100).await.unwrap();
+    db.log_job(&job_id("job-0001"), Level::Info, "nul \0 is left out, é stays", 10).await.unwrap();
+    db.log_job(&job_id("job-0002"), Level::Error, &"x".repeat(10_000), 11).await.unwrap();
+    db.log_job(&job_id("job-0001"), Level::Warning, "two", 12).await.unwrap();
+    db.log_job(&job_id("no such job"), Level::Info, "lost", 12).await.unwrap();
+    let lines = db.job_log(&job_id("job-0001"), 0, 100).await.unwrap();
     let shown: Vec<_> = lines.iter().map(|line| (line.number, line.at, line.level, line.text.as_str())).collect();
     assert_eq!(shown, [(1, 10, Level::Info, "nul  is left out, é stays"), (2, 12, Level::Warning, "two")]);
-    assert_eq!(db.job_log("job-0001", 1, 100).await.unwrap().len(), 1);
-    assert_eq!(db.job_log("job-0001", 0, 1).await.unwrap()[0].number, 1);
-    assert!(db.job_log("job-0001", u64::MAX, 100).await.unwrap().is_empty());
-    assert_eq!(db.job_log("job-0002", 0, 100).await.unwrap()[0].text.len(), 4000);
+    assert_eq!(db.job_log(&job_id("job-0001"), 1, 100).await.unwrap().len(), 1);
+    assert_eq!(db.job_log(&job_id("job-0001"), 0, 1).await.unwrap()[0].number, 1);
+    assert!(db.job_log(&job_id("job-0001"), u64::MAX, 100).await.unwrap().is_empty());
+    assert_eq!(db.job_log(&job_id("job-0002"), 0, 100).await.unwrap()[0].text.len(), 4000);
     // The last lines before the bound, and none behind it.
     base.execute("insert into job_log (job, number, at, level, text) values ('job-0001', 9999, 1, 'info', 'near')")
         .await;
     for _ in 0..5 {
-        db.log_job("job-0001", Level::Info, "more", 13).await.unwrap();
+        db.log_job(&job_id("job-0001"), Level::Info, "more", 13).await.unwrap();
     }
-    let last = db.job_log("job-0001", 2, 100).await.unwrap();
+    let last = db.job_log(&job_id("job-0001"), 2, 100).await.unwrap();
     assert_eq!(last.iter().map(|line| line.number).collect::<Vec<_>>(), [9999, 10_000]);
 }
 
@@ -62,7 +62,7 @@ async fn jobs_are_listed_newest_first_page_by_page(base: &TestDatabase) {
             let page = db.jobs(&JobFilter { before, limit, ..JobFilter::default() }).await.unwrap();
             let Some(last) = page.last() else { break };
             before = Some(last.id.clone());
-            seen.extend(page.into_iter().map(|job| job.id));
+            seen.extend(page.into_iter().map(|job| job.id.to_string()));
         }
         let right: Vec<String> = (0..25).rev().map(|number| format!("job-{number:04}")).collect();
         assert_eq!(seen, right, "pages of {limit}");
@@ -78,7 +78,7 @@ async fn a_list_is_narrowed_by_status_kind_repository_and_time(base: &TestDataba
     add(&db, 4, JobKind::Download).await;
     add_with(&db, 5, NewJob { repo: Some(row.clone()), ..job(JobKind::Verify, "models/org/model") }).await;
     let list = async |filter: JobFilter| -> Vec<String> {
-        db.jobs(&filter).await.unwrap().into_iter().map(|job| job.id).collect()
+        db.jobs(&filter).await.unwrap().into_iter().map(|job| job.id.to_string()).collect()
     };
     use JobStatus::{Failed, Paused, Running};
     assert_eq!(list(JobFilter { statuses: vec![Failed, Paused], ..all() }).await, ["job-0003", "job-0002"]);
@@ -100,7 +100,7 @@ async fn a_search_looks_into_names_errors_and_outcomes(base: &TestDatabase) {
         let id = add(&db, number, JobKind::Download).await.id;
         db.claim_job(&claimant("w", &[JobKind::Download], 100)).await.unwrap().unwrap();
         let ended = Settled { error: error.into(), outcome: outcome.into(), ..end(JobStatus::Failed) };
-        db.settle_job(&id, "w", &ended, 1).await.unwrap().unwrap();
+        db.settle_job(&id, &by("w"), &ended, 1).await.unwrap().unwrap();
     }
     for (search, found) in [
         ("oRG/mODEL", vec!["job-0001"]),
@@ -128,15 +128,15 @@ async fn why_jobs_wait_is_said_of_the_kind_that_waits(base: &TestDatabase) {
     add(&db, 4, JobKind::Download).await;
     claim(&db, "w", 5).await.unwrap();
     let later = Settled { run_at: 1000, waiting_for: "disk space".into(), ..end(JobStatus::Pending) };
-    db.settle_job("job-0001", "w", &later, 6).await.unwrap().unwrap();
+    db.settle_job(&job_id("job-0001"), &by("w"), &later, 6).await.unwrap().unwrap();
     db.put_waiting_for(JobKind::Download, "the hours", 10).await.unwrap();
     let mut reasons = Vec::new();
     for id in ["job-0001", "job-0002", "job-0003", "job-0004"] {
-        reasons.push(db.job(id).await.unwrap().unwrap().waiting_for);
+        reasons.push(db.job(&job_id(id)).await.unwrap().unwrap().waiting_for);
     }
     assert_eq!(reasons, ["disk space", "", "paused", "the hours"]);
     db.put_waiting_for(JobKind::Download, "", 10).await.unwrap();
-    assert_eq!(db.job("job-0004").await.unwrap().unwrap().waiting_for, "");
+    assert_eq!(db.job(&job_id("job-0004")).await.unwrap().unwrap().waiting_for, "");
 }
 
 async fn counts_are_of_what_is_not_done(base: &TestDatabase) {
@@ -168,12 +168,12 @@ async fn a_job_outlives_its_repository(base: &TestDatabase) {
     let db = base.open().await;
     let row = repo(&db, "org/model").await.id;
     add_with(&db, 1, NewJob { repo: Some(row.clone()), ..job(JobKind::Sync, "models/org/model") }).await;
-    assert_eq!(db.live_job_of(&row).await.unwrap().as_deref(), Some("job-0001"));
+    assert_eq!(db.live_job_of(&row).await.unwrap(), Some(job_id("job-0001")));
     order(&db, "job-0001", Order::Pause, 5).await;
-    assert_eq!(db.live_job_of(&row).await.unwrap().as_deref(), Some("job-0001"));
+    assert_eq!(db.live_job_of(&row).await.unwrap(), Some(job_id("job-0001")));
     order(&db, "job-0001", Order::Cancel, 5).await;
     assert_eq!(db.live_job_of(&row).await.unwrap(), None);
     assert!(db.delete_model(&row).await.unwrap());
-    let job = db.job("job-0001").await.unwrap().unwrap();
+    let job = db.job(&job_id("job-0001")).await.unwrap().unwrap();
     assert_eq!((job.repo, job.repo_name.as_str()), (None, "models/org/model"));
 }

@@ -5,12 +5,21 @@ mod orders;
 mod queue;
 
 use modelhub::db::{Claimant, Db, Obeyed, Settled};
-use modelhub::domain::job::{FileProgress, Job, JobFilter, JobKind, JobStatus, NewJob, Order, Payload, Progress};
+use modelhub::domain::job::{FileProgress, Job, JobFilter, JobKind, JobStatus, NewJob, Order, Progress};
+use modelhub::domain::{JobId, Work, WorkerId};
+
+fn job_id(text: &str) -> JobId {
+    JobId::new(text)
+}
+
+fn by(worker: &str) -> WorkerId {
+    WorkerId::new(worker)
+}
 
 const ALL: &[JobKind] = JobKind::ALL;
 
 fn job(kind: JobKind, repo_name: &str) -> NewJob {
-    NewJob { kind, repo: None, repo_name: repo_name.into(), payload: Payload::default(), priority: 50 }
+    NewJob { work: Work::read(kind, "{}"), repo: None, repo_name: repo_name.into(), priority: 50 }
 }
 
 /// A job of its own, `job-0007`, created at its number.
@@ -19,13 +28,15 @@ async fn add(db: &Db, number: u64, kind: JobKind) -> Job {
 }
 
 async fn add_with(db: &Db, number: u64, job: NewJob) -> Job {
-    let (job, added) = db.enqueue(&job, &format!("job-{number:04}"), 5, number as i64).await.unwrap();
+    let (job, added) = db.enqueue(&job, &job_id(&format!("job-{number:04}")), 5, number as i64).await.unwrap();
     assert!(added);
     job
 }
 
-fn claimant<'a>(worker: &'a str, kinds: &'a [JobKind], now: i64) -> Claimant<'a> {
-    Claimant { worker, kinds, max_downloads: 1000, lease_until: now + 100, now }
+fn claimant<'a>(worker: &str, kinds: &'a [JobKind], now: i64) -> Claimant<'a> {
+    let (max_downloads, max_own_downloads) = (1000, 1000);
+    let worker = by(worker);
+    Claimant { worker, kinds, max_downloads, max_own_downloads, heard_after: now - 10, lease_until: now + 100, now }
 }
 
 async fn claim(db: &Db, worker: &str, now: i64) -> Option<Job> {
@@ -54,11 +65,11 @@ fn all() -> JobFilter {
 }
 
 async fn status(db: &Db, id: &str) -> JobStatus {
-    db.job(id).await.unwrap().unwrap().status
+    db.job(&job_id(id)).await.unwrap().unwrap().status
 }
 
 async fn order(db: &Db, id: &str, order: Order, now: i64) -> Obeyed {
-    db.order_job(id, order, now).await.unwrap()
+    db.order_job(&job_id(id), order, now).await.unwrap()
 }
 
 fn some_progress() -> Progress {
@@ -74,15 +85,18 @@ fn some_progress() -> Progress {
 }
 
 /// A new job brought to a status.
-async fn bring_to(db: &Db, number: u64, status: JobStatus) -> String {
+async fn bring_to(db: &Db, number: u64, status: JobStatus) -> JobId {
     let id = add(db, number, JobKind::Sync).await.id;
     match status {
         JobStatus::Pending => {}
-        JobStatus::Paused => drop(order(db, &id, Order::Pause, 1).await),
+        JobStatus::Paused => drop(order(db, id.as_str(), Order::Pause, 1).await),
         JobStatus::Running => drop(claim(db, "w", 10_000).await.unwrap()),
         status => {
             claim(db, "w", 10_000).await.unwrap();
-            db.settle_job(&id, "w", &Settled { error: "before".into(), ..end(status) }, 20_000).await.unwrap().unwrap();
+            db.settle_job(&id, &by("w"), &Settled { error: "before".into(), ..end(status) }, 20_000)
+                .await
+                .unwrap()
+                .unwrap();
         }
     }
     id

@@ -1,9 +1,10 @@
 //! How jobs end, and what people order meanwhile.
 
-use modelhub::db::{Obeyed, Settled};
-use modelhub::domain::job::{ChangeKind, Changes, JobKind, JobStatus, Order, Payload};
+use modelhub::db::{Gone, Obeyed, Settled};
+use modelhub::domain::Work;
+use modelhub::domain::job::{ChangeKind, Changes, JobKind, JobStatus, Order};
 
-use super::{add, add_with, bring_to, claim, end, job, order, some_progress, status};
+use super::{add, add_with, bring_to, by, claim, end, job, job_id, order, some_progress, status};
 use crate::database::{TestDatabase, on_both};
 
 on_both!(
@@ -36,9 +37,12 @@ async fn how_a_job_ended_is_kept(base: &TestDatabase) {
             progress: some_progress(),
             ..end(status)
         };
-        let job = db.settle_job(&id, "w", &settled, 99).await.unwrap().unwrap();
+        let job = db.settle_job(&id, &by("w"), &settled, 99).await.unwrap().unwrap();
         assert_eq!((job.status, job.error.as_str(), job.outcome.as_str()), (status, "wéll", "done"));
-        assert_eq!((job.changes, job.progress, job.finished_at), (settled.changes, settled.progress, Some(99)));
+        assert_eq!(
+            (job.changes, job.progress, job.finished_at),
+            (settled.changes, settled.progress.at_rest(), Some(99))
+        );
         assert_eq!(job.attempts, 1);
         assert_eq!(claim(&db, "w", i64::MAX - 1000).await, None, "what has ended is not run again");
     }
@@ -46,7 +50,7 @@ async fn how_a_job_ended_is_kept(base: &TestDatabase) {
     add(&db, 4, JobKind::Sync).await;
     claim(&db, "w", 10).await.unwrap();
     let interrupted = Settled { keep_attempt: true, ..end(JobStatus::Pending) };
-    let job = db.settle_job("job-0004", "w", &interrupted, 99).await.unwrap().unwrap();
+    let job = db.settle_job(&job_id("job-0004"), &by("w"), &interrupted, 99).await.unwrap().unwrap();
     assert_eq!((job.attempts, job.finished_at), (0, None));
 }
 
@@ -54,7 +58,7 @@ async fn each_change_of_a_job_makes_it_newer(base: &TestDatabase) {
     let db = base.open().await;
     add(&db, 1, JobKind::Download).await;
     let mut versions = Vec::new();
-    let mut note = async || versions.push(db.job("job-0001").await.unwrap().unwrap().version);
+    let mut note = async || versions.push(db.job(&job_id("job-0001")).await.unwrap().unwrap().version);
     note().await;
     db.put_waiting_for(JobKind::Download, "its hours", 10).await.unwrap();
     note().await;
@@ -64,19 +68,19 @@ async fn each_change_of_a_job_makes_it_newer(base: &TestDatabase) {
     }
     claim(&db, "w", 10).await.unwrap();
     note().await;
-    assert!(db.put_job_payload("job-0001", "w", &Payload::default()).await.unwrap());
+    assert!(db.put_job_work(&job_id("job-0001"), &by("w"), &Work::read(JobKind::Download, "{}")).await.unwrap());
     note().await;
-    db.renew_job("job-0001", "w", 50, &some_progress()).await.unwrap().unwrap();
+    db.renew_job(&job_id("job-0001"), &by("w"), 50, &some_progress()).await.unwrap().unwrap();
     note().await;
     order(&db, "job-0001", Order::Pause, 10).await;
     note().await;
-    assert_eq!(db.reclaim_jobs(1_000).await.unwrap().len(), 1);
+    assert_eq!(db.reclaim_jobs(Gone::Silent, 1_000).await.unwrap().len(), 1);
     note().await;
     order(&db, "job-0001", Order::Resume, 10).await;
     note().await;
     claim(&db, "w", 10).await.unwrap();
     note().await;
-    db.settle_job("job-0001", "w", &end(JobStatus::Completed), 20).await.unwrap().unwrap();
+    db.settle_job(&job_id("job-0001"), &by("w"), &end(JobStatus::Completed), 20).await.unwrap().unwrap();
     note().await;
     assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
 }
@@ -98,7 +102,7 @@ async fn orders_do_what_each_status_allows(base: &TestDatabase) {
         for wish in Order::ALL {
             number += 1;
             let id = bring_to(&db, number, before).await;
-            match (order(&db, &id, *wish, 30_000).await, expected(*wish, before)) {
+            match (order(&db, id.as_str(), *wish, 30_000).await, expected(*wish, before)) {
                 (Obeyed::Yes(job), Some(after)) => {
                     assert_eq!(job.status, after, "{wish:?} of a job that is {before:?}");
                     assert_eq!(job.finished_at.is_some(), after == Cancelled, "{wish:?} {before:?}");
@@ -114,7 +118,7 @@ async fn orders_do_what_each_status_allows(base: &TestDatabase) {
                 (found, _) => panic!("{wish:?} of a job that is {before:?}: {found:?}"),
             }
             // Nothing waits for the next round.
-            order(&db, &id, Order::Cancel, 30_000).await;
+            order(&db, id.as_str(), Order::Cancel, 30_000).await;
             while claim(&db, "w", 40_000).await.is_some() {}
         }
     }
@@ -124,11 +128,11 @@ async fn orders_do_what_each_status_allows(base: &TestDatabase) {
 async fn a_pause_that_was_taken_back_is_not_obeyed(base: &TestDatabase) {
     let db = base.open().await;
     let id = bring_to(&db, 1, JobStatus::Running).await;
-    order(&db, &id, Order::Pause, 10).await;
+    order(&db, id.as_str(), Order::Pause, 10).await;
     // The worker has begun to put things down when the person thinks again.
-    assert!(matches!(order(&db, &id, Order::Resume, 11).await, Obeyed::Yes(_)));
+    assert!(matches!(order(&db, id.as_str(), Order::Resume, 11).await, Obeyed::Yes(_)));
     let paused = Settled { waiting_for: "paused".into(), keep_attempt: true, ..end(JobStatus::Paused) };
-    let job = db.settle_job(&id, "w", &paused, 20).await.unwrap().unwrap();
+    let job = db.settle_job(&id, &by("w"), &paused, 20).await.unwrap().unwrap();
     assert_eq!((job.status, job.waiting_for.as_str()), (JobStatus::Pending, ""), "the resumption was acknowledged");
 }
 
@@ -136,13 +140,13 @@ async fn a_cancellation_is_not_undone_by_a_later_order_or_by_a_failure(base: &Te
     let db = base.open().await;
     for (number, later) in [(1, Some(Order::Pause)), (2, Some(Order::Resume)), (3, None)] {
         let id = bring_to(&db, number, JobStatus::Running).await;
-        order(&db, &id, Order::Cancel, 10).await;
+        order(&db, id.as_str(), Order::Cancel, 10).await;
         if let Some(later) = later {
-            order(&db, &id, later, 11).await;
+            order(&db, id.as_str(), later, 11).await;
         }
         // It failed for another reason just then, and would be tried again.
         let again = Settled { run_at: 5000, waiting_for: "the next try".into(), ..end(JobStatus::Pending) };
-        let job = db.settle_job(&id, "w", &again, 20).await.unwrap().unwrap();
+        let job = db.settle_job(&id, &by("w"), &again, 20).await.unwrap().unwrap();
         assert_eq!((job.status, job.finished_at), (JobStatus::Cancelled, Some(20)), "then {later:?}");
     }
 }
@@ -152,7 +156,7 @@ async fn a_retry_gives_way_to_the_same_work_under_way(base: &TestDatabase) {
     let wish = job(JobKind::Sync, "models/org/model");
     add_with(&db, 1, wish.clone()).await;
     claim(&db, "w", 10).await.unwrap();
-    db.settle_job("job-0001", "w", &end(JobStatus::Failed), 20).await.unwrap().unwrap();
+    db.settle_job(&job_id("job-0001"), &by("w"), &end(JobStatus::Failed), 20).await.unwrap().unwrap();
     add_with(&db, 2, wish).await;
     assert!(matches!(order(&db, "job-0001", Order::Retry, 30).await, Obeyed::Duplicate(job) if job.id == "job-0002"));
     assert_eq!(status(&db, "job-0001").await, JobStatus::Failed);

@@ -58,6 +58,35 @@ async fn a_paused_job_stops_fetching_and_resumed_fetches_only_what_is_missing() 
 }
 
 #[tokio::test]
+async fn a_resumed_job_tells_the_speed_of_what_comes_now_not_of_what_was_here() {
+    let (size, limit) = (8 * MIB, MIB / 4);
+    let hub = slow().repo(one_file("org/big", 40, size)).start().await;
+    hub.synced("org/big").await;
+    let job = hub.download("org/big", json!({})).await;
+    let id = text(&job["id"]);
+    hub.job_until(&job, "half of it is here", |job| bytes_done(job) > size / 2).await;
+    hub.order(&format!("/v1/jobs/{id}/pause"), json!({})).await;
+    let paused = hub.job_until(&job, "it is paused", |job| job["status"] == "paused").await;
+    quiet(&hub).await;
+    hub.ask("PATCH", "/v1/settings", json!({"download_bytes_per_second": limit})).await;
+    hub.order(&format!("/v1/jobs/{id}/resume"), json!({})).await;
+    let before = bytes_done(&paused);
+    let tells_the_truth = |job: &Value| {
+        let progress = &job["progress"];
+        let (speed, left) = (number(&progress["bytes_per_second"]), size - bytes_done(job));
+        // What is on its way when it is looked at may be told too early or too late.
+        assert!(speed <= 2 * limit, "{speed} bytes a second at a limit of {limit}");
+        let at_least = left / (2 * limit);
+        assert!(speed == 0 || number(&progress["seconds_left"]) >= at_least, "not {at_least} seconds left: {job:#}");
+        bytes_done(job) > before + MIB
+    };
+    hub.job_until(&job, "more of it is here", tells_the_truth).await;
+    hub.ask("PATCH", "/v1/settings", json!({"download_bytes_per_second": 0})).await;
+    hub.done(&job).await;
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn a_job_that_is_paused_in_mid_segment_goes_on_from_there() {
     let (content, size) = (Content::random(49, 16 * MIB), 16 * MIB);
     let hub = slow().set("flight.segment_size", "8MiB").repo(one_file("org/big", 49, size)).start().await;

@@ -7,6 +7,7 @@ mod grpc;
 mod guard;
 mod jobs;
 mod kills;
+mod layers;
 mod models;
 mod overview;
 mod plans;
@@ -15,6 +16,8 @@ mod renames;
 mod routes;
 mod scenarios;
 mod settings;
+mod stored;
+mod unrecoverable;
 mod waiting;
 
 use std::time::Duration;

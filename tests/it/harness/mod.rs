@@ -75,10 +75,8 @@ impl Builder {
         }
         let dir = tempfile::tempdir().unwrap();
         let mut settings = database().await;
-        // A mock with a Xet store is there to be downloaded from by Xet.
-        if with_xet {
-            settings.push(("xet.fetch", "true".to_owned()));
-        }
+        // A mock without a Xet store names one all the same: what is not about Xet does without it.
+        settings.push(("xet.fetch", with_xet.to_string()));
         settings.extend(self.settings);
         let running = Running::start(dir.path(), &mock.url(), &settings, &self.clock).await;
         TestHub { mock, clock: self.clock, client: Client::new(), settings, allowed_calls: None, running, dir }
@@ -224,7 +222,7 @@ impl TestHub {
     }
 
     pub(crate) fn flights(&self) -> usize {
-        self.running.hub.flights_in_the_air()
+        self.running.hub.overview.flights_in_the_air()
     }
 
     /// Waits until all downloads have ended, one way or another.

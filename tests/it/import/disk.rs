@@ -68,7 +68,8 @@ async fn an_import_that_was_stopped_goes_on_where_it_left_off() {
         }
     };
     let before = disk.state();
-    let report = hub.hub().import(ImportRequest::new(disk.path()), &stop_after_ten, cancel.clone()).await.unwrap();
+    let report =
+        hub.hub().models.import(ImportRequest::new(disk.path()), &stop_after_ten, cancel.clone()).await.unwrap();
     assert!(report.cancelled && (10..20).contains(&report.hashed), "{report:#?}");
     assert_eq!(disk.state(), before);
     assert_ne!(hub.get("/org/many/resolve/main/1.bin").await.status, 200, "half a folder is no revision");
@@ -95,7 +96,7 @@ async fn a_slow_pace_is_kept_told_and_stopped() {
     };
     // At this pace it would take minutes.
     let request = ImportRequest { bytes_per_second: Some(64 << 10), ..ImportRequest::new(disk.path()) };
-    let report = hub.hub().import(request, &watch, cancel.clone()).await.unwrap();
+    let report = hub.hub().models.import(request, &watch, cancel.clone()).await.unwrap();
     assert!(report.cancelled, "{report:#?}");
     assert_eq!(std::fs::read_dir(hub.data_dir().join("partial")).unwrap().count(), 0);
     hub.finish().await;
@@ -124,7 +125,7 @@ async fn a_hard_link_is_made_on_wish_only() {
     disk.write("org/model/model_index.json", "{}");
     let file = disk.write("org/model/model.safetensors", weights());
     let request = || ImportRequest { how: Placement::HardLink, ..at(&disk, "") };
-    let report = hub.hub().import(request(), &|_| (), CancellationToken::new()).await.unwrap();
+    let report = hub.hub().models.import(request(), &|_| (), CancellationToken::new()).await.unwrap();
     if report.hard_linked == 0 {
         // The two directories are not on one filesystem.
         assert_eq!(report.problems.counts.len(), 1, "{report:#?}");
@@ -166,7 +167,7 @@ async fn a_full_disk_ends_an_import_with_an_error() {
     let file = std::fs::File::create(disk.path().join("org/model/model.bin")).unwrap();
     file.set_len(8 << 40).unwrap();
     let request = ImportRequest { how: Placement::Copy, ..at(&disk, "") };
-    let outcome = hub.hub().import(request, &|_| (), CancellationToken::new()).await;
+    let outcome = hub.hub().models.import(request, &|_| (), CancellationToken::new()).await;
     assert!(matches!(outcome, Err(modelhub::hub::Error::NoSpace)), "{outcome:?}");
     assert_eq!(std::fs::read_dir(hub.data_dir().join("partial")).unwrap().count(), 0);
     hub.finish().await;
@@ -183,12 +184,12 @@ async fn a_scan_is_a_job() {
         kind: modelhub::domain::RepoKind::Model,
         bytes_per_second: 0,
     };
-    let preview = hub.hub().preview_scan(scan()).await.unwrap();
+    let preview = hub.hub().models.preview_scan(scan()).await.unwrap();
     assert_eq!((preview.findings[0].layout, preview.files), ("vendor_name", 20));
-    let job = hub.hub().enqueue_scan(scan()).await.unwrap();
+    let job = hub.hub().models.enqueue_scan(scan()).await.unwrap();
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
     let job = loop {
-        let job = hub.hub().job(&job.id).await.unwrap();
+        let job = hub.hub().jobs.get(&job.id).await.unwrap();
         if !matches!(job.status, JobStatus::Pending | JobStatus::Running) || tokio::time::Instant::now() > deadline {
             break job;
         }
@@ -222,7 +223,7 @@ async fn a_hard_link_whose_file_was_changed_is_not_served() {
     let file = disk.write("org/model/model.safetensors", weights());
     let take = async |how| {
         let request = ImportRequest { how, ..at(&disk, "") };
-        hub.hub().import(request, &|_| (), CancellationToken::new()).await.unwrap()
+        hub.hub().models.import(request, &|_| (), CancellationToken::new()).await.unwrap()
     };
     if take(Placement::HardLink).await.hard_linked == 0 {
         return hub.finish().await;

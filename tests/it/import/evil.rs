@@ -102,13 +102,13 @@ async fn a_store_does_not_import_itself() {
     disk.write("org/model/config.json", CONFIG);
     import(&hub, &disk).await;
     let request = ImportRequest::new(hub.data_dir());
-    let report = hub.hub().import(request, &|_| (), tokio_util::sync::CancellationToken::new()).await.unwrap();
+    let report = hub.hub().models.import(request, &|_| (), tokio_util::sync::CancellationToken::new()).await.unwrap();
     assert_eq!(report.files, 0, "{report:#?}");
     for path in [hub.data_dir().join("blobs"), disk.path().join("nothing"), disk.path().join("org/model/config.json")] {
-        let preview = hub.hub().preview_import(ImportRequest::new(&path)).await;
+        let preview = hub.hub().models.preview_import(ImportRequest::new(&path)).await;
         assert!(preview.is_err(), "{}", path.display());
     }
     let many = at(&disk, "org");
-    assert_eq!(hub.hub().preview_import(many).await.unwrap().files, 1);
+    assert_eq!(hub.hub().models.preview_import(many).await.unwrap().files, 1);
     hub.finish().await;
 }

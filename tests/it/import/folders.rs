@@ -96,7 +96,7 @@ async fn a_folder_is_named_by_its_place() {
         let report = import_as(&hub, &disk, at(&disk, path)).await;
         let found: Vec<String> = report.repos.iter().map(|repo| repo.repo.to_string()).collect();
         assert_eq!(found, ids, "{path}");
-        let preview = hub.hub().preview_import(at(&disk, path)).await.unwrap();
+        let preview = hub.hub().models.preview_import(at(&disk, path)).await.unwrap();
         let found: Vec<String> = preview.repos.iter().map(|repo| repo.repo.to_string()).collect();
         assert_eq!(found, ids, "{path}");
         assert_eq!(preview.repos[0].files, 4, "{path}");
@@ -239,7 +239,7 @@ async fn a_preview_finds_what_a_scan_takes() {
         disk.write(&format!("{name}/config.json"), CONFIG);
         disk.write(&format!("{name}/weights.bin"), name);
     }
-    let preview = hub.hub().preview_import(ImportRequest::new(disk.path())).await.unwrap();
+    let preview = hub.hub().models.preview_import(ImportRequest::new(disk.path())).await.unwrap();
     let report = import(&hub, &disk).await;
     let seen: Vec<_> = preview.repos.iter().map(|repo| (repo.repo.to_string(), repo.files)).collect();
     let taken: Vec<_> = report.repos.iter().map(|repo| (repo.repo.to_string(), repo.attached)).collect();

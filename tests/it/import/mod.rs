@@ -74,7 +74,7 @@ async fn import_as(hub: &TestHub, disk: &Disk, request: ImportRequest) -> Import
     let before = disk.state();
     let importing = hub.hub().clone();
     // As a job runs it: on any thread.
-    let task = tokio::spawn(async move { importing.import(request, &|_| (), CancellationToken::new()).await });
+    let task = tokio::spawn(async move { importing.models.import(request, &|_| (), CancellationToken::new()).await });
     let report = task.await.unwrap().unwrap();
     assert_eq!(disk.state(), before, "the folder was changed");
     let partial = std::fs::read_dir(hub.data_dir().join("partial")).unwrap();

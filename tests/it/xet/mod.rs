@@ -2,6 +2,7 @@
 
 mod access;
 mod client;
+mod fetch;
 mod flow;
 mod names;
 mod offer;

@@ -45,7 +45,7 @@ async fn a_file_that_was_imported_is_offered_by_its_true_hash_and_comes_by_it() 
     // The second time nothing is read.
     for (hashed, unchanged) in [(2, 0), (0, 2)] {
         let request = ImportRequest::new(disk.path());
-        let report = hub.hub().import(request, &|_| (), CancellationToken::new()).await.unwrap();
+        let report = hub.hub().models.import(request, &|_| (), CancellationToken::new()).await.unwrap();
         assert_eq!((report.attached, report.hashed, report.unchanged), (2, hashed, unchanged), "{report:#?}");
         assert_eq!(offered(&hub, PATH).await, hash);
         assert_eq!(entry(&hub.get(TREE).await.json(), "big.bin")["xetHash"], hash);

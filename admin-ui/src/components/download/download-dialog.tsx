@@ -1,4 +1,4 @@
-// What to download and what that means: files, bytes, room on the disk, and whether the model fits on a GPU here.
+// What to download and what that means: files, bytes, disk space, and whether the model fits on a GPU of this machine.
 // Nothing starts before the plan is on the screen.
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { TriangleAlert } from "lucide-react";
@@ -83,7 +83,7 @@ export function DownloadDialog({ model, revision, pick, preset, quant, onPreset,
       open
       onClose={onClose}
       wide
-      title={`Download ${choice.paths.length > 0 ? "files of " : ""}${model.name}`}
+      title={`Download ${choice.paths.length > 0 ? "files from " : ""}${model.name}`}
       description={choice.paths.length > 0 ? pathWords(choice.paths) : undefined}
       footer={
         <>
@@ -111,9 +111,9 @@ export function DownloadDialog({ model, revision, pick, preset, quant, onPreset,
         <DownloadPlanView plan={plan.data} error={plan.error} stale={!settled} />
         <GpuFit model={model} revision={revision} choice={choice} files={files} />
         <details className="group">
-          <summary className="w-fit rounded text-sm font-medium text-soft hover:text-text">Choose more exactly</summary>
+          <summary className="w-fit rounded text-sm font-medium text-soft hover:text-text">Advanced selection</summary>
           <div className="mt-3 grid gap-4 sm:grid-cols-2">
-            <Field label="Only files like" hint="Globs, separated by spaces; * also matches /.">
+            <Field label="Include" hint="Globs, separated by spaces; * also matches /.">
               {(ids) => (
                 <Input
                   {...ids}
@@ -124,7 +124,7 @@ export function DownloadDialog({ model, revision, pick, preset, quant, onPreset,
                 />
               )}
             </Field>
-            <Field label="Without files like">
+            <Field label="Exclude">
               {(ids) => (
                 <Input
                   {...ids}
@@ -135,7 +135,7 @@ export function DownloadDialog({ model, revision, pick, preset, quant, onPreset,
                 />
               )}
             </Field>
-            <Field label="Order among downloads">
+            <Field label="Priority">
               {(ids) => (
                 <Select
                   {...ids}
@@ -143,16 +143,16 @@ export function DownloadDialog({ model, revision, pick, preset, quant, onPreset,
                   value={priority}
                   onChange={(event) => setPriority(event.target.value)}
                 >
-                  <option value="90">Before the others</option>
-                  <option value="50">In turn</option>
-                  <option value="10">When nothing else waits</option>
+                  <option value="90">High</option>
+                  <option value="50">Normal</option>
+                  <option value="10">Low</option>
                 </Select>
               )}
             </Field>
             <Field
-              label="At most, per second"
-              hint="Empty: no limit of its own."
-              problem={speedLimit === undefined ? "Write a size, like 80 MiB." : undefined}
+              label="Speed limit"
+              hint="Per second. Empty: no limit for this download."
+              problem={speedLimit === undefined ? "Enter a size, such as 80 MiB." : undefined}
             >
               {(ids) => (
                 <Input {...ids} placeholder="80 MiB" value={limit} onChange={(event) => setLimit(event.target.value)} />
@@ -161,7 +161,7 @@ export function DownloadDialog({ model, revision, pick, preset, quant, onPreset,
           </div>
         </details>
         {action.error && (
-          <Note tone="bad" icon={<TriangleAlert aria-hidden />} title="The download could not be started">
+          <Note tone="bad" icon={<TriangleAlert aria-hidden />} title="Could not start the download">
             {sentence(action.error)}
           </Note>
         )}

@@ -1,4 +1,4 @@
-// The plan of a download in numbers, with the room on the disk before and after.
+// The plan of a download in numbers, with the free disk space before and after.
 import { HardDrive, TriangleAlert } from "lucide-react";
 import { sentence } from "@/api/problem";
 import type { DownloadPlan } from "@/gen/modelhub/v1/model_pb";
@@ -18,7 +18,7 @@ export function DownloadPlanView({
 }) {
   if (error) {
     return (
-      <Note tone="bad" icon={<TriangleAlert aria-hidden />} title="The plan could not be made">
+      <Note tone="bad" icon={<TriangleAlert aria-hidden />} title="Could not plan the download">
         {sentence(error)}
       </Note>
     );
@@ -39,24 +39,24 @@ export function DownloadPlanView({
   return (
     <div className={cn("flex flex-col gap-3 transition-opacity", stale && "opacity-60")} aria-busy={stale}>
       <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-md border border-line bg-line sm:grid-cols-4">
-        <Cell name="To fetch" value={bytes(plan.bytesToFetch)} strong />
-        <Cell name="Files" value={count(plan.files)} note={`${bytes(plan.bytes)} in all`} />
-        <Cell name="Already here" value={bytes(plan.bytesHere)} note={plural(plan.filesHere, "file")} />
+        <Cell name="To download" value={bytes(plan.bytesToFetch)} strong />
+        <Cell name="Files" value={count(plan.files)} note={`${bytes(plan.bytes)} total`} />
+        <Cell name="Already on disk" value={bytes(plan.bytesHere)} note={plural(plan.filesHere, "file")} />
         <Cell
-          name="Room afterwards"
-          value={plan.fits ? bytes(after) : "none"}
-          note={`${bytes(plan.diskFree)} now`}
+          name="Free after download"
+          value={plan.fits ? bytes(after) : "not enough"}
+          note={`${bytes(plan.diskFree)} free now`}
           bad={!plan.fits}
         />
       </dl>
       {!plan.fits && (
-        <Note tone="bad" icon={<HardDrive aria-hidden />} title="It does not fit">
-          {bytes(plan.bytesToFetch)} have to come and there is room for {bytes(plan.diskFree)}. Free space under Storage
-          first, or take fewer files.
+        <Note tone="bad" icon={<HardDrive aria-hidden />} title="Not enough disk space">
+          The download needs {bytes(plan.bytesToFetch)}, and {bytes(plan.diskFree)} can be stored. Free space under
+          Storage first, or select fewer files.
         </Note>
       )}
-      {nothing && plan.files > 0n && <Note>All of this is here already.</Note>}
-      {plan.files === 0n && <Note tone="warn">No file is meant by this.</Note>}
+      {nothing && plan.files > 0n && <Note>All selected files are already on disk.</Note>}
+      {plan.files === 0n && <Note tone="warn">No files match.</Note>}
       {plan.warnings.map((warning) => (
         <Note key={warning} tone="warn" icon={<TriangleAlert aria-hidden />}>
           {warning}
@@ -65,7 +65,7 @@ export function DownloadPlanView({
       {!nothing && largest.length > 0 && (
         <details>
           <summary className="w-fit rounded text-xs text-muted hover:text-text">
-            The largest {largest.length > 1 ? `${largest.length} files` : "file"} to come
+            {largest.length > 1 ? "Largest files" : "Largest file"} to download
             {seconds >= 5 && ` · ${duration(seconds)} at 1 Gbit/s`}
           </summary>
           <ul className="mt-2 flex flex-col gap-1">

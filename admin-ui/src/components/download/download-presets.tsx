@@ -23,7 +23,7 @@ export function DownloadPresets({ choice, onChange, quants, safetensors, otherWe
   return (
     <div className="flex flex-col gap-3">
       <RadioGroup.Root
-        aria-label="What to download"
+        aria-label="Files to download"
         value={choice.preset}
         onValueChange={(preset) =>
           onChange({
@@ -39,12 +39,12 @@ export function DownloadPresets({ choice, onChange, quants, safetensors, otherWe
         </Card>
         {offerSafetensors && (
           <Card value="safetensors" title="Safetensors only">
-            Without other formats of the same weights
+            Skips other formats of the same weights
           </Card>
         )}
         {offerGguf && (
           <Card value="gguf" title="One quantisation">
-            {quants.length} to choose from
+            {quants.length} available
           </Card>
         )}
       </RadioGroup.Root>
@@ -71,7 +71,7 @@ export function DownloadPresets({ choice, onChange, quants, safetensors, otherWe
   );
 }
 
-/** The one that most people take: near four bits, or the middle one. */
+/** The one that most people choose: about four bits, or else the middle one. */
 function middle(quants: readonly Quantisation[]): Quantisation | undefined {
   return quants.find((one) => one.name.endsWith("Q4_K_M")) ?? quants[Math.floor(quants.length / 2)];
 }

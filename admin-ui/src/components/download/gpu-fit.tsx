@@ -1,4 +1,4 @@
-// Whether the model fits on a GPU of this machine, for a length of context that can be chosen.
+// Whether the model fits on a GPU of this machine, for a selectable context length.
 import { useQuery } from "@tanstack/react-query";
 import { CircleCheck, CircleX } from "lucide-react";
 import { useState } from "react";
@@ -14,7 +14,7 @@ import { Skeleton } from "../ui/states";
 
 const lengths = [2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144];
 
-/** The weights that the facts are asked about: the chosen quantisation's file, or its folder if it is split. */
+/** The weights that the facts are requested for: the chosen quantisation's file, or its folder if it is split. */
 export function weightsPath(choice: Choice, files: readonly ModelArtifact[]): string {
   if (choice.preset === "gguf" && choice.quantisation) {
     const of = files.filter((file) => quantisationOf(file.filePath) === choice.quantisation);
@@ -47,9 +47,8 @@ export function GpuFit({
   if (gpus.length === 0 || data.fits.length === 0) {
     return (
       <p className="text-xs text-muted">
-        To run it takes about {bytes(data.memoryBytes)} of GPU memory
-        {data.context > 0n && ` with a context of ${count(data.context)} tokens`}. This machine has no GPU to compare
-        with.
+        Needs about {bytes(data.memoryBytes)} of GPU memory
+        {data.context > 0n && ` with a context of ${count(data.context)} tokens`}. This machine has no GPU.
       </p>
     );
   }
@@ -57,7 +56,7 @@ export function GpuFit({
   const offered = lengths.filter((length) => longest === 0 || length <= longest);
   if (longest > 0 && !offered.includes(longest)) offered.push(longest);
   return (
-    <section className="flex flex-col gap-2.5" aria-label="Fit on GPUs">
+    <section className="flex flex-col gap-2.5" aria-label="GPU fit">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
         <h3 className="text-sm font-medium">Does it fit on a GPU?</h3>
         <span className="text-xs text-muted">
@@ -104,7 +103,7 @@ export function GpuFit({
                 GPU {fit.gpu} <span className="text-muted">{gpu?.name.replace(/^NVIDIA /, "")}</span>
               </span>
               <Parts
-                label={`Memory of GPU ${fit.gpu}: used now, and what the model needs`}
+                label={`GPU ${fit.gpu} memory: in use, and needed by the model`}
                 parts={[
                   { share: used, tone: "neutral" },
                   { share: needs, tone: fit.fits ? "good" : "bad" },
@@ -112,7 +111,7 @@ export function GpuFit({
                 className="max-sm:col-span-2"
               />
               <span className="tabular text-xs text-muted max-sm:col-span-2 sm:text-right">
-                {fit.fits ? "Fits" : "Does not fit"}: {bytes(fit.memoryFree)} free of {bytes(fit.memoryTotal)}
+                {fit.fits ? "Fits" : "Does not fit"}: {bytes(fit.memoryFree)} of {bytes(fit.memoryTotal)} free
               </span>
             </li>
           );

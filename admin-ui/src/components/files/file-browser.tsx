@@ -1,5 +1,5 @@
-// The files of a model at one revision: as a tree or in one flat list, searched and filtered, with what can be done to
-// files, folders and selections. What is open and filtered stands in the address.
+// The files of a model at one revision: as a tree or a flat list, searched and filtered, with the actions on files,
+// folders and selections. Open folders and filters are part of the address.
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState } from "react";
@@ -20,7 +20,7 @@ import { RemoveFiles } from "./remove-files";
 import { type Chosen, flatRows, toggle, treeRows } from "./rows";
 import { useStableActions } from "./use-file-actions";
 
-/** As many open folders as an address can carry. */
+/** How many open folders fit into an address. */
 const openLimit = 40;
 
 export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () => void }) {
@@ -95,8 +95,8 @@ export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () =>
 
   const verify = useAction({
     run: (paths: string[]) => verifyModel(model.id, revision, paths),
-    done: (job) => ({ text: "Verifying; the files are read again", to: { label: "Show", href: `/jobs/${job.id}` } }),
-    failed: "The files could not be verified",
+    done: (job) => ({ text: "Verifying the selected files", to: { label: "Show", href: `/jobs/${job.id}` } }),
+    failed: "Could not verify the files",
     refresh: [["jobs"], ["overview"]],
   });
   const actions = useStableActions({
@@ -126,20 +126,17 @@ export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () =>
   const known = useQuery(revisionsQuery(model.id)).data?.revisions.find((one) => one.name === revision);
   if (revision && known && !known.listed) {
     return (
-      <Empty
-        title={`The files of ${revision} are not listed yet`}
-        action={<Button onClick={onSync}>Sync {revision}</Button>}
-      >
-        A sync reads the list from upstream. Nothing is downloaded by it.
+      <Empty title={`Files at ${revision} not listed yet`} action={<Button onClick={onSync}>Sync {revision}</Button>}>
+        A sync fetches the file list from upstream. It downloads no files.
       </Empty>
     );
   }
   if (model.status !== ModelRepo_Status.synced && model.files === 0n && !revision) {
     return (
-      <Empty title="Its files are not listed yet" action={<Button onClick={onSync}>Sync now</Button>}>
+      <Empty title="Files not listed yet" action={<Button onClick={onSync}>Sync now</Button>}>
         {model.activeJobId
-          ? "A job reads them from upstream right now; this page fills by itself."
-          : "A sync reads the list from upstream. Nothing is downloaded by it."}
+          ? "A sync is running; this page updates automatically."
+          : "A sync fetches the file list from upstream. It downloads no files."}
       </Empty>
     );
   }
@@ -168,7 +165,7 @@ export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () =>
         onRetry={onRetry}
         allChosen={allChosen}
         onChooseAll={chooseAll}
-        emptyText={filtered ? "No file matches." : "Nothing is in this folder."}
+        emptyText={filtered ? "No files match." : "This folder is empty."}
       />
       {chosen.size > 0 && <FileSelection chosen={chosen} actions={actions} onClear={() => setChosen(new Map())} />}
       {removing && (

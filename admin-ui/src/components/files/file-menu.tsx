@@ -22,7 +22,7 @@ export function FileMenu({ entry, actions }: { entry: ModelArtifact; actions: Fi
         <button
           type="button"
           tabIndex={-1}
-          aria-label={`More for ${entry.filePath}`}
+          aria-label={`More actions for ${entry.filePath}`}
           className={cn(buttonClass("quiet", true), "size-7 px-0")}
         >
           <Ellipsis className="size-4" aria-hidden />
@@ -35,15 +35,15 @@ export function FileMenu({ entry, actions }: { entry: ModelArtifact; actions: Fi
           onSelect: () => actions.download([entry]),
         },
         folder
-          ? { label: "Begin the tree here", icon: <FolderTree aria-hidden />, onSelect: () => actions.enter(entry) }
+          ? { label: "Open folder as root", icon: <FolderTree aria-hidden />, onSelect: () => actions.enter(entry) }
           : { label: "Details", icon: <Info aria-hidden />, onSelect: () => actions.open(entry) },
         {
-          label: "Copy the path",
+          label: "Copy path",
           icon: <ClipboardCopy aria-hidden />,
           onSelect: () =>
             void navigator.clipboard
               ?.writeText(entry.filePath)
-              .then(() => toast.success({ text: "Copied the path" }))
+              .then(() => toast.success({ text: "Path copied" }))
               .catch(() => toast.error({ text: "Could not copy" })),
         },
         here && "line",

@@ -1,5 +1,5 @@
-// One line of the file list. It is drawn often while scrolling, so it is light: plain buttons, titles instead of
-// tooltips, and its menu exists only once it was asked for.
+// One row of the file list. It is rendered often while scrolling, so it is light: plain buttons, titles instead of
+// tooltips, and a menu that exists only once it has been opened.
 import { memo, useState } from "react";
 import { type ModelArtifact, ModelArtifact_DownloadStatus as Status } from "@/gen/modelhub/v1/model_pb";
 import { cn } from "@/lib/cn";
@@ -116,7 +116,7 @@ export const FileRow = memo(function FileRow({
           {name}
         </span>
         {entry.canRunCode && (
-          <span title="This format (pickle) can run code when it is loaded" className="shrink-0">
+          <span title="Pickle files can run code when loaded" className="shrink-0">
             <RowIcon name="warning" className="size-3.5 text-warn" label="Can run code when loaded" />
           </span>
         )}
@@ -152,8 +152,8 @@ export const FileRow = memo(function FileRow({
           <button
             type="button"
             tabIndex={-1}
-            title="More"
-            aria-label={`More for ${name}`}
+            title="More actions"
+            aria-label={`More actions for ${name}`}
             onClick={() => setMenu(true)}
             className={cn(buttonClass("quiet", true), "size-7 px-0")}
           >
@@ -165,7 +165,7 @@ export const FileRow = memo(function FileRow({
   );
 });
 
-/** Where the file is: here and verified, on its way, or upstream only. */
+/** Where the file is: on disk and verified, being downloaded, or upstream only. */
 export function FileStatus({ entry, arriving }: { entry: ModelArtifact; arriving?: bigint }) {
   const part = share(arriving ?? entry.bytesHere, entry.sizeBytes);
   const status =
@@ -174,7 +174,7 @@ export function FileStatus({ entry, arriving }: { entry: ModelArtifact; arriving
     case Status.completed: {
       const verified = toDate(entry.lastVerifiedAt);
       return (
-        <span className="text-good" title={verified ? `Here; verified ${exact(verified)}` : "Here and verified"}>
+        <span className="text-good" title={verified ? `On disk; verified ${exact(verified)}` : "On disk and verified"}>
           Local
         </span>
       );
@@ -203,7 +203,7 @@ export function FileStatus({ entry, arriving }: { entry: ModelArtifact; arriving
 function Part({ value, tone, word }: { value: number; tone: "info" | "warn"; word: string }) {
   return (
     <span className="flex items-center gap-2">
-      <Progress value={value} label={`${percent(value)} is here`} tone={tone} className="h-1 w-14 shrink-0" />
+      <Progress value={value} label={`${percent(value)} on disk`} tone={tone} className="h-1 w-14 shrink-0" />
       <span className={cn("tabular truncate text-xs", tone === "info" ? "text-info" : "text-warn")}>{word}</span>
     </span>
   );

@@ -1,4 +1,4 @@
-// What can be done with the selected files and folders.
+// The actions on the selected files and folders.
 import { Download, ShieldCheck, Trash2, X } from "lucide-react";
 import { bytes, plural } from "@/lib/format";
 import { BulkBar } from "../bulk-bar";
@@ -18,7 +18,7 @@ export function FileSelection({
   const entries = [...chosen.values()];
   const sum = totals(entries);
   return (
-    <BulkBar label={`${plural(sum.files, "file")} selected`} note={`${bytes(sum.bytes)}, ${bytes(sum.here)} here`}>
+    <BulkBar label={`${plural(sum.files, "file")} selected`} note={`${bytes(sum.bytes)}, ${bytes(sum.here)} on disk`}>
       {sum.here < sum.bytes && (
         <Button
           small
@@ -44,7 +44,7 @@ export function FileSelection({
           </Button>
         </>
       )}
-      <IconButton label="Clear the selection" onClick={onClear}>
+      <IconButton label="Clear selection" onClick={onClear}>
         <X className="size-4" aria-hidden />
       </IconButton>
     </BulkBar>

@@ -1,4 +1,4 @@
-// Above the file list: where the tree begins, search, filters, tree or flat.
+// Above the file list: search, filters, tree or flat list, and the folder that is the root.
 import { ChevronRight, FolderTree, List } from "lucide-react";
 import { fileTypes, type ModelSearch } from "@/lib/search";
 import { SearchField, Select } from "../ui/field";
@@ -19,9 +19,9 @@ export function FileToolbar({ search, typed, flat, root, note, onType, onChange 
   const filtered = Boolean(search.q || search.type || search.here);
   return (
     <div className="flex flex-wrap items-center gap-2 border-b border-line p-3">
-      <SearchField label="Search in paths" value={typed} onChange={onType} className="min-w-48 flex-1 sm:max-w-80" />
+      <SearchField label="Search paths" value={typed} onChange={onType} className="min-w-48 flex-1 sm:max-w-80" />
       <Select
-        aria-label="Type of file"
+        aria-label="File type"
         value={search.type ?? ""}
         onChange={(event) => onChange({ type: (event.target.value || undefined) as ModelSearch["type"] })}
       >
@@ -33,7 +33,7 @@ export function FileToolbar({ search, typed, flat, root, note, onType, onChange 
         ))}
       </Select>
       <Select
-        aria-label="Where"
+        aria-label="Location"
         value={search.here ?? ""}
         onChange={(event) => onChange({ here: (event.target.value || undefined) as ModelSearch["here"] })}
       >
@@ -44,10 +44,10 @@ export function FileToolbar({ search, typed, flat, root, note, onType, onChange 
       {note && <span className="tabular text-xs text-muted">{note}</span>}
       <span
         className="ml-auto"
-        title={filtered ? "Searches and filters look through all folders, so the list is flat" : undefined}
+        title={filtered ? "Searches and filters cover all folders, so the list is flat" : undefined}
       >
         <Segmented
-          label="Show as"
+          label="View"
           value={flat ? "flat" : "tree"}
           onChange={(view) => {
             if (view === "flat") onChange({ view: "flat" });

@@ -1,4 +1,4 @@
-// One file: what is known of it, and its text if it has one.
+// One file: its details, and its content if it is text.
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Download, Grid3x3, TriangleAlert } from "lucide-react";
@@ -96,27 +96,27 @@ export function FileViewer({
                 ["Status", <FileStatus key="s" entry={data} />],
                 ["Hash", <Value key="h" text={data.contentHash} />],
                 data.lastVerifiedAt !== undefined && ["Last verified", <When key="v" at={data.lastVerifiedAt} />],
-                data.localPath !== "" && ["On this machine", <Value key="l" text={data.localPath} />],
-                address !== "" && ["Address", <Value key="a" text={address} />],
+                data.localPath !== "" && ["Local path", <Value key="l" text={data.localPath} />],
+                address !== "" && ["URL", <Value key="a" text={address} />],
               ]}
             />
             {data.canRunCode && (
               <Note tone="warn" icon={<TriangleAlert aria-hidden />} title="Pickle">
-                This format can run code when it is loaded. Prefer safetensors of the same model, or load it only if you
-                trust its authors.
+                This format can run code when loaded. Prefer the model's safetensors files, or load it only if you trust
+                the authors.
               </Note>
             )}
           </>
         ) : file.isError ? (
           <Failure error={file.error} retry={() => file.refetch()} />
         ) : (
-          <Note tone="warn">This revision has no such file.</Note>
+          <Note tone="warn">This file does not exist in this revision.</Note>
         )}
         {text &&
           (content.isPending ? (
             <SkeletonLines count={6} />
           ) : content.isError ? (
-            <Note tone="neutral" title="The text could not be shown">
+            <Note tone="neutral" title="Could not show the text">
               {content.error.message}
             </Note>
           ) : (
@@ -127,7 +127,7 @@ export function FileViewer({
               >
                 {content.data.text}
               </pre>
-              {content.data.truncated && <p className="text-xs text-muted">This is the first MiB of it.</p>}
+              {content.data.truncated && <p className="text-xs text-muted">Only the first MiB is shown.</p>}
             </>
           ))}
       </div>

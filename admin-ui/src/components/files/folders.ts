@@ -1,5 +1,5 @@
-// The folders of a tree that are open, each with the pages of it that are loaded. Every folder is its own query, so
-// that opening one reads only that one; a huge folder is read page by page as it comes into sight.
+// The open folders of a tree, each with the pages of it that are loaded. Every folder is its own query, so that opening
+// one loads only that one; a huge folder is loaded page by page as it comes into view.
 import {
   type InfiniteData,
   InfiniteQueryObserver,
@@ -26,7 +26,7 @@ class FolderStore {
     private readonly revision: string,
   ) {}
 
-  /** Begins to read what is new and forgets what is closed. */
+  /** Starts loading newly opened folders and drops closed ones. */
   show(paths: readonly string[]) {
     const wanted = new Set(paths);
     for (const [path, one] of this.observers) {
@@ -43,7 +43,7 @@ class FolderStore {
     this.changed();
   }
 
-  /** Many folders may change at once; one new picture for all of them. */
+  /** Many folders may change at once; there is one new snapshot for all of them. */
   private changed() {
     if (this.announced) return;
     this.announced = true;
@@ -67,7 +67,7 @@ class FolderStore {
   }
 }
 
-/** What is known of the folders `paths` of a model. */
+/** What is known about the folders `paths` of a model. */
 export function useFolders(model: string, revision: string, paths: readonly string[]): Folders {
   const client = useQueryClient();
   const [store, setStore] = useState<FolderStore>();

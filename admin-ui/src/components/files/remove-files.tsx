@@ -1,14 +1,19 @@
-// Asks before files leave the disk, and says how many bytes that is.
-import { evictModel, useAction } from "@/api/actions";
+// Asks before files are removed from disk, and says how much that frees, and what of it could not be downloaded again.
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { evictModel, planModelEviction, useAction } from "@/api/actions";
+import { sentence } from "@/api/problem";
 import type { ModelArtifact, ModelRepo } from "@/gen/modelhub/v1/model_pb";
 import { bytes, plural } from "@/lib/format";
+import { Unrecoverable } from "../storage/unrecoverable";
 import { Confirm } from "../ui/dialog";
+import { Note, SkeletonLines } from "../ui/states";
 import { totals } from "./rows";
 
 interface Props {
   model: ModelRepo;
   revision: string;
-  /** Empty: everything of the model. */
+  /** Empty: all files of the model. */
   entries: readonly ModelArtifact[];
   onClose: () => void;
   onDone: () => void;
@@ -17,16 +22,23 @@ interface Props {
 export function RemoveFiles({ model, revision, entries, onClose, onDone }: Props) {
   const sum = totals(entries);
   const all = entries.length === 0;
-  const size = all ? model.bytesHere : sum.here;
+  const [included, setIncluded] = useState(false);
+  const paths = entries.map((entry) => entry.filePath);
+  const request = { revision, selection: { paths }, includeUnrecoverable: included };
+  const plan = useQuery({
+    queryKey: ["eviction", model.id, revision, paths, included],
+    queryFn: ({ signal }) => planModelEviction(model.id, request, signal),
+    enabled: !model.pinned,
+    placeholderData: keepPreviousData,
+    staleTime: 0,
+    retry: false,
+  });
+  const data = plan.data;
+  const settled = data !== undefined && !plan.isPlaceholderData;
   const action = useAction({
-    run: () =>
-      evictModel(
-        model.id,
-        revision,
-        entries.map((entry) => entry.filePath),
-      ),
-    done: (job) => ({ text: `Removing up to ${bytes(size)}`, to: { label: "Show", href: `/jobs/${job.id}` } }),
-    failed: "The files could not be removed",
+    run: () => evictModel(model.id, request),
+    done: (job) => ({ text: `Removing ${bytes(data?.bytes)}`, to: { label: "Show", href: `/jobs/${job.id}` } }),
+    failed: "Could not remove the files",
     refresh: [["jobs"], ["overview"]],
     after: onDone,
   });
@@ -36,22 +48,35 @@ export function RemoveFiles({ model, revision, entries, onClose, onDone }: Props
       onClose={onClose}
       title={
         all
-          ? `Remove all files of ${model.repoId} from the disk?`
+          ? `Remove all files of ${model.repoId} from disk?`
           : entries.length === 1
-            ? `Remove ${entries[0]?.filePath} from the disk?`
-            : `Remove ${plural(sum.files, "file")} from the disk?`
+            ? `Remove ${entries[0]?.filePath} from disk?`
+            : `Remove ${plural(sum.files, "file")} from disk?`
       }
-      action={`Remove ${bytes(size)}`}
+      action={settled && data.bytes > 0n ? `Remove ${bytes(data.bytes)}` : "Remove"}
       busy={action.busy}
+      disabled={!settled || data.bytes === 0n}
       onConfirm={() => action.go(undefined)}
     >
-      <p>
-        Up to <strong className="font-medium text-text">{bytes(size)}</strong> are freed. What another repository uses
-        too stays on the disk.
-      </p>
-      <p>The model stays known here, and the files can be downloaded again while upstream has them.</p>
-      {model.pinned && (
-        <p className="text-warn">This model is pinned: nothing of it is removed until the pin is taken away.</p>
+      {model.pinned ? (
+        <p className="text-warn">This model is pinned: its files are kept until it is unpinned.</p>
+      ) : plan.isError ? (
+        <Note tone="bad" title="Could not plan the removal">
+          {sentence(plan.error)}
+        </Note>
+      ) : !data ? (
+        <SkeletonLines />
+      ) : (
+        <>
+          <p>
+            Frees <strong className="font-medium text-text">{bytes(data.bytes)}</strong>. Files shared with other
+            repositories are kept.
+          </p>
+          {data.bytes > data.unrecoverableBytes && (
+            <p>The model stays in the list, and its files can be downloaded again as long as upstream has them.</p>
+          )}
+          <Unrecoverable plan={data} included={included} onInclude={setIncluded} />
+        </>
       )}
     </Confirm>
   );

@@ -1,5 +1,5 @@
-// The pictures of the file list. They stand once in the page and lines point at them, because thousands of lines come
-// and go while somebody scrolls, and a picture of its own for each is what costs most of the time.
+// The icons of the file list. They are in the page once and rows refer to them, because thousands of rows come and go
+// while somebody scrolls, and an icon of its own for each is what costs most of the time.
 import {
   ChevronRight,
   Download,
@@ -35,7 +35,7 @@ const icons = {
 
 export type RowIconName = keyof typeof icons;
 
-/** Stands once, above the lines. */
+/** Rendered once, above the rows. */
 export function RowIcons() {
   return (
     <svg className="absolute size-0" aria-hidden>

@@ -1,4 +1,4 @@
-// The lines of the file list.
+// The rows of the file list.
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { ModelArtifact_Entry, ModelArtifactSchema } from "@/gen/modelhub/v1/model_pb";
@@ -30,7 +30,7 @@ test("open folders show what is in them, closed ones do not", () => {
   ]);
 });
 
-test("what is not read yet, goes on, failed or is empty has a line of its own", () => {
+test("what is loading, continues, failed or is empty has a row of its own", () => {
   const kinds = (one: Parameters<typeof flatRows>[0]) => treeRows("", new Set(), () => one).map((row) => row.kind);
   expect(treeRows("", new Set(), () => undefined).map((row) => row.kind)).toEqual(["loading"]);
   expect(kinds({ ...pages(file("a")), hasMore: true })).toEqual(["entry", "more"]);
@@ -50,7 +50,7 @@ test("a selected folder stands for all below it", () => {
   expect(toggle(chosen, folder("a")).size).toBe(0);
 });
 
-test("a hundred thousand files become lines within a frame or two", () => {
+test("a hundred thousand files become rows within a frame or two", () => {
   const many = {
     pages: Array.from({ length: 100 }, (_, page) => ({
       files: Array.from({ length: 1000 }, (_, at) => file(`p${page}/${at}`)),

@@ -1,11 +1,11 @@
-// The lines of the file list, from folders or from a flat listing: what stands where, how deep, and what is selected.
+// The rows of the file list, from folders or from a flat listing: their order, their depth, and what is selected.
 import { type ModelArtifact, ModelArtifact_Entry } from "@/gen/modelhub/v1/model_pb";
 
 export type Row =
   | { kind: "entry"; key: string; depth: number; entry: ModelArtifact; open: boolean }
-  /** Stands for what is still being read of `folder`. */
+  /** Stands for the entries of `folder` while they load. */
   | { kind: "loading"; key: string; depth: number; folder: string }
-  /** Stands for further pages of `folder`; they are read when this line comes into sight. */
+  /** Stands for further pages of `folder`; they are loaded when this row comes into view. */
   | { kind: "more"; key: string; depth: number; folder: string }
   | { kind: "failed"; key: string; depth: number; folder: string; error: unknown }
   | { kind: "empty"; key: string; depth: number; folder: string };
@@ -18,7 +18,7 @@ export interface FolderPages {
 
 export const isFolder = (entry: ModelArtifact) => entry.entry === ModelArtifact_Entry.folder;
 
-/** The lines of the tree under `root`. */
+/** The rows of the tree under `root`. */
 export function treeRows(
   root: string,
   open: ReadonlySet<string>,
@@ -51,7 +51,7 @@ export function treeRows(
   return rows;
 }
 
-/** The lines of a flat listing. */
+/** The rows of a flat listing. */
 export function flatRows(pages: FolderPages): Row[] {
   const flat = (pages.pages ?? []).flatMap((page) =>
     page.files.map((entry): Row => ({ kind: "entry", key: entry.filePath, depth: 0, entry, open: false })),
@@ -63,7 +63,7 @@ export function flatRows(pages: FolderPages): Row[] {
   return flat;
 }
 
-/** The folders above a path, the outermost first. */
+/** The folders above a path, outermost first. */
 export function ancestors(path: string): string[] {
   const parts = path.split("/");
   return parts.slice(0, -1).map((_, index) => parts.slice(0, index + 1).join("/"));
@@ -78,7 +78,7 @@ export function chosenBy(chosen: Chosen, path: string): "self" | "above" | undef
   return ancestors(path).some((one) => chosen.has(one)) ? "above" : undefined;
 }
 
-/** Adds or removes an entry. A folder stands for all below it, so these need no entry of their own. */
+/** Adds or removes an entry. A folder stands for everything below it, which needs no entries of its own. */
 export function toggle(chosen: Chosen, entry: ModelArtifact): Map<string, ModelArtifact> {
   const next = new Map(chosen);
   if (next.delete(entry.filePath)) return next;

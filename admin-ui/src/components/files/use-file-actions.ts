@@ -1,4 +1,4 @@
-// What the lines of the file list can ask for. One stable object, so that lines need not be drawn anew.
+// What the rows of the file list can request. One stable object, so that rows need not be rendered again.
 import { useMemo, useRef } from "react";
 import type { ModelArtifact } from "@/gen/modelhub/v1/model_pb";
 
@@ -12,7 +12,7 @@ export interface FileActions {
   remove: (entries: readonly ModelArtifact[]) => void;
 }
 
-/** The same object on every drawing, which calls the newest functions. */
+/** The same object on every render, which calls the latest functions. */
 export function useStableActions(actions: FileActions): FileActions {
   const latest = useRef(actions);
   latest.current = actions;

@@ -1,4 +1,4 @@
-// Cards are written by strangers: nothing of them may run or be fetched.
+// Cards are written by strangers: nothing in them may run or be fetched.
 
 import { create } from "@bufbuild/protobuf";
 import { createMemoryHistory, createRootRoute, createRouter, RouterProvider } from "@tanstack/react-router";
@@ -17,12 +17,12 @@ async function show(text: string) {
   return container;
 }
 
-test("scripts, frames, pictures and handlers do not come through", async () => {
+test("scripts, frames, images and handlers do not come through", async () => {
   const box = await show(
     'Hello\n\n<script>alert(1)</script>\n\n<iframe src="https://evil.example"></iframe>\n\n<img src=x onerror=alert(1)>\n\n![logo](https://evil.example/p.png)\n\n<b onclick="alert(1)">bold</b>\n\n<style>body{display:none}</style>',
   );
   expect(box.querySelector("script, iframe, img, style, [onclick], [onerror], [src]")).toBeNull();
-  expect(box.textContent).toContain("Picture: logo");
+  expect(box.textContent).toContain("Image: logo");
   expect(box.textContent).toContain("Hello");
 });
 

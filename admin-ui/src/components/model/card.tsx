@@ -1,5 +1,5 @@
-// The model's README as it is meant to be read. Strangers wrote it: HTML in it is dropped, pictures are named and not
-// loaded, links open elsewhere and only lead to the web.
+// The model's README as it is meant to be read. Strangers wrote it: HTML in it is dropped, images are named and not
+// loaded, and links open in a new tab and lead only to the web.
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { FileText, ImageOff } from "lucide-react";
@@ -42,10 +42,10 @@ export function Card({ model, revision }: { model: ModelRepo; revision: string }
         <div className="prose max-w-[46rem]">
           <SafeMarkdown text={body} model={model} />
         </div>
-        {data.truncated && <Note className="mt-4">The card is longer; this is its first MiB.</Note>}
+        {data.truncated && <Note className="mt-4">Only the first MiB of the card is shown.</Note>}
       </Panel>
       {fields.length > 0 && (
-        <Panel title="From the card's head" className="xl:sticky xl:top-5">
+        <Panel title="Card metadata" className="xl:sticky xl:top-5">
           <Facts
             className="grid-cols-[minmax(4rem,auto)_minmax(0,1fr)]"
             items={fields.map(([name, value]) => [name.replaceAll("_", " "), value] as const)}
@@ -85,7 +85,7 @@ export function SafeMarkdown({ text, model }: { text: string; model: ModelRepo }
     img: ({ alt }) => (
       <span className="inline-flex items-center gap-1.5 rounded-md border border-dashed border-line-strong px-2 py-0.5 text-xs text-muted">
         <ImageOff className="size-3.5" aria-hidden />
-        {alt ? `Picture: ${alt}` : "A picture, not loaded"}
+        {alt ? `Image: ${alt}` : "Image not loaded"}
       </span>
     ),
     h1: ({ children }) => <h2>{children}</h2>,

@@ -1,4 +1,4 @@
-// The config files of a model, one at a time: readable by default, raw where wanted.
+// The config files of a model, one at a time: readable by default, raw on request.
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { contentQuery, filesQuery } from "@/api/queries";
@@ -10,7 +10,7 @@ import { Segmented } from "../ui/segmented";
 import { Empty, Failure, SkeletonLines } from "../ui/states";
 import { JsonView } from "./json-view";
 
-/** The most telling one first. */
+/** The most informative first. */
 const order = ["model_index.json", "config.json", "generation_config.json", "tokenizer_config.json"];
 const rank = (path: string) => {
   const at = order.indexOf(path);
@@ -78,7 +78,7 @@ export function ConfigFiles({ model, revision }: { model: ModelRepo; revision: s
       actions={
         <>
           <Segmented
-            label="Show as"
+            label="View"
             value={search.raw ? "raw" : "read"}
             onChange={(next) =>
               void navigate({
@@ -92,7 +92,7 @@ export function ConfigFiles({ model, revision }: { model: ModelRepo; revision: s
               { value: "raw", label: "Raw" },
             ]}
           />
-          {content.data && <CopyButton text={content.data.text} label="Copy the file" />}
+          {content.data && <CopyButton text={content.data.text} label="Copy file" />}
         </>
       }
     >

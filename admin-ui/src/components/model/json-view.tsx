@@ -1,4 +1,4 @@
-// JSON as people read it: names and values under each other, lists and objects to fold.
+// JSON for people: names and values in rows, with collapsible lists and objects.
 import { cn } from "@/lib/cn";
 import { count, plural } from "@/lib/format";
 
@@ -31,7 +31,7 @@ function Value({ value, name }: { value: unknown; name?: string }) {
   if (value === null) return <span className="text-muted">not set</span>;
   if (typeof value === "boolean") return <span>{value ? "yes" : "no"}</span>;
   if (typeof value === "number") {
-    // Ids and the like are names made of digits: no separators in them.
+    // IDs and the like are names made of digits: no thousands separators.
     const plain = !Number.isInteger(value) || (name !== undefined && /(_id|_ids|version|year)$/.test(name));
     return <span className="tabular">{plain ? String(value) : count(value)}</span>;
   }

@@ -1,4 +1,4 @@
-// The files of a model that were fetched or read last, each with a way to it.
+// The files of a model that were fetched or read most recently, each with a link.
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ApiError } from "@/api/problem";
@@ -17,24 +17,24 @@ const line =
   "grid h-13 grid-cols-[minmax(0,1fr)_auto] content-center items-center gap-x-3 px-4 text-sm sm:h-[34px] sm:grid-cols-[minmax(0,1fr)_5rem_8rem]";
 
 export function LastUsed({ model, revision }: { model: ModelRepo; revision: string }) {
-  // A model that was never synced has no commit, so there is nothing to ask for.
+  // A model that was never synced has no commit, so there is nothing to query.
   const known = revision !== "" || model.commit !== "";
   const query = useQuery({ ...usesQuery(model.id, revision), enabled: known });
   const unknown = !known || (query.error instanceof ApiError && query.error.isNotFound);
   const uses = unknown ? [] : query.data?.uses;
   const at = revision.length === 40 ? shortCommit(revision) : revision;
   return (
-    <Panel title="Last used" note={at ? `of ${at}` : undefined} flush>
+    <Panel title="Last used" note={at ? `at ${at}` : undefined} flush>
       {uses && uses.length > 0 ? (
-        // About eight lines: the jobs below stay in reach.
-        <ol aria-label="Files used last" className="max-h-72 divide-y divide-line overflow-y-auto">
+        // About eight lines: the jobs below stay within reach.
+        <ol aria-label="Recently used files" className="max-h-72 divide-y divide-line overflow-y-auto">
           {uses.map((use) => (
             <UseLine key={use.filePath} model={model} use={use} />
           ))}
         </ol>
       ) : uses ? (
-        <Empty title="No file of it was used yet" className="py-6">
-          Files that are downloaded here or read by clients are listed, the latest first.
+        <Empty title="No files used yet" className="py-6">
+          Files that are downloaded or read by clients appear here, most recent first.
         </Empty>
       ) : query.isError ? (
         <Failure error={query.error} retry={() => query.refetch()} />

@@ -1,4 +1,4 @@
-// What the model is: from its config files and the heads of its weights, in words first and raw where wanted.
+// What the model is, from its config files and the headers of its weights: a summary first, and raw on request.
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { factsQuery } from "@/api/queries";
@@ -69,8 +69,8 @@ function Overview({ model, revision }: { model: ModelRepo; revision: string }) {
     <div className="grid items-start gap-4 lg:grid-cols-2">
       {nothing ? (
         <Panel flush className="lg:col-span-2">
-          <Empty title="Nothing is known about its insides">
-            {data.problems[0] ?? "It has no config files that this hub can read, and no weights are here."}
+          <Empty title="No metadata found">
+            {data.problems[0] ?? "There are no readable config files, and no weights on disk."}
           </Empty>
         </Panel>
       ) : (
@@ -85,22 +85,22 @@ function Overview({ model, revision }: { model: ModelRepo; revision: string }) {
             {data.memoryBytes > 0n && (
               <Panel
                 title="Memory"
-                note={data.context > 0n ? `with a context of ${count(data.context)} tokens` : undefined}
+                note={data.context > 0n ? `for a context of ${count(data.context)} tokens` : undefined}
               >
                 <p className="text-sm">
                   About <strong className="font-semibold">{bytes(data.memoryBytes)}</strong> of GPU memory
                   {data.fits.length > 0 &&
                     (data.fits.some((fit) => fit.fits)
-                      ? `: fits on GPU ${data.fits
+                      ? `; currently fits on GPU ${data.fits
                           .filter((fit) => fit.fits)
                           .map((fit) => fit.gpu)
-                          .join(" and ")} now.`
-                      : ": more than any GPU here has free now.")}
+                          .join(" and ")}.`
+                      : "; no GPU currently has that much free.")}
                 </p>
               </Panel>
             )}
             {data.components.length > 0 && (
-              <Panel title="Parts of the pipeline" flush>
+              <Panel title="Pipeline components" flush>
                 <table className="w-full text-sm">
                   <tbody className="divide-y divide-line">
                     {data.components.map((component) => (
@@ -126,7 +126,7 @@ function Overview({ model, revision }: { model: ModelRepo; revision: string }) {
               </Panel>
             )}
             {(data.read.length > 0 || data.problems.length > 0) && (
-              <Panel title="Where this comes from">
+              <Panel title="Sources">
                 <div className="flex flex-col gap-2 text-sm">
                   {data.read.length > 0 && (
                     <p className="text-muted">
@@ -159,7 +159,7 @@ function Architecture({ facts }: { facts: ModelFacts }) {
       facts.parameters > 0n && <span title={count(facts.parameters)}>{parameters(facts.parameters)}</span>,
     ],
     [
-      "Numbers",
+      "Data type",
       facts.dtypes.length > 0 &&
         facts.dtypes
           .map((dtype) =>
@@ -176,7 +176,7 @@ function Architecture({ facts }: { facts: ModelFacts }) {
     [
       "Attention heads",
       facts.attentionHeads > 0n &&
-        `${count(facts.attentionHeads)}${facts.kvHeads > 0n ? `, ${count(facts.kvHeads)} for keys and values` : ""}`,
+        `${count(facts.attentionHeads)}${facts.kvHeads > 0n ? ` (${count(facts.kvHeads)} KV heads)` : ""}`,
     ],
     ["Licence", facts.licence],
   ];

@@ -1,4 +1,4 @@
-// What happened to a model: its jobs, the newest first.
+// The activity of a model: its dates, recent changes, recently used files and jobs.
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { jobsQuery, overviewQuery } from "@/api/queries";
@@ -18,38 +18,38 @@ export function ModelActivity({ model, revision }: { model: ModelRepo; revision:
   const jobs = query.data?.pages.flatMap((page) => page.jobs) ?? [];
   return (
     <div className="flex flex-col gap-4">
-      <Panel title="Times">
+      <Panel title="Dates">
         <Facts
           items={[
             [
               "Registered",
-              <When key="r" at={model.registeredAt} none="not registered; here because a client asked for it" />,
+              <When key="r" at={model.registeredAt} none="Not registered; added when a client requested it" />,
             ],
-            ["Known since", <When key="c" at={model.createdAt} />],
+            ["First seen", <When key="c" at={model.createdAt} />],
             ["Last synced", <When key="s" at={model.syncedAt} />],
-            ["Last read", <When key="u" at={model.lastUsedAt} />],
+            ["Last used", <When key="u" at={model.lastUsedAt} />],
           ]}
         />
       </Panel>
       {recent.length > 0 && (
-        <Panel title="Changes" note="lately" flush>
+        <Panel title="Recent changes" flush>
           <ActivityList items={recent} />
         </Panel>
       )}
       <LastUsed model={model} revision={revision} />
       <Panel
-        title="Jobs of this model"
+        title="Jobs for this model"
         flush
         actions={
           <Link to="/jobs" search={{ model: model.id }} className={buttonClass("quiet", true)}>
-            Search in them
+            Search jobs
           </Link>
         }
       >
         {query.isError ? (
           <Failure error={query.error} retry={() => query.refetch()} />
         ) : !query.isPending && jobs.length === 0 ? (
-          <Empty title="No jobs yet">Syncs, downloads and verifications of this model are listed here.</Empty>
+          <Empty title="No jobs yet">Syncs, downloads and verifications of this model appear here.</Empty>
         ) : (
           <JobTable
             jobs={jobs}

@@ -1,4 +1,4 @@
-// The head of a model: what it is, how much of it is here, and what can be done with all of it.
+// The header of a model: what it is, how much of it is on disk, and the actions on the whole model.
 import { Link, useNavigate } from "@tanstack/react-router";
 import {
   ChevronRight,
@@ -18,7 +18,7 @@ import { deleteModel, pinModel, useAction, verifyModel } from "@/api/actions";
 import { type ModelFacts, type ModelRepo, ModelRepo_Download } from "@/gen/modelhub/v1/model_pb";
 import { cn } from "@/lib/cn";
 import { bytes, count, plural, share } from "@/lib/format";
-import { capital, everyWords, modelState, sentenceOf } from "@/lib/words";
+import { capital, everyWords, modelState, sentenceOf, syncWords } from "@/lib/words";
 import { RemoveFiles } from "../files/remove-files";
 import { Badge } from "../ui/badge";
 import { Button, IconButton } from "../ui/button";
@@ -43,29 +43,25 @@ interface Props {
 export function ModelHeader({ model, facts, revision, onDownload, onSync, syncing }: Props) {
   const navigate = useNavigate();
   const [removing, setRemoving] = useState(false);
-  const [forgetting, setForgetting] = useState(false);
+  const [unlisting, setUnlisting] = useState(false);
   const state = modelState(model);
   const pin = useAction({
     run: (value: { pinned?: boolean; syncEverySeconds?: bigint }) => pinModel(model.id, value),
     done: (next, value) =>
-      value.pinned === undefined
-        ? `Synced ${everyWords(next.syncEverySeconds)} from now on`
-        : next.pinned
-          ? "Pinned: it stays when space is freed"
-          : "The pin is gone",
-    failed: "That could not be changed",
+      value.pinned === undefined ? capital(syncWords(next.syncEverySeconds)) : next.pinned ? "Pinned" : "Unpinned",
+    failed: "Could not save the change",
     refresh: [["model"], ["models"]],
   });
   const verify = useAction({
     run: () => verifyModel(model.id, revision, []),
-    done: (job) => ({ text: "Verifying all that is here", to: { label: "Show", href: `/jobs/${job.id}` } }),
-    failed: "The model could not be verified",
+    done: (job) => ({ text: "Verifying the files on disk", to: { label: "Show", href: `/jobs/${job.id}` } }),
+    failed: "Could not verify the model",
     refresh: [["jobs"], ["overview"]],
   });
-  const forget = useAction({
+  const unlist = useAction({
     run: () => deleteModel(model.id),
-    done: () => `${model.repoId} is forgotten`,
-    failed: "The model could not be forgotten",
+    done: () => `Removed ${model.repoId} from the list`,
+    failed: "Could not remove the model from the list",
     refresh: [["models"], ["overview"]],
     after: () => void navigate({ to: "/models" }),
   });
@@ -73,7 +69,7 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
   const schedules = [0n, 3600n, 86400n, 604800n] as const;
   return (
     <header className="mb-4 flex flex-col gap-2.5">
-      <nav aria-label="Where you are" className="flex items-center gap-1 text-sm text-muted">
+      <nav aria-label="Breadcrumb" className="flex items-center gap-1 text-sm text-muted">
         <Link to="/models" className="rounded hover:text-text hover:underline">
           Models
         </Link>
@@ -110,7 +106,7 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
             Sync
           </Button>
           <IconButton
-            label={model.pinned ? "Pinned: press to take the pin away" : "Pin: it stays when space is freed"}
+            label={model.pinned ? "Pinned: press to unpin" : "Pin: keep when space is freed"}
             look="plain"
             aria-pressed={model.pinned}
             disabled={pin.busy}
@@ -128,13 +124,13 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
           </Button>
           <Menu
             trigger={
-              <IconButton label="More" look="plain" className="size-8">
+              <IconButton label="More actions" look="plain" className="size-8">
                 <Ellipsis className="size-4" aria-hidden />
               </IconButton>
             }
             items={[
               {
-                label: "Verify what is here",
+                label: "Verify files on disk",
                 icon: <ShieldCheck aria-hidden />,
                 disabled: model.bytesHere === 0n,
                 onSelect: () => verify.go(undefined),
@@ -143,7 +139,7 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
               ...schedules.map((seconds) => ({
                 label: `Sync ${everyWords(seconds)}`,
                 icon: model.syncEverySeconds === seconds ? <RefreshCw aria-hidden /> : <span className="size-4" />,
-                hint: model.syncEverySeconds === seconds ? "now" : undefined,
+                hint: model.syncEverySeconds === seconds ? "current" : undefined,
                 onSelect: () => pin.go({ syncEverySeconds: seconds }),
               })),
               "line",
@@ -156,10 +152,10 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
                 onSelect: () => setRemoving(true),
               },
               {
-                label: "Forget this model…",
+                label: "Remove from list…",
                 icon: <EyeOff aria-hidden />,
                 danger: true,
-                onSelect: () => setForgetting(true),
+                onSelect: () => setUnlisting(true),
               },
             ]}
           />
@@ -168,10 +164,11 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
       <div className="tabular flex flex-wrap content-start items-center gap-x-3 gap-y-1 text-sm text-muted max-sm:min-h-17">
         <span>
           {model.syncedAt ? "Synced " : ""}
-          <When at={model.syncedAt} none="Never synced" />, {everyWords(model.syncEverySeconds)}
+          <When at={model.syncedAt} none="Never synced" /> · {syncWords(model.syncEverySeconds)}
         </span>
         <span>
-          Last used <When at={model.lastUsedAt} />
+          {model.lastUsedAt ? "Last used " : ""}
+          <When at={model.lastUsedAt} none="Never used" />
         </span>
         {model.url && (
           <a
@@ -180,11 +177,11 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
             rel="noreferrer"
             className="inline-flex items-center gap-1 rounded text-accent hover:underline"
           >
-            On the Hub
+            View on Hugging Face
             <ExternalLink className="size-3.5" aria-label="opens in a new tab" />
           </a>
         )}
-        {/* What comes later stands last, so that nothing before it moves. */}
+        {/* What arrives later comes last, so that nothing before it moves. */}
         {facts?.licence && <span>Licence {facts.licence}</span>}
         {facts?.task && <span>{facts.task}</span>}
         <PickleNote model={model} revision={revision} />
@@ -193,12 +190,12 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
         <div className="flex flex-wrap items-center gap-x-4 gap-y-1.5 text-sm">
           <Progress
             value={share(model.bytesHere, model.bytes)}
-            label="Part of the model that is here"
+            label="Share of the model on disk"
             tone={complete ? "good" : "accent"}
             className="max-w-64 min-w-32 flex-1"
           />
           <span className="tabular text-soft">
-            {bytes(model.bytesHere)} of {bytes(model.bytes)} here
+            {bytes(model.bytesHere)} of {bytes(model.bytes)} on disk
             <span className="text-muted">
               {" "}
               · {count(model.filesHere)} of {plural(model.files, "file")}
@@ -210,7 +207,7 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
         <Note
           tone="bad"
           icon={<TriangleAlert aria-hidden />}
-          title="The last sync failed"
+          title="Last sync failed"
           action={
             <Button small onClick={onSync} busy={syncing}>
               Try again
@@ -218,7 +215,7 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
           }
         >
           {capital(sentenceOf(model.problem))}
-          {model.bytesHere > 0n && " What is here is still served."}
+          {model.bytesHere > 0n && " Cached files are still served."}
         </Note>
       )}
       {removing && (
@@ -231,17 +228,17 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
         />
       )}
       <Confirm
-        open={forgetting}
-        onClose={() => setForgetting(false)}
-        title={`Forget ${model.repoId}?`}
-        action="Forget it"
-        busy={forget.busy}
-        onConfirm={() => forget.go(undefined)}
+        open={unlisting}
+        onClose={() => setUnlisting(false)}
+        title={`Remove ${model.repoId} from the list?`}
+        action="Remove from list"
+        busy={unlist.busy}
+        onConfirm={() => unlist.go(undefined)}
       >
-        <p>It leaves the list of models, and is no longer synced.</p>
+        <p>The model disappears from the list and is no longer synced.</p>
         <p>
-          Its {bytes(model.bytesHere)} stay on the disk until space is freed under Storage. Clients that ask for it
-          bring it back.
+          Its files ({bytes(model.bytesHere)}) stay on disk until space is freed under Storage. It reappears when a
+          client requests it.
         </p>
       </Confirm>
     </header>

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { pickleWords } from "./pickle-note";
 
-test("pickles are told, with the safe way where there is one", () => {
+test("pickles are warned of, with the safe format where there is one", () => {
   const bin = { filePath: "pytorch_model.bin", canRunCode: true };
   const safe = { filePath: "model.safetensors", canRunCode: false };
   expect(pickleWords([safe])).toBeUndefined();

@@ -1,4 +1,4 @@
-// Says, next to the model's name, that some of its files can run code when they are loaded.
+// Warns, next to the model's name, that some of its files can run code when loaded.
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { TriangleAlert } from "lucide-react";
@@ -9,7 +9,7 @@ import { modelSlug } from "@/lib/paths";
 import { Tip } from "../ui/tip";
 
 export function PickleNote({ model, revision }: { model: ModelRepo; revision: string }) {
-  // The same question as that of the list of tensors, so it is asked once.
+  // The same query as that of the tensor list, so it is sent once.
   const { data } = useInfiniteQuery({
     ...filesQuery(model.id, revision, { flat: true, file_type: "model" }),
     enabled: model.files > 0n,
@@ -40,7 +40,7 @@ export function pickleWords(
   return {
     short: `${plural(pickles, "pickle file")} can run code`,
     long: safe
-      ? "Pickle files can run code when they are loaded. This model has its weights in a safe format too: take that."
-      : "Pickle files can run code when they are loaded. Load them only if you trust the authors.",
+      ? "Pickle files can run code when loaded. This model also has its weights in a safe format: use that instead."
+      : "Pickle files can run code when loaded. Load them only if you trust the authors.",
   };
 }

@@ -1,4 +1,4 @@
-// Branch, tag or commit that is looked at.
+// The branch, tag or commit being viewed.
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { revisionsQuery } from "@/api/queries";
@@ -37,7 +37,7 @@ export function RevisionPicker({ model, revision }: { model: ModelRepo; revision
       {others.map((one) => (
         <option key={one.name} value={one.name}>
           {one.name} · {shortCommit(one.commit)}
-          {one.listed ? "" : " (not listed yet)"}
+          {one.listed ? "" : " (not listed)"}
         </option>
       ))}
       {stranger && <option value={current}>{current.length === 40 ? shortCommit(current) : current}</option>}

@@ -1,4 +1,4 @@
-// The tensors of one file of weights and the file's own metadata.
+// The tensors of one weights file, and the metadata in its header.
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
@@ -49,14 +49,14 @@ export function Tensors({ model, revision }: { model: ModelRepo; revision: strin
   if (!chosen) {
     return (
       <Panel flush>
-        <Empty title="No safetensors or GGUF files">Tensors can be listed of files in these formats.</Empty>
+        <Empty title="No safetensors or GGUF files">Tensors can only be listed for files in these formats.</Empty>
       </Panel>
     );
   }
   return (
     <div className="flex flex-col gap-4">
       {metadata.length > 0 && (
-        <Panel title="The file's own metadata" note={plural(metadata.length, "key")} flush>
+        <Panel title="File metadata" note={plural(metadata.length, "key")} flush>
           <div className="max-h-80 overflow-y-auto" tabIndex={0}>
             <table className="w-full table-fixed text-sm">
               <tbody className="divide-y divide-line">
@@ -83,7 +83,7 @@ export function Tensors({ model, revision }: { model: ModelRepo; revision: strin
       <Panel flush>
         <div className="flex flex-wrap items-center gap-2 border-b border-line p-3">
           <Select
-            aria-label="File of weights"
+            aria-label="Weights file"
             value={path}
             onChange={(event) =>
               void navigate({
@@ -102,7 +102,7 @@ export function Tensors({ model, revision }: { model: ModelRepo; revision: strin
             ))}
           </Select>
           <SearchField
-            label="Search in names"
+            label="Search tensor names"
             value={text}
             onChange={setText}
             className="min-w-44 flex-1 sm:max-w-72"
@@ -113,7 +113,7 @@ export function Tensors({ model, revision }: { model: ModelRepo; revision: strin
           <SkeletonLines count={8} className="p-4" />
         ) : tensors.isError ? (
           <Empty
-            title="The tensors could not be read"
+            title="Could not read the tensors"
             action={
               <Button
                 small

@@ -1,4 +1,4 @@
-// The tokenizer: what the facts say of it, and what its own config file adds.
+// The tokenizer: what the facts say about it, and what its own config file adds.
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { contentQuery } from "@/api/queries";
@@ -9,7 +9,7 @@ import { CopyButton } from "../ui/copy";
 import { Facts, Panel } from "../ui/panel";
 
 const file = "tokenizer_config.json";
-/** More are seldom read; the rest is in the config files. */
+/** More are rarely needed; the rest is in the config files. */
 const shown = 24;
 
 export function Tokenizer({ model, revision, facts }: { model: ModelRepo; revision: string; facts: ModelFacts }) {
@@ -24,7 +24,7 @@ export function Tokenizer({ model, revision, facts }: { model: ModelRepo; revisi
         items={[
           facts.tokenizer !== "" && ["Class", facts.tokenizer],
           facts.vocabSize > 0n && ["Vocabulary", plural(facts.vocabSize, "token")],
-          own !== undefined && own.longest > 0 && ["Longest text", `${count(own.longest)} tokens`],
+          own !== undefined && own.maxLength > 0 && ["Max length", `${count(own.maxLength)} tokens`],
           own !== undefined &&
             own.special.length > 0 && [
               "Special tokens",
@@ -51,8 +51,8 @@ export function Tokenizer({ model, revision, facts }: { model: ModelRepo; revisi
                 </span>
               </details>,
             ],
-          // Its place is kept while the file is read, so that nothing below jumps.
-          wait && ["Longest text", <Wait key="l" />],
+          // Their places are kept while the file is read, so that nothing below jumps.
+          wait && ["Max length", <Wait key="l" />],
           wait && ["Special tokens", <Wait key="s" />],
           wait && ["Added tokens", <Wait key="a" />],
           [
@@ -96,7 +96,7 @@ function Template({ name, text }: { name: string; text: string }) {
         <pre tabIndex={0} className="max-h-80 overflow-auto p-2 pr-10 font-mono text-xs leading-5 whitespace-pre-wrap">
           {text}
         </pre>
-        <CopyButton text={text} label="Copy the template" className="absolute top-1 right-1 bg-sunken" />
+        <CopyButton text={text} label="Copy template" className="absolute top-1 right-1 bg-sunken" />
       </div>
     </details>
   );

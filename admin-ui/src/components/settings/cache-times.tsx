@@ -1,34 +1,24 @@
-// How long answers of upstream hold. Shown only: the configuration has them.
+// How long responses from upstream are reused. Read-only here: they are set in the configuration.
 import type { CacheTimes as Times } from "@/gen/modelhub/v1/system_pb";
 import { plural, span } from "@/lib/format";
 import { Facts } from "../ui/panel";
 
 const lines = [
-  [
-    "Known as public",
-    "visibilityTtlSeconds",
-    "visibility_ttl",
-    "for a repository of which only pinned commits are asked for",
-  ],
-  [
-    "Access granted",
-    "accessTtlSeconds",
-    "access_ttl",
-    "for upstream's yes to a token on a private or gated repository",
-  ],
-  ["Access refused", "accessDeniedTtlSeconds", "access_denied_ttl", "for its no"],
-  ["Lists and searches", "listingTtlSeconds", "listing_ttl", "and so for other answers that are passed through"],
-  ["Upstream away", "offlineGraceSeconds", "offline_grace", "in which a token that it accepted before still counts"],
+  ["Public visibility", "visibilityTtlSeconds", "visibility_ttl", "for repositories that are requested only by commit"],
+  ["Granted access", "accessTtlSeconds", "access_ttl", "for each token and private or gated repository"],
+  ["Denied access", "accessDeniedTtlSeconds", "access_denied_ttl", "for each token and private or gated repository"],
+  ["Listings and searches", "listingTtlSeconds", "listing_ttl", "and other responses that are passed through"],
+  ["Offline grace", "offlineGraceSeconds", "offline_grace", "for accepted tokens while upstream is unreachable"],
 ] as const;
 
 export function CacheTimes({ times }: { times: Times | undefined }) {
   return (
     <section aria-labelledby="cache-times">
       <h3 id="cache-times" className="text-sm font-medium">
-        Other times
+        Cache lifetimes
       </h3>
       <p className="mt-1.5 text-xs text-muted">
-        They are changed in the configuration, under [cache], and count from the next start.
+        Set in the configuration under [cache]; changes apply after a restart.
       </p>
       {times && (
         <Facts

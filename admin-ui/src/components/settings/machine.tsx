@@ -13,8 +13,8 @@ export function Machine({ system, database }: { system: System | undefined; data
       ) : (
         <Facts
           items={[
-            ["Name", system.hostname],
-            ["System", [system.os, system.kernel].filter(Boolean).join(", kernel ")],
+            ["Hostname", system.hostname],
+            ["Operating system", [system.os, system.kernel].filter(Boolean).join(", kernel ")],
             ["Processor", `${system.cpu}, ${system.cores} cores`],
             system.loadAverage.length > 0 && [
               "Load",
@@ -23,7 +23,7 @@ export function Machine({ system, database }: { system: System | undefined; data
               </span>,
             ],
             ["Memory", `${bytes(system.memoryAvailable)} of ${bytes(system.memoryTotal)} available`],
-            ["Up for", duration(Number(system.uptimeSeconds))],
+            ["Uptime", duration(Number(system.uptimeSeconds))],
             [
               "GPUs",
               system.gpus.length > 0 ? system.gpus.map((gpu) => gpu.name).join(", ") : system.gpuProblem || "none",
@@ -35,11 +35,11 @@ export function Machine({ system, database }: { system: System | undefined; data
                   <span key={disk.mountPoint} className="flex flex-col gap-1">
                     <span>
                       {bytes(disk.available)} of {bytes(disk.total)} free, {disk.filesystem}
-                      {disk.store && <span className="text-accent"> · holds the store</span>}
+                      {disk.store && <span className="text-accent"> · contains the store</span>}
                     </span>
                     <Progress
                       value={share(disk.total - disk.available, disk.total)}
-                      label={`Use of ${disk.mountPoint}`}
+                      label={`Usage of ${disk.mountPoint}`}
                       className="max-w-64"
                     />
                   </span>,
@@ -48,7 +48,7 @@ export function Machine({ system, database }: { system: System | undefined; data
             [
               "Database",
               <span key="d">
-                {database || system.database} <span className="text-muted">(changed in the configuration only)</span>
+                {database || system.database} <span className="text-muted">(set in the configuration)</span>
               </span>,
             ],
             ["modelhub", system.version],

@@ -1,5 +1,5 @@
-// Guides somebody through moving the store: how much is moved, whether there is room, what to type, and what happens
-// meanwhile. The hub cannot do it itself, because it has the files open as long as it runs.
+// Guides somebody through moving the store: how much is moved, whether it fits, which commands to run, and what happens
+// in the meantime. The hub cannot do it itself, because it keeps the files open while it runs.
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { CircleCheck, HardDrive, TriangleAlert } from "lucide-react";
@@ -24,7 +24,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** Bytes a second of a disk that reads and writes at once, to say how long it takes at least. */
+/** Bytes per second of a disk that reads and writes at the same time, for the least time that it takes. */
 const usualSpeed = 400 * 1024 ** 2;
 
 export function MoveDialog({ settings, folder, onFolder, onClose }: Props) {
@@ -47,14 +47,14 @@ export function MoveDialog({ settings, folder, onFolder, onClose }: Props) {
       onClose={onClose}
       wide
       title="Move the store"
-      description="A few steps, typed on the hub's machine. Nothing is downloaded again, and nothing happens by pressing here."
+      description="A few commands to run on the hub's machine. Nothing is downloaded again, and this dialog changes nothing itself."
       footer={<Button onClick={onClose}>Close</Button>}
     >
       <div className="flex flex-col gap-5">
         <div className="grid items-start gap-4 sm:grid-cols-[minmax(0,1fr)_auto]">
           <Field
             label="New folder"
-            hint={`An empty one, as the hub's machine names it. Now: ${settings.storagePath}`}
+            hint={`An empty folder on the hub's machine. Currently: ${settings.storagePath}`}
             problem={problem}
           >
             {(ids) => (
@@ -109,8 +109,8 @@ export function MoveDialog({ settings, folder, onFolder, onClose }: Props) {
           </ol>
         ) : (
           <p className="text-sm text-muted">
-            Name the new folder to see whether everything fits there, and what to type. The store cannot move while the
-            hub runs: its files are being read and written.
+            Enter the new folder to see whether everything fits there, and which commands to run. The store cannot be
+            moved while the hub is running, because its files are in use.
           </p>
         )}
       </div>
@@ -118,7 +118,7 @@ export function MoveDialog({ settings, folder, onFolder, onClose }: Props) {
   );
 }
 
-/** What is moved, and whether the other disk has room for it. */
+/** How much is moved, and whether it fits on the other disk. */
 function Room({ next, sameDisk }: { next: Disk | undefined; sameDisk: boolean }) {
   const storage = useQuery(storageQuery()).data;
   const overview = useQuery(overviewQuery()).data;
@@ -134,19 +134,19 @@ function Room({ next, sameDisk }: { next: Disk | undefined; sameDisk: boolean })
         icon={fits ? <CircleCheck aria-hidden /> : <HardDrive aria-hidden />}
         title={
           sameDisk || next === undefined
-            ? `${bytes(size)} are moved${sameDisk ? ` within ${next?.mountPoint}: that takes no time and no room` : ""}`
+            ? `${bytes(size)} to move${sameDisk ? ` within ${next?.mountPoint}, which takes no time and no space` : ""}`
             : fits
-              ? `${bytes(size)} are moved; ${bytes(next.available)} are free on ${next.mountPoint}`
-              : `${bytes(size)} do not fit: ${bytes(next.available)} are free on ${next.mountPoint}`
+              ? `${bytes(size)} to move; ${bytes(next.available)} free on ${next.mountPoint}`
+              : `Not enough space: ${bytes(size)} to move, ${bytes(next.available)} free on ${next.mountPoint}`
         }
       >
         {plural(storage.blobs, "file")}
-        {!sameDisk && seconds >= 60 && `, at 400 MiB/s in ${duration(seconds)}`}.
+        {!sameDisk && seconds >= 60 && `; about ${duration(seconds)} at 400 MiB/s`}.
       </Note>
       {active > 0 && !sameDisk && (
         <Note tone="warn" icon={<TriangleAlert aria-hidden />}>
-          {plural(active, "job is", "jobs are")} running. They go on after the move; pause large ones before, and less
-          has to be copied twice.
+          {plural(active, "job is running and will resume", "jobs are running and will resume")} after the move. Pause
+          large ones first, so that less has to be copied twice.
         </Note>
       )}
     </div>

@@ -1,4 +1,4 @@
-// One setting with a field: saved when told so, back to what counts when not.
+// One setting with its field: saved on request, or reset to the current value.
 import { type FormEvent, useEffect, useState } from "react";
 import type { updateSettings } from "@/api/actions";
 import { Button } from "../ui/button";
@@ -11,7 +11,7 @@ interface Props {
   value: string;
   suffix?: string;
   placeholder?: string;
-  /** The change that the text means, or a sentence that says what would be right. */
+  /** The change that the text stands for, or a sentence that says what to enter instead. */
   parse: (text: string) => Parameters<typeof updateSettings>[0] | string;
 }
 
@@ -46,7 +46,7 @@ export function SettingForm({ label, hint, value, suffix, placeholder, parse }: 
                   Save
                 </Button>
                 <Button look="quiet" onClick={() => setText(value)}>
-                  Undo
+                  Discard
                 </Button>
               </>
             )}

@@ -1,4 +1,4 @@
-// Where the store is and how large it may get. Moving it is a matter of four steps, which a guide tells.
+// Where the store is and how large it may grow. Moving it takes a few steps, which a guide explains.
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { FolderOutput } from "lucide-react";
 import { lazy, Suspense } from "react";
@@ -26,7 +26,7 @@ export function StorageSettings({ settings }: { settings: Settings }) {
               "Folder",
               <span key="p" className="flex items-center gap-1">
                 <span className="min-w-0 font-mono text-xs">{settings.storagePath}</span>
-                <CopyButton text={settings.storagePath} label="Copy the folder" className="size-6" />
+                <CopyButton text={settings.storagePath} label="Copy path" className="size-6" />
               </span>,
             ],
             [
@@ -39,19 +39,21 @@ export function StorageSettings({ settings }: { settings: Settings }) {
                 >
                   Move the store…
                 </Button>
-                <span className="text-xs text-muted">It cannot change while the hub runs; a guide says how.</span>
+                <span className="text-xs text-muted">
+                  Cannot be changed while the hub is running; the guide explains how.
+                </span>
               </span>,
             ],
           ]}
         />
         <SettingForm
-          label="Limit of the store"
-          hint="Downloads that would go beyond it are not begun. Nothing is removed by itself: free space under Storage. Empty: what the disk has."
+          label="Store limit"
+          hint="Downloads that would exceed it do not start. Nothing is removed automatically: free space under Storage. Empty: no limit."
           value={settings.storeLimitBytes > 0n ? bytes(settings.storeLimitBytes) : ""}
-          placeholder="what the disk has"
+          placeholder="no limit"
           parse={(text) => {
             const size = text.trim() === "" ? 0n : parseBytes(text);
-            return size === undefined ? "Write a size, like 2 TiB." : { storeLimitBytes: size };
+            return size === undefined ? "Enter a size, such as 2 TiB." : { storeLimitBytes: size };
           }}
         />
       </div>

@@ -1,4 +1,4 @@
-// The Hub token: can be set, tested and removed, and is never shown.
+// The Hugging Face token: can be set, tested and removed, and is never shown.
 import { CircleCheck, CircleX } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { testToken, useAction } from "@/api/actions";
@@ -16,8 +16,8 @@ export function TokenSettings({ settings }: { settings: Settings }) {
   const [token, setToken] = useState("");
   const [removing, setRemoving] = useState(false);
   const test = useAction({ run: (value: string) => testToken(value) });
-  const save = useSettings("The token is set");
-  const remove = useSettings("The token is gone");
+  const save = useSettings("Token saved");
+  const remove = useSettings("Token removed");
   const configured = settings.hfTokenSource === "configuration";
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -29,17 +29,17 @@ export function TokenSettings({ settings }: { settings: Settings }) {
   return (
     <Panel
       id="token"
-      title="Hub token"
+      title="Hugging Face token"
       note="for jobs on gated and private repositories"
       actions={settings.hfTokenSet ? <Badge tone="good">set</Badge> : <Badge>not set</Badge>}
     >
       <form onSubmit={submit} className="flex flex-col gap-4">
         {configured && (
-          <Note>The token comes from the configuration (MODELHUB_HF_TOKEN). One that is set here goes before it.</Note>
+          <Note>The token comes from the configuration (MODELHUB_HF_TOKEN). One set here takes precedence.</Note>
         )}
         <Field
-          label={settings.hfTokenSet ? "Replace the token" : "Token"}
-          hint="It is stored on this machine and sent to upstream only. Nobody can read it here again. Clients use their own tokens."
+          label={settings.hfTokenSet ? "Replace token" : "Token"}
+          hint="Stored on the hub's machine, sent only to upstream, and never shown again. Clients use their own tokens."
         >
           {(ids) => (
             <span className="flex flex-wrap gap-2">
@@ -78,12 +78,12 @@ export function TokenSettings({ settings }: { settings: Settings }) {
             (test.data.valid ? (
               <p className="flex items-center gap-2 text-sm text-good">
                 <CircleCheck className="size-4" aria-hidden />
-                Valid: it belongs to {test.data.account || "an account"}.
+                Valid: belongs to {test.data.account || "an account"}.
               </p>
             ) : (
               <p className="flex items-center gap-2 text-sm text-bad">
                 <CircleX className="size-4" aria-hidden />
-                {test.data.problem || "Upstream refuses it."}
+                {test.data.problem || "Upstream rejected the token."}
               </p>
             ))}
           {test.error && <p className="text-sm text-bad">{sentence(test.error)}</p>}
@@ -93,14 +93,14 @@ export function TokenSettings({ settings }: { settings: Settings }) {
         open={removing}
         onClose={() => setRemoving(false)}
         title="Remove the token?"
-        action="Remove it"
+        action="Remove token"
         busy={remove.busy}
         onConfirm={() => {
           setRemoving(false);
           remove.go({ hfToken: "" });
         }}
       >
-        <p>Jobs can no longer reach gated and private repositories. What is here stays.</p>
+        <p>Jobs will no longer have access to gated and private repositories. Files on disk are kept.</p>
       </Confirm>
     </Panel>
   );

@@ -1,4 +1,4 @@
-// Where models come from, and whether to ask there at all.
+// Where models come from, and whether to contact it at all.
 import { useQuery } from "@tanstack/react-query";
 import { Switch } from "radix-ui";
 import { useState } from "react";
@@ -23,16 +23,17 @@ export function UpstreamSettings({ settings }: { settings: Settings }) {
         <Facts
           items={[
             [
-              "Reads from",
+              "URL",
               <span key="u">
-                {settings.upstreamUrl} <span className="text-muted">(changed in the configuration only)</span>
+                {settings.upstreamUrl} <span className="text-muted">(set in the configuration)</span>
               </span>,
             ],
-            words !== undefined && [
-              "State",
+            // The row is there from the start, so that nothing below it moves.
+            [
+              "Status",
               <span key="s" className="flex items-center gap-2">
-                <Dot className={words.tone} />
-                {words.long}
+                <Dot className={words?.tone ?? "bg-muted"} />
+                {words?.long ?? "Checking…"}
               </span>,
             ],
             [
@@ -41,7 +42,7 @@ export function UpstreamSettings({ settings }: { settings: Settings }) {
                 <span className="font-mono text-xs">HF_ENDPOINT={settings.endpoint}</span>
                 <CopyButton
                   text={`export HF_ENDPOINT=${settings.endpoint}`}
-                  label="Copy the export line"
+                  label="Copy export command"
                   className="size-6"
                 />
               </span>,
@@ -53,27 +54,27 @@ export function UpstreamSettings({ settings }: { settings: Settings }) {
             checked={settings.offline}
             onCheckedChange={(on) => (on ? setAsking(true) : action.go({ offline: false }))}
             disabled={action.busy}
-            aria-label="Offline"
+            aria-label="Offline mode"
             className="mt-0.5 h-5 w-9 shrink-0 rounded-full border border-line-strong bg-sunken p-px transition-colors data-[state=checked]:border-accent data-[state=checked]:bg-accent"
           >
             <Switch.Thumb className="block size-4 rounded-full bg-muted transition-transform data-[state=checked]:translate-x-4 data-[state=checked]:bg-on-accent" />
           </Switch.Root>
           <span>
-            <span className="block text-sm font-medium">Offline</span>
+            <span className="block text-sm font-medium">Offline mode</span>
             <span className="block text-xs text-muted">
-              Never asks upstream. What is here is served; everything else is not found.
+              Never contacts upstream. Cached files are served; everything else is not found.
             </span>
           </span>
         </label>
         <SettingForm
-          label="Look up branches again after"
-          hint="How long a branch or tag stays at its commit before upstream is asked again. Commits never change and are kept for ever."
+          label="Recheck branches after"
+          hint="How long a resolved branch or tag is used before upstream is asked again. Commits never change and do not expire."
           value={String(settings.refTtlSeconds)}
           suffix="seconds"
           parse={(text) =>
             /^\d{1,6}$/.test(text.trim()) && Number(text) <= 604_800
               ? { refTtlSeconds: BigInt(text.trim()) }
-              : "Write a number of seconds, like 60; a week (604800) at most."
+              : "Enter a number of seconds, such as 60; at most 604800 (a week)."
           }
         />
         <CacheTimes times={settings.cacheTimes} />
@@ -89,7 +90,7 @@ export function UpstreamSettings({ settings }: { settings: Settings }) {
           action.go({ offline: true });
         }}
       >
-        <p>Clients get only what is here already. Downloads and syncs wait until you go online again.</p>
+        <p>Clients only get files that are already cached. Downloads and syncs wait until you go back online.</p>
       </Confirm>
     </Panel>
   );

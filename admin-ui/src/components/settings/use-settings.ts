@@ -1,4 +1,4 @@
-// Changing settings: sends what changed, and puts the answer where every screen reads it.
+// Changing settings: sends what changed, and puts the response where every screen reads it.
 import { useQueryClient } from "@tanstack/react-query";
 import { updateSettings, useAction } from "@/api/actions";
 import { settingsQuery } from "@/api/queries";
@@ -10,7 +10,7 @@ export function useSettings(done = "Saved") {
   return useAction({
     run: (change: Change) => updateSettings(change),
     done: () => done,
-    failed: "The setting could not be changed",
+    failed: "Could not save the setting",
     refresh: [["overview"]],
     after: (settings) => client.setQueryData(settingsQuery().queryKey, settings),
   });

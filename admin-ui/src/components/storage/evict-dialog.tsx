@@ -1,4 +1,4 @@
-// Frees space: says how much is wanted and shows exactly what would go before anything does.
+// Frees space: asks how much, and shows exactly what would be removed before anything is.
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { evictStore, planEviction, useAction } from "@/api/actions";
@@ -13,6 +13,7 @@ import { Dialog } from "../ui/dialog";
 import { Field, Input, Select } from "../ui/field";
 import { Note, SkeletonLines } from "../ui/states";
 import { Bytes, When } from "../ui/values";
+import { Unrecoverable } from "./unrecoverable";
 
 const day = 86_400n;
 const usual = "100 GiB";
@@ -27,6 +28,7 @@ interface Props {
 
 export function EvictDialog({ free, unused, onChange, onClose }: Props) {
   const [wanted, setWanted] = useState(free ?? usual);
+  const [included, setIncluded] = useState(false);
   const text = useDebounced(wanted, 250);
   const size = parseBytes(text);
   const typedSize = parseBytes(wanted);
@@ -35,9 +37,13 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
     const next = text === usual ? undefined : text;
     if (next !== free) onChange(next, unused);
   }, [text]);
-  const request = { freeBytes: size ?? 0n, unusedSeconds: BigInt(unused ?? 0) * day };
+  const request = {
+    freeBytes: size ?? 0n,
+    unusedSeconds: BigInt(unused ?? 0) * day,
+    includeUnrecoverable: included,
+  };
   const plan = useQuery({
-    queryKey: ["eviction", String(size), unused ?? ""],
+    queryKey: ["eviction", String(size), unused ?? "", included],
     queryFn: ({ signal }) => planEviction(request, signal),
     enabled: size !== undefined && size > 0n,
     placeholderData: keepPreviousData,
@@ -46,20 +52,21 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
   const action = useAction({
     run: () => evictStore(request),
     done: (job) => ({ text: `Freeing ${bytes(plan.data?.bytes)}`, to: { label: "Show", href: `/jobs/${job.id}` } }),
-    failed: "The space could not be freed",
+    failed: "Could not free space",
     refresh: [["jobs"], ["overview"], ["storage"]],
     after: onClose,
   });
   const data = plan.data;
   const settled = text === wanted && data !== undefined && !plan.isPlaceholderData;
   const short = data && size !== undefined && data.bytes < size;
+  const losers = data?.models.filter((one) => one.files > 0n).length ?? 0;
   return (
     <Dialog
       open
       onClose={onClose}
       wide
       title="Free disk space"
-      description="What was not used for longest goes first. Pinned models and shared files stay."
+      description="Removes the least recently used models first. Pinned models and shared files are kept."
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
@@ -76,10 +83,10 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
     >
       <div className="flex flex-col gap-4">
         <div className="grid gap-4 sm:grid-cols-2">
-          <Field label="Free at least" problem={typedSize === undefined ? "Write a size, like 100 GiB." : undefined}>
+          <Field label="Free at least" problem={typedSize === undefined ? "Enter a size, such as 100 GiB." : undefined}>
             {(ids) => <Input {...ids} value={wanted} onChange={(event) => setWanted(event.target.value)} />}
           </Field>
-          <Field label="Spare what was used">
+          <Field label="Keep models used within">
             {(ids) => (
               <Select
                 {...ids}
@@ -87,17 +94,17 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
                 value={unused ?? ""}
                 onChange={(event) => onChange(free, (event.target.value || undefined) as StorageSearch["unused"])}
               >
-                <option value="">nothing; take the oldest</option>
-                <option value="1">in the last 24 hours</option>
-                <option value="7">in the last 7 days</option>
-                <option value="30">in the last 30 days</option>
-                <option value="90">in the last 90 days</option>
+                <option value="">no minimum</option>
+                <option value="1">the last 24 hours</option>
+                <option value="7">the last 7 days</option>
+                <option value="30">the last 30 days</option>
+                <option value="90">the last 90 days</option>
               </Select>
             )}
           </Field>
         </div>
         {plan.isError ? (
-          <Note tone="bad" title="The plan could not be made">
+          <Note tone="bad" title="Could not plan the eviction">
             {sentence(plan.error)}
           </Note>
         ) : !data ? (
@@ -106,15 +113,16 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
           <div className={cn("flex flex-col gap-3 transition-opacity", !settled && "opacity-60")}>
             <p className="text-sm">
               {data.bytes === 0n ? (
-                "Nothing would be removed: everything is pinned, in use or newer."
+                "Nothing to remove: everything is pinned, in use, used too recently, or cannot be downloaded again."
               ) : (
                 <>
                   <strong className="font-semibold">{bytes(data.bytes)}</strong> in {plural(data.files, "file")} of{" "}
-                  {plural(data.models.length, "model")} would be removed.
+                  {plural(losers, "model")} would be removed.
                 </>
               )}
             </p>
-            {short && data.bytes > 0n && <Note tone="warn">That is less than asked for; no more may be removed.</Note>}
+            {short && data.bytes > 0n && <Note tone="warn">Only {bytes(data.bytes)} can be freed.</Note>}
+            <Unrecoverable plan={data} included={included} onInclude={setIncluded} />
             {data.models.length > 0 && (
               <div className="max-h-72 overflow-y-auto rounded-md border border-line" tabIndex={0}>
                 <table className="w-full text-sm">
@@ -122,6 +130,8 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
                     <tr className="border-b border-line">
                       <th className="px-3 py-1.5 text-left font-normal">Model</th>
                       <th className="px-3 py-1.5 text-right font-normal">Frees</th>
+                      <th className="px-3 py-1.5 text-right font-normal">Lost for good</th>
+                      <th className="px-3 py-1.5 text-right font-normal">Kept</th>
                       <th className="px-3 py-1.5 text-right font-normal max-sm:hidden">Last used</th>
                     </tr>
                   </thead>
@@ -131,6 +141,12 @@ export function EvictDialog({ free, unused, onChange, onClose }: Props) {
                         <td className="px-3 py-1.5">{usageName(one.name)}</td>
                         <td className="px-3 py-1.5 text-right">
                           <Bytes value={one.ownBytes || one.bytes} />
+                        </td>
+                        <td className="px-3 py-1.5 text-right text-bad">
+                          {one.unrecoverableBytes > 0n && <Bytes value={one.unrecoverableBytes} />}
+                        </td>
+                        <td className="px-3 py-1.5 text-right text-muted">
+                          {one.keptBytes > 0n && <Bytes value={one.keptBytes} />}
                         </td>
                         <td className="px-3 py-1.5 text-right text-muted max-sm:hidden">
                           <When at={one.lastUsedAt} />

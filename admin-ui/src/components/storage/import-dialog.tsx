@@ -1,4 +1,4 @@
-// Imports a folder of this machine: looks at it first, shows what it found, and starts the job when told so.
+// Imports a folder of this machine: previews it first, shows what was found, and starts the job on request.
 import { useQuery } from "@tanstack/react-query";
 import { FolderSearch, TriangleAlert } from "lucide-react";
 import { type FormEvent, useState } from "react";
@@ -14,7 +14,7 @@ import { Empty, Note, SkeletonLines } from "../ui/states";
 const layouts: Record<string, string> = {
   huggingface_cache: "Hugging Face cache",
   vendor_name: "vendor/name folder",
-  local_dir: "local folder of hf download",
+  local_dir: "hf download folder",
   loose_files: "loose files",
 };
 
@@ -40,7 +40,7 @@ export function ImportDialog({ folder, onFolder, onClose }: Props) {
   const action = useAction({
     run: () => scanStorage({ path: folder, placement, repoId: repoId.trim() }),
     done: (job) => ({ text: `Importing ${folder}`, to: { label: "Show", href: `/jobs/${job.id}` } }),
-    failed: "The import could not be started",
+    failed: "Could not start the import",
     refresh: [["jobs"], ["overview"]],
     after: onClose,
   });
@@ -55,7 +55,7 @@ export function ImportDialog({ folder, onFolder, onClose }: Props) {
       onClose={onClose}
       wide
       title="Import a folder"
-      description="Models that are on this machine already come into the store, verified, without being downloaded."
+      description="Adds models that are already on this machine to the store: verified, and without downloading them."
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
@@ -74,7 +74,7 @@ export function ImportDialog({ folder, onFolder, onClose }: Props) {
         <form onSubmit={look} className="flex items-end gap-2">
           <Field
             label="Folder on this machine"
-            hint="Absolute, as the hub sees it. A Hugging Face cache, or folders named vendor/name."
+            hint="Absolute path as the hub sees it: a Hugging Face cache, or folders named vendor/name."
             className="flex-1"
           >
             {(ids) => (
@@ -94,7 +94,7 @@ export function ImportDialog({ folder, onFolder, onClose }: Props) {
                   busy={preview.isFetching}
                   icon={<FolderSearch className="size-4" aria-hidden />}
                 >
-                  Look
+                  Preview
                 </Button>
               </span>
             )}
@@ -103,15 +103,15 @@ export function ImportDialog({ folder, onFolder, onClose }: Props) {
         {preview.isFetching && !found ? (
           <SkeletonLines />
         ) : preview.isError && folder === path.trim() ? (
-          <Note tone="bad" icon={<TriangleAlert aria-hidden />} title="The folder could not be looked at">
+          <Note tone="bad" icon={<TriangleAlert aria-hidden />} title="Could not preview the folder">
             {sentence(preview.error)}
           </Note>
         ) : (
           found && (
             <>
               {found.findings.length === 0 ? (
-                <Empty title="No models are in this folder" className="py-4">
-                  Nothing in it looks like a Hugging Face cache, a model folder or a file of weights.
+                <Empty title="No models found in this folder" className="py-4">
+                  It contains no Hugging Face cache, model folder or weights file.
                 </Empty>
               ) : (
                 <ul
@@ -121,7 +121,7 @@ export function ImportDialog({ folder, onFolder, onClose }: Props) {
                   {found.findings.map((one) => (
                     <li key={one.path} className="flex flex-wrap items-center gap-x-3 gap-y-0.5 px-3 py-2 text-sm">
                       <span className="min-w-0 flex-1 basis-60">
-                        <span className="block truncate font-medium">{one.repoId || "No repository named"}</span>
+                        <span className="block truncate font-medium">{one.repoId || "Unknown repository"}</span>
                         <span className="block truncate font-mono text-xs text-muted" title={one.path}>
                           {one.path}
                         </span>
@@ -138,7 +138,7 @@ export function ImportDialog({ folder, onFolder, onClose }: Props) {
                 <Note
                   tone="warn"
                   icon={<TriangleAlert aria-hidden />}
-                  title={plural(found.problems.length, "thing will be left out", "things will be left out")}
+                  title={plural(found.problems.length, "item will be skipped", "items will be skipped")}
                 >
                   <ul className="max-h-32 overflow-y-auto">
                     {found.problems.map((problem) => (
@@ -152,8 +152,8 @@ export function ImportDialog({ folder, onFolder, onClose }: Props) {
               {found.findings.length > 0 && (
                 <div className="grid gap-4 sm:grid-cols-2">
                   <Field
-                    label="How the files come into the store"
-                    hint="By default they share blocks where the filesystem can, and are copied elsewhere."
+                    label="How to add the files"
+                    hint="By default, files share blocks with the originals where the filesystem can, and are copied elsewhere."
                   >
                     {(ids) => (
                       <Select
@@ -162,15 +162,18 @@ export function ImportDialog({ folder, onFolder, onClose }: Props) {
                         value={placement}
                         onChange={(event) => setPlacement(event.target.value)}
                       >
-                        <option value="auto">Whatever takes the least space</option>
-                        <option value="reflink">Share blocks (reflink)</option>
+                        <option value="auto">Automatic (least space)</option>
+                        <option value="reflink">Reflinks (shared blocks)</option>
                         <option value="hard_link">Hard links</option>
                         <option value="copy">Copies</option>
                       </Select>
                     )}
                   </Field>
                   {unnamed && (
-                    <Field label="Repository of what has no name" hint="Loose files are compared with this repository.">
+                    <Field
+                      label="Repository of the loose files"
+                      hint="Loose files are matched against this repository."
+                    >
                       {(ids) => (
                         <Input
                           {...ids}

@@ -1,4 +1,4 @@
-// The disk and the store at a glance: what is used by what, how much room is left, and which formats there are.
+// The disk and the store at a glance: what uses the space, how much is left, and which formats there are.
 import type { GetStorageResponse } from "@/gen/modelhub/v1/hub_service_pb";
 import type { Usage } from "@/gen/modelhub/v1/system_pb";
 import { cn } from "@/lib/cn";
@@ -23,7 +23,7 @@ export function StorageSummary({
   shared,
 }: {
   storage: GetStorageResponse;
-  /** Bytes that would be here again if every file had a copy of its own. */
+  /** How many more bytes there would be if every repository had its own copy of its files. */
   shared: bigint | undefined;
 }) {
   const total = storage.diskTotal;
@@ -34,15 +34,15 @@ export function StorageSummary({
   const parts: { name: string; value: bigint; tone: Tone; note?: string }[] = [
     { name: "Stored files", value: store, tone: "accent" },
     {
-      name: "Arriving and set aside",
+      name: "Incomplete and quarantined",
       value: arriving,
       tone: "warn",
       note:
         storage.quarantineBytes > 0n
-          ? `${bytes(storage.quarantineBytes)} did not match their hash and were set aside`
+          ? `${bytes(storage.quarantineBytes)} quarantined because the content did not match its hash`
           : undefined,
     },
-    { name: "Other things on this disk", value: other, tone: "neutral" },
+    { name: "Other files on this disk", value: other, tone: "neutral" },
   ];
   const limit = storage.limit;
   const over = limit > 0n && share(store, limit) > 0.9;
@@ -51,7 +51,7 @@ export function StorageSummary({
       <Panel title="Disk" note={total > 0n ? `${bytes(storage.diskFree)} of ${bytes(total)} free` : undefined}>
         <div className="flex flex-col gap-4">
           <Parts
-            label="Use of the disk"
+            label="Disk usage"
             parts={parts.map((part) => ({ share: share(part.value, total), tone: part.tone }))}
             className="h-2.5"
           />
@@ -73,29 +73,25 @@ export function StorageSummary({
             {limit > 0n ? (
               <>
                 <span className="flex justify-between gap-3">
-                  <span className="text-soft">Limit of the store</span>
+                  <span className="text-soft">Store limit</span>
                   <span className={cn("tabular", over && "text-warn")}>
                     {bytes(store)} of {bytes(limit)} ({percent(share(store, limit))})
                   </span>
                 </span>
-                <Progress
-                  value={share(store, limit)}
-                  label="Use of the store's limit"
-                  tone={over ? "warn" : "accent"}
-                />
+                <Progress value={share(store, limit)} label="Store limit usage" tone={over ? "warn" : "accent"} />
               </>
             ) : (
-              <span className="text-muted">The store has no limit of its own; it may fill what the disk has.</span>
+              <span className="text-muted">No store limit: the store may fill the disk.</span>
             )}
             {shared !== undefined && shared > 0n && (
               <span className="text-muted">
-                {bytes(shared)} more would be needed if repositories did not share files with the same content.
+                Deduplication saves {bytes(shared)}: files with the same content are stored once.
               </span>
             )}
             {storage.unreferencedBytes > 0n && (
               <span className="text-muted">
-                {bytes(storage.unreferencedBytes)} belong to no model that is known here, e.g. to ones that were
-                forgotten.
+                {bytes(storage.unreferencedBytes)} belongs to no listed model, for example to models removed from the
+                list.
               </span>
             )}
           </div>
@@ -103,7 +99,7 @@ export function StorageSummary({
       </Panel>
       <Panel title="Formats" flush>
         {storage.formats.length === 0 ? (
-          <p className="p-4 text-muted">Nothing is stored yet.</p>
+          <p className="p-4 text-muted">No files stored yet.</p>
         ) : (
           <ul className="flex flex-col gap-3 p-4">
             {largestFirst(storage.formats).map((format) => (
@@ -117,7 +113,7 @@ export function StorageSummary({
                 <span className="tabular">{bytes(format.bytes)}</span>
                 <Progress
                   value={share(format.bytes, store)}
-                  label={`Part of ${format.name}`}
+                  label={`Share of ${format.name}`}
                   className="col-span-2 h-1"
                 />
               </li>

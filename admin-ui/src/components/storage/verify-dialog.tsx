@@ -1,4 +1,4 @@
-// Reads the whole store again; says how much that is.
+// Verifies the entire store; says how much that is to read.
 import { useState } from "react";
 import { useAction, verifyStore } from "@/api/actions";
 import type { GetStorageResponse } from "@/gen/modelhub/v1/hub_service_pb";
@@ -13,7 +13,7 @@ export function VerifyDialog({ storage, onClose }: { storage: GetStorageResponse
   const action = useAction({
     run: () => verifyStore(speed ?? 0n),
     done: (job) => ({ text: "Verifying the store", to: { label: "Show", href: `/jobs/${job.id}` } }),
-    failed: "The store could not be verified",
+    failed: "Could not start the verification",
     refresh: [["jobs"], ["overview"]],
     after: onClose,
   });
@@ -21,7 +21,7 @@ export function VerifyDialog({ storage, onClose }: { storage: GetStorageResponse
     <Dialog
       open
       onClose={onClose}
-      title="Verify the whole store"
+      title="Verify entire store"
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
@@ -33,14 +33,13 @@ export function VerifyDialog({ storage, onClose }: { storage: GetStorageResponse
     >
       <div className="flex flex-col gap-4">
         <p className="text-sm text-soft">
-          {storage ? `${bytes(storage.bytes)} are` : "Everything stored is"} read again and compared with the hashes. A
-          file that is not what its name says is set aside and fetched again when somebody asks for it. Clients are
-          served meanwhile.
+          Reads {storage ? bytes(storage.bytes) : "all stored files"} and checks every file against its hash. Damaged
+          files are quarantined, and downloaded again when they are next requested. Clients are served meanwhile.
         </p>
         <Field
-          label="Read at most, per second"
-          hint="Empty: as fast as the disk allows."
-          problem={speed === undefined ? "Write a size, like 200 MiB." : undefined}
+          label="Speed limit"
+          hint="Per second. Empty: as fast as the disk allows."
+          problem={speed === undefined ? "Enter a size, such as 200 MiB." : undefined}
         >
           {(ids) => (
             <Input

@@ -25,7 +25,7 @@ interface Props extends ComponentProps<"button"> {
   look?: ButtonLook;
   small?: boolean;
   icon?: ReactNode;
-  /** Shows that it works on something, and takes no press meanwhile. */
+  /** Shows that work is in progress; clicks are ignored meanwhile. */
   busy?: boolean;
 }
 
@@ -50,7 +50,7 @@ interface IconProps extends ComponentProps<"button"> {
   look?: ButtonLook;
 }
 
-/** A square button with a picture only. */
+/** A square button with only an icon. */
 export function IconButton({ label, look = "quiet", className, children, ...props }: IconProps) {
   return (
     <Tip text={label}>

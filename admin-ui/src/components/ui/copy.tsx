@@ -5,7 +5,7 @@ import { cn } from "@/lib/cn";
 import { IconButton } from "./button";
 import { toast } from "./toast";
 
-/** Copies, also where the page has no secure origin and the clipboard's own interface is closed. */
+/** Copies, also where the page has no secure origin and the Clipboard API is unavailable. */
 async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -34,7 +34,8 @@ export function CopyButton({ text, label = "Copy", className }: { text: string; 
         if (await copy(text)) {
           setDone(true);
           setTimeout(() => setDone(false), 1_500);
-        } else toast.error({ text: "Could not copy", detail: "The browser does not let this page use the clipboard." });
+        } else
+          toast.error({ text: "Could not copy", detail: "The browser does not allow this page to use the clipboard." });
       }}
     >
       {done ? <Check className="size-3.5 text-good" aria-hidden /> : <Copy className="size-3.5" aria-hidden />}

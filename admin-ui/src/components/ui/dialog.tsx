@@ -1,4 +1,4 @@
-// Dialogs: a form or a question above the page; and a side sheet for the menu of narrow screens.
+// Dialogs: a form or a question above the page; and a side sheet for the menu on narrow screens.
 import { X } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
 import type { ReactNode } from "react";
@@ -73,11 +73,13 @@ interface ConfirmProps {
   action: string;
   look?: ButtonLook;
   busy?: boolean;
+  disabled?: boolean;
   onConfirm: () => void;
 }
 
-/** Asks before something that cannot be taken back, and says what will happen. */
-export function Confirm({ open, onClose, title, children, action, look = "danger", busy, onConfirm }: ConfirmProps) {
+/** Asks before something that cannot be undone, and says what will happen. */
+export function Confirm(props: ConfirmProps) {
+  const { open, onClose, title, children, action, look = "danger", busy, disabled, onConfirm } = props;
   return (
     <Dialog
       open={open}
@@ -86,7 +88,7 @@ export function Confirm({ open, onClose, title, children, action, look = "danger
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button look={look} busy={busy} onClick={onConfirm}>
+          <Button look={look} busy={busy} disabled={disabled} onClick={onConfirm}>
             {action}
           </Button>
         </>

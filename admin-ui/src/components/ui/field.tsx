@@ -1,4 +1,4 @@
-// Fields of forms: text, choice and check box, each with its label; a hint or what is wrong stands below.
+// Form fields: text, select and check box, each with its label, and a hint or a problem below.
 import { ChevronDown, Search, X } from "lucide-react";
 import { type ComponentProps, type ReactNode, type Ref, useId } from "react";
 import { cn } from "@/lib/cn";
@@ -45,7 +45,7 @@ export const Input = ({ className, ...props }: ComponentProps<"input">) => (
   <input type="text" className={cn(fieldClass, "text-sm", className)} {...props} />
 );
 
-/** The browser's own list: it works with every keyboard, screen reader and phone. */
+/** The native select: it works with every keyboard, screen reader and phone. */
 export function Select({ className, ...props }: ComponentProps<"select">) {
   return (
     <span className={cn("relative inline-flex h-8 max-w-full min-w-0 text-sm", className)}>
@@ -65,7 +65,7 @@ interface SearchProps extends Omit<ComponentProps<"input">, "onChange"> {
   ref?: Ref<HTMLInputElement>;
 }
 
-/** A search field; Escape empties it. `data-search` is where the key `/` leads. */
+/** A search field; Escape clears it. The shortcut `/` focuses the element with `data-search`. */
 export function SearchField({ value, onChange, label, className, ...props }: SearchProps) {
   return (
     <div className={cn("relative min-w-0", className)}>
@@ -92,7 +92,7 @@ export function SearchField({ value, onChange, label, className, ...props }: Sea
       {value && (
         <button
           type="button"
-          aria-label="Clear the search"
+          aria-label="Clear search"
           className="absolute top-1 right-1 grid size-6 place-items-center rounded text-muted hover:bg-hover hover:text-text"
           onClick={() => onChange("")}
         >
@@ -107,13 +107,13 @@ interface CheckProps {
   checked: boolean | "indeterminate";
   onChange: (checked: boolean) => void;
   label: string;
-  /** Writes the label next to the box. */
+  /** Shows the label next to the box. */
   visible?: boolean;
   disabled?: boolean;
   tabIndex?: number;
 }
 
-/** The browser's own check box with our looks: there may be many, so nothing heavier. */
+/** A native check box with our styles: there may be many, so nothing heavier. */
 export function CheckBox({ checked, onChange, label, visible, disabled, tabIndex }: CheckProps) {
   const box = (
     <input

@@ -1,4 +1,4 @@
-// Dialogs that are loaded when they first open: what the first screen seldom needs should not make it later.
+// Dialogs that are loaded when they first open: what the first screen rarely needs should not delay it.
 import { type ComponentProps, lazy, Suspense } from "react";
 
 const dialog = () => import("./dialog");

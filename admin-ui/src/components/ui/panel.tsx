@@ -1,4 +1,4 @@
-// The surfaces of a screen: a page's head, panels with a title, and rows of facts.
+// The surfaces of a screen: a page's header, panels with a title, and rows of facts.
 import type { ReactNode } from "react";
 import { cn } from "@/lib/cn";
 
@@ -40,7 +40,7 @@ export function Panel({ title, note, actions, children, className, flush, id }: 
   );
 }
 
-/** Names and values under each other. */
+/** Names and values in rows. */
 export function Facts({
   items,
   className,

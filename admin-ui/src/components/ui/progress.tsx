@@ -1,4 +1,4 @@
-// Bars: how far something is, and how a whole divides.
+// Bars: progress, and the parts of a whole.
 import { cn } from "@/lib/cn";
 import { percent } from "@/lib/format";
 import type { Tone } from "./badge";
@@ -13,7 +13,7 @@ const fills: Record<Tone, string> = {
 };
 
 interface Props {
-  /** 0 to 1; undefined while the whole is not known. */
+  /** 0 to 1; undefined while the total is unknown. */
   value: number | undefined;
   label: string;
   tone?: Tone;
@@ -29,7 +29,7 @@ export function Progress({ value, label, tone = "accent", className }: Props) {
       aria-valuemin={0}
       aria-valuemax={100}
       aria-valuenow={known ? Math.floor(value * 100) : undefined}
-      aria-valuetext={known ? percent(value) : "not known yet"}
+      aria-valuetext={known ? percent(value) : "unknown"}
       className={cn("h-1.5 w-full overflow-hidden rounded-full bg-line", className)}
     >
       <div

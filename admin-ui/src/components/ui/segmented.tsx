@@ -1,4 +1,4 @@
-// A small choice of one of few, e.g. tree or flat. Radio buttons underneath, so arrow keys work.
+// A choice of one of a few options, e.g. tree or flat list. Radio buttons underneath, so arrow keys work.
 import { RadioGroup } from "radix-ui";
 import type { ReactNode } from "react";
 import { cn } from "@/lib/cn";

@@ -1,5 +1,5 @@
-// What stands where data will be: a skeleton while it loads, a sentence when there is none, and the reason when it
-// could not be read, with a way on.
+// What is shown in place of data: a skeleton while it loads, a sentence when there is none, and the reason when it
+// could not be read, with a way to try again.
 import { CircleAlert, RotateCw } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiError, sentence } from "@/api/problem";
@@ -10,7 +10,7 @@ export const Skeleton = ({ className }: { className?: string }) => (
   <div className={cn("skeleton h-4 rounded", className)} aria-hidden />
 );
 
-/** Lines of different length, for a panel that loads. */
+/** Lines of varying length, for a panel that is loading. */
 export function SkeletonLines({ count = 4, className }: { count?: number; className?: string }) {
   const widths = ["w-3/4", "w-1/2", "w-5/6", "w-2/3", "w-2/5"];
   return (
@@ -44,7 +44,7 @@ export function Empty({ icon, title, children, action, className }: EmptyProps) 
 }
 
 export function Failure({ error, retry, className }: { error: unknown; retry?: () => void; className?: string }) {
-  const title = error instanceof ApiError ? error.title : "This could not be shown";
+  const title = error instanceof ApiError ? error.title : "Could not load this";
   const detail = sentence(error);
   return (
     <div role="alert" className={cn("flex flex-col items-center gap-1.5 px-6 py-10 text-center", className)}>
@@ -60,7 +60,7 @@ export function Failure({ error, retry, className }: { error: unknown; retry?: (
   );
 }
 
-/** A remark inside a page: a warning, an error, a hint. */
+/** A note inside a page: a warning, an error, a hint. */
 export function Note({
   tone = "neutral",
   icon,

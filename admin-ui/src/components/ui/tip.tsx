@@ -1,5 +1,5 @@
-// Short explanations on hover and focus. A thing carries its text as `data-tip`; one layer shows the text of whatever
-// is pointed at, so a long list costs nothing.
+// Short explanations on hover and focus. An element carries its text as `data-tip`; one layer shows the text of
+// whatever is pointed at, so a long list costs nothing.
 import { cloneElement, type ReactElement, useEffect, useState } from "react";
 import { createPortal } from "react-dom";
 
@@ -68,7 +68,7 @@ export function TipLayer() {
       className="pointer-events-none fixed z-50 w-max max-w-[min(20rem,90vw)] rounded-md bg-text px-2 py-1 text-xs text-canvas shadow-pop"
       ref={(element) => {
         if (!element) return;
-        // Centred on its thing, and pushed back into the window where it would stick out.
+        // Centred on its element, and pushed back into the window where it would stick out.
         const half = element.offsetWidth / 2;
         const left = Math.min(window.innerWidth - 8 - half, Math.max(8 + half, shown.left));
         element.style.left = `${left - half}px`;

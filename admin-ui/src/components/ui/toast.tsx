@@ -1,4 +1,4 @@
-// Results of what somebody did, for some seconds, at the edge. Our own few lines, because the usual packages write
+// Results of actions, for some seconds, at the edge. Our own few lines, because the usual packages write
 // a <style> element, which the page's policy refuses.
 
 import { useRouter } from "@tanstack/react-router";
@@ -61,7 +61,7 @@ export function Toasts() {
   );
   return (
     <section
-      aria-label="Messages"
+      aria-label="Notifications"
       aria-live="polite"
       data-toasts
       className="pointer-events-none fixed right-3 bottom-3 left-3 z-50 flex flex-col items-end gap-2 sm:left-auto"

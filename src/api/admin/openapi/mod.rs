@@ -1,14 +1,13 @@
-//! The OpenAPI document of the admin API, made of its definition in proto/: an operation for each HTTP rule, a
-//! schema for each message. docs/openapi.json is what it says for this version.
+//! The OpenAPI document of the admin API, made of its definition in proto/: an operation for each HTTP rule
+//! (`rules`), a schema for each message. docs/openapi.json is what it says for this version.
 
-pub(super) mod rules;
 mod schema;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use rules::{Rule, rules};
+use super::rules::{Rule, rules};
 use schema::{Schemas, Use, comment, field_comment, reference};
 
 const ABOUT: &str = "\
@@ -185,6 +184,7 @@ fn problem_details() -> Value {
                     "required": ["field", "message"],
                 },
             },
+            "request_id": {"type": "string", "description": "Names the request in the server's log, as `X-Request-Id` does."},
         },
         "required": ["type", "title", "status", "detail"],
     })

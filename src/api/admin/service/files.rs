@@ -22,7 +22,7 @@ impl Service {
             path => RepoPath::parse(path).map_err(Problem::of("path"))?.to_string(),
         };
         if !folder.is_empty() {
-            self.hub.check_paths(&model, &commit, std::slice::from_ref(&folder)).await?;
+            self.hub.models.check_paths(&model, &commit, std::slice::from_ref(&folder)).await?;
         }
         let file_type = match request.file_type.as_str() {
             "" => None,
@@ -52,7 +52,7 @@ impl Service {
         let mut files = Vec::new();
         let (mut looked_at, mut more) = (0, false);
         loop {
-            let rows = self.hub.model_files(&model, &commit, &page).await?;
+            let rows = self.hub.models.model_files(&model, &commit, &page).await?;
             let Some(last) = rows.last() else { break };
             looked_at += rows.len();
             let full = rows.len() as u64 == page.limit;
@@ -75,7 +75,7 @@ impl Service {
         } else {
             more.then(|| page.after.clone())
         };
-        let arriving = self.hub.arriving();
+        let arriving = self.hub.overview.arriving();
         let files = files.into_iter().map(|row| {
             let bytes = match &row.entry {
                 Entry::File(file) => arriving.get(&file.content).copied(),
@@ -93,7 +93,7 @@ impl Service {
     pub(in crate::api) async fn read_file(&self, request: pb::ReadFileRequest) -> Answer<pb::ReadFileResponse> {
         let (model, commit) = self.at(&request.model, &request.revision).await?;
         let path = RepoPath::parse(&request.path).map_err(Problem::of("path"))?;
-        let (bytes, size_bytes) = self.hub.read_start(&model, &commit, &path, MOST_TEXT).await?;
+        let (bytes, size_bytes) = self.hub.models.read_start(&model, &commit, &path, MOST_TEXT).await?;
         if bytes.contains(&0) {
             return Err(Problem::field("path", format!("{path} is no text file")));
         }
@@ -111,7 +111,7 @@ impl Service {
     pub(in crate::api) async fn list_uses(&self, request: pb::ListUsesRequest) -> Answer<pb::ListUsesResponse> {
         let (model, commit) = self.at(&request.model, &request.revision).await?;
         let limit = page::size(request.page_size)?;
-        let uses = self.hub.last_used_files(&model, &commit, limit).await?.into_iter();
+        let uses = self.hub.models.last_used_files(&model, &commit, limit).await?.into_iter();
         let uses =
             uses.map(|(file_path, size_bytes, at)| pb::Use { file_path, size_bytes, used_at: convert::time(at) });
         Ok(pb::ListUsesResponse { uses: uses.collect(), commit: commit.to_string() })
@@ -122,7 +122,7 @@ impl Service {
         request: pb::ListRevisionsRequest,
     ) -> Answer<pb::ListRevisionsResponse> {
         let model = self.model_named("model", &request.model).await?;
-        let revisions = self.hub.revisions(&model).await?.into_iter().map(|(pin, listed)| pb::Revision {
+        let revisions = self.hub.models.revisions(&model).await?.into_iter().map(|(pin, listed)| pb::Revision {
             name: pin.name,
             commit: pin.commit.to_string(),
             checked_at: convert::time(pin.checked_at),
@@ -137,8 +137,8 @@ impl Service {
             "" => None,
             path => Some(RepoPath::parse(path).map_err(Problem::of("path"))?),
         };
-        self.hub.check_paths(&model, &commit, path.as_ref().map(RepoPath::to_string).as_slice()).await?;
-        let read = self.hub.model_facts(&model, &commit, path.as_ref()).await?;
+        self.hub.models.check_paths(&model, &commit, path.as_ref().map(RepoPath::to_string).as_slice()).await?;
+        let read = self.hub.models.model_facts(&model, &commit, path.as_ref()).await?;
         let facts = read.facts;
         let context = match request.context {
             0 => facts.context_length.unwrap_or(8192).min(8192),
@@ -197,7 +197,7 @@ impl Service {
             None => 0,
             Some(text) => text.parse().map_err(|_| Problem::field("page_token", "it belongs to another list"))?,
         };
-        let head = self.hub.weights_head(&model, &commit, &path).await?;
+        let head = self.hub.models.weights_head(&model, &commit, &path).await?;
         let total = head.tensors.len();
         let end = start.saturating_add(limit).min(total);
         let tensors = head.tensors.into_iter().skip(start).take(limit).map(|tensor| pb::Tensor {
@@ -219,7 +219,7 @@ impl Service {
     async fn at(&self, model: &str, revision: &str) -> Answer<(ModelRow, CommitId)> {
         let model = self.model_named("model", model).await?;
         super::models::revision(revision)?;
-        let commit = self.hub.known_commit(&model, revision).await?;
+        let commit = self.hub.models.known_commit(&model, revision).await?;
         Ok((model, commit))
     }
 }

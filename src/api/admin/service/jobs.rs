@@ -3,6 +3,7 @@
 use super::{Service, page};
 use crate::api::admin::convert;
 use crate::api::admin::problem::{Answer, Problem};
+use crate::domain::JobId;
 use crate::domain::job::{JobFilter, Order};
 use crate::hub::Watch;
 use crate::pb;
@@ -21,13 +22,13 @@ impl Service {
             search: request.search,
             created_after: request.created_after.as_ref().map(convert::millis),
             created_before: request.created_before.as_ref().map(convert::millis),
-            before: page::after(&request.page_token)?,
+            before: page::after(&request.page_token)?.map(JobId::new),
             limit: limit + 1,
         };
-        let mut jobs = self.hub.list_jobs(&filter).await?;
+        let mut jobs = self.hub.jobs.list(&filter).await?;
         let more = jobs.len() as u64 > limit;
         jobs.truncate(limit as usize);
-        let next = jobs.last().filter(|_| more).map(|job| page::token(&job.id));
+        let next = jobs.last().filter(|_| more).map(|job| page::token(job.id.as_str()));
         Ok(pb::ListJobsResponse {
             jobs: jobs.into_iter().map(convert::job).collect(),
             next_page_token: next.unwrap_or_default(),
@@ -35,12 +36,12 @@ impl Service {
     }
 
     pub(in crate::api) async fn get_job(&self, request: pb::GetJobRequest) -> Answer<pb::Job> {
-        Ok(convert::job(self.hub.job(&job_id("id", &request.id)?).await?))
+        Ok(convert::job(self.hub.jobs.get(&job_id("id", &request.id)?).await?))
     }
 
     pub(in crate::api) async fn list_job_log(&self, request: pb::ListJobLogRequest) -> Answer<pb::ListJobLogResponse> {
         let limit = page::size(request.page_size)?;
-        let mut lines = self.hub.job_log(&job_id("id", &request.id)?, request.after, limit + 1).await?;
+        let mut lines = self.hub.jobs.log_lines(&job_id("id", &request.id)?, request.after, limit + 1).await?;
         let more = lines.len() as u64 > limit;
         lines.truncate(limit as usize);
         Ok(pb::ListJobLogResponse { lines: lines.into_iter().map(convert::log_line).collect(), more })
@@ -63,7 +64,7 @@ impl Service {
     }
 
     async fn order(&self, id: &str, order: Order) -> Answer<pb::Job> {
-        Ok(convert::job(self.hub.order_job(&job_id("id", id)?, order).await?))
+        Ok(convert::job(self.hub.jobs.order(&job_id("id", id)?, order).await?))
     }
 
     /// Follows what happens; see `Watch`.
@@ -74,10 +75,10 @@ impl Service {
         }
         let after = (request.after > 0).then_some(request.after);
         let job = match request.job_id.as_str() {
-            "" => String::new(),
-            id => job_id("job_id", id)?,
+            "" => None,
+            id => Some(job_id("job_id", id)?),
         };
-        Ok(Watching { watch: self.hub.watch(after), kinds: request.kinds, job })
+        Ok(Watching { watch: self.hub.events.watch(after), kinds: request.kinds, job })
     }
 }
 
@@ -85,7 +86,7 @@ impl Service {
 pub(in crate::api) struct Watching {
     watch: Watch,
     kinds: Vec<String>,
-    job: String,
+    job: Option<JobId>,
 }
 
 impl Watching {
@@ -95,7 +96,7 @@ impl Watching {
             let event = convert::event(&*self.watch.next().await?);
             let lost = event.kind == "lost";
             let of_kind = self.kinds.is_empty() || self.kinds.contains(&event.kind);
-            let of_job = self.job.is_empty() || event.job.as_ref().is_some_and(|job| job.id == self.job);
+            let of_job = self.job.as_ref().is_none_or(|id| event.job.as_ref().is_some_and(|job| job.id == id.as_str()));
             if lost || (of_kind && of_job) {
                 return Some(event);
             }
@@ -103,9 +104,9 @@ impl Watching {
     }
 }
 
-fn job_id(field: &str, id: &str) -> Answer<String> {
+fn job_id(field: &str, id: &str) -> Answer<JobId> {
     match uuid::Uuid::parse_str(id) {
-        Ok(id) => Ok(id.hyphenated().to_string()),
+        Ok(id) => Ok(JobId::new(id.hyphenated().to_string())),
         Err(_) => Err(Problem::field(
             field,
             format!("`{}` is no job id: it is a UUID", id.chars().take(80).collect::<String>()),

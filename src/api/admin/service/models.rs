@@ -5,7 +5,7 @@ use crate::api::admin::convert;
 use crate::api::admin::problem::{Answer, Problem};
 use crate::api::admin::source::Source;
 use crate::domain::job::priority;
-use crate::domain::{ParseError, RepoId, RepoKey, RepoKind, Revision, Selection, Visibility};
+use crate::domain::{ModelStatus, ParseError, RepoId, RepoKey, RepoKind, Revision, Selection, Visibility};
 use crate::hub::Wish;
 use crate::hub::{Held, ModelFilter, ModelOrder, ModelRow};
 use crate::pb;
@@ -45,7 +45,7 @@ impl Service {
         let every = request.sync_every_seconds;
         check_every(every)?;
         let every = (every > 0).then_some(every * 1000);
-        let (row, job) = self.hub.register(&key, revision.as_ref(), every).await?;
+        let (row, job) = self.hub.models.register(&key, revision.as_ref(), every).await?;
         match job {
             // Also when it has ended meanwhile: who registers wants to know how.
             Some(job) => Ok(convert::model(row, Some(job), &self.about.upstream_url)),
@@ -76,11 +76,15 @@ impl Service {
                 Some(parts.ok_or_else(|| Problem::field("page_token", "it belongs to another list"))?)
             }
         };
-        let status = request.status();
         let filter = ModelFilter {
             search: request.search.clone(),
             kind: (!request.kind.is_empty()).then(|| kind("kind", &request.kind)).transpose()?,
-            status: if status == Status::Unspecified { String::new() } else { status.as_str_name().into() },
+            status: match request.status() {
+                Status::Unspecified => None,
+                Status::Registered => Some(ModelStatus::Registered),
+                Status::Synced => Some(ModelStatus::Synced),
+                Status::Error => Some(ModelStatus::Error),
+            },
             held: match request.download() {
                 Download::Unspecified => None,
                 Download::None => Some(Held::Nothing),
@@ -93,7 +97,7 @@ impl Service {
             after,
             limit: limit + 1,
         };
-        let (mut rows, total) = self.hub.models(&filter).await?;
+        let (mut rows, total) = self.hub.models.models(&filter).await?;
         let more = rows.len() as u64 > limit;
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(|row| {
@@ -122,7 +126,7 @@ impl Service {
         request: pb::DeleteModelRequest,
     ) -> Answer<pb::DeleteModelResponse> {
         let row = self.model_named("model", &request.model).await?;
-        self.hub.forget_model(&row).await?;
+        self.hub.models.forget_model(&row).await?;
         Ok(pb::DeleteModelResponse {})
     }
 
@@ -133,10 +137,10 @@ impl Service {
         let ours = [self.about.upstream_url.as_str(), self.about.endpoint.as_str()];
         let source = Source::parse(&request.source, &ours).map_err(|rule| Problem::field("source", rule))?;
         let revision = source.revision.clone().unwrap_or_else(Revision::main);
-        let found = self.hub.find_out(&source.key, &revision).await?;
+        let found = self.hub.models.find_out(&source.key, &revision).await?;
         let usage =
             |(name, (files, bytes)): (String, (u64, u64))| pb::Usage { name, files, bytes, ..Default::default() };
-        let model = self.hub.model(&source.key.to_string()).await;
+        let model = self.hub.models.model(&source.key.to_string()).await;
         let model = model.ok().filter(|row| row.registered_at.is_some());
         let mut warnings = Vec::new();
         if found.visibility != Visibility::Public {
@@ -169,12 +173,12 @@ impl Service {
     pub(in crate::api) async fn sync_model(&self, request: pb::SyncModelRequest) -> Answer<pb::Job> {
         let row = self.meant(&request.model, &request.repo_id, &request.kind).await?;
         let revision = revision(&request.revision)?;
-        Ok(convert::job(self.hub.enqueue_sync(&row, revision.as_ref()).await?))
+        Ok(convert::job(self.hub.models.enqueue_sync(&row, revision.as_ref()).await?))
     }
 
     pub(in crate::api) async fn plan_download(&self, request: pb::DownloadModelRequest) -> Answer<pb::DownloadPlan> {
         let (row, wish) = self.wish(request).await?;
-        let plan = self.hub.plan_download(&row, &wish).await?;
+        let plan = self.hub.models.plan_download(&row, &wish).await?;
         let revision = wish.revision.map_or_else(|| row.revision.clone(), |revision| revision.to_string());
         let fits = plan.fits();
         let largest = plan.largest.into_iter().map(|(file, is_here)| {
@@ -202,7 +206,7 @@ impl Service {
 
     pub(in crate::api) async fn download_model(&self, request: pb::DownloadModelRequest) -> Answer<pb::Job> {
         let (row, wish) = self.wish(request).await?;
-        Ok(convert::job(self.hub.enqueue_download(&row, wish).await?))
+        Ok(convert::job(self.hub.models.enqueue_download(&row, wish).await?))
     }
 
     async fn wish(&self, request: pb::DownloadModelRequest) -> Answer<(ModelRow, Wish)> {
@@ -222,7 +226,7 @@ impl Service {
         check_every(every.unwrap_or(0))?;
         // A request that only changes the schedule leaves the pin alone.
         let pinned = request.pinned.or(every.is_none().then_some(true));
-        let row = self.hub.pin_model(&row, pinned, every.map(|seconds| seconds * 1000)).await?;
+        let row = self.hub.models.pin_model(&row, pinned, every.map(|seconds| seconds * 1000)).await?;
         self.shown(row).await
     }
 
@@ -230,18 +234,38 @@ impl Service {
         let row = self.model_named("model", &request.model).await?;
         let selection = selection(request.selection)?;
         revision(&request.revision)?;
-        Ok(convert::job(self.hub.enqueue_verify(Some((&row, request.revision, selection)), 0).await?))
+        Ok(convert::job(self.hub.models.enqueue_verify(Some((&row, request.revision, selection)), 0).await?))
     }
 
     pub(in crate::api) async fn evict_model(&self, request: pb::EvictModelRequest) -> Answer<pb::Job> {
         let row = self.model_named("model", &request.model).await?;
         let selection = selection(request.selection)?;
         revision(&request.revision)?;
-        Ok(convert::job(self.hub.enqueue_evict_model(&row, request.revision, selection).await?))
+        Ok(convert::job(
+            self.hub
+                .models
+                .enqueue_evict_model(&row, request.revision, selection, request.include_unrecoverable)
+                .await?,
+        ))
+    }
+
+    pub(in crate::api) async fn plan_model_eviction(
+        &self,
+        request: pb::EvictModelRequest,
+    ) -> Answer<pb::PlanEvictionResponse> {
+        let row = self.model_named("model", &request.model).await?;
+        let selection = selection(request.selection)?;
+        revision(&request.revision)?;
+        let plan = self
+            .hub
+            .models
+            .plan_model_eviction(&row, &request.revision, &selection, request.include_unrecoverable)
+            .await?;
+        Ok(convert::eviction_plan(plan))
     }
 
     pub(super) async fn shown(&self, row: ModelRow) -> Answer<pb::ModelRepo> {
-        let job = self.hub.live_job_of(&row.id).await?;
+        let job = self.hub.models.live_job_of(&row.id).await?;
         Ok(convert::model(row, job, &self.about.upstream_url))
     }
 
@@ -253,7 +277,7 @@ impl Service {
         if uuid::Uuid::parse_str(text).is_err() {
             RepoKey::parse(text).map_err(Problem::of(field))?;
         }
-        Ok(self.hub.model(text).await?)
+        Ok(self.hub.models.model(text).await?)
     }
 
     /// The model of a request that may name it in the path, or by `repo_id` and `kind`.

@@ -6,13 +6,13 @@ use crate::api::admin::problem::{Answer, Problem};
 use crate::config::Secret;
 use crate::domain::job::JobStatus;
 use crate::domain::{FileType, RepoId, RepoKey, RepoKind, RepoPath, WeightFormat};
-use crate::hub::{Change, TokenSource};
+use crate::hub::{Change, TokenSource, Usage};
 use crate::machine::MachineReport;
 use crate::pb;
 
 impl Service {
     pub(in crate::api) async fn get_overview(&self, _: pb::GetOverviewRequest) -> Answer<pb::Overview> {
-        let overview = self.hub.overview().await?;
+        let overview = self.hub.overview.overview().await?;
         let count = |status| overview.jobs.iter().find(|(other, _)| *other == status).map_or(0, |(_, count)| *count);
         let sums = overview.sums;
         Ok(pb::Overview {
@@ -28,8 +28,8 @@ impl Service {
             jobs_waiting: count(JobStatus::Pending) + count(JobStatus::Paused),
             jobs_failed: count(JobStatus::Failed),
             upstream: Some(convert::upstream(overview.upstream, &self.about.upstream_url)),
-            disk_free: overview.disk.0,
-            disk_total: overview.disk.1,
+            disk_free: overview.disk.free,
+            disk_total: overview.disk.total,
             recent: overview.recent.into_iter().map(convert::activity).collect(),
             endpoint: self.about.endpoint.clone(),
             version: self.about.version.clone(),
@@ -84,7 +84,7 @@ impl Service {
             driver_version: report.gpu.driver_version.unwrap_or_default(),
             cuda_version: report.gpu.cuda_version.unwrap_or_default(),
             gpu_problem: report.gpu.problem.unwrap_or_default(),
-            workers: self.hub.workers().await?.into_iter().map(convert::worker).collect(),
+            workers: self.hub.overview.workers().await?.into_iter().map(convert::worker).collect(),
             version: self.about.version.clone(),
             database: self.about.database.clone(),
         })
@@ -95,8 +95,8 @@ impl Service {
     }
 
     fn settings(&self) -> pb::Settings {
-        let live = self.hub.live();
-        let source = match self.hub.token_source() {
+        let live = self.hub.settings.get();
+        let source = match self.hub.settings.token_source() {
             TokenSource::None => "",
             TokenSource::Configuration => "configuration",
             TokenSource::Settings => "settings",
@@ -137,10 +137,10 @@ impl Service {
 
     pub(in crate::api) async fn test_token(&self, request: pb::TestTokenRequest) -> Answer<pb::TestTokenResponse> {
         let token = (!request.token.trim().is_empty()).then(|| request.token.trim().to_owned());
-        if token.is_none() && self.hub.token_source() == TokenSource::None {
+        if token.is_none() && self.hub.settings.token_source() == TokenSource::None {
             return Err(Problem::field("token", "no token is set: give one to test"));
         }
-        match self.hub.token_account(token.as_deref()).await {
+        match self.hub.settings.token_account(token.as_deref()).await {
             Ok(account) => Ok(pb::TestTokenResponse { valid: true, account, problem: String::new() }),
             Err(error @ (crate::hub::Error::Unauthenticated { .. } | crate::hub::Error::Forbidden { .. })) => {
                 let problem = format!("upstream does not accept it: {error}");
@@ -152,24 +152,26 @@ impl Service {
 
     pub(in crate::api) async fn scan_storage(&self, request: pb::ScanStorageRequest) -> Answer<pb::Job> {
         let scan = scan_of(&self.about.storage_path, request)?;
-        Ok(convert::job(self.hub.enqueue_scan(scan).await?))
+        Ok(convert::job(self.hub.models.enqueue_scan(scan).await?))
     }
 
     pub(in crate::api) async fn preview_scan(
         &self,
         request: pb::ScanStorageRequest,
     ) -> Answer<pb::PreviewScanResponse> {
-        let preview = self.hub.preview_scan(scan_of(&self.about.storage_path, request)?).await?;
+        let preview = self.hub.models.preview_scan(scan_of(&self.about.storage_path, request)?).await?;
         Ok(preview_message(preview))
     }
 
     pub(in crate::api) async fn verify_store(&self, request: pb::VerifyStoreRequest) -> Answer<pb::Job> {
-        Ok(convert::job(self.hub.enqueue_verify(None, request.bytes_per_second).await?))
+        Ok(convert::job(self.hub.models.enqueue_verify(None, request.bytes_per_second).await?))
     }
 
     pub(in crate::api) async fn evict_store(&self, request: pb::EvictStoreRequest) -> Answer<pb::Job> {
         let unused_ms = request.unused_seconds.saturating_mul(1000);
-        Ok(convert::job(self.hub.enqueue_evict_store(request.free_bytes, unused_ms).await?))
+        Ok(convert::job(
+            self.hub.models.enqueue_evict_store(request.free_bytes, unused_ms, request.include_unrecoverable).await?,
+        ))
     }
 
     pub(in crate::api) async fn plan_eviction(
@@ -177,41 +179,28 @@ impl Service {
         request: pb::EvictStoreRequest,
     ) -> Answer<pb::PlanEvictionResponse> {
         let unused_ms = request.unused_seconds.saturating_mul(1000);
-        let (room, models) = self.hub.plan_eviction(request.free_bytes, unused_ms).await?;
-        let models = models.into_iter().map(usage_message).collect();
-        Ok(pb::PlanEvictionResponse { files: room.files, bytes: room.bytes, models })
+        let plan = self.hub.models.plan_eviction(request.free_bytes, unused_ms, request.include_unrecoverable).await?;
+        Ok(convert::eviction_plan(plan))
     }
 
     pub(in crate::api) async fn get_storage(&self, _: pb::GetStorageRequest) -> Answer<pb::GetStorageResponse> {
-        let totals = self.hub.totals().await?;
-        let (models, unreferenced_bytes, (partial_bytes, quarantine_bytes)) = self.hub.usage().await?;
-        let (disk_free, disk_total) = self.hub.disk()?;
-        let formats = self.hub.usage_by(format_of).await?;
+        let totals = self.hub.overview.totals().await?;
+        let Usage { models, unreferenced, other } = self.hub.overview.usage().await?;
+        let disk = self.hub.overview.disk()?;
+        let formats = self.hub.overview.usage_by(format_of).await?;
         let format = |(name, (files, bytes))| pb::Usage { name, files, bytes, ..Default::default() };
         Ok(pb::GetStorageResponse {
             bytes: totals.bytes,
             blobs: totals.blobs,
-            disk_free,
-            disk_total,
-            limit: self.hub.live().store_limit_bytes,
-            partial_bytes,
-            quarantine_bytes,
-            models: models.into_iter().map(usage_message).collect(),
+            disk_free: disk.free,
+            disk_total: disk.total,
+            limit: self.hub.settings.get().store_limit_bytes,
+            partial_bytes: other.arriving,
+            quarantine_bytes: other.quarantined,
+            models: models.into_iter().map(convert::usage).collect(),
             formats: formats.into_iter().map(format).collect(),
-            unreferenced_bytes,
+            unreferenced_bytes: unreferenced,
         })
-    }
-}
-
-fn usage_message(row: crate::hub::UsageRow) -> pb::Usage {
-    pb::Usage {
-        name: row.name,
-        model_id: row.id,
-        files: row.files,
-        bytes: row.bytes,
-        own_bytes: row.own_bytes,
-        pinned: row.pinned,
-        last_used_at: convert::time(row.last_used_at),
     }
 }
 

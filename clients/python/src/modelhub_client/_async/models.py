@@ -31,6 +31,7 @@ from ..gen.modelhub.v1 import (
     ModelRepoDownload,
     ModelRepoStatus,
     PinModelRequest,
+    PlanEvictionResponse,
     ReadFileRequest,
     ReadFileResponse,
     RegisterModelRequest,
@@ -295,10 +296,37 @@ class AsyncModels(AsyncTransport):
         exclude: Texts = (),
         preset: SelectionPreset | str = "",
         quantisation: str = "",
+        include_unrecoverable: bool = False,
     ) -> Job:
-        """Removes stored files that nothing else uses."""
+        """Removes stored files that nothing else uses.
+
+        Imported files that upstream does not have stay, unless
+        `include_unrecoverable` says that they go too.
+        """
         request = EvictModelRequest(
             revision=revision,
             selection=selection(paths, include, exclude, preset, quantisation),
+            include_unrecoverable=include_unrecoverable,
         )
         return await self._post(Job, model_path(model, "evict"), request)
+
+    async def plan_model_eviction(
+        self,
+        model: ModelRef,
+        *,
+        revision: str = "",
+        paths: Texts = (),
+        include: Texts = (),
+        exclude: Texts = (),
+        preset: SelectionPreset | str = "",
+        quantisation: str = "",
+        include_unrecoverable: bool = False,
+    ) -> PlanEvictionResponse:
+        """What `evict` with the same arguments would remove, and keep."""
+        request = EvictModelRequest(
+            revision=revision,
+            selection=selection(paths, include, exclude, preset, quantisation),
+            include_unrecoverable=include_unrecoverable,
+        )
+        path = model_path(model, "evict/plan")
+        return await self._post(PlanEvictionResponse, path, request)

@@ -50,19 +50,37 @@ class Storage(Transport):
         request = VerifyStoreRequest(bytes_per_second=bytes_per_second)
         return self._post(Job, "/v1/storage/verify", request)
 
-    def evict_store(self, *, free_bytes: int = 0, unused_seconds: int = 0) -> Job:
-        """Frees space: the least recently used first, pinned models never."""
+    def evict_store(
+        self,
+        *,
+        free_bytes: int = 0,
+        unused_seconds: int = 0,
+        include_unrecoverable: bool = False,
+    ) -> Job:
+        """Frees space: the least recently used first, pinned models never.
+
+        Imported files that upstream does not have stay, unless
+        `include_unrecoverable` says that they go too.
+        """
         request = EvictStoreRequest(
-            free_bytes=free_bytes, unused_seconds=unused_seconds
+            free_bytes=free_bytes,
+            unused_seconds=unused_seconds,
+            include_unrecoverable=include_unrecoverable,
         )
         return self._post(Job, "/v1/storage/evict", request)
 
     def plan_eviction(
-        self, *, free_bytes: int = 0, unused_seconds: int = 0
+        self,
+        *,
+        free_bytes: int = 0,
+        unused_seconds: int = 0,
+        include_unrecoverable: bool = False,
     ) -> PlanEvictionResponse:
-        """What `evict_store` with the same arguments would remove."""
+        """What `evict_store` with the same arguments would remove, and keep."""
         request = EvictStoreRequest(
-            free_bytes=free_bytes, unused_seconds=unused_seconds
+            free_bytes=free_bytes,
+            unused_seconds=unused_seconds,
+            include_unrecoverable=include_unrecoverable,
         )
         return self._post(PlanEvictionResponse, "/v1/storage/evict/plan", request)
 

@@ -676,6 +676,11 @@ class EvictModelRequest(betterproto2.Message):
         3, betterproto2.TYPE_MESSAGE, optional=True
     )
 
+    include_unrecoverable: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
+    """
+    Also what could not be downloaded again: imported files that upstream does not have, as far as is known.
+    """
+
 
 default_message_pool.register_message(
     "modelhub.v1", "EvictModelRequest", EvictModelRequest
@@ -696,6 +701,11 @@ class EvictStoreRequest(betterproto2.Message):
     )
     """
     Only what was not used for this long.
+    """
+
+    include_unrecoverable: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+    """
+    Also what could not be downloaded again: imported files that upstream does not have, as far as is known.
     """
 
 
@@ -1130,6 +1140,11 @@ class JobPayload(betterproto2.Message):
     )
     """
     0: no limit of its own.
+    """
+
+    include_unrecoverable: "bool" = betterproto2.field(8, betterproto2.TYPE_BOOL)
+    """
+    Of an evict: whether it removes also what could not be downloaded again.
     """
 
 
@@ -2197,6 +2212,9 @@ class PlanEvictionResponse(betterproto2.Message):
     files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(1, betterproto2.TYPE_UINT64)
     )
+    """
+    What would be removed.
+    """
 
     bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(2, betterproto2.TYPE_UINT64)
@@ -2204,6 +2222,31 @@ class PlanEvictionResponse(betterproto2.Message):
 
     models: "list[Usage]" = betterproto2.field(
         3, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    What each model would lose, and what it would keep only because it could not download that again; at most 1000.
+    """
+
+    unrecoverable_files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(4, betterproto2.TYPE_UINT64)
+    )
+    """
+    Of what would be removed: what could not be downloaded again.
+    """
+
+    unrecoverable_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(5, betterproto2.TYPE_UINT64)
+    )
+
+    kept_files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(6, betterproto2.TYPE_UINT64)
+    )
+    """
+    What stays because it could not be downloaded again.
+    """
+
+    kept_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(7, betterproto2.TYPE_UINT64)
     )
 
 
@@ -2900,6 +2943,28 @@ class Usage(betterproto2.Message):
         betterproto2.TYPE_MESSAGE,
         unwrap=lambda: __google__protobuf__.Timestamp,
         optional=True,
+    )
+
+    unrecoverable_files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(8, betterproto2.TYPE_UINT64)
+    )
+    """
+    In the plan of an eviction: of `files` and `bytes`, what could not be downloaded again.
+    """
+
+    unrecoverable_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(9, betterproto2.TYPE_UINT64)
+    )
+
+    kept_files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(10, betterproto2.TYPE_UINT64)
+    )
+    """
+    In the plan of an eviction: what stays because it could not be downloaded again.
+    """
+
+    kept_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(11, betterproto2.TYPE_UINT64)
     )
 
 

@@ -1,0 +1,103 @@
+//! Somebody who wants a whole file to be here and reads nothing of it: a job.
+//!
+//! A flight that only passengers are on flies at their pace; a reader who boards makes it fly as fast as it can.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Flight, FlightTarget, Flights, Outcome};
+use crate::hub::pace::Pace;
+use crate::hub::{Error, Result};
+
+/// See the module's text. Dropping it tells the flight that it is not wanted for this.
+pub(in crate::hub) struct Passenger {
+    flight: Arc<Flight>,
+    id: u64,
+}
+
+/// How far a flight is.
+pub(in crate::hub) struct FlightWatch {
+    flight: Arc<Flight>,
+    /// What was here when this watch began, if that was known.
+    before: Option<u64>,
+}
+
+impl FlightWatch {
+    pub(in crate::hub) fn present_bytes(&self) -> u64 {
+        self.flight.present_bytes().unwrap_or(0)
+    }
+
+    /// What came since this watch began, without what an earlier flight has left.
+    pub(in crate::hub) fn arrived_bytes(&self) -> u64 {
+        let before = self.before.unwrap_or_else(|| self.flight.found.load(Ordering::Acquire));
+        self.present_bytes().saturating_sub(before)
+    }
+}
+
+impl Flights {
+    /// Joins or starts the flight of a whole file.
+    pub(in crate::hub) fn board(&self, target: FlightTarget, paces: Vec<Pace>) -> Passenger {
+        let range = 0..target.size;
+        let whole = target.size <= self.settings.flight.verify_first.bytes();
+        let (flight, id, _) = self.enter(target, range, whole, Some(paces));
+        Passenger { flight, id }
+    }
+}
+
+impl Passenger {
+    pub(in crate::hub) fn watch(&self) -> FlightWatch {
+        FlightWatch { flight: Arc::clone(&self.flight), before: self.flight.present_bytes() }
+    }
+
+    /// Returns when the file is in the store, or why it is not.
+    pub(in crate::hub) async fn landed(&self) -> Result<()> {
+        loop {
+            let changed = self.flight.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            // Both in this order: `over` is set last.
+            let over = self.flight.over.load(Ordering::Acquire);
+            match self.flight.outcome() {
+                Outcome::Failed(error) => return Err(error),
+                Outcome::Stopped => return Err(Error::Stopping),
+                Outcome::Verified if over => return Ok(()),
+                // Its owner is gone without a word: it was stopped with the hub.
+                Outcome::Flying | Outcome::Repeating if over => return Err(Error::Stopping),
+                Outcome::Flying | Outcome::Repeating | Outcome::Verified => changed.await,
+            }
+        }
+    }
+}
+
+impl Drop for Passenger {
+    fn drop(&mut self) {
+        let mut state = self.flight.lock();
+        state.readers.remove(&self.id);
+        state.paces.remove(&self.id);
+        drop(state);
+        self.flight.changed.notify_waiters();
+    }
+}
+
+impl Flight {
+    /// How much of the file is here, once that is known.
+    fn present_bytes(&self) -> Option<u64> {
+        self.partial.get().map(|partial| partial.present_bytes())
+    }
+
+    /// Waits until `bytes` more may come, if nobody but passengers is on board.
+    pub(super) async fn pace(&self, bytes: usize) {
+        let paces = {
+            let state = self.lock();
+            if state.paces.is_empty() || state.readers.len() != state.paces.len() {
+                return;
+            }
+            // Who may go fastest takes the others along.
+            let speed = |paces: &&Vec<Pace>| paces.iter().map(Pace::speed).min();
+            state.paces.values().max_by_key(speed).cloned().unwrap_or_default()
+        };
+        for pace in paces {
+            pace.take(bytes).await;
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The owner of a flight.
+//!
+//! Steps: open the partial → reserve the disk space → fetch segments on several connections,
+//! as many as go well, while the hash follows → when all are present and the digest is right,
+//! publish → on a wrong digest, once more from the start if no client has seen a byte, else
+//! set the body aside and taint the content.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::hash::Verdict;
+use super::ramp::Ramp;
+use super::segment::{Fetched, Fetcher};
+use super::{Flight, FlightTarget, Flights, Outcome};
+use crate::blob::{self, Partial, Proven};
+use crate::domain::{Backoff, backoff};
+use crate::hub::{Error, Result};
+use crate::metrics;
+use crate::upstream;
+
+/// How often a flight that begins looks whether more connections would help.
+const TICK: Duration = Duration::from_millis(25);
+/// How often a file that arrives in another process is looked at.
+const ELSEWHERE: Backoff = Backoff::constant(Duration::from_millis(200));
+/// Between tries of a connection that failed.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(6400));
+
+impl Flights {
+    /// Owns a flight until it has landed, failed or stopped.
+    pub(super) async fn fly(&self, flight: Arc<Flight>) {
+        metrics::flights(self.count());
+        let outcome = tokio::select! {
+            outcome = self.fly_to_the_end(&flight) => outcome,
+            () = self.stop.cancelled() => Err(Error::Stopping),
+        };
+        // What arrived is in the journal then: the next flight or process goes on from there.
+        if let Some(partial) = flight.partial.get() {
+            partial.at_rest().await;
+        }
+        // Proven bytes are published also while stopping: it takes a moment, and a client may
+        // have them all already.
+        let outcome = match outcome {
+            Ok(Landing::Proven(partial, proven)) => self.land(&flight, &partial, proven).await.map(|()| "published"),
+            // `retire` took it out, when nobody was left to be told.
+            Ok(Landing::Stopped) => return metrics::flight_ended("stopped"),
+            Err(error) => Err(error),
+        };
+        // Out of the map before anyone is told of a failure: who comes next starts anew.
+        self.remove(&flight);
+        match outcome {
+            Ok(word) => metrics::flight_ended(word),
+            // Who waited looks into the store again.
+            Err(Error::CameElsewhere) => flight.settle(Outcome::Failed(Error::CameElsewhere)),
+            Err(error) => {
+                if matches!(error, Error::NoSpace) {
+                    self.give_back(&flight).await;
+                }
+                metrics::flight_ended("failed");
+                let target = &flight.target;
+                tracing::warn!(repo.id = %target.repo, path = %target.path, blob.content = %target.content, error = %chain(&error), "a download failed");
+                // Who was told "verified" keeps reading from the file; nobody else may.
+                if !matches!(flight.outcome(), Outcome::Verified) {
+                    flight.settle(Outcome::Failed(error));
+                }
+            }
+        }
+        metrics::flights(self.count());
+    }
+
+    /// Publishes, and lets the readers have the end: of a large file before the disk is done
+    /// with it, of a small one after, so that who has it can rely on its being here.
+    async fn land(&self, flight: &Flight, partial: &Arc<Partial>, proven: Proven) -> Result<()> {
+        let is_large = flight.target.size > self.settings.flight.verify_first.bytes();
+        if is_large {
+            flight.settle(Outcome::Verified);
+        }
+        let published = self.publish(flight, partial, proven).await;
+        if !is_large {
+            flight.settle(Outcome::Verified);
+        }
+        published
+    }
+
+    /// What was taken before the disk ran full is given back, unless there is something in it.
+    async fn give_back(&self, flight: &Flight) {
+        let Some(partial) = flight.partial.get() else { return };
+        if partial.present_bytes() > 0 {
+            return;
+        }
+        if let Err(error) = self.store.discard(partial).await {
+            tracing::error!(%error, "could not give back what a failed download took");
+        }
+    }
+
+    /// The arriving file, when no other process has it; `None` if nobody wants it any more.
+    async fn open_partial(&self, flight: &Arc<Flight>) -> Result<Option<Arc<Partial>>> {
+        let (content, size) = (flight.target.content, flight.target.size);
+        let segment_size = self.settings.flight.segment_size.bytes();
+        let mut waited = false;
+        loop {
+            match self.store.partial(content, size, segment_size).await? {
+                Ok(partial) => {
+                    let partial = Arc::new(partial);
+                    // Who had it may have published it.
+                    if waited && self.store.came(content, size).await? {
+                        self.store.discard(&partial).await?;
+                        return Err(Error::CameElsewhere);
+                    }
+                    return Ok(Some(partial));
+                }
+                Err(blob::Error::Elsewhere { .. }) if self.store.came(content, size).await? => {
+                    return Err(Error::CameElsewhere);
+                }
+                Err(blob::Error::Elsewhere { .. }) => {
+                    waited = true;
+                    let (wanted, whole) = flight.demand(1);
+                    if wanted.is_empty() && !whole && self.retire(flight) {
+                        return Ok(None);
+                    }
+                    tokio::time::sleep(ELSEWHERE.pause(1)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn fly_to_the_end(&self, flight: &Arc<Flight>) -> Result<Landing> {
+        let target = &flight.target;
+        let content = target.content;
+        let size = target.size;
+        let Some(partial) = self.open_partial(flight).await? else { return Ok(Landing::Stopped) };
+        let resumed = partial.present_bytes();
+        // Of what an earlier flight fetched clients may have seen some.
+        flight.lock().sent = resumed > 0;
+        flight.found.store(resumed, Ordering::Release);
+        let _ = flight.partial.set(Arc::clone(&partial));
+        flight.wake();
+        tracing::info!(repo.id = %target.repo, path = %target.path, size_bytes = size, resumed_bytes = resumed, "a download starts");
+
+        // A wrong body is fetched once more if no client has seen a byte of it.
+        let mut may_repeat = true;
+        loop {
+            let verdict = {
+                let fetching = self.fetch_segments(flight, &partial);
+                let hashing = self.hash_behind(flight, &partial);
+                tokio::pin!(fetching, hashing);
+                let mut fetched = false;
+                loop {
+                    tokio::select! {
+                        outcome = &mut fetching, if !fetched => match outcome? {
+                            Fetch::NotWanted => return Ok(Landing::Stopped),
+                            Fetch::Complete => fetched = true,
+                        },
+                        verdict = &mut hashing => break verdict?,
+                    }
+                }
+            };
+            match verdict {
+                Verdict::Right(proven) => return Ok(Landing::Proven(partial, proven)),
+                Verdict::Wrong(actual) => {
+                    // Decided under the lock that readers send under: no wrong byte slips out.
+                    let sent = {
+                        let mut state = flight.lock();
+                        if !state.sent {
+                            state.outcome = Outcome::Repeating;
+                        }
+                        state.sent
+                    };
+                    tracing::error!(repo.id = %target.repo, path = %target.path, expected = %content, %actual, resumed_bytes = resumed, sent, "upstream's bytes are not what they should be");
+                    if sent || !may_repeat {
+                        return Err(self.reject(flight, &partial, sent).await);
+                    }
+                    may_repeat = false;
+                    flight.was_wrong.store(true, Ordering::Relaxed);
+                    self.store.reset(&partial).await?;
+                    flight.found.store(0, Ordering::Release);
+                    flight.settle(Outcome::Flying);
+                }
+            }
+        }
+    }
+
+    /// Fetches what is wanted until everything is present, or nobody wants more.
+    async fn fetch_segments(&self, flight: &Arc<Flight>, partial: &Arc<Partial>) -> Result<Fetch> {
+        let settings = &self.settings.flight;
+        let fetcher = Arc::new(Fetcher::new(self, flight));
+        let mut running: JoinSet<(u64, Result<Fetched, upstream::Error>)> = JoinSet::new();
+        let mut ramp = Ramp::new(settings.connections, settings.attempts, partial.present_bytes());
+        let mut tick = tokio::time::interval(TICK);
+        tick.reset();
+        let mut reserved = false;
+
+        loop {
+            if partial.is_complete() {
+                return Ok(Fetch::Complete);
+            }
+            let changed = flight.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let (wanted, whole) = flight.demand(2 * settings.segment_size.bytes());
+            if wanted.is_empty() && !whole {
+                // Who comes next goes on with what arrived until now, also of segments that are not finished.
+                running.shutdown().await;
+                partial.at_rest().await;
+                if self.retire(flight) {
+                    return Ok(Fetch::NotWanted);
+                }
+                continue;
+            }
+            if whole && !reserved {
+                self.store.reserve(partial).await?;
+                reserved = true;
+            }
+            let is_single = fetcher.sources.is_whole_only();
+            let most = if is_single { 1 } else { ramp.limit() };
+            while running.len() < most {
+                let run = if is_single { usize::MAX } else { ramp.run(partial.missing_segments()) };
+                let Some(claim) = partial.claim(&wanted, whole, run) else { break };
+                let (fetcher, permits) = (Arc::clone(&fetcher), Arc::clone(&self.connections));
+                let wave = ramp.wave();
+                running.spawn(async move {
+                    let _permit = permits.acquire_owned().await;
+                    (wave, fetcher.fetch(claim).await)
+                });
+            }
+            tokio::select! {
+                Some(joined) = running.join_next() => match joined? {
+                    (_, Ok(Fetched::Segments { fast })) => {
+                        flight.lock().trouble = None;
+                        ramp.arrived(fast);
+                    }
+                    (_, Ok(Fetched::WholeOnly)) => running.shutdown().await,
+                    (wave, Err(error)) if error.is_transient() && wave < ramp.wave() => {
+                        tracing::debug!(path = %flight.target.path, %error, "another connection of the same wave failed");
+                    }
+                    (_, Err(error)) => self.failed(flight, &mut ramp, partial.present_bytes(), error).await?,
+                },
+                _ = tick.tick(), if ramp.is_ramping() => ramp.ticked(partial.present_bytes()),
+                // With work in hand a change of demand is looked at when a segment ends; the
+                // wait is for when there is none, or somebody new needs another place first.
+                () = &mut changed => {}
+            }
+        }
+    }
+
+    /// What follows when a connection breaks: the flight's end, or a pause.
+    async fn failed(&self, flight: &Flight, ramp: &mut Ramp, present: u64, error: upstream::Error) -> Result<()> {
+        let failures = ramp.failed(present);
+        if flight.disk_full.load(Ordering::Relaxed) {
+            return Err(Error::NoSpace);
+        }
+        let FlightTarget { repo, path, .. } = &flight.target;
+        tracing::debug!(%path, %error, failures, "a segment failed");
+        let trouble = Error::upstream(error.clone(), format!("{repo}/{path}"));
+        flight.lock().trouble = Some(trouble.clone());
+        if !error.is_transient() || ramp.is_over() {
+            return Err(trouble);
+        }
+        tokio::time::sleep(pause(&error, failures)).await;
+        Ok(())
+    }
+}
+
+enum Landing {
+    Proven(Arc<Partial>, Proven),
+    /// Nobody wants more; what was fetched is kept.
+    Stopped,
+}
+
+enum Fetch {
+    Complete,
+    NotWanted,
+}
+
+/// How long to wait after a failure: what upstream asks for, else longer each time.
+fn pause(error: &upstream::Error, failures: u32) -> Duration {
+    match error {
+        upstream::Error::RateLimited { retry_after } => backoff::at_least(*retry_after),
+        _ => BACKOFF.pause(failures),
+    }
+}
+
+/// An error with its causes, for the log.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,397 @@
+//! Files brought here before anybody asks for them.
+//!
+//! Steps of a job: pin the commit, once → go through its files page by page, leaving out what is not selected → see
+//! whether what is missing fits on the disk → fetch some files at a time through the same flights that clients use,
+//! so that nothing is fetched twice → say what came. A file that fails does not keep the others from coming.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::task::JoinSet;
+
+use super::speed::Speed;
+use super::{Models, Result};
+use crate::db::{FileTotals, ModelRow};
+use crate::domain::job::{FileProgress, Job, Level, NewJob};
+use crate::domain::selection::Matcher;
+use crate::domain::{
+    Artifact, ByteSize, ContentId, FileType, ModelStatus, Revision, Selection, WeightFormat, Work, work,
+};
+use crate::hub::flights::{FlightTarget, FlightWatch};
+use crate::hub::jobs::{Done, JobRun};
+use crate::hub::pace::Pace;
+use crate::hub::repos::{Need, ResolvedRevision};
+use crate::hub::{Caller, Error};
+
+/// Files of one job that are fetched at once; each has several connections.
+const PARALLEL: usize = 4;
+/// How often progress is looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// The largest files that a plan names.
+const NAMED: usize = 1000;
+
+/// What somebody wants to be here.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The model's own if `None`.
+    pub revision: Option<Revision>,
+    pub selection: Selection,
+    pub priority: i64,
+    /// 0: no limit of its own.
+    pub bytes_per_second: u64,
+}
+
+/// What a download would do.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub commit: String,
+    pub totals: FileTotals,
+    /// Content that has to come; what several files share counts once.
+    pub to_fetch: u64,
+    /// What may still come: free on the disk, or up to the store's limit.
+    pub disk_free: u64,
+    /// The store's limit, where that is what leaves so little.
+    pub limit: Option<u64>,
+    pub largest: Vec<(Artifact, bool)>,
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    pub fn fits(&self) -> bool {
+        self.to_fetch <= self.disk_free
+    }
+}
+
+impl Models {
+    /// What a download would fetch, and whether it fits.
+    pub async fn plan_download(&self, model: &ModelRow, wish: &Wish) -> Result<Plan> {
+        let revision = wish.revision.clone().map_or_else(|| Revision::parse(&model.revision), Ok)?;
+        let pinned = self.listed(model, &revision).await?;
+        self.plan(&pinned, &wish.selection).await
+    }
+
+    /// Begins to fetch files. The selection is checked now, so that a mistake is told at once.
+    pub async fn enqueue_download(&self, model: &ModelRow, wish: Wish) -> Result<Job> {
+        wish.selection.matcher()?;
+        let revision = wish.revision.as_ref().map_or_else(|| model.revision.clone(), Revision::to_string);
+        if let Some(commit) = self.repos.fresh_commit(&model.id, &Revision::parse(&revision)?).await?
+            && self.db.tree_is_complete(&model.id, &commit).await?
+        {
+            self.check_paths(model, &commit, &wish.selection.paths).await?;
+        }
+        self.jobs
+            .enqueue(NewJob {
+                work: Work::Download(work::Download {
+                    revision,
+                    selection: wish.selection,
+                    bytes_per_second: wish.bytes_per_second,
+                    ..work::Download::default()
+                }),
+                repo: Some(model.id.clone()),
+                repo_name: model.key.to_string(),
+                priority: wish.priority,
+            })
+            .await
+    }
+
+    /// A commit whose files are listed here.
+    async fn listed(&self, model: &ModelRow, revision: &Revision) -> Result<ResolvedRevision> {
+        let caller = Caller::owner();
+        let pinned = self.repos.resolve(&caller, &model.key, revision, Need::Bytes).await?;
+        if !self.catalog.keep_tree(&caller, &pinned.repo, &pinned.commit).await? {
+            let message = format!("{} is gated, and this hub's token was not accepted for it", model.key);
+            return Err(Error::Gated { message });
+        }
+        // Whatever was wrong at the last sync is not wrong any more.
+        if model.status != ModelStatus::Synced {
+            self.db.put_synced(&model.id, None, self.clock.now()).await?;
+        }
+        Ok(pinned)
+    }
+
+    async fn plan(&self, pinned: &ResolvedRevision, selection: &Selection) -> Result<Plan> {
+        let mut matcher = selection.matcher()?;
+        self.choose_quantisation(&pinned.repo.row, &pinned.commit, &mut matcher).await?;
+        let mut plan = Plan { commit: pinned.commit.to_string(), ..Plan::default() };
+        let mut contents: HashSet<ContentId> = HashSet::new();
+        let (mut pickles, mut safe) = (0, 0);
+        let mut after = String::new();
+        while let Some(files) = self.selected(&pinned.repo.row, &pinned.commit, &matcher, &mut after).await? {
+            for (artifact, is_here) in files {
+                plan.totals.add(artifact.size, is_here);
+                if !is_here && contents.insert(artifact.content) {
+                    plan.to_fetch += artifact.size;
+                }
+                match WeightFormat::of(&artifact.path) {
+                    Some(WeightFormat::Safetensors | WeightFormat::Gguf) => safe += 1,
+                    Some(format) if format.can_run_code() => pickles += 1,
+                    _ => {}
+                }
+                plan.largest.push((artifact, is_here));
+            }
+            plan.largest.sort_by_key(|(artifact, _)| std::cmp::Reverse(artifact.size));
+            plan.largest.truncate(NAMED);
+        }
+        (plan.disk_free, plan.limit) = self.room().await?;
+        if plan.totals.files == 0 {
+            plan.warnings.push("no file matches the selection".into());
+        }
+        if pickles > 0 && safe == 0 {
+            plan.warnings.push("the weights are pickle files, which can run code when they are loaded".into());
+        }
+        if !plan.fits() {
+            plan.warnings.push(match plan.limit {
+                None => "it does not fit on the disk".into(),
+                Some(limit) => format!("it does not fit into the store, whose limit is {}", ByteSize(limit)),
+            });
+        }
+        Ok(plan)
+    }
+
+    /// Bytes that the store may still take: of the disk, or of its own limit, which is given then.
+    async fn room(&self) -> Result<(u64, Option<u64>)> {
+        let free = self.store.disk_bytes()?.free;
+        let limit = self.live.get().store_limit_bytes;
+        if limit == 0 {
+            return Ok((free, None));
+        }
+        let left = limit.saturating_sub(self.store.totals().await?.bytes);
+        Ok(if free < left { (free, None) } else { (left, Some(limit)) })
+    }
+
+    /// Runs a job of the kind download.
+    pub async fn download(&self, run: &JobRun, work: &work::Download) -> Result<Done> {
+        let model = self.model_of(run).await?;
+        run.update(|progress| progress.doing = "reading the list of files".into());
+        // What the revision meant when the job began is what it fetches, also after a restart.
+        let revision = if work.commit.is_empty() { &work.revision } else { &work.commit };
+        let pinned = self.listed(&model, &Revision::parse(revision)?).await?;
+        if work.commit.is_empty() {
+            self.jobs.settle_commit(run, &pinned.commit).await?;
+        }
+        // The listing may belong to another row than the job's: the model was renamed.
+        let model = ModelRow { id: pinned.repo.row.to_string(), ..model };
+        self.check_paths(&model, &pinned.commit, &work.selection.paths).await?;
+        let plan = self.plan(&pinned, &work.selection).await?;
+        run.update(|progress| {
+            progress.files_total = plan.totals.files;
+            progress.bytes_total = plan.totals.bytes;
+            progress.files_done = plan.totals.files_here;
+            // Of a job that goes on: what it had of files that are not whole, until their downloads are looked at.
+            progress.bytes_done = progress.bytes_done.clamp(plan.totals.bytes_here, plan.totals.bytes);
+            progress.doing = String::new();
+        });
+        if plan.totals.files == 0 {
+            return Err(Error::Invalid(format!("no file of {} matches the selection", model.key)));
+        }
+        if !plan.fits() {
+            let (needed, free) = (plan.to_fetch, plan.disk_free);
+            return Err(match plan.limit {
+                None => Error::NoRoom { needed, free },
+                Some(limit) => Error::OverLimit { needed, limit, left: free },
+            });
+        }
+        let text = format!(
+            "{} files at {}, {} of them here; {} to fetch",
+            plan.totals.files,
+            pinned.commit,
+            plan.totals.files_here,
+            ByteSize(plan.to_fetch)
+        );
+        run.log(Level::Info, &text).await;
+
+        let mut matcher = work.selection.matcher()?;
+        self.choose_quantisation(&pinned.repo.row, &pinned.commit, &mut matcher).await?;
+        let fetched = Arc::new(Fetching::new(self, work.bytes_per_second));
+        let mut fetching = self.fetch_selected(&pinned, &matcher, &fetched).boxed();
+        let mut tick = tokio::time::interval(TICK);
+        let mut speed = Speed::default();
+        let failed = loop {
+            tokio::select! {
+                biased;
+                () = run.stop.cancelled() => return Err(Error::Stopping),
+                outcome = &mut fetching => break outcome?,
+                _ = tick.tick() => fetched.show(run, &plan.totals, speed.note(self.clock.elapsed(), fetched.arrived())),
+            }
+        };
+        fetched.show(run, &plan.totals, 0);
+        if let Some((path, error)) = failed {
+            run.log(Level::Error, &format!("{path}: {error}")).await;
+            return Err(error);
+        }
+        let (files, bytes) = (fetched.files.load(Ordering::Relaxed), fetched.done.load(Ordering::Relaxed));
+        Ok(Done {
+            outcome: format!("{} files are here; {files} came now, {}", plan.totals.files, ByteSize(bytes)),
+            changes: None,
+        })
+    }
+
+    /// Fetches every selected file that is not here; the first failure, after all others were tried.
+    async fn fetch_selected(
+        &self,
+        pinned: &ResolvedRevision,
+        matcher: &Matcher,
+        fetched: &Arc<Fetching>,
+    ) -> Result<Option<(String, Error)>> {
+        let mut running: JoinSet<(String, Result<()>)> = JoinSet::new();
+        let mut failed = None;
+        let mut after = String::new();
+        while let Some(files) = self.selected(&pinned.repo.row, &pinned.commit, matcher, &mut after).await? {
+            for (artifact, is_here) in files {
+                if is_here {
+                    continue;
+                }
+                while running.len() >= PARALLEL {
+                    if let Some(joined) = running.join_next().await {
+                        note_outcome(joined?, &mut failed)?;
+                    }
+                }
+                let (models, pinned, fetched) = (self.clone(), pinned.clone(), Arc::clone(fetched));
+                running.spawn(async move {
+                    let path = artifact.path.to_string();
+                    (path, models.bring(&pinned, &artifact, &fetched).await)
+                });
+            }
+        }
+        while let Some(joined) = running.join_next().await {
+            note_outcome(joined?, &mut failed)?;
+        }
+        Ok(failed)
+    }
+
+    /// Brings one file here.
+    async fn bring(&self, pinned: &ResolvedRevision, artifact: &Artifact, fetched: &Fetching) -> Result<()> {
+        // Another file of the same content has brought it.
+        if self.store.get(artifact).await?.is_some() {
+            fetched.share(artifact);
+            return Ok(());
+        }
+        let target = FlightTarget {
+            content: artifact.content,
+            size: artifact.size,
+            repo: pinned.repo.key.clone(),
+            commit: pinned.commit.clone(),
+            path: artifact.path.clone(),
+            caller: Caller::owner(),
+            xet_hash: artifact.xet_hash.clone(),
+        };
+        let passenger = self.flights.board(target, fetched.paces.clone());
+        fetched.board(artifact, passenger.watch());
+        let landed = passenger.landed().await;
+        fetched.leave(artifact, matches!(landed, Ok(()) | Err(Error::CameElsewhere)));
+        match landed {
+            Err(Error::CameElsewhere) if self.store.get(artifact).await?.is_some() => Ok(()),
+            landed => landed,
+        }
+    }
+}
+
+/// Keeps the first failure and goes on, unless nothing else would go better.
+fn note_outcome((path, outcome): (String, Result<()>), failed: &mut Option<(String, Error)>) -> Result<()> {
+    match outcome {
+        Ok(()) => {}
+        Err(error @ (Error::NoSpace | Error::Stopping | Error::Offline { .. } | Error::RateLimited { .. })) => {
+            return Err(error);
+        }
+        Err(error) => {
+            failed.get_or_insert((path, error));
+        }
+    }
+    Ok(())
+}
+
+/// What a job fetches now and has fetched.
+struct Fetching {
+    paces: Vec<Pace>,
+    /// Bytes and files that are whole by this run.
+    done: AtomicU64,
+    files: AtomicU64,
+    /// Bytes that came during this run, of flights that have ended.
+    arrived: AtomicU64,
+    /// The same of what came as the content of another file.
+    shared_bytes: AtomicU64,
+    shared_files: AtomicU64,
+    flying: Mutex<Vec<(Artifact, FlightWatch)>>,
+}
+
+impl Fetching {
+    fn new(models: &Models, bytes_per_second: u64) -> Self {
+        let own = Pace::new(models.clock.clone(), bytes_per_second);
+        Self {
+            paces: vec![models.pace.clone(), own],
+            done: AtomicU64::new(0),
+            files: AtomicU64::new(0),
+            arrived: AtomicU64::new(0),
+            shared_bytes: AtomicU64::new(0),
+            shared_files: AtomicU64::new(0),
+            flying: Mutex::default(),
+        }
+    }
+
+    fn flying(&self) -> std::sync::MutexGuard<'_, Vec<(Artifact, FlightWatch)>> {
+        self.flying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn board(&self, artifact: &Artifact, watch: FlightWatch) {
+        self.flying().push((artifact.clone(), watch));
+    }
+
+    fn leave(&self, artifact: &Artifact, landed: bool) {
+        let mut flying = self.flying();
+        let ended = flying.extract_if(.., |(other, _)| other.path == artifact.path);
+        let arrived: u64 = ended.map(|(_, watch)| watch.arrived_bytes()).sum();
+        self.arrived.fetch_add(arrived, Ordering::Relaxed);
+        drop(flying);
+        if landed {
+            self.done.fetch_add(artifact.size, Ordering::Relaxed);
+            self.files.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn share(&self, artifact: &Artifact) {
+        self.shared_bytes.fetch_add(artifact.size, Ordering::Relaxed);
+        self.shared_files.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn bytes(&self) -> u64 {
+        let flying: u64 = self.flying().iter().map(|(_, watch)| watch.present_bytes()).sum();
+        flying + self.done.load(Ordering::Relaxed)
+    }
+
+    /// What came during this run: what was here before has no speed.
+    fn arrived(&self) -> u64 {
+        let flying = self.flying();
+        let arriving: u64 = flying.iter().map(|(_, watch)| watch.arrived_bytes()).sum();
+        arriving + self.arrived.load(Ordering::Relaxed)
+    }
+
+    fn show(&self, run: &JobRun, planned: &FileTotals, bytes_per_second: u64) {
+        let files: Vec<FileProgress> = self
+            .flying()
+            .iter()
+            .map(|(artifact, watch)| FileProgress {
+                path: artifact.path.to_string(),
+                bytes_done: watch.present_bytes().min(artifact.size),
+                bytes_total: artifact.size,
+            })
+            .collect();
+        run.update(|progress| {
+            let shared = [&self.shared_files, &self.shared_bytes].map(|count| count.load(Ordering::Relaxed));
+            progress.files_done = planned.files_here + self.files.load(Ordering::Relaxed) + shared[0];
+            // Downloads that go on say how much they have when they have looked at it: it never runs backwards.
+            let bytes = planned.bytes_here + self.bytes() + shared[1];
+            progress.bytes_done = bytes.max(progress.bytes_done).min(planned.bytes);
+            progress.bytes_per_second = bytes_per_second;
+            progress.files = files;
+        });
+    }
+}
+
+/// Whether a file is weights in a format that can run code.
+pub fn can_run_code(artifact: &Artifact) -> bool {
+    FileType::of(&artifact.path) == FileType::Model
+        && WeightFormat::of(&artifact.path).is_some_and(WeightFormat::can_run_code)
+}

@@ -1,0 +1,241 @@
+//! What an eviction takes, what it leaves, and how it says so.
+//!
+//! Of one model that which nothing else uses goes, of the store the least recently used; of pinned models nothing. The row
+//! goes first, then the file: nothing is promised that is not there.
+//!
+//! What could not be downloaded again (files of a folder that upstream does not have, commits of a cache that it did not
+//! confirm) stays, unless whoever asks for the eviction includes it: only a new import brings it back.
+
+use std::collections::HashSet;
+
+use super::blobs::Blobs;
+use super::{Models, Result};
+use crate::db::{Eviction, ModelRow, UsageRow};
+use crate::domain::job::{Job, NewJob, priority};
+use crate::domain::{ByteSize, Digest, Millis, Selection, Work, work};
+use crate::hub::Error;
+use crate::hub::events::Happening;
+use crate::hub::jobs::{Done, JobRun};
+
+/// Models that a plan names.
+const NAMED: u64 = 1000;
+
+/// What an eviction would do: all in all, and to each model.
+#[derive(Debug, Clone, Default)]
+pub struct EvictionPlan {
+    pub sums: Eviction,
+    pub models: Vec<UsageRow>,
+}
+
+/// What becomes of a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Goes,
+    /// It goes, and could not be downloaded again.
+    Lost,
+    /// It stays: it could not be downloaded again.
+    Kept,
+    /// It stays: another model uses it too.
+    Shared,
+}
+
+impl Models {
+    /// Begins to remove files of a model that nothing else uses.
+    pub async fn enqueue_evict_model(
+        &self,
+        model: &ModelRow,
+        revision: String,
+        selection: Selection,
+        include_unrecoverable: bool,
+    ) -> Result<Job> {
+        refuse_pinned(model)?;
+        let (commit, _) = self.chosen(model, &revision, &selection).await?;
+        let commit = commit.to_string();
+        let work = Work::Evict(work::Evict { commit, selection, include_unrecoverable, ..work::Evict::default() });
+        let (repo, repo_name) = (Some(model.id.clone()), model.key.to_string());
+        self.jobs.enqueue(NewJob { work, repo, repo_name, priority: priority::WAITING }).await
+    }
+
+    /// Begins to remove the least recently used files: until `free_bytes` are freed, and only what was not used for
+    /// `unused_ms`.
+    pub async fn enqueue_evict_store(
+        &self,
+        free_bytes: u64,
+        unused_ms: u64,
+        include_unrecoverable: bool,
+    ) -> Result<Job> {
+        check_eviction(free_bytes, unused_ms)?;
+        let work = work::Evict { free_bytes, unused_ms, include_unrecoverable, ..work::Evict::default() };
+        let work = Work::Evict(work);
+        self.jobs.enqueue(NewJob { work, repo: None, repo_name: String::new(), priority: priority::WAITING }).await
+    }
+
+    /// Runs a job of the kind evict.
+    pub async fn evict(&self, run: &JobRun, work: &work::Evict) -> Result<Done> {
+        let model = run.job.repo.as_deref();
+        let (mut did, mut shared, mut seen) = (Eviction::default(), 0u64, HashSet::new());
+        let mut wanted = u64::MAX;
+        let mut blobs = match model {
+            Some(_) => {
+                // The pin may have come after the job.
+                refuse_pinned(&self.model_of(run).await?)?;
+                self.blobs_of(run, &work.commit, &work.selection).await?
+            }
+            None => {
+                let since = self.unused_since(work.unused_ms);
+                if work.free_bytes > 0 {
+                    wanted = work.free_bytes;
+                }
+                // What is kept is not among the blobs to come.
+                did.kept = self.db.eviction(since, work.free_bytes, work.include_unrecoverable).await?.kept;
+                Blobs::Evictable(since, work.include_unrecoverable)
+            }
+        };
+        'pages: while let Some(page) = blobs.next(self).await? {
+            for blob in page {
+                if run.stop.is_cancelled() {
+                    return Err(Error::Stopping);
+                }
+                if did.goes.bytes >= wanted {
+                    break 'pages;
+                }
+                if !seen.insert(blob.digest) {
+                    continue;
+                }
+                let fate = self.fate(blob.digest, model, work.include_unrecoverable).await?;
+                match fate {
+                    Fate::Goes | Fate::Lost => {
+                        // Not if somebody has put another file there meanwhile.
+                        if !self.store.remove(&blob).await? {
+                            continue;
+                        }
+                    }
+                    Fate::Shared => shared += 1,
+                    Fate::Kept => {}
+                }
+                count(&mut did, fate, blob.size);
+                run.update(|progress| (progress.files_done, progress.bytes_done) = (did.goes.files, did.goes.bytes));
+            }
+        }
+        if let Some(repo) = &run.job.repo {
+            self.events.publish(Happening::Model(repo.clone()));
+        }
+        Ok(Done { outcome: outcome(&did, shared), changes: None })
+    }
+
+    /// What an eviction from the store would do.
+    pub async fn plan_eviction(
+        &self,
+        free_bytes: u64,
+        unused_ms: u64,
+        include_unrecoverable: bool,
+    ) -> Result<EvictionPlan> {
+        check_eviction(free_bytes, unused_ms)?;
+        let since = self.unused_since(unused_ms);
+        let sums = self.db.eviction(since, free_bytes, include_unrecoverable).await?;
+        let models = self.db.eviction_by_repo(since, free_bytes, include_unrecoverable, NAMED).await?;
+        Ok(EvictionPlan { sums, models })
+    }
+
+    /// What an eviction of a model would do.
+    pub async fn plan_model_eviction(
+        &self,
+        model: &ModelRow,
+        revision: &str,
+        selection: &Selection,
+        include_unrecoverable: bool,
+    ) -> Result<EvictionPlan> {
+        refuse_pinned(model)?;
+        let (commit, matcher) = self.chosen(model, revision, selection).await?;
+        let mut blobs = Blobs::of_model(model.id.clone(), commit, matcher);
+        let (mut sums, mut seen) = (Eviction::default(), HashSet::new());
+        while let Some(page) = blobs.next(self).await? {
+            for blob in page {
+                if seen.insert(blob.digest) {
+                    count(&mut sums, self.fate(blob.digest, Some(&model.id), include_unrecoverable).await?, blob.size);
+                }
+            }
+        }
+        let line = UsageRow {
+            id: model.id.clone(),
+            name: format!("{}{}", model.key.kind.url_prefix(), model.key.id),
+            files: sums.goes.files,
+            bytes: sums.goes.bytes,
+            own_bytes: sums.goes.bytes,
+            pinned: model.pinned,
+            last_used_at: model.last_used_at,
+            unrecoverable: sums.unrecoverable,
+            kept: sums.kept,
+        };
+        Ok(EvictionPlan { sums, models: vec![line] })
+    }
+
+    fn unused_since(&self, unused_ms: u64) -> Millis {
+        self.clock.now().saturating_sub(i64::try_from(unused_ms).unwrap_or(i64::MAX)).saturating_add(1)
+    }
+
+    /// What becomes of a blob in an eviction of this model, or of the store.
+    async fn fate(&self, digest: Digest, model: Option<&str>, include_unrecoverable: bool) -> Result<Fate> {
+        if let Some(model) = model
+            && self.db.is_used_elsewhere(digest, model).await?
+        {
+            return Ok(Fate::Shared);
+        }
+        Ok(match (self.db.is_unrecoverable(digest).await?, include_unrecoverable) {
+            (false, _) => Fate::Goes,
+            (true, true) => Fate::Lost,
+            (true, false) => Fate::Kept,
+        })
+    }
+}
+
+fn refuse_pinned(model: &ModelRow) -> Result<()> {
+    if model.pinned {
+        return Err(Error::Conflict(format!("{} is pinned: take the pin away first", model.key)));
+    }
+    Ok(())
+}
+
+/// An eviction without any bound would empty the store.
+fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
+    if free_bytes == 0 && unused_ms == 0 {
+        let rule = "say how much to free, or how long unused files must be (unused_seconds)".to_owned();
+        return Err(Error::InvalidField { field: "free_bytes", rule });
+    }
+    Ok(())
+}
+
+/// Adds a blob to what an eviction does.
+fn count(sums: &mut Eviction, fate: Fate, size: u64) {
+    match fate {
+        Fate::Shared => {}
+        Fate::Kept => sums.kept.add(size),
+        Fate::Goes => sums.goes.add(size),
+        Fate::Lost => {
+            sums.goes.add(size);
+            sums.unrecoverable.add(size);
+        }
+    }
+}
+
+/// What an eviction did, in a sentence.
+fn outcome(did: &Eviction, shared: u64) -> String {
+    let files = |count: u64| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+    let mut text = format!("{} left the store, {}", files(did.goes.files), ByteSize(did.goes.bytes));
+    if did.unrecoverable.files > 0 {
+        let lost = did.unrecoverable;
+        text.push_str(&format!("; {} of them cannot be downloaded again, {}", lost.files, ByteSize(lost.bytes)));
+    }
+    if shared > 0 {
+        text.push_str(&format!("; {shared} stay because other models use them"));
+    }
+    if did.kept.files > 0 {
+        let kept = did.kept;
+        text.push_str(&format!(
+            "; kept {} that could not be downloaded again, {}",
+            files(kept.files),
+            ByteSize(kept.bytes)
+        ));
+    }
+    text
+}

@@ -1,0 +1,101 @@
+//! Stored bytes read again, and what nobody goes on with removed.
+//!
+//! Verify reads blobs and compares their hashes; a wrong one is quarantined and forgotten, so that it is fetched again
+//! when somebody asks for it, or has to be imported again if upstream does not have it.
+
+use std::time::Duration;
+
+use super::blobs::Blobs;
+use super::speed::Speed;
+use super::{Models, Result};
+use crate::blob::Check;
+use crate::db::{BlobRow, ModelRow};
+use crate::domain::job::{Job, Level, NewJob, priority};
+use crate::domain::{ByteSize, Selection, Work, work};
+use crate::hub::Error;
+use crate::hub::jobs::{Done, JobRun};
+use crate::hub::pace::Pace;
+
+/// A broken-off download that nothing was added to for so long is given up.
+const KEEP_PARTIALS: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Models {
+    /// Begins to read stored files again: of a model, or all of them.
+    pub async fn enqueue_verify(
+        &self,
+        model: Option<(&ModelRow, String, Selection)>,
+        bytes_per_second: u64,
+    ) -> Result<Job> {
+        let mut work = work::Verify { bytes_per_second, ..work::Verify::default() };
+        let (mut repo, mut repo_name) = (None, String::new());
+        if let Some((model, revision, selection)) = model {
+            let (commit, _) = self.chosen(model, &revision, &selection).await?;
+            (work.commit, work.selection) = (commit.to_string(), selection);
+            (repo, repo_name) = (Some(model.id.clone()), model.key.to_string());
+        }
+        let work = Work::Verify(work);
+        self.jobs.enqueue(NewJob { work, repo, repo_name, priority: priority::WAITING }).await
+    }
+
+    /// Runs a job of the kind verify.
+    pub async fn verify(&self, run: &JobRun, work: &work::Verify) -> Result<Done> {
+        let pace = Pace::new(self.clock.clone(), work.bytes_per_second);
+        let mut speed = Speed::default();
+        let (mut files, mut bytes, mut wrong, mut lost) = (0u64, 0u64, 0u64, 0u64);
+        let mut blobs = match run.job.repo {
+            Some(_) => self.blobs_of(run, &work.commit, &work.selection).await?,
+            None => Blobs::Store(None),
+        };
+        let totals = self.store.totals().await?;
+        run.update(|progress| (progress.files_total, progress.bytes_total) = (totals.blobs, totals.bytes));
+        while let Some(page) = blobs.next(self).await? {
+            for blob in page {
+                if run.stop.is_cancelled() {
+                    return Err(Error::Stopping);
+                }
+                pace.take(usize::try_from(blob.size).unwrap_or(usize::MAX)).await;
+                let stop = run.stop.clone();
+                match self.store.check(&blob, move || stop.is_cancelled()).await? {
+                    Check::Right => {}
+                    Check::Stopped => return Err(Error::Stopping),
+                    found @ (Check::Wrong | Check::Missing) => {
+                        let is_lost = self.db.is_unrecoverable(blob.digest).await?;
+                        // Not if somebody has put another file there meanwhile: that one was not looked at.
+                        if self.store.quarantine(&blob).await? {
+                            wrong += 1;
+                            lost += u64::from(is_lost);
+                            run.log(Level::Error, &damage(&blob, found, is_lost)).await;
+                        }
+                    }
+                }
+                (files, bytes) = (files + 1, bytes + blob.size);
+                let bytes_per_second = speed.note(self.clock.elapsed(), bytes);
+                run.update(|progress| {
+                    (progress.files_done, progress.bytes_done) = (files, bytes);
+                    progress.bytes_per_second = bytes_per_second;
+                });
+            }
+        }
+        if wrong > 0 {
+            return Err(Error::Damaged { files: wrong, lost });
+        }
+        Ok(Done { outcome: format!("{files} files are as they should be, {}", ByteSize(bytes)), changes: None })
+    }
+
+    /// Removes what arrived of files that nobody has gone on with for a week.
+    pub async fn remove_stale_partials(&self) -> Result<()> {
+        let flights = self.flights.clone();
+        self.store
+            .remove_stale_partials(KEEP_PARTIALS, move |content, remove| flights.unless_flying(content, remove))
+            .await
+    }
+}
+
+fn damage(blob: &BlobRow, found: Check, is_lost: bool) -> String {
+    let what = if found == Check::Wrong { "has wrong bytes and was quarantined" } else { "is missing" };
+    let then = match is_lost {
+        true => "it is known from a folder only: import that again",
+        false => "it is fetched again when it is asked for",
+    };
+    format!("sha256:{} {what}; {then}", blob.digest.to_hex())
+}

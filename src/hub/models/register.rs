@@ -1,0 +1,78 @@
+//! Models put on the list and taken off it: register, pin, forget; and the order to sync one.
+
+use super::{Models, Result};
+use crate::db::{ModelRow, Registration};
+use crate::domain::job::{Job, NewJob, priority};
+use crate::domain::{JobId, RepoKey, Revision, Work, work};
+use crate::hub::Error;
+use crate::hub::events::Happening;
+use crate::hub::jobs::{MAX_ATTEMPTS, new_job_id};
+
+impl Models {
+    /// Makes a repository known here and begins to sync it, by the job with this id, which may have ended already.
+    /// Registering again changes what is given, and syncs again only if that has a point.
+    pub async fn register(
+        &self,
+        key: &RepoKey,
+        revision: Option<&Revision>,
+        sync_every_ms: Option<u64>,
+    ) -> Result<(ModelRow, Option<JobId>)> {
+        // By an older name it is the repository that has another one now.
+        let known = self.db.model_named(key).await?.map(|row| row.key);
+        let key = known.as_ref().unwrap_or(key);
+        let job = NewJob {
+            work: Work::Sync(work::Sync::default()),
+            repo: None,
+            repo_name: key.to_string(),
+            priority: priority::WAITING,
+        };
+        let (repo_id, job_id) = (uuid::Uuid::now_v7().to_string(), new_job_id());
+        let registration = Registration {
+            key,
+            revision: revision.map(Revision::as_str),
+            sync_every_ms,
+            new_id: &repo_id,
+            job: Some((&job, &job_id, MAX_ATTEMPTS)),
+            now: self.clock.now(),
+        };
+        let (id, job, again) = self.db.register(&registration).await?;
+        if let Some(job) = &job {
+            self.jobs.announce(job);
+        }
+        if !again {
+            self.events.note("model.registered", format!("{key} was registered"), &key.to_string(), None).await;
+        }
+        self.events.publish(Happening::Model(id.clone()));
+        Ok((self.model_by_id(&id).await?, job.map(|job| job.id)))
+    }
+
+    pub async fn pin_model(&self, model: &ModelRow, pinned: Option<bool>, every_ms: Option<u64>) -> Result<ModelRow> {
+        self.db.put_pinned(&model.id, pinned, every_ms).await?;
+        self.events.publish(Happening::Model(model.id.clone()));
+        self.model_by_id(&model.id).await
+    }
+
+    /// Forgets a model: what is known of it, and its place in lists. Its bytes stay until they are evicted.
+    pub async fn forget_model(&self, model: &ModelRow) -> Result<()> {
+        if let Some(job) = self.db.live_job_of(&model.id).await? {
+            return Err(Error::Conflict(format!("job {job} works on {}: cancel it first", model.key)));
+        }
+        self.db.delete_model(&model.id).await?;
+        self.events.note("model.removed", format!("{} was removed", model.key), &model.key.to_string(), None).await;
+        self.events.publish(Happening::Model(model.id.clone()));
+        Ok(())
+    }
+
+    /// Begins to read refs and files from upstream again.
+    pub async fn enqueue_sync(&self, model: &ModelRow, revision: Option<&Revision>) -> Result<Job> {
+        let revision = revision.map_or_else(|| model.revision.clone(), Revision::to_string);
+        self.jobs
+            .enqueue(NewJob {
+                work: Work::Sync(work::Sync { revision }),
+                repo: Some(model.id.clone()),
+                repo_name: model.key.to_string(),
+                priority: priority::WAITING,
+            })
+            .await
+    }
+}

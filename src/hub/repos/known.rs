@@ -1,0 +1,162 @@
+//! What is known here of repositories and of the names of their commits: from memory, else from the database.
+//!
+//! Nothing is kept beyond a change of it: `apply` drops what a change of this or another process has made untrue.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Repo, Repos, ResolvedRevision, Result, Stamp};
+use crate::db::Change;
+use crate::domain::{CommitId, Millis, RepoKey, Revision, Visibility};
+use crate::hub::Served;
+
+impl Repos {
+    /// The repository that a name means, if it is known here.
+    pub(in crate::hub) async fn known_repo(&self, key: &RepoKey) -> Result<Option<Arc<Repo>>> {
+        let seen = (self.names.seen(), self.repos.seen());
+        let name = match self.names.get(key) {
+            Some(name) => name,
+            None => match self.db.alias(key).await? {
+                Some(id) => RepoKey::new(key.kind, id),
+                None => key.clone(),
+            },
+        };
+        if let Some(repo) = self.repos.get(&name) {
+            return Ok(Some(repo));
+        }
+        let Some(row) = self.db.repo(&name).await? else { return Ok(None) };
+        // Registered, and upstream was not asked yet: as good as unknown.
+        if row.checked_at == 0 {
+            return Ok(None);
+        }
+        let repo = Arc::new(Repo {
+            row: row.id.into(),
+            key: name.clone(),
+            visibility: row.visibility,
+            checked_at: row.checked_at,
+            is_local: row.is_local,
+        });
+        self.names.keep(seen.0, key.clone(), name.clone());
+        self.repos.keep(seen.1, name, Arc::clone(&repo));
+        Ok(Some(repo))
+    }
+
+    /// What a name of a repository meant when upstream was last asked, and when that was.
+    pub(in crate::hub) async fn known_revision(&self, repo: &Repo, name: &str) -> Result<Option<(CommitId, Millis)>> {
+        let key = (Arc::clone(&repo.row), name.to_owned());
+        let seen = self.revisions.seen();
+        if let Some(known) = self.revisions.get(&key) {
+            return Ok(Some(known));
+        }
+        let Some(known) = self.db.revision(&repo.row, name).await? else { return Ok(None) };
+        self.revisions.keep(seen, key, (known.commit.clone(), known.checked_at));
+        Ok(Some((known.commit, known.checked_at)))
+    }
+
+    /// A stamp for what `revision` of a public repository was just found to be; `None` if every
+    /// request has to be looked at anew (not public, or already stale).
+    pub fn stamp(&self, resolved: &ResolvedRevision, revision: &Revision) -> Option<Stamp> {
+        // Changes are noted first and counted then, so what is seen after the count is read is
+        // at least as new as the count.
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        let repo = self.repos.get(&resolved.repo.key)?;
+        // Of a local file the bytes are looked at each time: nobody else has them.
+        if repo.visibility != Visibility::Public || resolved.served == Served::Stale || resolved.is_local() {
+            return None;
+        }
+        let (checked_at, ttl) = match revision {
+            Revision::Commit(_) => (repo.checked_at, self.settings.cache.visibility_ttl.duration()),
+            Revision::Named(name) => {
+                let (commit, checked_at) = self.revisions.get(&(Arc::clone(&resolved.repo.row), name.clone()))?;
+                if commit != resolved.commit {
+                    return None;
+                }
+                (checked_at, self.ref_ttl())
+            }
+        };
+        let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+        Some(Stamp { epoch, made: checked_at, until: checked_at.saturating_add(ttl) })
+    }
+
+    pub fn is_current(&self, stamp: &Stamp) -> bool {
+        (stamp.made..stamp.until).contains(&self.clock.now()) && stamp.epoch == self.epoch.load(Ordering::SeqCst)
+    }
+
+    pub(in crate::hub) fn ref_ttl(&self) -> Duration {
+        self.live.get().ref_ttl
+    }
+
+    /// The commit that a revision means for sure: nobody has to ask upstream.
+    pub(in crate::hub) async fn fresh_commit(&self, row: &str, revision: &Revision) -> Result<Option<CommitId>> {
+        Ok(match revision {
+            Revision::Commit(commit) => Some(commit.clone()),
+            Revision::Named(name) => {
+                let known = self.db.revision(row, name).await?;
+                known.filter(|known| self.is_fresh(known.checked_at, self.ref_ttl())).map(|known| known.commit)
+            }
+        })
+    }
+
+    pub(super) fn is_fresh(&self, checked_at: Millis, ttl: Duration) -> bool {
+        let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+        // A time in the future means that the clock was set back: ask again.
+        (0..ttl).contains(&(self.clock.now() - checked_at))
+    }
+
+    /// Notes that upstream showed a repository with this visibility, now.
+    pub(in crate::hub) async fn note_repo(&self, key: &RepoKey, visibility: Visibility) -> Result<Arc<Repo>> {
+        let new_id = uuid::Uuid::now_v7().to_string();
+        let row = self.db.put_repo(key, visibility, &new_id, self.clock.now()).await?;
+        let (checked_at, is_local) = (row.checked_at, row.is_local);
+        let repo = Arc::new(Repo { row: row.id.into(), key: key.clone(), visibility, checked_at, is_local });
+        self.repos.put(key.clone(), Arc::clone(&repo));
+        Ok(repo)
+    }
+
+    /// Notes what a name of a repository means, as upstream said now.
+    pub(in crate::hub) async fn note_revision(&self, repo: &Repo, name: &str, commit: &CommitId) -> Result<()> {
+        let now = self.clock.now();
+        self.db.put_revision(&repo.row, Some(name), commit, None, now).await?;
+        self.revisions.put((Arc::clone(&repo.row), name.to_owned()), (commit.clone(), now));
+        Ok(())
+    }
+
+    /// The info of a commit as upstream gave it, without traces of Xet; `None` if it was never asked.
+    pub(in crate::hub) async fn known_info(&self, repo: &Repo, commit: &CommitId) -> Result<Option<Arc<str>>> {
+        let key = (Arc::clone(&repo.row), commit.clone());
+        let seen = self.infos.seen();
+        if let Some(info) = self.infos.get(&key) {
+            return Ok(Some(info));
+        }
+        let Some(text) = self.db.commit_info(&repo.row, commit).await? else { return Ok(None) };
+        let info: Arc<str> = text.into();
+        self.infos.keep(seen, key, Arc::clone(&info));
+        Ok(Some(info))
+    }
+
+    /// Lets go of what a change has made untrue. Answers that may be given again without a look are looked at again.
+    pub(in crate::hub) fn apply(&self, change: &Change) {
+        match change {
+            Change::Repo(key) => {
+                self.repos.forget(key);
+                self.names.forget(key);
+            }
+            Change::Revision { repo, name } => self.revisions.forget(&(repo.as_str().into(), name.clone())),
+            Change::Commit { repo, commit } => {
+                let key = (repo.as_str().into(), commit.clone());
+                self.origins.forget(&key);
+                self.infos.forget(&key);
+            }
+            Change::Everything => {
+                self.names.forget_all();
+                self.repos.forget_all();
+                self.revisions.forget_all();
+                self.origins.forget_all();
+                self.infos.forget_all();
+            }
+            _ => {}
+        }
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+}

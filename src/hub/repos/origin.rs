@@ -1,0 +1,86 @@
+//! Commits that upstream did not tell of: found in caches on disk, or made here of folders (`import`).
+//!
+//! What was made here is as it is, and upstream is never asked about it. What a cache told is good while
+//! upstream is away; as soon as it can be had, upstream's own listing takes its place.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{Repo, Repos, ResolvedRevision, Result};
+use crate::db::TreePage;
+use crate::domain::{CommitId, Entry, Origin, RepoPath, Revision};
+use crate::hub::{Error, Served};
+
+impl Repos {
+    /// What a revision means without upstream for good; an error for a repository of which upstream knows nothing.
+    pub(in crate::hub) async fn local_commit(&self, repo: &Repo, revision: &Revision) -> Result<Option<CommitId>> {
+        let name = match revision {
+            Revision::Commit(commit) => return self.checked_local(repo, Some(commit.clone()), revision).await,
+            Revision::Named(name) => name,
+        };
+        let known = self.known_revision(repo, name).await?.map(|(commit, _)| commit);
+        self.checked_local(repo, known, revision).await
+    }
+
+    async fn checked_local(
+        &self,
+        repo: &Repo,
+        commit: Option<CommitId>,
+        revision: &Revision,
+    ) -> Result<Option<CommitId>> {
+        let origin = match &commit {
+            Some(commit) => self.origin(repo, commit).await?,
+            None => None,
+        };
+        match origin {
+            Some(Origin::Local) => Ok(commit),
+            Some(_) if repo.is_local => Ok(commit),
+            None if repo.is_local => Err(Error::RevisionNotFound { revision: revision.to_string() }),
+            _ => Ok(None),
+        }
+    }
+
+    /// A commit of a repository, with where it is known from.
+    pub(in crate::hub) async fn resolved(
+        &self,
+        repo: Arc<Repo>,
+        commit: CommitId,
+        served: Served,
+    ) -> Result<ResolvedRevision> {
+        let origin = self.origin(&repo, &commit).await?.unwrap_or(Origin::Upstream);
+        Ok(ResolvedRevision { repo, commit, origin, served })
+    }
+
+    /// Where a commit is known from; `None` if it is not recorded here.
+    pub(in crate::hub) async fn origin(&self, repo: &Repo, commit: &CommitId) -> Result<Option<Origin>> {
+        let key = (Arc::clone(&repo.row), commit.clone());
+        let seen = self.origins.seen();
+        if let Some(origin) = self.origins.get(&key) {
+            return Ok(Some(origin));
+        }
+        let origin = self.db.commit_origin(&repo.row, commit).await?;
+        if let Some(origin) = origin {
+            self.origins.keep(seen, key, origin);
+        }
+        Ok(origin)
+    }
+
+    /// The paths that a scan has put into a commit, which upstream's listing may not have; `None` if no scan did.
+    pub(in crate::hub) async fn scanned_paths(
+        &self,
+        repo: &Repo,
+        commit: &CommitId,
+    ) -> Result<Option<HashSet<RepoPath>>> {
+        if self.origin(repo, commit).await? != Some(Origin::Scanned) {
+            return Ok(None);
+        }
+        let mut paths = HashSet::new();
+        let mut page = TreePage { recursive: true, limit: 1000, ..TreePage::default() };
+        loop {
+            let entries = self.db.tree_page(&repo.row, commit, &page).await?;
+            let Some(last) = entries.last() else { return Ok(Some(paths)) };
+            page.after = last.path().as_str().to_owned();
+            paths.extend(entries.iter().map(Entry::path).cloned());
+        }
+    }
+}

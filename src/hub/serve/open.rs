@@ -1,0 +1,147 @@
+//! Getting at the bytes: from the store, from a flight in the air, or from a new flight.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::bypass::Bypass;
+use super::{Result, Serve};
+use crate::domain::{ByteRange, ContentId};
+use crate::hub::catalog::Resolved;
+use crate::hub::flights::{FlightReader, FlightTarget};
+use crate::hub::store::StoredFile;
+use crate::hub::{Caller, Error, Served};
+
+/// The bytes of an answer.
+pub enum Opened {
+    Stored(Arc<StoredFile>),
+    Arriving(FlightReader),
+    /// Past the store, whose disk is full.
+    Passing(Box<Bypass>),
+}
+
+/// What to send: the bytes, and which of them.
+pub struct Body {
+    pub opened: Opened,
+    /// Half-open; the whole file for a 200.
+    pub range: std::ops::Range<u64>,
+    /// Whether this is a 206.
+    pub is_partial: bool,
+    pub served: Served,
+    /// Set when a whole body must be reported with `whole_body_sent`: this peer may hold a
+    /// wrong beginning of this content.
+    pub clears: Option<(ContentId, IpAddr)>,
+}
+
+impl Serve {
+    /// Opens the bytes of a resolved file. `None` is 416: the range lies beyond the file.
+    pub async fn open(&self, caller: &Caller, resolved: &Resolved, range: Option<ByteRange>) -> Result<Option<Body>> {
+        let artifact = &resolved.artifact;
+        let (content, size) = (artifact.content, artifact.size);
+        let mut range = range;
+        let mut clears = None;
+        if self.taints.holds(content, caller.peer) {
+            match range {
+                None => {}
+                Some(asked) if asked.finishes_a_file(size) => range = None,
+                Some(_) => return Err(Error::Tainted),
+            }
+            clears = Some((content, caller.peer));
+        }
+        let Some(bytes) = range.map_or(Some(0..size), |range| range.resolve(size)) else { return Ok(None) };
+        let is_partial = range.is_some();
+
+        if let Some(stored) = self.store.get(artifact).await? {
+            // The bytes are from here, also when the revision had to be asked for.
+            let served = if resolved.served == Served::Stale { Served::Stale } else { Served::Hit };
+            return Ok(Some(Body { opened: Opened::Stored(stored), range: bytes, is_partial, served, clears }));
+        }
+        if resolved.revision.is_local() {
+            return Err(gone(resolved));
+        }
+        // Not after a wait: nobody can fetch it now.
+        if self.upstream.is_away() && size > 0 && !self.flights.has(content) {
+            return Err(self.out_of_reach(resolved));
+        }
+        let target = FlightTarget {
+            content,
+            size,
+            repo: resolved.revision.repo.key.clone(),
+            commit: resolved.revision.commit.clone(),
+            path: artifact.path.clone(),
+            caller: caller.clone(),
+            xet_hash: artifact.xet_hash.clone(),
+        };
+        // A client may put a file together from this and check only its size.
+        let finishes = range.is_none_or(|range| range.finishes_a_file(size));
+        let (mut reader, joined) = self.flights.join(target.clone(), bytes.clone(), finishes);
+        if self.taints.is_hopeless(content) {
+            reader.prove_first();
+        }
+        match reader.ready().await {
+            Ok(()) => {}
+            Err(Error::CameElsewhere) => {
+                drop(reader);
+                let stored = self.store.get(artifact).await?.ok_or(Error::CameElsewhere)?;
+                let opened = Opened::Stored(stored);
+                return Ok(Some(Body { opened, range: bytes, is_partial, served: Served::Join, clears }));
+            }
+            Err(Error::NoSpace) => {
+                drop(reader);
+                // What a client may take for the end of a whole file is sent whole, and proven.
+                let is_partial = is_partial && !finishes;
+                let range = if is_partial { bytes } else { 0..size };
+                let opened = Opened::Passing(Box::new(self.bypass(target, range.clone()).await?));
+                return Ok(Some(Body { opened, range, is_partial, served: Served::Bypass, clears }));
+            }
+            Err(error) => return Err(error),
+        }
+        let served = match (resolved.served, joined) {
+            (Served::Stale, _) => Served::Stale,
+            (_, true) => Served::Join,
+            (_, false) => Served::Miss,
+        };
+        Ok(Some(Body { opened: Opened::Arriving(reader), range: bytes, is_partial, served, clears }))
+    }
+
+    /// For HEAD: refuses a file whose bytes are neither here nor to be had now, as GET would. A
+    /// client that learns it from HEAD uses the older copy that it has.
+    pub async fn check_within_reach(&self, resolved: &Resolved) -> Result<()> {
+        let artifact = &resolved.artifact;
+        let is_local = resolved.revision.is_local();
+        let is_away = is_local || self.upstream.is_away() || resolved.served == Served::Stale;
+        // Of an empty file nothing has to be here.
+        if !is_away
+            || artifact.size == 0
+            || self.flights.has(artifact.content)
+            || self.store.get(artifact).await?.is_some()
+        {
+            return Ok(());
+        }
+        if is_local {
+            return Err(gone(resolved));
+        }
+        Err(self.out_of_reach(resolved))
+    }
+
+    fn out_of_reach(&self, resolved: &Resolved) -> Error {
+        let what = format!("{}/{}", resolved.revision.repo.key, resolved.artifact.path);
+        match self.upstream.is_offline() {
+            true => Error::Offline { what },
+            false => Error::UpstreamUnavailable { what, reason: "it did not answer lately".into() },
+        }
+    }
+
+    /// A peer that might have held a wrong beginning has received one whole right body.
+    pub fn whole_body_sent(&self, (content, peer): (ContentId, IpAddr)) {
+        self.taints.clear(content, peer);
+    }
+}
+
+/// Upstream cannot help with what was imported from a folder.
+fn gone(resolved: &Resolved) -> Error {
+    let what = format!("{}/{}", resolved.revision.repo.key, resolved.artifact.path);
+    Error::UpstreamUnavailable {
+        what,
+        reason: "it was imported from a folder and is gone or changed; import that again".into(),
+    }
+}

@@ -1,0 +1,377 @@
+//! Xet: this hub as the content-addressed store of its clients, over its ordinary blobs.
+//!
+//! Steps of a client's download, each one use case here:
+//!
+//! 1. A listing or a HEAD names the file's Xet hash ([`Serve::xet_hash`]).
+//! 2. **Token**: the right to one repository's content, sealed, for a quarter of an hour
+//!    ([`Serve::xet_token`]). The caller's own token is in it, because a download from upstream
+//!    may have to be made with it.
+//! 3. **Recipe**: the terms of a range of the file ([`Serve::recipe`]). Access is asked again. A
+//!    client that begins at the beginning wants it all: the flight starts here.
+//! 4. **Xorb**: cut from the blob, or from the flight as it arrives ([`Serve::xorb`]). These URLs
+//!    are asked without authorisation; the ticket in them is the right to these bytes.
+//!
+//! Clients of Xet check lengths and no content. So the end of a file that is not proven is held
+//! back as everywhere; and once a wrong body went out, every token and ticket that was made
+//! before is refused for that content: its holder would complete a wrong beginning. Nor does a
+//! peer get the rest of it that has not begun again since.
+
+mod recipe;
+mod seal;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+pub use self::recipe::Recipe;
+use self::seal::Seal;
+use super::open::Opened;
+use super::{Result, Serve};
+use crate::domain::xet::{Layout, Piece};
+use crate::domain::{
+    Artifact, ByteRange, CommitId, Millis, Principal, RepoId, RepoKey, RepoKind, Revision, Visibility,
+};
+use crate::hub::catalog::Resolved;
+use crate::hub::flights::FlightTarget;
+use crate::hub::repos::{Need, Repo};
+use crate::hub::{Caller, Error, Served};
+use crate::upstream::Weight;
+
+/// hf_xet asks for a new token half a minute before the old one ends, and never after a 401.
+const TOKEN_MS: Millis = 15 * 60 * 1000;
+/// As long as a download URL of the Hub; after it clients ask for the recipe again.
+const TICKET_MS: Millis = 60 * 60 * 1000;
+/// Recipes that are made at once; more wait.
+const RECIPES: usize = 64;
+/// Who finds all of them taken waits this long.
+const RECIPE_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Row of the repository, commit, Xet hash.
+type FileKey = (Arc<str>, String, String);
+
+pub(super) struct Xet {
+    seal: Seal,
+    /// What a hash means in a repository, seen from a commit; commits do not change, so neither
+    /// does this.
+    files: moka::sync::Cache<FileKey, (CommitId, Arc<Artifact>)>,
+    /// Callers whose tickets are about, by the digest of their token: a flight for a file that
+    /// is not public must be made in their name.
+    callers: moka::sync::Cache<String, Principal>,
+    recipes: Arc<Semaphore>,
+}
+
+impl Xet {
+    pub(super) fn new(key: &str) -> Result<Self> {
+        Ok(Self {
+            seal: Seal::new(key)?,
+            files: moka::sync::Cache::new(20_000),
+            callers: moka::sync::Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(std::time::Duration::from_millis(TICKET_MS as u64))
+                .build(),
+            recipes: Arc::new(Semaphore::new(RECIPES)),
+        })
+    }
+}
+
+/// The right to the content of one repository, for one caller.
+pub struct XetToken {
+    pub text: String,
+    pub expires_at: Millis,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TokenClaims {
+    kind: String,
+    repo: String,
+    /// Where the file is looked for first: others may be gone upstream.
+    commit: String,
+    /// The caller's own token.
+    hf: Option<String>,
+    made: Millis,
+    expires: Millis,
+}
+
+/// The right to some chunks of one xorb.
+#[derive(Serialize, Deserialize)]
+struct Ticket {
+    kind: String,
+    repo: String,
+    commit: String,
+    file: String,
+    xorb: u64,
+    chunks: Range<u64>,
+    /// The digest of the caller's token; empty for nobody.
+    by: String,
+    made: Millis,
+    expires: Millis,
+}
+
+/// A part of a xorb, ready to be sent.
+pub struct XorbPart {
+    /// `None` if only the head was asked for.
+    pub opened: Option<Opened>,
+    /// The bytes of the file that `opened` gives.
+    pub file: Range<u64>,
+    pub layout: Layout,
+    pub xorb: u64,
+    /// Parts of the serialised xorb, in the order they were asked for; each within the ticket.
+    pub bytes: Vec<Range<u64>>,
+    pub served: Served,
+}
+
+impl Serve {
+    /// The Xet hash that HEAD and GET name; `None` if the file is not offered.
+    pub async fn xet_hash(&self, artifact: &Artifact) -> Result<Option<String>> {
+        let Some(hash) = self.catalog.offered(artifact) else { return Ok(None) };
+        let is_to_be_had = !self.upstream.is_away() || self.store.get(artifact).await?.is_some();
+        Ok(is_to_be_had.then(|| hash.to_owned()))
+    }
+
+    /// The token route: for callers who may have the bytes.
+    pub async fn xet_token(&self, caller: &Caller, key: &RepoKey, revision: &Revision) -> Result<XetToken> {
+        let revision = self.repos.resolve(caller, key, revision, Need::Bytes).await?;
+        // A client may know hashes from a listing that it once got elsewhere.
+        if !self.catalog.has_tree(&revision.repo, &revision.commit).await? {
+            let listing = self.catalog.ask_tree(caller, &revision.repo, &revision.commit);
+            // Without it the hashes that HEAD gave are still known.
+            let _ = self.upstream.in_time(Weight::Counts, listing).await;
+        }
+        let made = self.clock.now();
+        let key = &revision.repo.key;
+        let claims = TokenClaims {
+            kind: key.kind.as_str().to_owned(),
+            repo: key.id.to_string(),
+            commit: revision.commit.to_string(),
+            hf: caller.principal.token().map(str::to_owned),
+            made,
+            expires: made + TOKEN_MS,
+        };
+        Ok(XetToken { text: self.xet.seal.seal("token", &claims)?, expires_at: claims.expires })
+    }
+
+    /// How to put `range` (or all) of a file together. `None` is 416. `caller` is who connects;
+    /// who asks is in the token.
+    pub async fn recipe(
+        &self,
+        caller: &Caller,
+        token: Option<&str>,
+        file: &str,
+        range: Option<ByteRange>,
+    ) -> Result<Option<Recipe>> {
+        let (caller, resolved, made) = self.xet_file(caller, token, file).await?;
+        let artifact = Arc::clone(&resolved.artifact);
+        let size = artifact.size;
+        let Some(range) = range.map_or(Some(0..size), |range| range.resolve(size)) else { return Ok(None) };
+
+        if !self.taints.may_continue(artifact.content, caller.peer, range.start) {
+            return Err(begin_again());
+        }
+        let stored = self.store.get(&artifact).await?.is_some();
+        if !stored {
+            if self.upstream.is_away() {
+                let what = format!(
+                    "{}/{} is not here, and upstream is not available",
+                    resolved.revision.repo.key, artifact.path
+                );
+                // Not 504: Xet clients would try that again for minutes.
+                return Err(Error::NotSupported(what));
+            }
+            if range.start == 0 {
+                // Nobody reads from this one: it only says that everything is wanted.
+                drop(self.flights.join(self.xet_flight(&caller, &resolved), 0..0, true));
+            }
+        }
+        let by = self.digests.of(&caller.principal);
+        self.xet.callers.insert(by.clone(), caller.principal);
+        // Readers that take their time must not leave the others without a word.
+        let permit = tokio::time::timeout(RECIPE_WAIT, Arc::clone(&self.xet.recipes).acquire_owned()).await;
+        let busy = |_| Error::Busy { what: format!("{RECIPES} reconstructions are being read; try again in a moment") };
+        let permit = permit.map_err(busy)?.map_err(Error::internal)?;
+        Ok(Some(Recipe {
+            serve: self.clone(),
+            repo: resolved.revision.repo.key.clone(),
+            commit: resolved.revision.commit.clone(),
+            file: file.to_owned(),
+            artifact,
+            range,
+            by,
+            made,
+            served: if stored { Served::Hit } else { Served::Miss },
+            _permit: permit,
+        }))
+    }
+
+    /// The size of a file, for who holds a token of its repository.
+    pub async fn xet_file_size(&self, caller: &Caller, token: Option<&str>, file: &str) -> Result<u64> {
+        Ok(self.xet_file(caller, token, file).await?.1.artifact.size)
+    }
+
+    /// Who asks for which file, and since when they may.
+    async fn xet_file(&self, caller: &Caller, token: Option<&str>, file: &str) -> Result<(Caller, Resolved, Millis)> {
+        let refused = |message: &str| Error::Unauthenticated { message: message.to_owned() };
+        let claims: TokenClaims = token.and_then(|token| self.xet.seal.open("token", token)).ok_or_else(|| {
+            refused("this is no Xet token of this hub: ask for one at the repository's xet-read-token")
+        })?;
+        if !(claims.made..claims.expires).contains(&self.clock.now()) {
+            return Err(refused("this Xet token has expired: ask for a new one at the repository's xet-read-token"));
+        }
+        let principal = claims.hf.map_or(Principal::Anonymous, Principal::Token);
+        let caller = Caller { principal, ..caller.clone() };
+        let repo = self.xet_repo(&claims.kind, &claims.repo).await?;
+        self.repos.authorise(&caller, &repo, Need::Bytes).await?;
+        let resolved = self.xet_lookup(repo, &claims.commit, file).await?;
+        if self.taints.since(resolved.artifact.content, claims.made) {
+            return Err(begin_again());
+        }
+        Ok((caller, resolved, claims.made))
+    }
+
+    async fn xet_repo(&self, kind: &str, id: &str) -> Result<Arc<Repo>> {
+        let kind = RepoKind::parse(kind).ok_or(Error::RepoNotFound)?;
+        let key = RepoKey::new(kind, RepoId::parse(id)?);
+        self.repos.known_repo(&key).await?.ok_or(Error::RepoNotFound)
+    }
+
+    async fn xet_lookup(&self, repo: Arc<Repo>, commit: &str, file: &str) -> Result<Resolved> {
+        let key = (Arc::clone(&repo.row), commit.to_owned(), file.to_owned());
+        let (commit, artifact) = match self.xet.files.get(&key) {
+            Some(found) => found,
+            None => {
+                let found = self.db.artifact_by_xet(&repo.row, file, commit).await?;
+                let (commit, artifact) = found.ok_or(Error::EntryNotFound { commit: None })?;
+                let found = (commit, Arc::new(artifact));
+                self.xet.files.insert(key, found.clone());
+                found
+            }
+        };
+        let revision = self.repos.resolved(repo, commit, Served::Hit).await?;
+        Ok(Resolved { revision, artifact, served: Served::Hit })
+    }
+
+    fn xet_flight(&self, caller: &Caller, resolved: &Resolved) -> FlightTarget {
+        FlightTarget {
+            content: resolved.artifact.content,
+            size: resolved.artifact.size,
+            repo: resolved.revision.repo.key.clone(),
+            commit: resolved.revision.commit.clone(),
+            path: resolved.artifact.path.clone(),
+            caller: caller.clone(),
+            xet_hash: resolved.artifact.xet_hash.clone(),
+        }
+    }
+
+    /// Opens parts of a xorb. Without `ranges` it is all that the ticket is for.
+    ///
+    /// A ticket that is not good (any more) is 403, on which clients ask for the recipe again.
+    pub async fn xorb(
+        &self,
+        caller: &Caller,
+        name: &str,
+        ticket: &str,
+        ranges: &[Range<u64>],
+        with_body: bool,
+    ) -> Result<XorbPart> {
+        let refused = |message: &str| Error::Forbidden { message: message.to_owned() };
+        let ticket: Ticket =
+            self.xet.seal.open("xorb", ticket).ok_or_else(|| refused("this is no download address of this hub"))?;
+        if !(ticket.made..ticket.expires).contains(&self.clock.now()) {
+            return Err(refused("this download address has expired: ask for the reconstruction again"));
+        }
+        let repo = self.xet_repo(&ticket.kind, &ticket.repo).await?;
+        let principal = match self.xet.callers.get(&ticket.by) {
+            Some(principal) => principal,
+            None if repo.visibility == Visibility::Public => Principal::Anonymous,
+            // After a restart. The recipe, which is asked with a token, tells who it is.
+            None => return Err(refused("ask for the reconstruction again")),
+        };
+        let caller = Caller { principal, ..caller.clone() };
+        self.repos.authorise(&caller, &repo, Need::Bytes).await?;
+        let resolved = self.xet_lookup(repo, &ticket.commit, &ticket.file).await?;
+        let artifact = &resolved.artifact;
+        let absent = || Error::EntryNotFound { commit: None };
+        if self.xorb_name(artifact, ticket.xorb) != name || self.taints.since(artifact.content, ticket.made) {
+            return Err(absent());
+        }
+        let layout = Layout { size: artifact.size };
+        let term = layout.checked_term(ticket.xorb, ticket.chunks).ok_or_else(absent)?;
+        if ranges.iter().any(|range| range.start < term.bytes.start || range.end > term.bytes.end) {
+            return Err(refused(&format!(
+                "this download address is for bytes {}-{} of the xorb",
+                term.bytes.start,
+                term.bytes.end - 1
+            )));
+        }
+        let bytes = if ranges.is_empty() { vec![term.bytes] } else { ranges.to_vec() };
+        let file = file_range(layout, ticket.xorb, &bytes);
+
+        if let Some(stored) = self.store.get(artifact).await? {
+            let opened = Some(Opened::Stored(stored));
+            return Ok(XorbPart { opened, file, layout, xorb: ticket.xorb, bytes, served: Served::Hit });
+        }
+        if !with_body {
+            return Ok(XorbPart { opened: None, file, layout, xorb: ticket.xorb, bytes, served: Served::Miss });
+        }
+        let (opened, file, served) = self.open_arriving(&caller, &resolved, file).await?;
+        Ok(XorbPart { opened: Some(opened), file, layout, xorb: ticket.xorb, bytes, served })
+    }
+
+    /// Follows the flight, or starts it. The client may be done when it has the file's end, so
+    /// that comes only when all is proven.
+    async fn open_arriving(
+        &self,
+        caller: &Caller,
+        resolved: &Resolved,
+        file: Range<u64>,
+    ) -> Result<(Opened, Range<u64>, Served)> {
+        let target = self.xet_flight(caller, resolved);
+        let size = target.size;
+        let finishes = file.end == size;
+        let (mut reader, joined) = self.flights.join(target.clone(), file.clone(), finishes);
+        if self.taints.is_hopeless(target.content) {
+            reader.prove_first();
+        }
+        match reader.ready().await {
+            Ok(()) => Ok((Opened::Arriving(reader), file, if joined { Served::Join } else { Served::Miss })),
+            Err(Error::NoSpace) => {
+                drop(reader);
+                // Only a whole pass through proves the end.
+                let range = if finishes { 0..size } else { file };
+                let passing = self.bypass(target, range.clone()).await?;
+                Ok((Opened::Passing(Box::new(passing)), range, Served::Bypass))
+            }
+            // Nothing has begun yet: Xet clients would try 504 again for minutes.
+            Err(error @ Error::UpstreamUnavailable { .. }) if file.start == 0 && self.upstream.is_away() => {
+                Err(Error::NotSupported(error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The identifier of one of our xorbs: of this content, the same for ever, and by its key
+    /// never one of upstream's. Only a wrong body changes it: clients may have kept its chunks.
+    fn xorb_name(&self, artifact: &Artifact, xorb: u64) -> String {
+        let name = match self.taints.mark(artifact.content) {
+            Some(mark) => format!("{}/{xorb}/{mark}", artifact.content),
+            None => format!("{}/{xorb}", artifact.content),
+        };
+        self.xet.seal.name(&name)
+    }
+}
+
+fn begin_again() -> Error {
+    let message = "upstream sent wrong bytes of this file: begin the download again with a new Xet token";
+    Error::Unauthenticated { message: message.to_owned() }
+}
+
+/// The bytes of the file from the first to the last that parts of a xorb show.
+fn file_range(layout: Layout, xorb: u64, bytes: &[Range<u64>]) -> Range<u64> {
+    let pieces = bytes.iter().flat_map(|bytes| layout.pieces(xorb, bytes.clone()));
+    let shown = pieces.filter_map(|piece| match piece {
+        Piece::File(range) => Some(range),
+        Piece::Header(_) => None,
+    });
+    shown.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0)
+}

@@ -1,0 +1,381 @@
+//! The one owner of stored bytes: what is known of them, what is open, what arrives, what leaves.
+//!
+//! `get` finds the blob of a content: its row, from memory or the database; else a file without a row that a crash has
+//! left, proven again; then the file, from those that are open or from the disk. `publish` makes an arrived file a blob:
+//! synced and renamed, then its row. `remove` and `quarantine` take a blob away: the row goes first, which tells every
+//! process to close the file (`db/changes.rs`), then the name on the disk.
+//!
+//! A file and its row have a generation: one that was opened before another file got its name is never served for it.
+//!
+//! Nobody else has the directory. What blocks runs on blocking threads from here.
+
+mod file;
+mod identity;
+mod open;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::blob::{self, Check, LocalStore, Pace, Partial, Placed, Placement, Proven, Refusal, Source, Staged};
+use crate::db::{BlobRow, Change, Db, NewBlob, StoreTotals};
+use crate::domain::{Artifact, Clock, ContentId, Digest, GitOid};
+
+use super::kept::Kept;
+use super::{Error, Result};
+
+pub use file::StoredFile;
+use open::OpenFiles;
+
+/// Blobs whose names are changed at the same time.
+const TURNS: usize = 64;
+
+/// See the module's text. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Store(Arc<Inner>);
+
+struct Inner {
+    disk: Arc<LocalStore>,
+    db: Db,
+    clock: Clock,
+    /// Blobs that were found: they are served also while the database is away.
+    rows: Kept<ContentId, BlobRow>,
+    open: OpenFiles,
+    /// Uses since the last flush to the database.
+    used: Mutex<HashSet<Digest>>,
+    /// Whoever changes what a blob's name stands for waits for its turn, so that a file that leaves is not one that
+    /// has just come.
+    turns: [tokio::sync::Mutex<()>; TURNS],
+}
+
+/// What is on the disk besides blobs, as it takes space.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OtherBytes {
+    pub arriving: u64,
+    pub quarantined: u64,
+}
+
+/// How much space the disk has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskBytes {
+    /// For this user.
+    pub free: u64,
+    pub total: u64,
+}
+
+impl Store {
+    pub(super) fn new(disk: Arc<LocalStore>, db: Db, clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            disk,
+            db,
+            clock,
+            rows: Kept::new(200_000),
+            open: OpenFiles::new(),
+            used: Mutex::default(),
+            turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+        }))
+    }
+
+    /// The blob of an artifact, if the store has it. A row whose file is gone or has another size is forgotten: the
+    /// content is fetched again.
+    pub(super) async fn get(&self, artifact: &Artifact) -> Result<Option<Arc<StoredFile>>> {
+        let (content, size) = (artifact.content, artifact.size);
+        let seen = self.0.rows.seen();
+        let row = match self.0.rows.get(&content).filter(|row| row.size == size) {
+            Some(row) => row,
+            None => match self.0.db.blob(content, size).await? {
+                Some(row) => row,
+                None => match self.adopt(content, size).await? {
+                    Some(row) => row,
+                    None => return Ok(None),
+                },
+            },
+        };
+        let Some(stored) = self.open(row).await? else { return Ok(None) };
+        self.0.rows.keep(seen, content, row);
+        self.used().insert(row.digest);
+        Ok(Some(stored))
+    }
+
+    /// Whether the store has this content, row and file. Both are looked at anew.
+    pub(super) async fn holds(&self, content: ContentId, size: u64) -> Result<bool> {
+        let Some(row) = self.0.db.blob(content, size).await? else { return Ok(false) };
+        Ok(self.open_anew(row).await?.is_some_and(|stored| stored.is_as_it_was()))
+    }
+
+    /// The blob with this digest, if there is one.
+    pub(super) async fn row(&self, digest: Digest, size: u64) -> Result<Option<BlobRow>> {
+        Ok(self.0.db.blob(ContentId::Sha256(digest), size).await?)
+    }
+
+    /// The file of a blob. Without one the row goes.
+    async fn open(&self, row: BlobRow) -> Result<Option<Arc<StoredFile>>> {
+        let seen = self.0.open.seen();
+        let stored = match self.0.open.get(row.digest, row.generation) {
+            Some(stored) => stored,
+            None => {
+                let Some(stored) = self.open_anew(row).await? else {
+                    tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has another size; it will be fetched again");
+                    self.0.db.delete_blob(&row).await?;
+                    // Also if its row went before: whoever kept it has to let it go.
+                    self.forget(row.digest, None, row.generation);
+                    return Ok(None);
+                };
+                let stored = Arc::new(stored);
+                self.0.open.keep(seen, &stored);
+                stored
+            }
+        };
+        if stored.is_as_it_was() {
+            return Ok(Some(stored));
+        }
+        tracing::error!(blob.digest = %row.digest, "the file that a blob is a hard link to was changed; it is no longer served: import it again, as a copy if it changes");
+        // Only the store's name of it: the file stays where it is.
+        self.remove(&row).await?;
+        Ok(None)
+    }
+
+    async fn open_anew(&self, row: BlobRow) -> Result<Option<StoredFile>> {
+        let open = move |disk: &LocalStore| {
+            let Some(file) = disk.open_blob(row.digest, row.size)? else { return Ok(None) };
+            StoredFile::open(row, file).map(Some).map_err(Error::internal)
+        };
+        self.blocking(open).await?
+    }
+
+    /// A file under its final name without a row: the process died between the two steps of publishing. It is proven
+    /// again, and becomes a blob, or goes.
+    async fn adopt(&self, content: ContentId, size: u64) -> Result<Option<BlobRow>> {
+        let ContentId::Sha256(digest) = content else { return Ok(None) };
+        let _turn = self.turn(digest).await;
+        if !self.blocking(move |disk| disk.prove_orphan(digest, size)).await?? {
+            return Ok(None);
+        }
+        tracing::info!(blob.digest = %digest, "a file that was published without its row is proven and kept");
+        let blob = NewBlob { digest, git: None, size, linked_ns: None, xet_hash: None };
+        Ok(Some(self.0.db.put_blob(&blob, self.0.clock.now()).await?))
+    }
+}
+
+/// What arrives.
+impl Store {
+    /// The arriving file of a content, resumed if there is one; an error if another process has it.
+    pub(super) async fn partial(
+        &self,
+        content: ContentId,
+        size: u64,
+        segment_size: u64,
+    ) -> Result<Result<Partial, blob::Error>> {
+        self.blocking(move |disk| disk.partial(content, size, segment_size)).await
+    }
+
+    /// Takes the disk space of a whole arriving file.
+    pub(super) async fn reserve(&self, partial: &Arc<Partial>) -> Result<()> {
+        let partial = Arc::clone(partial);
+        Ok(self.blocking(move |_| partial.reserve(0..partial.size())).await??)
+    }
+
+    /// Empties an arriving file, to be fetched once more.
+    pub(super) async fn reset(&self, partial: &Arc<Partial>) -> Result<()> {
+        let partial = Arc::clone(partial);
+        Ok(self.blocking(move |_| partial.reset()).await??)
+    }
+
+    /// Makes a proven file a blob: synced and renamed, then its row, then what is kept of it.
+    pub(super) async fn publish(&self, partial: &Arc<Partial>, proven: &Proven) -> Result<()> {
+        let (content, size, digest) = (partial.content(), partial.size(), proven.digest);
+        let _turn = self.turn(digest).await;
+        let file = Arc::clone(partial);
+        self.blocking(move |disk| disk.publish(&file, digest)).await??;
+        let git = match content {
+            ContentId::Git(oid) => Some(oid),
+            ContentId::Sha256(_) => None,
+        };
+        let blob = NewBlob { digest, git, size, linked_ns: None, xet_hash: proven.xet_hash.as_deref() };
+        let row = self.0.db.put_blob(&blob, self.0.clock.now()).await?;
+        self.0.rows.put(content, row);
+        Ok(())
+    }
+
+    /// Whether another process has published this content.
+    pub(super) async fn came(&self, content: ContentId, size: u64) -> Result<bool> {
+        Ok(self.0.db.blob(content, size).await?.is_some())
+    }
+
+    /// Removes an arriving file; readers that have it open go on.
+    pub(super) async fn discard(&self, partial: &Arc<Partial>) -> Result<()> {
+        let partial = Arc::clone(partial);
+        self.blocking(move |disk| disk.discard(&partial)).await
+    }
+
+    /// Quarantines a body that is not what it should be.
+    pub(super) async fn reject(&self, partial: &Arc<Partial>) -> Result<()> {
+        let (partial, now) = (Arc::clone(partial), self.0.clock.now());
+        Ok(self.blocking(move |disk| disk.quarantine(&partial, now)).await??)
+    }
+
+    /// Removes arriving files that nothing was added to for `age`. `unless_flying` runs what it is given while no
+    /// flight of a content can begin.
+    pub(super) async fn remove_stale_partials(
+        &self,
+        age: Duration,
+        unless_flying: impl Fn(ContentId, &dyn Fn() -> blob::Result<bool>) -> Option<blob::Result<bool>> + Send + 'static,
+    ) -> Result<()> {
+        let remove = move |disk: &LocalStore| {
+            for content in disk.stale_partials(age)? {
+                let removed = unless_flying(content, &|| disk.remove_partial(content));
+                if removed.transpose()? == Some(true) {
+                    tracing::info!(blob.content = %content, "a download that nobody went on with for a week was removed");
+                }
+            }
+            Ok(())
+        };
+        self.blocking(remove).await?
+    }
+
+    /// Puts the bytes of a file outside of the store next to the arriving ones.
+    pub(super) async fn stage(
+        &self,
+        source: Arc<Source>,
+        how: Placement,
+        pace: Arc<Pace>,
+    ) -> Result<Result<Staged, Refusal>> {
+        self.blocking(move |disk| disk.stage(&source, how, &pace)).await
+    }
+
+    /// Makes a staged file a blob. `modified_ns`: when the file was modified that it was staged from.
+    pub(super) async fn publish_staged(&self, staged: Staged, size: u64, modified_ns: i64) -> Result<()> {
+        let (names, how) = (staged.names.clone(), staged.how);
+        let _turn = self.turn(names.sha256).await;
+        self.blocking(move |disk| disk.publish_staged(&staged)).await??;
+        let linked_ns = (how == Placed::HardLink).then_some(modified_ns);
+        let (git, xet_hash) = (Some(names.git_oid), names.xet_hash.as_deref());
+        let blob = NewBlob { digest: names.sha256, git, size, linked_ns, xet_hash };
+        self.0.db.put_blob(&blob, self.0.clock.now()).await?;
+        Ok(())
+    }
+}
+
+/// What is looked at again, and what leaves.
+impl Store {
+    /// Reads a blob again and compares its hash.
+    pub(super) async fn check(&self, row: &BlobRow, stop: impl Fn() -> bool + Send + 'static) -> Result<Check> {
+        let BlobRow { digest, size, .. } = *row;
+        let found = self.blocking(move |disk| disk.check_blob(digest, size, &mut || stop())).await??;
+        if found == Check::Right {
+            self.0.db.put_verified(digest, self.0.clock.now()).await?;
+        }
+        Ok(found)
+    }
+
+    /// Takes a blob that is damaged or missing out of the store; `false` if another file has its name by now.
+    pub(super) async fn quarantine(&self, row: &BlobRow) -> Result<bool> {
+        let (digest, now) = (row.digest, self.0.clock.now());
+        let _turn = self.turn(digest).await;
+        if !self.0.db.delete_blob(row).await? {
+            return Ok(false);
+        }
+        self.blocking(move |disk| disk.set_blob_aside(digest, now)).await??;
+        Ok(true)
+    }
+
+    /// Removes a blob; `false` if another file has its name by now. Who reads it reads to the end.
+    pub(super) async fn remove(&self, row: &BlobRow) -> Result<bool> {
+        let digest = row.digest;
+        let _turn = self.turn(digest).await;
+        if !self.0.db.delete_blob(row).await? {
+            return Ok(false);
+        }
+        self.blocking(move |disk| disk.remove_blob(digest)).await??;
+        Ok(true)
+    }
+
+    /// Lets go of what a change has made untrue.
+    pub(super) fn apply(&self, change: &Change) {
+        match change {
+            Change::Blob { digest, git, generation } => self.forget(*digest, *git, *generation),
+            Change::Everything => {
+                self.0.rows.forget_all();
+                self.0.open.forget_all();
+            }
+            _ => {}
+        }
+    }
+
+    fn forget(&self, digest: Digest, git: Option<GitOid>, generation: i64) {
+        for content in std::iter::once(ContentId::Sha256(digest)).chain(git.map(ContentId::Git)) {
+            self.0.rows.forget(&content);
+        }
+        self.0.open.forget(digest, generation);
+    }
+}
+
+/// The directory as a whole.
+impl Store {
+    pub(super) async fn totals(&self) -> Result<StoreTotals> {
+        Ok(self.0.db.store_totals().await?)
+    }
+
+    pub(super) fn disk_bytes(&self) -> Result<DiskBytes> {
+        let (free, total) = self.0.disk.disk_bytes().map_err(Error::internal)?;
+        Ok(DiskBytes { free, total })
+    }
+
+    pub(super) async fn other_bytes(&self) -> Result<OtherBytes> {
+        let (arriving, quarantined) = self.blocking(LocalStore::other_bytes).await?;
+        Ok(OtherBytes { arriving, quarantined })
+    }
+
+    /// Whether a file can be written now.
+    pub(super) async fn check_writable(&self) -> Result<()> {
+        Ok(self.blocking(LocalStore::check_writable).await??)
+    }
+
+    /// Where a blob's file is on this machine.
+    pub(super) fn path_of(&self, digest: Digest) -> String {
+        self.0.disk.blob_path(digest).display().to_string()
+    }
+
+    /// The folders that are this store's own, for imports to leave out.
+    pub(super) fn own_folders(&self) -> [PathBuf; 3] {
+        ["blobs", "partial", "quarantine"].map(|name| self.0.disk.root().join(name))
+    }
+
+    /// A secret that lies beside the blobs.
+    pub(super) async fn secret(&self, name: &'static str) -> Result<Option<String>> {
+        Ok(self.blocking(move |disk| disk.secret(name)).await??)
+    }
+
+    pub(super) async fn put_secret(&self, name: &'static str, text: Option<String>) -> Result<()> {
+        Ok(self.blocking(move |disk| disk.put_secret(name, text.as_deref())).await??)
+    }
+
+    /// A secret that all processes of this directory know, made by the first of them.
+    pub(super) async fn secret_or(&self, name: &'static str, make: fn() -> String) -> Result<String> {
+        Ok(self.blocking(move |disk| disk.secret_or(name, make)).await??)
+    }
+
+    /// Writes down which blobs were used since the last time.
+    pub(super) async fn flush_uses(&self) {
+        let used: Vec<Digest> = self.used().drain().collect();
+        if !used.is_empty()
+            && let Err(error) = self.0.db.touch_blobs(&used, self.0.clock.now()).await
+        {
+            tracing::warn!(%error, "could not record uses");
+        }
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
+        self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn turn(&self, digest: Digest) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.turns[usize::from(digest.bytes()[1]) % TURNS].lock().await
+    }
+
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&LocalStore) -> T + Send + 'static) -> Result<T> {
+        let disk = Arc::clone(&self.0.disk);
+        Ok(tokio::task::spawn_blocking(move || work(&disk)).await?)
+    }
+}

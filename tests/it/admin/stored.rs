@@ -1,0 +1,105 @@
+//! A stored file that is damaged, replaced or evicted, asked for again: by those who were served it before.
+
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+
+use mock_hf::{Content, Repo};
+use serde_json::json;
+
+use crate::harness::TestHub;
+use crate::harness::repos::{CONFIG, MIB};
+
+const SIZE: u64 = 20 * MIB;
+const PATH: &str = "/org/model/resolve/main/model.safetensors";
+const RANGE: (&str, &str) = ("range", "bytes=1000000-1999999");
+
+fn weights() -> Content {
+    Content::random(91, SIZE)
+}
+
+fn blob(hub: &TestHub) -> PathBuf {
+    let hex = weights().sha256();
+    hub.data_dir().join("blobs/sha256").join(&hex[..2]).join(hex)
+}
+
+/// A hub that has served the file from its store, whole and in part.
+async fn hub() -> TestHub {
+    let repo = Repo::model("org/model").file("config.json", CONFIG).lfs("model.safetensors", weights());
+    let hub = TestHub::builder().repo(repo).start().await;
+    hub.get(PATH).await.assert_is(200, &weights().read_all());
+    hub.landed().await;
+    for _ in 0..2 {
+        let hit = hub.get(PATH).await;
+        assert_eq!(hit.served(), "hit");
+        hit.assert_is(200, &weights().read_all());
+    }
+    hub.get_with(PATH, &[RANGE]).await.assert_is(206, &weights().read_range(1_000_000, 1_000_000));
+    hub
+}
+
+/// Overwrites 4 bytes of the stored file, as a failing disk does it: the inode stays.
+fn damage(hub: &TestHub) {
+    let file = std::fs::File::options().write(true).open(blob(hub)).unwrap();
+    file.write_all_at(b"\0\0\0\0", 1_234_567).unwrap();
+}
+
+/// What this process holds of files of the store that have no name any more.
+fn deleted_and_held(hub: &TestHub) -> Vec<String> {
+    let dir = hub.data_dir().to_str().unwrap();
+    let is_gone = |text: &str| text.contains(dir) && text.contains("/blobs/") && text.ends_with("(deleted)");
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let open = open.filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.display().to_string()));
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    open.chain(maps.lines().map(str::to_owned)).filter(|text| is_gone(text)).collect()
+}
+
+#[tokio::test]
+async fn damaged_bytes_are_not_served_once_they_were_found() {
+    let hub = hub().await;
+    for round in 0..2 {
+        damage(&hub);
+        let job = hub.ended(&hub.order("/v1/models/org/model/verify", json!({})).await).await;
+        assert_eq!(job["status"], "failed", "round {round}: {job:#}");
+        hub.mock.clear_log();
+        for (number, served) in ["miss", "hit", "hit"].into_iter().enumerate() {
+            let reply = hub.get(PATH).await;
+            assert_eq!(reply.served(), served, "round {round}, request {number}");
+            reply.assert_is(200, &weights().read_all());
+            hub.landed().await;
+            hub.get_with(PATH, &[RANGE]).await.assert_is(206, &weights().read_range(1_000_000, 1_000_000));
+        }
+        assert_eq!(hub.cdn_bytes(), SIZE, "fetched again, once");
+        hub.done(&hub.order("/v1/storage/verify", json!({})).await).await;
+    }
+    assert_eq!(deleted_and_held(&hub), [] as [&str; 0]);
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn an_evicted_file_gives_its_space_back_at_once() {
+    let hub = hub().await;
+    hub.done(&hub.order("/v1/storage/evict", json!({"free_bytes": SIZE * 2})).await).await;
+    assert!(!blob(&hub).exists());
+    assert_eq!(deleted_and_held(&hub), [] as [&str; 0], "nothing holds the file any more");
+    // And once more, after it came back.
+    hub.get(PATH).await.assert_is(200, &weights().read_all());
+    hub.landed().await;
+    assert_eq!(hub.get(PATH).await.served(), "hit");
+    hub.done(&hub.order("/v1/models/org/model/evict", json!({})).await).await;
+    assert_eq!(deleted_and_held(&hub), [] as [&str; 0]);
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn who_reads_an_evicted_file_reads_it_to_the_end() {
+    let hub = hub().await;
+    let mut reading = hub.client.send("GET", &hub.at(PATH), &[], "").await.unwrap();
+    let mut bytes = reading.chunk().await.unwrap().unwrap().to_vec();
+    hub.done(&hub.order("/v1/models/org/model/evict", json!({})).await).await;
+    while let Some(chunk) = reading.chunk().await.unwrap() {
+        bytes.extend(chunk);
+    }
+    assert!(bytes == weights().read_all());
+    assert_eq!(deleted_and_held(&hub), [] as [&str; 0], "its last reader has let it go");
+    hub.finish().await;
+}

@@ -1,0 +1,231 @@
+//! Several processes on one database agree within 2 s about what any of them changed.
+
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use mock_hf::{Change, Content, Fault, MockHf, Options, Repo, Rule, TOKEN_ALICE};
+use serde_json::{Value, json};
+
+use crate::harness::Reply;
+use crate::harness::process::{self, Addresses, Server};
+use crate::harness::repos::{CONFIG, MIB};
+use crate::team::Team;
+
+/// What the others have to know by then.
+const AGREED: Duration = Duration::from_secs(2);
+const SIZE: u64 = 2 * MIB;
+const PATH: &str = "/org/model/resolve/main/model.safetensors";
+
+fn weights() -> Content {
+    Content::random(92, SIZE)
+}
+
+fn repo() -> Repo {
+    Repo::model("org/model").file("config.json", CONFIG).lfs("model.safetensors", weights())
+}
+
+/// Two servers that run no jobs, and one worker that does.
+struct Three {
+    team: Team,
+    other: Addresses,
+    _other: Server,
+    _worker: Server,
+}
+
+impl Three {
+    async fn start(settings: &[(&'static str, &str)]) -> Self {
+        let mock = MockHf::start_with(Options::default()).await.unwrap();
+        mock.put(repo());
+        let mut all = vec![("upstream.cdn_hosts", "127.0.0.1"), ("cache.ref_ttl", "1h"), ("xet.fetch", "false")];
+        all.extend(settings);
+        let team = Team::start(mock, &all).await;
+        let mut other = team.spawn_hub();
+        let addresses = other.addresses().await.expect("the second server starts");
+        let (worker, _) = team.worker().await;
+        Self { team, other: addresses, _other: other, _worker: worker }
+    }
+
+    async fn get(&self, at: &Addresses, path: &str, headers: &[(&str, &str)]) -> Reply {
+        self.team.client.call("GET", &format!("{}{path}", at.hub), headers, "").await
+    }
+
+    fn both(&self) -> [&Addresses; 2] {
+        [&self.team.addresses, &self.other]
+    }
+
+    /// Both servers have the file, and have served it from the store.
+    async fn warm(&self) {
+        for at in self.both() {
+            let until = tokio::time::Instant::now() + Duration::from_secs(30);
+            loop {
+                let reply = self.get(at, PATH, &[]).await;
+                reply.assert_is(200, &weights().read_all());
+                if reply.served() == "hit" {
+                    break;
+                }
+                assert!(tokio::time::Instant::now() < until, "the file is stored");
+            }
+        }
+    }
+
+    /// An order at one server's admin listener; waits for the job's end.
+    async fn job(&self, path: &str, body: Value) -> Value {
+        let job = self.team.call("POST", path, &body).await;
+        let id = job["id"].as_str().unwrap().to_owned();
+        self.team.job_until(&id, "the job ends", |job| job["status"] == "completed" || job["status"] == "failed").await
+    }
+
+    fn blob(&self) -> std::path::PathBuf {
+        let hex = weights().sha256();
+        self.team.data_dir().join("blobs/sha256").join(&hex[..2]).join(hex)
+    }
+}
+
+/// Asks until the answer is as wanted: not later than the others have to agree.
+async fn within_2_s<T: std::fmt::Debug>(what: &str, mut ask: impl AsyncFnMut() -> T, wanted: impl Fn(&T) -> bool) {
+    let until = tokio::time::Instant::now() + AGREED;
+    loop {
+        let last = ask().await;
+        if wanted(&last) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < until, "{what}: {last:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn what_a_worker_finds_damaged_or_evicts_no_server_serves() {
+    let three = Three::start(&[]).await;
+    three.warm().await;
+    // Twice: what came back is looked after as what was there first.
+    for _ in 0..2 {
+        let file = std::fs::File::options().write(true).open(three.blob()).unwrap();
+        file.write_all_at(b"\0\0\0\0", 1_000_000).unwrap();
+        let job = three.job("/v1/storage/verify", json!({})).await;
+        assert_eq!(job["status"], "failed", "{job:#}");
+        for at in three.both() {
+            within_2_s(
+                "right bytes",
+                async || three.get(at, PATH, &[]).await.body == weights().read_all(),
+                |right| *right,
+            )
+            .await;
+            three
+                .get(at, PATH, &[("range", "bytes=900000-1099999")])
+                .await
+                .assert_is(206, &weights().read_range(900_000, 200_000));
+        }
+        three.warm().await;
+        assert_eq!(three.job("/v1/storage/verify", json!({})).await["status"], "completed");
+    }
+    three.team.call("POST", "/v1/models", &json!({"repo_id": "org/model"})).await;
+    let job = three.job("/v1/storage/evict", json!({"free_bytes": 10 * SIZE})).await;
+    assert_eq!(job["status"], "completed", "{job:#}");
+    three.team.mock.fault(Rule::on_cdn("").fault(Fault::Status {
+        code: 404,
+        error_code: None,
+        message: String::new(),
+        retry_after: None,
+        ratelimit: None,
+    }));
+    for at in three.both() {
+        within_2_s("it is gone", async || three.get(at, PATH, &[]).await.status, |status| *status != 200).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn what_one_server_is_told_counts_on_the_other() {
+    let three = Three::start(&[]).await;
+    let [here, there] = three.both();
+    // Each in turn changes, and the other follows.
+    for (at, other, limit) in [(here, there, "3221225472"), (there, here, "2147483648")] {
+        let settings = |at: &Addresses| format!("{}/v1/settings", at.admin);
+        let body = json!({"store_limit_bytes": limit}).to_string();
+        let changed = three.team.client.call("PATCH", &settings(at), &[], &body).await;
+        assert_eq!(changed.status, 200, "{}", changed.text());
+        within_2_s(
+            "the setting",
+            async || three.team.client.call("GET", &settings(other), &[], "").await.json()["store_limit_bytes"].clone(),
+            |seen| *seen == limit,
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn what_one_server_learns_of_a_repository_the_other_goes_by() {
+    let three = Three::start(&[]).await;
+    let [here, there] = three.both();
+    three.warm().await;
+    let config = "/org/model/resolve/main/config.json";
+    for at in three.both() {
+        three.get(at, config, &[]).await.assert_is(200, CONFIG.as_bytes());
+    }
+    // A new tip, which a sync by the worker learns.
+    three.team.call("POST", "/v1/models", &json!({"repo_id": "org/model"})).await;
+    three.team.mock.commit("model", "org/model", "main", vec![Change::put("config.json", "{\"new\":1}")]);
+    assert_eq!(three.job("/v1/models/org/model/sync", json!({})).await["status"], "completed");
+    for at in three.both() {
+        within_2_s("the new tip", async || three.get(at, config, &[]).await.text(), |text| text == "{\"new\":1}").await;
+    }
+    // It becomes private, and one server learns it: nobody gets it from the other without a token.
+    three.team.mock.set_visibility("model", "org/model", true, None, vec![TOKEN_ALICE.into()]);
+    let learns = three.get(here, "/api/models/org/model/revision/other", &[]).await;
+    assert_ne!(learns.status, 200);
+    for path in [PATH, config] {
+        within_2_s("it is hidden", async || three.get(there, path, &[]).await.status, |status| *status == 401).await;
+    }
+    let bearer = format!("Bearer {TOKEN_ALICE}");
+    let alice = three.get(there, PATH, &[("authorization", &bearer)]).await;
+    assert_ne!(alice.status, 401, "who may see it still does: {}", alice.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn a_wrong_body_that_one_server_sent_makes_both_careful() {
+    let three = Three::start(&[("flight.segment_size", "256KiB"), ("flight.verify_first", "64KiB")]).await;
+    let [here, there] = three.both();
+    three.get(there, "/org/model/resolve/main/config.json", &[]).await.assert_is(200, CONFIG.as_bytes());
+    three.team.mock.fault(Rule::on_cdn("").fault(Fault::FlipByte(SIZE / 2)));
+    let wrong = three.get(here, PATH, &[]).await;
+    assert!(wrong.broken.is_some(), "a wrong body breaks: {}", wrong.status);
+    three.team.mock.clear_faults();
+    let range = [("range", "bytes=0-99")];
+    within_2_s("a piece is refused", async || three.get(there, PATH, &range).await.status, |status| *status == 503)
+        .await;
+    three.get(there, PATH, &[]).await.assert_is(200, &weights().read_all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn another_data_directory_on_the_same_database_is_refused_by_name() {
+    let three = Three::start(&[]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let settings = three.team.settings_with(dir.path());
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    for command in ["serve", "worker"] {
+        // The second time its directory is one that was tried before.
+        for _ in 0..2 {
+            let output = process::run(&[command], &settings).await;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success(), "{command} starts");
+            let (here, there) = (dir.path().to_str().unwrap(), three.team.data_dir().to_str().unwrap());
+            assert!(said.contains(here) && said.contains(there) && said.contains("store.data_dir"), "{said}");
+        }
+    }
+    three.warm().await;
+    // The owner's word: that directory is lost. Who knew it is refused from then on.
+    let mut adopted = settings.clone();
+    adopted.push(("store.adopt", "true"));
+    let mut new = Server::start(process::command(&["serve"], &adopted));
+    let addresses = new.addresses().await.expect("it takes the place of the other");
+    three.get(&addresses, PATH, &[]).await.assert_is(200, &weights().read_all());
+    new.terminate();
+    assert!(new.ended().await.success());
+    let mut again = Server::start(process::command(&["serve"], &settings));
+    again.addresses().await.expect("it is the store's directory now");
+}
