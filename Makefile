@@ -13,7 +13,7 @@ run: ui ## builds the hub and starts it with its built-in settings
 	@scripts/need cc
 	cargo run --locked --release --bin modelhub -- serve
 
-ui: ## builds the dashboard, which the hub takes in
+ui: ## builds the dashboard, which is compiled into the hub
 	@scripts/need node npm
 	scripts/ui
 
@@ -32,11 +32,11 @@ test-rust: ## format check and all Rust tests
 	cargo fmt --all --check
 	cargo test --locked
 
-test-xet: ## downloads by Xet, with the Xet crates as the judge; builds them
+test-xet: ## downloads through Xet, checked against the Xet crates; builds them
 	@scripts/need cc
 	cargo test --locked -p xet-tests
 
-test-db: ## the database on SQLite and PostgreSQL, then what depends on it most, on PostgreSQL
+test-db: ## the database on SQLite and PostgreSQL, then the tests that depend on it most, on PostgreSQL
 	@scripts/need cc postgresql openssl
 	cargo test --locked --test db
 	IT_DATABASE=postgres cargo test --locked -p modelhub --test it -- $(ON_POSTGRES)
@@ -45,7 +45,7 @@ test-db: ## the database on SQLite and PostgreSQL, then what depends on it most,
 # Files of tests/it: what is found, listed, allowed, kept for later and said when it fails; and the admin API.
 ON_POSTGRES := access:: admin:: errors:: import:: offline:: resolve_get:: tree::
 
-test-load: ## what the optimised hub needs of memory under load
+test-load: ## memory of the optimised hub under load
 	@scripts/need cc
 	cargo test --locked --release --test load
 
@@ -94,13 +94,13 @@ proto: ## checks and formats proto/, and generates the clients' code from it
 	@scripts/need python3 ca-certificates node npm
 	scripts/proto
 
-screenshots: ## pictures of every screen of the dashboard, with demo data; those in the README are taken anew
+screenshots: ## takes screenshots of every screen of the dashboard, with demo data, and renews those in the README
 	@scripts/need node npm chromium
 	scripts/ui
 	cd admin-ui && npm run --silent screenshots -- ../.cache/screenshots
 	for picture in docs/screenshots/*.png; do cp ".cache/screenshots/$$(basename "$$picture")" "$$picture"; done
 
-fuzz: ## fuzzes the parsers of what strangers send, FUZZ_SECONDS=60 each; ARGS name some of them
+fuzz: ## fuzzes the parsers of untrusted input, FUZZ_SECONDS=60 each; ARGS name some of them
 	@scripts/need cc c++
 	scripts/fuzz $(or $(FUZZ_SECONDS),60) $(ARGS)
 
@@ -108,6 +108,6 @@ bench-quick: ## a short benchmark against a mock upstream
 	@scripts/need cc python3
 	bench/quick/run
 
-bench-xet: ## downloads by Xet beside plain HTTP, with one client
+bench-xet: ## downloads through Xet against plain HTTP, with one client
 	@scripts/need cc python3 ca-certificates
 	bench/xet/run

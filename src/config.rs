@@ -162,7 +162,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// A setting that cannot be used. The text names the key, where it came from, and what would be right.
+/// A setting that cannot be used. The text names the key, where it came from, and what was expected.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
@@ -192,7 +192,7 @@ impl Config {
         if config.store.data_dir.as_os_str().is_empty() {
             config.store.data_dir = default_data_dir()?;
         }
-        // Names of hosts have no case.
+        // Host names are case-insensitive.
         let hosts = config.upstream.cdn_hosts.iter_mut().chain(&mut config.admin.hosts);
         hosts.for_each(|host| host.make_ascii_lowercase());
         config.check().map_err(|wrong| merged.wrong(wrong.key, &wrong.text))?;
@@ -201,16 +201,16 @@ impl Config {
 }
 
 impl Config {
-    /// What of this hub others than this machine can reach, in sentences.
+    /// What other machines can reach of this hub, in sentences.
     pub fn exposed(&self) -> Vec<String> {
         let mut exposed = Vec::new();
         if !self.hub.listen.ip().is_loopback() {
-            exposed.push(format!("others can download through the hub at {} (hub.listen)", self.hub.listen));
+            exposed.push(format!("other machines can download through the hub at {} (hub.listen)", self.hub.listen));
         }
         if !self.admin.listen.ip().is_loopback() {
             exposed.push(format!(
-                "others can reach the admin API at {} (admin.listen); its token goes over the network unencrypted unless \
-                 a proxy with TLS stands in between",
+                "other machines can reach the admin API at {} (admin.listen); its token is sent unencrypted unless a TLS \
+                 proxy is in front",
                 self.admin.listen
             ));
         }
@@ -225,26 +225,26 @@ fn key_of(path: &serde_path_to_error::Path) -> String {
     format!("{}.{}", parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
-/// Why a value is not of its key's type, and what would be.
+/// Why a value does not have its key's type, and what was expected.
 fn mistyped(key: &str, value: Option<&Value>, what: &str) -> String {
     let defaults: Table = DEFAULTS.parse().unwrap_or_default();
     let default = key.split_once('.').and_then(|(section, name)| defaults.get(section)?.get(name));
     let rule = match default {
-        Some(Value::Integer(_)) => "use a whole number that is not negative".into(),
-        Some(Value::Boolean(_)) => "use true or false".into(),
-        Some(Value::Array(_)) => "use a list of texts, such as [\"one\", \"two\"]".into(),
+        Some(Value::Integer(_)) => "expected a whole number that is not negative".into(),
+        Some(Value::Boolean(_)) => "expected true or false".into(),
+        Some(Value::Array(_)) => "expected a list of strings, such as [\"one\", \"two\"]".into(),
         Some(Value::String(text)) if text.parse::<SocketAddr>().is_ok() => {
-            format!("use an IP address and a port, such as {text}")
+            format!("expected an IP address and a port, such as {text}")
         }
-        // Of times and sizes the types say it.
-        Some(Value::String(_)) if what.contains("write it like") => what.to_owned(),
-        Some(Value::String(text)) if text.is_empty() => "use a text in quotes".into(),
-        Some(Value::String(text)) => format!("{what}; use a text such as \"{text}\""),
+        // For durations and sizes the types' own errors say it.
+        Some(Value::String(_)) if what.contains("expected e.g.") => what.to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "expected a quoted string".into(),
+        Some(Value::String(text)) => format!("{what}; expected a string such as \"{text}\""),
         _ => what.to_owned(),
     };
     match value {
         Some(value) if !merge::SECRETS.contains(&key) => format!("{key} is {value}: {rule}"),
-        _ => format!("{key} cannot be used: {rule}"),
+        _ => format!("{key} is invalid: {rule}"),
     }
 }
 
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(config.flight.connections, 3);
         assert_eq!(config.store.data_dir, Path::new("/x"));
         assert!(config.upstream.offline);
-        // Of the default's type, whatever stood in the file.
+        // Of the default's type, whatever was in the file.
         let config = load("[store]\nlimit = 5\n", &[("MODELHUB_STORE_LIMIT", "8GiB")]).unwrap();
         assert_eq!(config.store.limit.bytes(), 8 << 30);
     }
@@ -338,14 +338,14 @@ mod tests {
                 assert!(error.contains(text), "`{error}` does not contain `{text}`");
             }
         };
-        let rule = "use an IP address and a port, such as 127.0.0.1:8484";
+        let rule = "expected an IP address and a port, such as 127.0.0.1:8484";
         says("[hub]\nlisten = \"x\"", &[], &["modelhub.toml, line 2: hub.listen is \"x\"", rule]);
         says("\nhub.listen = 5", &[], &["modelhub.toml, line 2: hub.listen is 5", rule]);
         says("", &[("MODELHUB_HUB_LISTEN", "nonsense")], &["MODELHUB_HUB_LISTEN: hub.listen is \"nonsense\"", rule]);
         says("[cache]\nref_ttl = 5", &[], &["line 2: cache.ref_ttl is 5", "\"60s\""]);
         says("[flight]\nconnections = -1", &[], &["line 2: flight.connections is -1", "whole number"]);
         says("[flight]\nsegment_size = true", &[], &["line 2: flight.segment_size", "8MiB"]);
-        says("[upstream]\ncdn_hosts = [5]", &[], &["line 2: upstream.cdn_hosts", "list of texts"]);
+        says("[upstream]\ncdn_hosts = [5]", &[], &["line 2: upstream.cdn_hosts", "list of strings"]);
         says("[log]\nformat = \"xml\"", &[], &["line 2: log.format", "json"]);
         says("", &[("MODELHUB_FLIGHT_CONNECTIONS", "0")], &["MODELHUB_FLIGHT_CONNECTIONS: flight.connections is 0"]);
         let flag = merge(None, std::iter::empty(), &[("hub.listen", "1".to_owned())]).unwrap();

@@ -1,6 +1,6 @@
 //! modelhub: a caching proxy of the Hugging Face Hub, and a local model hub.
 //!
-//! The floors of the house; an arrow (`use`) only ever points down (tests/it/layers.rs checks):
+//! The layers; a `use` only ever points down (tests/it/layers.rs checks):
 //!
 //! ```text
 //! L4  app · cli                     wiring: open adapters, build the hub, run roles, stop

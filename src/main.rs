@@ -16,7 +16,7 @@ static OPTIONS: &[u8; 60] = b"background_thread:true,dirty_decay_ms:1000,muzzy_d
 fn main() -> ExitCode {
     // One TLS provider for the whole process, before anything may use it.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        eprintln!("modelhub: another TLS provider is installed already");
+        eprintln!("modelhub: another TLS provider is already installed");
         return ExitCode::FAILURE;
     }
     match modelhub::cli::run() {

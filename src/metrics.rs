@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::{Counter, counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-/// What people see as sums; the counters above cannot be read back.
+/// The totals that people see; the counters above cannot be read back.
 #[derive(Default)]
 pub struct Totals {
     /// Bytes that connections of clients took by sendfile, and those that were copied through user space (heads included).
@@ -19,7 +19,7 @@ pub struct Totals {
     pub hits: AtomicU64,
 }
 
-/// The sums of this process so far.
+/// The totals of this process so far.
 pub fn totals() -> &'static Totals {
     static TOTALS: Totals = Totals {
         sent_bytes: AtomicU64::new(0),
@@ -32,7 +32,7 @@ pub fn totals() -> &'static Totals {
     &TOTALS
 }
 
-/// Answers of the hub listener, by how they were served (`X-Modelhub-Cache`) and status class.
+/// Responses of the hub listener, by how they were served (`X-Modelhub-Cache`) and status class.
 pub fn request(result: &'static str, status: u16) {
     totals().answers.fetch_add(1, Ordering::Relaxed);
     if result == "hit" {
@@ -81,7 +81,7 @@ pub fn upstream_bytes(bytes: u64) {
     counter!("modelhub_upstream_bytes_total").increment(bytes);
 }
 
-/// Calls to upstream, by rate-limit bucket and outcome.
+/// Requests to upstream, by rate-limit bucket and outcome.
 pub fn upstream_call(bucket: &'static str, outcome: &'static str) {
     counter!("modelhub_upstream_calls_total", "bucket" => bucket, "outcome" => outcome).increment(1);
 }
@@ -91,12 +91,12 @@ pub fn connections(count: usize) {
     gauge!("modelhub_connections").set(count as f64);
 }
 
-/// Flights that ended, by how.
+/// Flights that ended, by outcome.
 pub fn flight_ended(outcome: &'static str) {
     counter!("modelhub_flights_ended_total", "outcome" => outcome).increment(1);
 }
 
-/// Flights in the air.
+/// Flights in progress.
 pub fn flights(count: usize) {
     gauge!("modelhub_flights").set(count as f64);
 }
@@ -108,7 +108,7 @@ pub fn store(blobs: u64, bytes: u64, free: u64) {
     gauge!("modelhub_store_free_bytes").set(free as f64);
 }
 
-/// The rate-limit state of one bucket: calls left (if upstream said), seconds of pause.
+/// The rate-limit state of one bucket: requests left (if upstream said), seconds of pause.
 pub fn rate_limit(bucket: &'static str, remaining: Option<u64>, paused_s: f64) {
     if let Some(remaining) = remaining {
         gauge!("modelhub_upstream_ratelimit_remaining", "bucket" => bucket).set(remaining as f64);
@@ -116,7 +116,7 @@ pub fn rate_limit(bucket: &'static str, remaining: Option<u64>, paused_s: f64) {
     gauge!("modelhub_upstream_ratelimit_paused_seconds", "bucket" => bucket).set(paused_s);
 }
 
-/// 1 while calls to upstream fail at once because it failed again and again.
+/// 1 while requests to upstream fail fast because it failed repeatedly.
 pub fn upstream_down(down: bool) {
     gauge!("modelhub_upstream_down").set(f64::from(u8::from(down)));
 }
@@ -134,18 +134,18 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
 
 fn describe() {
     use metrics::{describe_counter, describe_gauge};
-    describe_counter!("modelhub_requests_total", "Answers of the hub listener by result word and status class");
-    describe_counter!("modelhub_client_bytes_total", "Bytes that connections of clients took, heads included");
-    describe_counter!("modelhub_saved_bytes_total", "Bytes that clients took of files that were in the store");
+    describe_counter!("modelhub_requests_total", "Responses of the hub listener by cache result and status class");
+    describe_counter!("modelhub_client_bytes_total", "Bytes sent to clients, heads included");
+    describe_counter!("modelhub_saved_bytes_total", "Bytes sent to clients of files that were in the store");
     describe_counter!("modelhub_upstream_bytes_total", "File bytes received from upstream");
-    describe_counter!("modelhub_upstream_calls_total", "Calls to upstream by bucket and outcome");
-    describe_counter!("modelhub_flights_ended_total", "Downloads that ended, by how");
-    describe_gauge!("modelhub_connections", "Open connections of clients");
-    describe_gauge!("modelhub_flights", "Downloads in the air");
+    describe_counter!("modelhub_upstream_calls_total", "Requests to upstream by bucket and outcome");
+    describe_counter!("modelhub_flights_ended_total", "Downloads that ended, by outcome");
+    describe_gauge!("modelhub_connections", "Open client connections");
+    describe_gauge!("modelhub_flights", "Downloads in progress");
     describe_gauge!("modelhub_store_blobs", "Blobs in the store");
     describe_gauge!("modelhub_store_bytes", "Bytes of the blobs in the store");
-    describe_gauge!("modelhub_store_free_bytes", "Free bytes on the disk of the store");
-    describe_gauge!("modelhub_upstream_ratelimit_remaining", "Calls that upstream still allows, by bucket");
-    describe_gauge!("modelhub_upstream_ratelimit_paused_seconds", "Seconds until calls go out again, by bucket");
-    describe_gauge!("modelhub_upstream_down", "1 while calls fail at once because upstream failed again and again");
+    describe_gauge!("modelhub_store_free_bytes", "Free bytes on the store's disk");
+    describe_gauge!("modelhub_upstream_ratelimit_remaining", "Requests that upstream still allows, by bucket");
+    describe_gauge!("modelhub_upstream_ratelimit_paused_seconds", "Seconds until requests resume, by bucket");
+    describe_gauge!("modelhub_upstream_down", "1 while requests fail fast because upstream failed repeatedly");
 }

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled by SIGTERM or SIGINT. A second signal ends the process at once,
+/// A token that is cancelled by SIGTERM or SIGINT. A second signal ends the process immediately,
 /// as a crash would: everything that matters is on disk already.
 pub fn on_signals() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
@@ -14,10 +14,10 @@ pub fn on_signals() -> std::io::Result<CancellationToken> {
         for round in 0.. {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             if round > 0 {
-                tracing::warn!("second signal: stopping at once");
+                tracing::warn!("second signal: stopping immediately");
                 std::process::exit(130);
             }
-            tracing::info!("stopping: running answers are finished first");
+            tracing::info!("stopping: waiting for running requests to finish");
             token.cancel();
         }
     });

@@ -1,4 +1,4 @@
-//! Logs: human on a terminal, JSON elsewhere. To stderr; stdout is for answers to people.
+//! Logs: readable text on a terminal, JSON elsewhere. They go to stderr; stdout is for results.
 
 use std::io::IsTerminal;
 
@@ -26,11 +26,11 @@ pub fn init(log: &Log) -> anyhow::Result<()> {
 
 /// What `log.level` lets through. A word alone has to be a level: as a target it would silence everything else.
 pub fn filter(level: &str) -> Result<EnvFilter, String> {
-    let rule = "use off, error, warn, info, debug or trace, or directives such as info,modelhub=debug";
+    let rule = "expected off, error, warn, info, debug or trace, or directives such as info,modelhub=debug";
     let parts = || level.split(',').map(str::trim);
     let is_target = |part: &&str| !part.contains(['=', '[']) && part.parse::<LevelFilter>().is_err();
     if let Some(word) = parts().find(is_target) {
-        return Err(format!("log.level is `{level}`: `{word}` is no level; {rule}"));
+        return Err(format!("log.level is `{level}`: unknown level `{word}`; {rule}"));
     }
     EnvFilter::try_new(level).map_err(|error| format!("log.level is `{level}`: {error}; {rule}"))
 }

@@ -73,7 +73,10 @@ describe("the real hub", () => {
     const weights = used.getByRole("listitem").filter({ hasText: "model-00001-of-00003.safetensors" });
     expect(await weights.locator("time").getAttribute("title")).toMatch(/^\d+ \w+ \d{4}, \d\d:\d\d:\d\d$/);
     await weights.getByRole("link").click();
-    await page.getByRole("dialog", { name: "model-00001-of-00003.safetensors" }).getByText("Local").waitFor();
+    await page
+      .getByRole("dialog", { name: "model-00001-of-00003.safetensors" })
+      .getByText("Local", { exact: true })
+      .waitFor();
     clean();
     await close();
   });

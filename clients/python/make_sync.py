@@ -1,7 +1,7 @@
 """Makes src/modelhub_client/_sync of _async: the same code without async and await.
 
 python make_sync.py            writes it
-python make_sync.py --check    fails if it is not what it should be
+python make_sync.py --check    fails if it is out of date
 """
 
 import re

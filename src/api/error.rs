@@ -30,7 +30,7 @@ pub(super) fn answer(error: &Error, anonymous: bool, shape: Shape) -> Response<B
         Error::Unauthenticated { .. } => (StatusCode::UNAUTHORIZED, None),
         Error::Forbidden { .. } => (StatusCode::FORBIDDEN, None),
         Error::Invalid(_) | Error::InvalidField { .. } => (StatusCode::BAD_REQUEST, None),
-        // A status that huggingface_hub does not try again: the answer will not change soon.
+        // A status that huggingface_hub does not retry: the answer will not change soon.
         Error::NotSupported(_) | Error::Offline { .. } => (StatusCode::NOT_IMPLEMENTED, None),
         Error::UpstreamUnavailable { .. } => (StatusCode::GATEWAY_TIMEOUT, None),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, None),
@@ -39,7 +39,7 @@ pub(super) fn answer(error: &Error, anonymous: bool, shape: Shape) -> Response<B
         Error::Rejected { status, .. } => (StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY), None),
         Error::Moved { .. } => (StatusCode::TEMPORARY_REDIRECT, None),
         Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => (StatusCode::INSUFFICIENT_STORAGE, None),
-        Error::NoSuch { .. } => (StatusCode::NOT_FOUND, None),
+        Error::NotFound { .. } => (StatusCode::NOT_FOUND, None),
         Error::Conflict(_) => (StatusCode::CONFLICT, None),
         Error::Busy { .. } => (StatusCode::TOO_MANY_REQUESTS, None),
         Error::CameElsewhere => (StatusCode::SERVICE_UNAVAILABLE, None),

@@ -50,7 +50,7 @@ pub(super) fn base_url(headers: &HeaderMap, public_url: &str) -> String {
     let is_authority = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b));
     let forwarded = headers.get("x-forwarded-proto").and_then(|v| v.to_str().ok()).unwrap_or_default();
     let scheme = if forwarded.trim().eq_ignore_ascii_case("https") { "https" } else { "http" };
-    // Without a usable Host a relative reference is the best that can be given.
+    // Without a valid Host a relative reference is the best that can be given.
     if is_authority { format!("{scheme}://{host}") } else { String::new() }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn healthy() -> Response<Body> {
     respond::own(StatusCode::OK, TEXT, "ok\n")
 }
 
-/// The hub can serve: store and database answer. Upstream's absence is no reason to be unready.
+/// The hub can serve: store and database respond. An upstream outage does not make it unready.
 pub(super) async fn readiness(hub: &Hub) -> Response<Body> {
     match hub.overview.check_ready().await {
         Ok(()) => respond::own(StatusCode::OK, TEXT, "ready\n"),
@@ -30,7 +30,7 @@ pub(super) async fn readiness(hub: &Hub) -> Response<Body> {
             respond::own(
                 StatusCode::SERVICE_UNAVAILABLE,
                 TEXT,
-                "not ready: the store or the database does not answer\n",
+                "not ready: the store or the database is not responding\n",
             )
         }
     }

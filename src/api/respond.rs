@@ -120,7 +120,7 @@ fn stored_body(slot: Option<&FileSlot>, stored: &StoredFile, range: Range<u64>) 
     }
 }
 
-/// A body through user space: of an arriving file, or one whose complete delivery matters.
+/// A body through user space: of a file that is still being downloaded, or one whose complete delivery matters.
 ///
 /// Delivery is reported with the last piece, not at the end of the stream: with the length
 /// known, hyper does not ask for more.
@@ -184,10 +184,10 @@ fn counted_body(
     }
 }
 
-/// Bytes that the kernel is asked to send at once behind an arriving file.
+/// Bytes that the kernel is asked to send in one call of a file that is still being downloaded.
 const ARRIVED_PIECE: u64 = 2 << 20;
 
-/// Follows an arriving file: by sendfile on a connection that can, else by reading.
+/// Follows a file that is still being downloaded: by sendfile on a connection that can, else by reading.
 pub(super) struct Follower {
     reader: FlightReader,
     slot: Option<FileSlot>,
@@ -261,12 +261,12 @@ pub(super) fn mark(response: &mut Response<Body>, served: Served) {
     headers.insert(HeaderName::from_static("x-modelhub-cache"), HeaderValue::from_static(served.as_str()));
     if served == Served::Stale {
         // huggingface_hub prints this once per topic.
-        let warning = "modelhub; upstream was not reached, this may not be the newest state";
+        let warning = "modelhub; upstream is unreachable, this may be out of date";
         headers.insert(HeaderName::from_static("x-hf-warning"), HeaderValue::from_static(warning));
     }
 }
 
-/// For HEAD: leaves the head as GET's is. A length that is not known is not given; left to others, it would be that of
+/// For HEAD: keeps the head of GET. An unknown length is left out; otherwise the server would add that of
 /// the empty body (RFC 9110, 8.6).
 pub(super) fn strip_body(response: &mut Response<Body>) {
     use http_body::Body as _;

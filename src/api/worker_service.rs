@@ -20,11 +20,11 @@ use super::ops;
 use crate::config::Secret;
 use crate::domain::job::{Job, priority};
 use crate::domain::{RepoId, RepoKey, RepoKind, Revision};
-use crate::hub::{Happening, Hub, Scan, Wish};
+use crate::hub::{DownloadRequest, Happening, Hub, Scan};
 use crate::pb;
 use crate::pb::worker_service_server::{WorkerService, WorkerServiceServer};
 
-/// Between looks at a job that another worker may run.
+/// How often a job that another worker may run is polled.
 const LOOK: Duration = Duration::from_secs(1);
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -46,7 +46,7 @@ pub fn router(hub: Hub, token: Secret) -> Router {
 async fn authenticate(token: Secret, request: Request, next: Next) -> axum::response::Response {
     // Without a token nobody gets in.
     if !token.get().is_some_and(|token| bears(request.headers(), token)) {
-        return Status::unauthenticated("the worker token is needed").into_http::<axum::body::Body>();
+        return Status::unauthenticated("worker token required").into_http::<axum::body::Body>();
     }
     next.run(request).await
 }
@@ -56,7 +56,7 @@ impl Worker {
     async fn model(&self, repo_id: &str, kind: &str, revision: &str) -> Result<crate::hub::ModelRow, Problem> {
         let kind = match kind {
             "" => RepoKind::Model,
-            word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", "use model, dataset or space"))?,
+            word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", "expected model, dataset or space"))?,
         };
         let key = RepoKey::new(kind, RepoId::parse(repo_id).map_err(Problem::of("repo_id"))?);
         let revision = self.revision(revision)?;
@@ -71,7 +71,7 @@ impl Worker {
         (!text.is_empty()).then(|| Revision::parse(text).map_err(Problem::of("revision"))).transpose()
     }
 
-    /// The job again and again until it has ended, that state included.
+    /// The job, each time it changes, until it has ended, that state included.
     fn follow(&self, job: Job) -> impl Stream<Item = Result<Job, Status>> + Send + use<> {
         let (hub, watch) = (self.hub.clone(), self.hub.events.watch(None));
         let id = job.id.clone();
@@ -115,7 +115,7 @@ impl WorkerService for Worker {
         while let Some(state) = states.next().await {
             last = Some(state?);
         }
-        let job = last.ok_or_else(|| Status::unavailable("this worker is stopping; the job goes on"))?;
+        let job = last.ok_or_else(|| Status::unavailable("this worker is stopping; the job continues elsewhere"))?;
         Ok(Response::new(pb::JobStatus { job: Some(convert::job(job)) }))
     }
 
@@ -130,8 +130,8 @@ impl WorkerService for Worker {
         let revision = self.revision(&request.revision)?;
         let selection = convert::selection(request.selection)?;
         selection.matcher().map_err(Problem::of("selection"))?;
-        let wish = Wish { revision, selection, priority: priority::WAITING, bytes_per_second: 0 };
-        let job = self.hub.models.enqueue_download(&model, wish).await.map_err(Problem::from)?;
+        let request = DownloadRequest { revision, selection, priority: priority::WAITING, bytes_per_second: 0 };
+        let job = self.hub.models.enqueue_download(&model, request).await.map_err(Problem::from)?;
         let states = self.follow(job).map(|job| {
             let job = convert::job(job?);
             Ok(pb::DownloadProgress { job_id: job.id, status: job.status, progress: job.progress, error: job.error })
@@ -147,10 +147,10 @@ impl WorkerService for Worker {
     ) -> Result<Response<Self::ScanStorageStream>, Status> {
         let request = request.into_inner();
         if !request.path.starts_with('/') {
-            return Err(Problem::field("path", "use an absolute path of a folder on the worker's machine").into());
+            return Err(Problem::field("path", "expected the absolute path of a folder on the worker's machine").into());
         }
         let placement = Scan::placement(&request.placement)
-            .ok_or_else(|| Problem::field("placement", "use auto, reflink, hard_link or copy"))?;
+            .ok_or_else(|| Problem::field("placement", "expected auto, reflink, hard_link or copy"))?;
         let scan = Scan { path: request.path, placement, repo: None, kind: RepoKind::Model, bytes_per_second: 0 };
         let job = self.hub.models.enqueue_scan(scan).await.map_err(Problem::from)?;
         let states = self.follow(job).map(|job| {

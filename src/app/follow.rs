@@ -1,7 +1,7 @@
-//! A server that follows its workers: what their jobs do becomes events here, for whoever watches this server.
+//! A server that follows its workers: what their jobs do becomes events here, for everybody who watches this server.
 //!
-//! Workers say in the database where they are. To each a stream is kept open (WorkerService.WatchJobs); it says that
-//! something happened to a job, and the job's row says what.
+//! Workers register their addresses in the database. To each a stream is kept open (WorkerService.WatchJobs); it says
+//! that something happened to a job, and the job's row says what.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -60,12 +60,12 @@ pub(super) async fn follow_workers(hub: &Hub, token: &Secret, stop: &Cancellatio
     }
 }
 
-/// Follows a worker, again and again; whoever started this ends it when the worker is gone.
+/// Follows a worker, reconnecting as needed; whoever started this ends it when the worker is gone.
 async fn keep_following(hub: &Hub, token: &Secret, address: &str) {
     let mut failures = 0;
     loop {
         if let Err(error) = follow(hub, token, address, &mut failures).await {
-            tracing::debug!(worker.address = %address, %error, "lost sight of a worker");
+            tracing::debug!(worker.address = %address, %error, "lost contact with a worker");
         }
         failures += 1;
         tokio::time::sleep(CALL_AGAIN.pause(failures)).await;

@@ -31,7 +31,7 @@ pub use worker::Worker;
 
 /// A file that stands in for the GPUs of this machine (see `machine::Fixed`).
 const GPU_FILE: &str = "MODELHUB_GPU_FILE";
-/// Jobs besides downloads that run at once.
+/// Concurrent jobs besides downloads.
 const OTHER_JOBS: usize = 4;
 
 /// A hub whose listeners are bound; `run` serves them.
@@ -104,7 +104,7 @@ impl App {
         }
     }
 
-    /// Serves until `stop`. Then: no new connections → running answers finish, within the
+    /// Serves until `stop`. Then: no new connections → running requests finish, within the
     /// deadline → flights stop, their finished segments on disk → the database closes.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let limits = serve::Limits {
@@ -126,7 +126,7 @@ impl App {
         let admin_router = api::admin::router(service, exposure, self.metrics);
 
         self.hub.start_upkeep();
-        // If one listener fails, the other must not go on alone.
+        // If one listener fails, the other must not keep running alone.
         let both = stop.child_token();
         let run = async |listener, router, speaks| {
             let outcome = serve::serve(listener, router, limits, speaks, both.clone(), drain).await;
@@ -199,7 +199,7 @@ async fn runner(hub: &Hub, clock: &Clock, config: &Config, address: &str) -> any
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let (data_dir, host) = (config.store.data_dir.clone(), hostname.clone());
     let identity = tokio::task::spawn_blocking(move || Identity::take(&data_dir, &host)).await?;
-    let identity = identity.context("cannot take a name in the data directory, to run jobs by")?;
+    let identity = identity.context("cannot create a worker identity in the data directory")?;
     let settings = crate::worker::Settings {
         lease: config.jobs.lease.duration(),
         max_downloads: config.jobs.max_downloads_per_worker,
@@ -249,11 +249,11 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
     Ok(hub)
 }
 
-/// The token that servers and workers know each other by: as configured, else the one in the data directory that
+/// The token that servers and workers authenticate with: as configured, else the one in the data directory that
 /// they share, made by the first of them.
 async fn shared_secret(config: &Config, hub: &Hub) -> anyhow::Result<Secret> {
     if config.worker.token.get().is_some() {
         return Ok(config.worker.token.clone());
     }
-    hub.shared_secret("worker_token").await.context("cannot keep the worker token in the data directory")
+    hub.shared_secret("worker_token").await.context("cannot store the worker token in the data directory")
 }

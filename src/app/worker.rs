@@ -1,4 +1,4 @@
-//! A process that runs jobs and serves nobody but its servers.
+//! A process that runs jobs and serves only its servers.
 
 use std::net::SocketAddr;
 
@@ -32,7 +32,7 @@ impl Worker {
         if !config.database.url.get().is_some_and(|url| url.starts_with("postgres")) {
             anyhow::bail!(
                 "a worker shares a PostgreSQL database with its server: set database.url (MODELHUB_DATABASE_URL) to \
-                 postgres://…; without one, `modelhub serve` runs jobs itself"
+                 postgres://…; without PostgreSQL, `modelhub serve` runs jobs itself"
             );
         }
         let hub = open_hub(&config, &clock).await?;
@@ -49,7 +49,7 @@ impl Worker {
         Ok(Self { addr, hub, runner, _identity: identity, config, token, listener })
     }
 
-    /// Works until `stop`; then running jobs are put down, to be gone on with elsewhere.
+    /// Works until `stop`; then running jobs are suspended, to be resumed by another worker.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         self.hub.start_upkeep();
         let router = worker_service::router(self.hub.clone(), self.token);

@@ -1,4 +1,4 @@
-//! Blobs looked at again, and blobs that leave.
+//! Maintenance of stored blobs: verification, removal, and the space that they take.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,7 +8,7 @@ use super::local::{LocalStore, remove_partial};
 use super::{ContentHasher, Error, Result};
 use crate::domain::{ContentId, Digest};
 
-/// What reading a blob again showed.
+/// The result of verifying a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
     Right,
@@ -39,23 +39,23 @@ impl LocalStore {
         Ok(if hasher.finish().is_ok() { Check::Right } else { Check::Wrong })
     }
 
-    /// Takes a wrong blob out of the store, for people to look at. One that is missing is none.
-    pub fn set_blob_aside(&self, digest: Digest, now_ms: i64) -> Result<()> {
+    /// Moves a corrupt blob into quarantine, for people to look at. A missing one is not an error.
+    pub fn quarantine_blob(&self, digest: Digest, now_ms: i64) -> Result<()> {
         let path = self.blob_path(digest);
         let aside = self.root().join("quarantine").join(format!("{}.{now_ms}", digest.to_hex()));
-        gone_is_fine(std::fs::rename(&path, aside)).map_err(Error::io("cannot set aside", &path))
+        ignore_missing(std::fs::rename(&path, aside)).map_err(Error::io("cannot quarantine", &path))
     }
 
-    /// Removes a blob; who has it open reads on.
+    /// Removes a blob; readers that have it open can keep reading.
     pub fn remove_blob(&self, digest: Digest) -> Result<()> {
         let path = self.blob_path(digest);
-        gone_is_fine(std::fs::remove_file(&path)).map_err(Error::io("cannot remove", &path))
+        ignore_missing(std::fs::remove_file(&path)).map_err(Error::io("cannot remove", &path))
     }
 
-    /// Partials that nothing was written to for so long.
+    /// Partials that nothing was written to for that long.
     pub fn stale_partials(&self, age: Duration) -> Result<Vec<ContentId>> {
         let folder = self.root().join("partial");
-        let now = self.time().map_err(Error::io("cannot tell the time of", self.root()))?;
+        let now = self.time().map_err(Error::io("cannot read the file system time of", self.root()))?;
         let mut stale = Vec::new();
         for entry in std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder))?.flatten() {
             let name = entry.file_name();
@@ -82,7 +82,7 @@ impl LocalStore {
         Ok(true)
     }
 
-    /// Bytes of arriving files, and of bodies that were set aside, as they take space on the disk.
+    /// Disk usage of partial files and of quarantined bodies, in bytes.
     pub fn other_bytes(&self) -> (u64, u64) {
         let sum = |folder: &str| {
             let entries = std::fs::read_dir(self.root().join(folder)).into_iter().flatten().flatten();
@@ -98,6 +98,6 @@ impl LocalStore {
     }
 }
 
-pub(super) fn gone_is_fine(outcome: std::io::Result<()>) -> std::io::Result<()> {
+pub(super) fn ignore_missing(outcome: std::io::Result<()>) -> std::io::Result<()> {
     outcome.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }

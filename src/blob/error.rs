@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The disk, the quota or the inode table is full.
-    #[error("no space left for {path}")]
+    #[error("no space left to write {path}")]
     NoSpace { path: PathBuf },
     /// Another process has this store open.
-    #[error("{path} is in use by another modelhub: stop it, or choose another store.data_dir")]
+    #[error("{path} is in use by another modelhub process; stop it, or choose another store.data_dir")]
     Locked { path: PathBuf },
-    /// Another process that shares this store has this arriving file.
-    #[error("{path} is arriving in another process")]
+    /// Another process that shares this store is writing this partial file.
+    #[error("another process is downloading {path}")]
     Elsewhere { path: PathBuf },
     /// Written by a version of the layout that this program does not know.
-    #[error("{path} holds store format {found}, this program knows {known}: use a newer modelhub")]
+    #[error("{path} has store format {found}, but this version supports {known}; use a newer modelhub")]
     Format { path: PathBuf, found: String, known: &'static str },
     #[error("{doing} {path}: {source}")]
     Io { doing: &'static str, path: PathBuf, source: io::Error },

@@ -1,4 +1,4 @@
-//! The journal beside an arriving file: of each segment how much is written, and the CRC-32 of that.
+//! The journal beside a partial file: for each segment how much is written, and the CRC-32 of that.
 //!
 //! A header names the layout and the sizes; then each segment has a slot of its own, which is written anew
 //! when there is more to say. So the journal never grows beyond one slot a segment. A slot that is torn,
@@ -40,7 +40,7 @@ impl Journal {
     }
 
     /// What is noted of each of `count` segments, up to the last that has a slot; `None` if it is a journal of other
-    /// sizes or of an earlier layout, or none at all.
+    /// sizes or of an earlier layout, or there is none.
     pub(super) fn read(&self, count: usize) -> Result<Option<Vec<Note>>> {
         let mut text = Vec::new();
         let most = (HEADER + SLOT * count) as u64;
@@ -54,13 +54,13 @@ impl Journal {
         Ok(Some(slots.iter().map(note).collect()))
     }
 
-    /// Forgets every note.
+    /// Clears the journal.
     pub(super) fn clear(&self) -> Result<()> {
         self.file.set_len(0).map_err(Error::io("cannot empty", &self.path))?;
         self.file.write_all_at(&self.header, 0).map_err(Error::io("cannot write", &self.path))
     }
 
-    /// Notes what is in the file of a segment. A journal that cannot be written costs a resume, no more.
+    /// Records how much of a segment is in the file. A journal that cannot be written costs a resume, nothing more.
     pub(super) fn note(&self, index: usize, note: Note) {
         let mut slot = [0; SLOT];
         slot[..8].copy_from_slice(&note.written.to_le_bytes());
@@ -71,7 +71,7 @@ impl Journal {
     }
 }
 
-/// Opens or creates a file of an arriving blob; never a link's target.
+/// Opens or creates a file of a partial blob; never a link's target.
 pub(super) fn open_file(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);

@@ -4,9 +4,9 @@
 //! VERSION                     layout of this directory
 //! LOCK                        held while a process has the store open
 //! blobs/sha256/ab/<64 hex>    complete, verified, immutable; never truncated, only unlinked
-//! partial/<hex>.part, .map    arriving blobs (see partial.rs)
+//! partial/<hex>.part, .map    incomplete blobs (see partial.rs)
 //! partial/<uuid>.import       a file that is being taken over (see place.rs)
-//! quarantine/<hex>.<time>     bodies that were not what they should be
+//! quarantine/<hex>.<time>     bodies whose hash was wrong
 //! ```
 //!
 //! A blob appears in one way only: sync the file → rename it → sync its directory. A sync
@@ -76,7 +76,7 @@ impl LocalStore {
     }
 
     /// Opens a blob for reading. `None` if it is not there, or has another size than the
-    /// database says (then it is no blob, whatever its name).
+    /// database says (then it is not a blob, whatever its name).
     pub fn open_blob(&self, digest: Digest, size: u64) -> Result<Option<File>> {
         let path = self.blob_path(digest);
         let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
@@ -85,7 +85,7 @@ impl LocalStore {
                 let metadata = file.metadata().map_err(Error::io("cannot read", &path))?;
                 Ok((metadata.is_file() && metadata.len() == size).then_some(file))
             }
-            // A link is none of ours; publishing renames over it.
+            // A link is not ours; publishing renames over it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Ok(None),
             Err(error) => Err(Error::io("cannot open", &path)(error)),
@@ -135,17 +135,17 @@ impl LocalStore {
         Ok(())
     }
 
-    /// Removes a partial and its journal; readers that have it open go on.
+    /// Removes a partial and its journal; readers that have it open can keep reading.
     pub fn discard(&self, partial: &Partial) {
         remove_partial(partial.path());
     }
 
-    /// Sets a wrong body aside for people to look at; its journal is removed, so that no
-    /// later flight takes it up.
+    /// Quarantines a wrong body for people to look at; its journal is removed, so that no
+    /// later flight resumes it.
     pub fn quarantine(&self, partial: &Partial, now_ms: i64) -> Result<()> {
         let name = format!("{}.{now_ms}", partial.content().to_hex());
         let path = self.root.join("quarantine").join(name);
-        std::fs::rename(partial.path(), &path).map_err(Error::io("cannot set aside", &path))?;
+        std::fs::rename(partial.path(), &path).map_err(Error::io("cannot quarantine", &path))?;
         self.discard(partial);
         Ok(())
     }
@@ -161,7 +161,7 @@ impl LocalStore {
         Ok((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
     }
 
-    /// The time by which the store's filesystem dates its files.
+    /// The clock that the store's filesystem dates its files by.
     pub(super) fn time(&self) -> io::Result<std::time::SystemTime> {
         let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
         let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
@@ -249,7 +249,7 @@ mod tests {
         drop(store);
         File::create(dir.path().join("VERSION")).unwrap().write_all(b"2\n").unwrap();
         let error = LocalStore::open(dir.path(), Sharing::Alone).err().unwrap().to_string();
-        assert!(error.contains("store format 2") && error.contains("knows 1"), "{error}");
+        assert!(error.contains("store format 2") && error.contains("supports 1"), "{error}");
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl MappedFile {
         Ok(Self { file: Arc::new(file), map, len, is_stored: false })
     }
 
-    /// The same as a blob of the store: what clients get of it had not to be fetched for them.
+    /// The same as a file of the store: what is sent of it is saved.
     pub fn stored(self) -> Self {
         Self { is_stored: true, ..self }
     }

@@ -1,4 +1,4 @@
-//! Bytes: the content-addressed store on the local disk, and blobs that are still arriving.
+//! Bytes: the content-addressed store on the local disk, and blobs that are still being downloaded.
 //!
 //! A name in the store is a promise about its content: a file appears under
 //! `blobs/sha256/` only complete, hashed and synced (`LocalStore::publish`).

@@ -1,4 +1,4 @@
-//! A blob that is still arriving: a file of the final size, a durable map of the segments
+//! A blob that is still being downloaded: a file of the final size, a durable map of the segments
 //! that are present, and a way to wait for more.
 //!
 //! The map is a journal next to the file (`journal.rs`): of each segment how much of it was written, and
@@ -8,7 +8,7 @@
 //! depends on the journal being right: the digest decides at the end.
 //!
 //! Whoever fetches takes a `Claim` on a run of missing segments and writes through it; a
-//! dropped claim gives back what it did not finish, and who comes next goes on from there.
+//! dropped claim gives back what it did not finish, and the next one resumes from there.
 
 use std::fs::File;
 use std::io;
@@ -46,7 +46,7 @@ struct State {
 #[derive(Clone, Default)]
 struct Segment {
     status: Status,
-    /// Bytes written from the segment's start. An attempt that ended is continued, not repeated.
+    /// Bytes written from the segment's start. An attempt that ended is resumed, not repeated.
     written: u64,
     crc: crc32fast::Hasher,
 }
@@ -90,7 +90,7 @@ impl Partial {
         Ok(Self { content, size, segment_size, file, path, state: Mutex::new(state), changed: Notify::new() })
     }
 
-    /// Lets other processes have it, though readers of this one may keep the file open.
+    /// Lets other processes have it, though readers in this one may keep the file open.
     pub fn release(&self) {
         let _ = rustix::fs::flock(&*self.file, rustix::fs::FlockOperation::Unlock);
     }
@@ -103,7 +103,7 @@ impl Partial {
         self.size
     }
 
-    /// The file that arrives. It stays the same file when it is published: open readers go on.
+    /// The partial file. It stays the same file when it is published: open readers keep reading.
     pub fn file(&self) -> &Arc<File> {
         &self.file
     }
@@ -125,7 +125,7 @@ impl Partial {
         self.file.set_len(self.size).map_err(Error::io("cannot size", &self.path))
     }
 
-    /// Forgets everything that arrived; nothing may be claimed while this runs. Blocks.
+    /// Discards everything that arrived; nothing may be claimed while this runs. Blocks.
     pub fn reset(&self) -> Result<()> {
         let mut state = self.lock();
         state.journal.clear()?;
@@ -143,7 +143,7 @@ impl Partial {
         self.lock().missing
     }
 
-    /// Bytes that are present or were written by an attempt that goes on.
+    /// Bytes that are present or were written by an attempt in progress.
     pub fn present_bytes(&self) -> u64 {
         self.lock().segments.iter().map(|segment| segment.written).sum()
     }
@@ -213,8 +213,8 @@ impl Partial {
             all || wanted.iter().any(|w| w.start < range.end && range.start < w.end)
         };
         let mut end = first + 1;
-        // A later segment that an earlier attempt began would not join on: its bytes go on from
-        // where that attempt broke.
+        // A later segment that an earlier attempt started would not be contiguous: its bytes continue from
+        // where that attempt stopped.
         let joins = |state: &State, index: usize| missing(state, index) && state.segments[index].written == 0;
         while end < state.segments.len() && end - first < count && joins(&state, end) && is_wanted(end) {
             end += 1;
@@ -364,7 +364,7 @@ impl Drop for Claim {
         for segment in &mut state.segments[self.segments.clone()] {
             segment.status = Status::Missing;
         }
-        // Only the first one can be begun.
+        // Only the first one can be started already.
         if self.segments.clone().next().is_some_and(|first| state.segments[first].written > 0) {
             state.note(self.segments.start);
         }
@@ -375,7 +375,7 @@ impl Drop for Claim {
 
 /// Opens a file that no other process has locked, and locks it.
 ///
-/// While waiting for nothing, the other process may have published or set aside what was opened here: then the name
+/// Before the lock was taken, another process may have published or quarantined what was opened here: then the name
 /// means another file, or none, and it is opened again. What was published is never written to.
 fn open_alone(path: &Path) -> Result<File> {
     use rustix::fs::FlockOperation;
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_does_not_reach_into_a_segment_that_was_begun() {
+    fn a_run_does_not_reach_into_a_started_segment() {
         let dir = tempfile::tempdir().unwrap();
         let partial = open(dir.path(), 3000);
         let first = partial.claim(&[], true, 1).unwrap();
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_was_begun_is_continued_by_who_opens_the_file_again() {
+    fn a_started_segment_is_resumed_when_the_file_is_opened_again() {
         let dir = tempfile::tempdir().unwrap();
         let bytes: Vec<u8> = (0..1000).map(|i| (i % 251) as u8).collect();
         // Each attempt brings a little, and the last one the end.

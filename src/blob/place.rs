@@ -1,4 +1,4 @@
-//! Taking a file over into the store.
+//! Importing a file into the store.
 //!
 //! ```text
 //! stage     the file's bytes under a name of our own in partial/: cloned, linked or copied
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A clone shares its blocks with the original, and nobody can change them through it. A hard link *is* the
-//! original: whoever writes into that later changes the blob. So it is made on explicit wish only, and a blob that is one is
+//! original: whoever writes to that later changes the blob. So it is made on explicit request only, and such a blob is
 //! no longer served once its file was modified.
 
 use std::fs::{File, OpenOptions};
@@ -21,7 +21,7 @@ use super::local::sync_dir;
 use super::source::{self, Pace, Refusal, Source};
 use super::{Error, LocalStore, Names, Result};
 
-/// How a file is to be taken over.
+/// How to place a file in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Placement {
     /// As a clone where the filesystem can (btrfs, XFS, …), else as a copy.
@@ -33,7 +33,7 @@ pub enum Placement {
     Copy,
 }
 
-/// How a file was taken over.
+/// How a file was placed in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placed {
     Reflink,
@@ -66,7 +66,7 @@ fn remove(path: &Path) {
 }
 
 impl LocalStore {
-    /// Puts the bytes of `source` next to the arriving blobs and computes their names. Blocks.
+    /// Puts the bytes of `source` next to the partial blobs and computes their names. Blocks.
     pub fn stage(&self, source: &Source, how: Placement, pace: &Pace) -> Result<Staged, Refusal> {
         let path = self.root().join("partial").join(format!("{}.import", uuid::Uuid::now_v7()));
         let staged = match how {

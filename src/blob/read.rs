@@ -10,7 +10,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 /// Reads `len` bytes at `offset`; shorter only if the file ends before.
 ///
-/// What is in the page cache is copied at once (preadv2 with RWF_NOWAIT); what would wait for
+/// What is in the page cache is copied directly (preadv2 with RWF_NOWAIT); what would wait for
 /// the disk is read on a blocking thread.
 pub async fn read_at(file: &Arc<File>, offset: u64, len: usize) -> io::Result<Bytes> {
     let mut buffer = BytesMut::zeroed(len);

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::care::gone_is_fine;
+use super::care::ignore_missing;
 use super::local::{LocalStore, sync_dir};
 use super::{Error, Result};
 
@@ -24,7 +24,7 @@ impl LocalStore {
     pub fn put_secret(&self, name: &str, text: Option<&str>) -> Result<()> {
         let path = self.root().join(name);
         let Some(text) = text else {
-            gone_is_fine(std::fs::remove_file(&path)).map_err(Error::io("cannot remove", &path))?;
+            ignore_missing(std::fs::remove_file(&path)).map_err(Error::io("cannot remove", &path))?;
             return sync_dir(self.root());
         };
         let fresh = self.fresh(name, text)?;
@@ -41,7 +41,7 @@ impl LocalStore {
         let (path, made) = (self.root().join(name), make());
         let fresh = self.fresh(name, &made)?;
         let linked = std::fs::hard_link(&fresh, &path);
-        gone_is_fine(std::fs::remove_file(&fresh)).map_err(Error::io("cannot remove", &fresh))?;
+        ignore_missing(std::fs::remove_file(&fresh)).map_err(Error::io("cannot remove", &fresh))?;
         match linked {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                 Err(Error::io("cannot write", &path)(error))

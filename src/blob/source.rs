@@ -1,4 +1,4 @@
-//! Files outside of the store, to be taken over into it.
+//! Files outside the store, to be imported into it.
 //!
 //! They are opened so that nothing outside of the scanned folder is read, whatever links are planted while we
 //! look: the path is resolved, has to lie within a given folder, and is opened from that folder without
@@ -19,33 +19,33 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use super::hasher::{NameHasher, Names};
 
-/// Bytes read at once.
+/// Bytes read in one call.
 pub(super) const PIECE: usize = 1 << 20;
 /// No sleep of the throttle is longer.
 const NAP: Duration = Duration::from_millis(50);
 
-/// Why a file is not taken over.
+/// Why a file is not imported.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    #[error("it is a link to something outside of the scanned folder")]
+    #[error("link to something outside the scanned folder")]
     Outside,
-    #[error("it is neither a file nor a folder")]
+    #[error("neither a file nor a folder")]
     NotAFile,
-    #[error("it cannot be read: {0}")]
+    #[error("cannot be read: {0}")]
     Unreadable(io::Error),
-    #[error("it changed while it was read")]
+    #[error("changed while it was being read")]
     Changed,
-    #[error("it cannot be linked or cloned into the store: {0}")]
+    #[error("cannot be linked or cloned into the store: {0}")]
     CannotPlace(io::Error),
     /// Nothing is wrong with the file: the import was stopped.
     #[error("the import was stopped")]
     Stopped,
-    /// Nothing is wrong with the file: the store cannot take it.
+    /// Nothing is wrong with the file: the store failed.
     #[error(transparent)]
     Store(#[from] Error),
 }
 
-/// By what it shows that a file is another one than before.
+/// What tells whether a file changed since it was last seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     pub size: u64,
@@ -54,7 +54,7 @@ pub struct Stamp {
     pub inode: u64,
 }
 
-/// How fast files are read, whether that is to stop, and how much was read.
+/// How fast files are read, whether to stop, and how much was read.
 #[derive(Debug)]
 pub struct Pace {
     pub bytes_per_second: Option<u64>,
@@ -180,7 +180,7 @@ pub fn modified(file: &File) -> io::Result<(u64, i64)> {
     Ok((stamp.size, stamp.modified_ns))
 }
 
-/// The stamp of an open file and when its inode changed; `None` if it is no regular file.
+/// The stamp of an open file and when its inode changed; `None` if it is not a regular file.
 fn look(file: &File) -> io::Result<Option<(Stamp, i64)>> {
     let metadata = file.metadata()?;
     let ns = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);

@@ -21,7 +21,7 @@ use crate::config::{self, Secret};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A plan of a large repository is listed from upstream first.
 const READ_TIMEOUT: Duration = Duration::from_secs(300);
-/// A question of `doctor`.
+/// The timeout of a request of `doctor`.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Entries of a page of a list.
 const PAGE: usize = 1000;
@@ -33,10 +33,10 @@ const IN_A_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remo
 /// Flags of every command that talks to the hub.
 #[derive(Args, Debug, Clone, Default)]
 pub(super) struct Connection {
-    /// The hub's admin address [default: that of the configuration, else http://127.0.0.1:8485]
+    /// URL of the hub's admin API [default: from the configuration, else http://127.0.0.1:8485]
     #[arg(long, global = true, value_name = "URL", env = "MODELHUB_ADMIN_URL", help_heading = "Connection")]
     pub(super) url: Option<String>,
-    /// The admin token; other people see what stands on a command line, so prefer the variable
+    /// The admin token; command lines are visible to other users, so prefer the variable
     #[arg(
         long,
         global = true,
@@ -49,7 +49,7 @@ pub(super) struct Connection {
     /// Configuration file (TOML), read for the hub's address and token
     #[arg(long, global = true, value_name = "FILE", env = "MODELHUB_CONFIG", help_heading = "Connection")]
     pub(super) config: Option<PathBuf>,
-    /// Print the hub's answer as one JSON document; lists are one array
+    /// Print the hub's response as one JSON document; lists are one array
     #[arg(long, global = true, help_heading = "Connection")]
     pub(super) json: bool,
 }
@@ -159,7 +159,7 @@ impl Client {
         self.send(request).await
     }
 
-    /// Any answer to a plain question without a token, for who looks at more than the admin API.
+    /// Any response to a plain request without a token, for checks beyond the admin API.
     pub(super) async fn probe(&self, url: &str) -> Result<Response, String> {
         self.http.get(url).timeout(PROBE_TIMEOUT).send().await.map_err(|error| root(&error))
     }
@@ -175,7 +175,7 @@ impl Client {
     async fn json(&self, request: RequestBuilder) -> Outcome<Value> {
         let response = self.send(request).await?;
         let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
-        serde_json::from_slice(&bytes).map_err(|_| self.stranger("an answer that is no JSON"))
+        serde_json::from_slice(&bytes).map_err(|_| self.not_a_hub("the response is not JSON"))
     }
 
     /// The answer, if it is a success.
@@ -188,16 +188,17 @@ impl Client {
         let wait = response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         let Ok(problem) = serde_json::from_slice::<Value>(&bytes) else {
-            return Err(self.stranger(&format!("status {status}")));
+            return Err(self.not_a_hub(&format!("status {status}")));
         };
         if problem["status"].as_u64() != Some(u64::from(status.as_u16())) {
-            return Err(self.stranger(&format!("status {status}")));
+            return Err(self.not_a_hub(&format!("status {status}")));
         }
         Err(Failure::new(code_of(status.as_u16()), self.explain(status.as_u16(), &problem, wait.as_deref())))
     }
 
     fn explain(&self, status: u16, problem: &Value, wait: Option<&str>) -> String {
-        let mut text = clean(problem["detail"].as_str().filter(|text| !text.is_empty()).unwrap_or("the hub refused"));
+        let mut text =
+            clean(problem["detail"].as_str().filter(|text| !text.is_empty()).unwrap_or("the hub refused the request"));
         for error in problem["errors"].as_array().into_iter().flatten() {
             let part = |name: &str| clean(error[name].as_str().unwrap_or_default());
             if !text.contains(&part("message")) {
@@ -205,11 +206,9 @@ impl Client {
             }
         }
         match (status, self.has_token(), wait) {
-            (401, true, _) => {
-                text.push_str("\nThe token that was sent is not the hub's: see admin.token in its settings")
-            }
+            (401, true, _) => text.push_str("\nThe token is wrong; see admin.token in the hub's settings"),
             (401, false, _) => {
-                text.push_str("\nGive it with MODELHUB_ADMIN_TOKEN, or with --config FILE that names it")
+                text.push_str("\nSet MODELHUB_ADMIN_TOKEN, or pass --config FILE with the hub's configuration")
             }
             // Where the hub says it itself, once is enough.
             (_, _, Some(seconds)) if !text.contains("try again in") => {
@@ -225,19 +224,19 @@ impl Client {
         let text = if error.is_connect() {
             let cause = root(error);
             format!(
-                "nothing answers at {address} ({cause}): is the hub running? Start it with `modelhub serve`, \
-                 or say where it is with --url or MODELHUB_ADMIN_URL"
+                "cannot connect to {address} ({cause}): is the hub running? Start it with `modelhub serve`, \
+                 or give its address with --url or MODELHUB_ADMIN_URL"
             )
         } else if error.is_timeout() {
-            format!("the hub at {address} took too long to answer")
+            format!("the hub at {address} did not respond in time")
         } else {
-            format!("the connection to the hub at {address} broke: {}", root(error))
+            format!("lost the connection to the hub at {address}: {}", root(error))
         };
         Failure::new(Code::Unreachable, text)
     }
 
-    fn stranger(&self, what: &str) -> Failure {
-        let text = format!("what answers at {} is no admin API of modelhub: {what}; check --url", self.address());
+    fn not_a_hub(&self, what: &str) -> Failure {
+        let text = format!("{} is not a modelhub admin API: {what}; check --url", self.address());
         Failure::new(Code::Unreachable, text)
     }
 }
@@ -278,7 +277,9 @@ impl Configured {
 
 fn parse_base(text: &str) -> Outcome<Url> {
     let text = text.trim().trim_end_matches('/');
-    let wrong = || Failure::usage(format!("--url `{text}`: use an address such as http://127.0.0.1:{DEFAULT_PORT}"));
+    let wrong = || {
+        Failure::usage(format!("invalid --url `{text}`; expected an address such as http://127.0.0.1:{DEFAULT_PORT}"))
+    };
     let url = Url::parse(text).map_err(|_| wrong())?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || url.query().is_some() {
         return Err(wrong());
@@ -304,14 +305,12 @@ pub(super) fn segment(text: &str) -> String {
 /// The message that an answer holds.
 pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Outcome<T> {
     T::deserialize(value).map_err(|error| {
-        let text = format!(
-            "the hub answers in a way that this modelhub does not understand ({error}); are they of one version?"
-        );
+        let text = format!("cannot understand the hub's response ({error}); are both the same version?");
         Failure::new(Code::Failed, text)
     })
 }
 
-/// The cause that the other errors are around.
+/// The innermost cause of an error.
 fn root(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

@@ -22,7 +22,7 @@ const NAMED: usize = 20;
 /// Flags of `modelhub download`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The repository: org/name, an id, an address on the Hub, or a pasted `hf download …`
+    /// The repository: org/name, an id, a Hub URL, or a pasted `hf download …`
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     repo: String,
     #[command(flatten)]
@@ -33,16 +33,16 @@ pub(super) struct Arguments {
     /// model, dataset or space
     #[arg(long, value_parser = KINDS)]
     kind: Option<String>,
-    /// 0 to 100: higher goes first
+    /// Priority, 0 to 100: higher goes first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=100))]
     priority: Option<i32>,
-    /// Speed limit of this download, e.g. 10MiB (a second)
+    /// Speed limit of this download in bytes per second, e.g. 10MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     limit_rate: Option<u64>,
-    /// Show what would be fetched, and stop
+    /// Show what would be downloaded, and stop
     #[arg(long, conflicts_with = "detach")]
     plan: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -70,24 +70,24 @@ pub(super) async fn run(call: &Call, arguments: Arguments) -> Outcome {
     }
     plan.warnings.iter().for_each(|warning| note(&format!("Note: {}", clean(warning))));
     if plan.files == 0 {
-        return Err(Failure::usage("there is nothing to download: see modelhub files"));
+        return Err(Failure::usage("no files match; see modelhub files"));
     }
     let fetch = format!(
-        "{}: {}, {} to fetch, {} free",
+        "{}: {}, {} to download, {} free",
         clean(&named(&model)),
         counted(plan.files, "file"),
         bytes(plan.bytes_to_fetch),
         bytes(plan.disk_free)
     );
     let asks = !arguments.yes && is_attended() && plan.bytes_to_fetch > 0;
-    if asks && !confirm(&format!("{fetch}. Go on?"))? {
+    if asks && !confirm(&format!("{fetch}. Continue?"))? {
         return Err(Failure::new(Code::Interrupted, "nothing was downloaded"));
     }
     if !plan.fits && !arguments.yes && !asks {
-        return Err(Failure::new(Code::Failed, format!("{fetch}: it does not fit; --yes begins all the same")));
+        return Err(Failure::new(Code::Failed, format!("{fetch}: not enough disk space; use --yes to start anyway")));
     }
     let job = call.client.post(&path_of(&model.id, "/download"), &request).await?;
-    follow::begun(call, job, &arguments.following).await
+    follow::started(call, job, &arguments.following).await
 }
 
 /// What a pasted address or command wanted.
@@ -97,8 +97,8 @@ struct Meant {
     selection: Option<pb::Selection>,
 }
 
-/// The model that is meant. One that is not known is looked up first, so that a name that upstream does not have
-/// leaves nothing here, and registered; to `only_plan`, it need not be.
+/// The model that is meant. An unknown one is looked up first, so that a name that upstream does not have
+/// leaves nothing behind, and then registered, unless `only_plan`.
 async fn known(
     call: &Call,
     repo: &str,
@@ -112,7 +112,7 @@ async fn known(
         match get(call, &source).await? {
             Some(model) => return Ok((model, Meant::default())),
             None if uuid::Uuid::parse_str(repo).is_ok() => {
-                return Err(Failure::new(Code::NotFound, format!("there is no model with the id {repo}")));
+                return Err(Failure::new(Code::NotFound, format!("no model with id {repo}")));
             }
             None => source = at_revision(source, revision.as_deref()),
         }
@@ -138,7 +138,7 @@ async fn known(
     Ok((model, meant))
 }
 
-/// A name as it is looked up: a repository may have the revision that is meant, and no main.
+/// A name as it is looked up: a repository may have the requested revision but no main.
 fn at_revision(name: String, revision: Option<&str>) -> String {
     match (RepoKey::parse(&name), revision) {
         (Ok(key), Some(revision)) => format!("hf download {} --type {} --revision '{revision}'", key.id, key.kind),
@@ -167,9 +167,9 @@ fn show(call: &Call, value: &Value, plan: &pb::DownloadPlan) -> Outcome {
             ("revision", (&plan.revision).into()),
             ("commit", short(&plan.commit).into()),
             ("selected", format!("{} in {}", bytes(plan.bytes), counted(plan.files, "file")).into()),
-            ("here already", format!("{} in {}", bytes(plan.bytes_here), counted(plan.files_here, "file")).into()),
-            ("to fetch", bytes(plan.bytes_to_fetch).into()),
-            ("room for", bytes(plan.disk_free).into()),
+            ("cached", format!("{} in {}", bytes(plan.bytes_here), counted(plan.files_here, "file")).into()),
+            ("to download", bytes(plan.bytes_to_fetch).into()),
+            ("free", bytes(plan.disk_free).into()),
             ("fits", fits),
         ],
     );
@@ -177,7 +177,7 @@ fn show(call: &Call, value: &Value, plan: &pb::DownloadPlan) -> Outcome {
     let mut table = Table::new(&["~LARGEST FILES", ">SIZE", "STATUS"]);
     for file in plan.largest.iter().take(NAMED) {
         let here = file.download_status() == pb::model_artifact::DownloadStatus::Completed;
-        let status = if here { Cell::new("here", Tone::Good) } else { Cell::new("to fetch", Tone::Plain) };
+        let status = if here { Cell::new("cached", Tone::Good) } else { Cell::new("to download", Tone::Plain) };
         table.row([(&file.file_path).into(), bytes(file.size_bytes).into(), status]);
     }
     if !table.is_empty() {

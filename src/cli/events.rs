@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::call::Call;
 use super::client::{Client, read};
 use super::failure::{Code, Outcome};
-use super::format::{bytes, clock_time};
+use super::format::{bytes, clock_time, counted};
 use super::job_words;
 use super::output::{Tone, clean, note};
 use crate::domain::{Backoff, Clock};
@@ -122,10 +122,10 @@ const KINDS_OF_EVENTS: [&str; 5] = ["job", "progress", "activity", "traffic", "m
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Only these kinds: job, progress, activity, traffic, model
+    /// Only events of these kinds: job, progress, activity, traffic, model
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = KINDS_OF_EVENTS, default_value = "job,activity,model")]
     kinds: Vec<String>,
-    /// Only of this job
+    /// Only events of this job
     #[arg(long, value_name = "ID")]
     job: Option<String>,
 }
@@ -137,7 +137,7 @@ pub(super) async fn show(call: &Call, arguments: Arguments) -> Outcome {
     let mut events = Events::new(&call.client, call.clock.clone(), query);
     events.open().await?;
     if call.screen.width.is_some() && !call.screen.json {
-        note("Following what happens; Ctrl-C ends it.");
+        note("Following events; press Ctrl-C to stop.");
     }
     loop {
         let event = tokio::select! {
@@ -164,11 +164,12 @@ fn sentence(event: &pb::Event) -> String {
     if let Some(traffic) = &event.traffic {
         let (out, fetched) = (bytes(traffic.bytes_to_clients), bytes(traffic.bytes_from_upstream));
         return format!(
-            "{} requests, {} hits, {out} to clients, {fetched} from upstream",
-            traffic.requests, traffic.hits
+            "{}, {}, {out} to clients, {fetched} from upstream",
+            counted(traffic.requests, "request"),
+            counted(traffic.hits, "hit")
         );
     }
-    if event.kind == "lost" { "events were missed".into() } else { format!("model {} changed", event.model_id) }
+    if event.kind == "lost" { "some events were missed".into() } else { format!("model {} changed", event.model_id) }
 }
 
 #[cfg(test)]

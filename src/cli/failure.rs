@@ -8,22 +8,22 @@ use std::process::ExitCode;
 /// What the exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Code {
-    /// Nobody reads the output any more: no failure of ours.
+    /// Nobody reads the output any more, which is not a failure.
     Quiet = 0,
     /// A job failed, or the server did.
     Failed = 1,
-    /// The request is not usable.
+    /// The request is invalid.
     Usage = 2,
     NotFound = 3,
-    /// No hub answers.
+    /// The hub is unreachable.
     Unreachable = 4,
-    /// A token is missing or does not suffice.
+    /// A token is missing or wrong.
     Refused = 5,
     /// Ctrl-C, as shells have it.
     Interrupted = 130,
 }
 
-/// Why a command ends early. The text is for people; it is empty if all was said already.
+/// Why a command ends early. The text is for people; it is empty if everything was said already.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) code: Code,

@@ -17,27 +17,27 @@ const TYPES: [&str; 8] = ["model", "config", "tokenizer", "dataset", "code", "me
 
 #[derive(Args)]
 pub(super) struct Files {
-    /// Its id, org/name, or kind/org/name
+    /// The model: its id, org/name, or kind/org/name
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
-    /// A folder; with --text a file
+    /// A folder, or with --text a file
     path: Option<String>,
     /// A branch, tag or commit
     #[arg(long)]
     revision: Option<String>,
-    /// Every file below, without folders
+    /// List files at every depth, without folders
     #[arg(long)]
     flat: bool,
-    /// A part of the path (implies --flat)
+    /// Only files whose path contains this (implies --flat)
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     /// model, config, tokenizer, dataset, code, media, document or other (implies --flat)
     #[arg(long = "type", value_name = "TYPE", value_parser = TYPES)]
     file_type: Option<String>,
-    /// completed: only what is here; pending: only what is not (implies --flat)
+    /// completed: only cached files; pending: only the others (implies --flat)
     #[arg(long, value_name = "STATUS", value_parser = ["completed", "pending"])]
     status: Option<String>,
-    /// At most this many
+    /// Maximum number of files
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Print the text of a small file, e.g. README.md
@@ -51,7 +51,7 @@ pub(super) async fn files(call: &Call, arguments: Files) -> Outcome {
     query.extend(arguments.path.clone().map(|text| ("path", text)));
     if arguments.text {
         if arguments.path.is_none() {
-            return Err(Failure::usage("--text needs a file: modelhub files org/name README.md --text"));
+            return Err(Failure::usage("--text requires a file, e.g. modelhub files org/name README.md --text"));
         }
         return text(call, &arguments.model, &query).await;
     }
@@ -63,7 +63,7 @@ pub(super) async fn files(call: &Call, arguments: Files) -> Outcome {
     let path = path_of(&arguments.model, "/files");
     let (files, more) = call.client.list(&path, "files", &query, arguments.limit).await?;
     if more {
-        note(&format!("These are the first {}; there are more.", files.len()));
+        note(&format!("Showing the first {}; there are more.", files.len()));
     }
     if call.screen.json {
         return call.screen.print_json(&Value::Array(files));
@@ -86,17 +86,17 @@ pub(super) async fn files(call: &Call, arguments: Files) -> Outcome {
             short(&file.content_hash).into(),
         ]);
     }
-    call.print_table(&table, "There are no such files.")
+    call.print_table(&table, "No files match.")
 }
 
 fn status(file: &pb::ModelArtifact) -> Cell {
     use pb::model_artifact::DownloadStatus;
     match file.download_status() {
-        DownloadStatus::Completed => Cell::new("here", Tone::Good),
-        DownloadStatus::Downloading => Cell::new(format!("{} here", bytes(file.bytes_here)), Tone::Warning),
+        DownloadStatus::Completed => Cell::new("cached", Tone::Good),
+        DownloadStatus::Downloading => Cell::new(format!("{} downloaded", bytes(file.bytes_here)), Tone::Warning),
         DownloadStatus::Partial => Cell::new("partial", Tone::Warning),
         DownloadStatus::Failed => Cell::new("failed", Tone::Bad),
-        _ => Cell::new("not here", Tone::Faint),
+        _ => Cell::new("not cached", Tone::Faint),
     }
 }
 
@@ -108,22 +108,22 @@ async fn text(call: &Call, model: &str, query: &[(&str, String)]) -> Outcome {
     let file: pb::ReadFileResponse = read(&value)?;
     call.screen.print(&clean_lines(&file.text))?;
     if file.truncated {
-        note(&format!("This is the beginning; the file has {}.", bytes(file.size_bytes)));
+        note(&format!("Truncated; the file is {} in size.", bytes(file.size_bytes)));
     }
     Ok(())
 }
 
 #[derive(Args)]
 pub(super) struct Facts {
-    /// Its id, org/name, or kind/org/name
+    /// The model: its id, org/name, or kind/org/name
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
-    /// A GGUF file or folder of weights that alone counts; with --tensors a file of weights
+    /// A GGUF file or a folder of weights to look at alone; with --tensors a file of weights
     path: Option<String>,
     /// A branch, tag or commit
     #[arg(long)]
     revision: Option<String>,
-    /// Tokens of context that the memory estimate is for
+    /// Context length in tokens for the memory estimate
     #[arg(long, value_name = "TOKENS")]
     context: Option<u64>,
     /// List the tensors and metadata of one stored safetensors or GGUF file
@@ -138,7 +138,9 @@ pub(super) async fn facts(call: &Call, arguments: Facts) -> Outcome {
     query.extend(arguments.context.map(|tokens| ("context", tokens.to_string())));
     if arguments.tensors {
         if arguments.path.is_none() {
-            return Err(Failure::usage("--tensors needs a file: modelhub facts org/name model.safetensors --tensors"));
+            return Err(Failure::usage(
+                "--tensors requires a file, e.g. modelhub facts org/name model.safetensors --tensors",
+            ));
         }
         return tensors(call, &arguments.model, &query).await;
     }
@@ -156,12 +158,12 @@ pub(super) async fn facts(call: &Call, arguments: Facts) -> Outcome {
     let dtypes: Vec<_> = facts.dtypes.iter().map(|d| format!("{} {}", d.name, magnitude(d.parameters))).collect();
     let heads = match facts.kv_heads {
         0 => number(facts.attention_heads),
-        kv => format!("{} ({kv} for keys and values)", number(facts.attention_heads)),
+        kv => format!("{} ({kv} KV heads)", number(facts.attention_heads)),
     };
     let memory = if facts.memory_bytes == 0 {
         String::new()
     } else {
-        format!("{} with {} tokens of context", bytes(facts.memory_bytes), count(facts.context))
+        format!("{} with a context of {} tokens", bytes(facts.memory_bytes), count(facts.context))
     };
     let components: Vec<_> = facts.components.iter().map(|c| format!("{}: {}", c.name, c.class_name)).collect();
     let text = fields(
@@ -172,7 +174,7 @@ pub(super) async fn facts(call: &Call, arguments: Facts) -> Outcome {
             ("task", (&facts.task).into()),
             ("licence", (&facts.licence).into()),
             ("parameters", parameters.into()),
-            ("numbers", dtypes.join(", ").into()),
+            ("data types", dtypes.join(", ").into()),
             ("quantisation", (&facts.quantisation).into()),
             ("context", number(facts.context_length).into()),
             ("layers", number(facts.layers).into()),
@@ -184,7 +186,7 @@ pub(super) async fn facts(call: &Call, arguments: Facts) -> Outcome {
             ("components", components.join(", ").into()),
             ("memory", memory.into()),
             ("tags", facts.tags.join(", ").into()),
-            ("read from", facts.read.join(", ").into()),
+            ("sources", facts.read.join(", ").into()),
             ("commit", short(&facts.commit).into()),
         ],
     );
@@ -220,5 +222,5 @@ async fn tensors(call: &Call, model: &str, query: &[(&str, String)]) -> Outcome 
         let shape: Vec<_> = tensor.shape.iter().map(u64::to_string).collect();
         table.row([tensor.name.into(), tensor.dtype.into(), shape.join(" × ").into(), bytes(tensor.size_bytes).into()]);
     }
-    call.print_table(&table, "There are no tensors in it.")
+    call.print_table(&table, "The file has no tensors.")
 }

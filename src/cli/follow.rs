@@ -1,4 +1,4 @@
-//! Follows a job until it has ended: bars on a terminal, now and then a line elsewhere, nothing beside JSON.
+//! Follows a job until it ends: progress bars on a terminal, an occasional line elsewhere, only the job with --json.
 //!
 //! Steps: open the stream of events → read the job, so that nothing is missed → show what comes → read the job again
 //! when nothing came for a while → its end decides the exit code. Ctrl-C leaves the job running and says so.
@@ -19,11 +19,11 @@ use super::job_words::{state_of, subject};
 use super::output::{Tone, clean, note};
 use crate::pb;
 
-/// A job of which nothing was heard is asked about.
+/// A job without news for this long is read again.
 const ASK_AFTER: Duration = Duration::from_secs(2);
-/// Without a terminal, how far it is is told this often.
+/// Without a terminal, progress is printed this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// What a job waits for that waits for its turn.
+/// The `waiting_for` of a job that waits for its turn.
 const THE_QUEUE: &str = "the queue";
 /// Bars of files below the job's own.
 const FILE_BARS: usize = 4;
@@ -38,16 +38,16 @@ pub(super) struct Following {
     pub(super) detach: bool,
 }
 
-/// Shows a job that was begun: how it ends, or that it is on its way.
-pub(super) async fn begun(call: &Call, job: Value, following: &Following) -> Outcome {
+/// Shows a job that was started: how it ends or, detached, that it was started.
+pub(super) async fn started(call: &Call, job: Value, following: &Following) -> Outcome {
     if following.detach {
         if call.screen.json {
             return call.screen.print_json(&job);
         }
         let job: pb::Job = read(&job)?;
-        let text = format!("{} job {} is {}", job.kind().as_str_name(), job.id, job.status().as_str_name());
+        let text = format!("{} job {}: {}", job.kind().as_str_name(), job.id, job.status().as_str_name());
         call.screen.print(&text)?;
-        note(&format!("Follow it: modelhub jobs watch {}", job.id));
+        note(&format!("To follow it: modelhub jobs watch {}", job.id));
         return Ok(());
     }
     watch(call, &read::<pb::Job>(&job)?.id).await
@@ -71,7 +71,7 @@ pub(super) async fn watch(call: &Call, id: &str) -> Outcome {
         pb::job::Status::Cancelled => Err(Failure::new(Code::Failed, format!("{what}: the job was cancelled"))),
         _ => {
             let text = format!(
-                "{}: {}\nSee modelhub jobs log {id}; once its cause is gone: modelhub jobs retry {id}",
+                "{}: {}\nSee modelhub jobs log {id}; to retry: modelhub jobs retry {id}",
                 clean(&what),
                 clean(&job.error)
             );
@@ -103,7 +103,7 @@ pub(super) async fn to_end(call: &Call, id: &str) -> Outcome<Value> {
             _ = &mut interrupted => {
                 display.end();
                 let text = format!(
-                    "The job goes on without you.\n  watch it:   modelhub jobs watch {id}\n  cancel it:  modelhub jobs cancel {id}"
+                    "The job continues in the background.\n  watch it:   modelhub jobs watch {id}\n  cancel it:  modelhub jobs cancel {id}"
                 );
                 return Err(Failure::new(Code::Interrupted, text));
             }
@@ -112,7 +112,7 @@ pub(super) async fn to_end(call: &Call, id: &str) -> Outcome<Value> {
             Some(Err(mut failure)) => {
                 display.end();
                 if failure.code == Code::Unreachable {
-                    failure.text.push_str("\nThe job goes on when the hub is back: modelhub jobs watch ");
+                    failure.text.push_str("\nThe job continues when the hub is back: modelhub jobs watch ");
                     failure.text.push_str(id);
                 }
                 return Err(failure);
@@ -127,12 +127,12 @@ pub(super) async fn to_end(call: &Call, id: &str) -> Outcome<Value> {
     }
 }
 
-/// A job that waits in the queue, or for somebody who would take it from there. Nobody knows is as good as the queue.
+/// A job in the queue, with a note if no worker is running to take it. If that is unknown, it just waits in the queue.
 pub(super) async fn with_worker(call: &Call, mut job: Value) -> Value {
     if job["status"] == "pending" && job["waiting_for"] == THE_QUEUE {
         let system = call.client.get("/v1/system", &[]).await.and_then(|system| read::<pb::System>(&system));
         if system.is_ok_and(|system| !system.workers.iter().any(|worker| worker.alive)) {
-            job["waiting_for"] = "a worker, and none is alive: modelhub doctor says how to start one".into();
+            job["waiting_for"] = "a worker, but none is running (see modelhub doctor)".into();
         }
     }
     job
@@ -197,13 +197,13 @@ impl Display {
         if let Self::Bars { all, job, files } = self {
             files.iter().for_each(ProgressBar::finish_and_clear);
             job.finish_and_clear();
-            // Nothing to clear is no failure.
+            // Having nothing to clear is not a failure.
             let _ = all.clear();
         }
     }
 }
 
-/// Which lines are worth a line: what was not said last of a job in this status, and not too often.
+/// Which states are worth printing: those that differ from the last one printed, and not too often.
 #[derive(Default)]
 struct Lines {
     said: HashMap<i32, String>,
@@ -211,7 +211,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// What to say of the job at this time, if anything. A job that tries in vain again and again says so once.
+    /// What to print about the job now, if anything. A job that keeps failing says so once.
     fn next(&mut self, job: &pb::Job, now: Duration) -> Option<String> {
         let state = state_of(job);
         let early = self.last.is_some_and(|(status, at)| status == job.status && now.saturating_sub(at) < LINE_EVERY);
@@ -260,12 +260,12 @@ mod tests {
         let mut running = pb::Job::default();
         running.set_status(pb::job::Status::Running);
         let mut said = Vec::new();
-        // A job that tries again every five seconds, for ten minutes.
+        // A job that retries every five seconds, for ten minutes.
         for second in (0..600).step_by(5) {
             let job = if second % 10 == 0 { &waiting } else { &running };
             said.extend(lines.next(job, Duration::from_secs(second)));
         }
-        assert_eq!(said, ["pending, waits for upstream to come back", "running"]);
+        assert_eq!(said, ["pending, waiting for upstream to come back", "running"]);
         let progress = |done| Some(pb::JobProgress { files_done: done, files_total: 9, ..Default::default() });
         running.progress = progress(1);
         assert_eq!(lines.next(&running, Duration::from_secs(600)).as_deref(), Some("1 of 9 files"));

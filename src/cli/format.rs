@@ -1,6 +1,7 @@
 //! Numbers and times as people read them, and sizes and spans as they write them.
 
 use crate::config::{Size, Span};
+pub(super) use crate::domain::counted::{count, counted};
 use crate::domain::{ByteSize, Millis};
 
 /// `1.5 GiB`.
@@ -16,24 +17,6 @@ pub(super) fn rate(bytes_per_second: u64) -> String {
 /// A limit that 0 switches off.
 pub(super) fn limit(count: u64, unit: &str) -> String {
     if count == 0 { "no limit".into() } else { format!("{}{unit}", bytes(count)) }
-}
-
-/// `12,345`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `1 file`, `3 files`.
-pub(super) fn counted(number: u64, one: &str) -> String {
-    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// Parameters of a model: `1.3 B`.

@@ -44,14 +44,14 @@ pub(super) fn how(job: &pb::Job) -> String {
 pub(super) fn state_of(job: &pb::Job) -> String {
     let status = job.status();
     if status != pb::job::Status::Running {
-        // A paused job waits for nothing but a word.
+        // A paused job waits for nothing but an order.
         let waits = match job.waiting_for.as_str() {
             "" | "paused" => String::new(),
-            reason => format!(", waits for {reason}"),
+            reason => format!(", waiting for {reason}"),
         };
-        // A job that is tried again has the error of the time before, mostly as what it waits for.
+        // A job that is retried has the error of the last attempt, usually as part of what it waits for.
         let again = status == pb::job::Status::Pending && !job.error.is_empty() && !waits.contains(&job.error);
-        let error = if again { format!(", tried again after: {}", job.error) } else { String::new() };
+        let error = if again { format!(", retrying after: {}", job.error) } else { String::new() };
         return format!("{}{waits}{error}", status.as_str_name());
     }
     let Some(progress) = &job.progress else { return "running".into() };
@@ -60,7 +60,7 @@ pub(super) fn state_of(job: &pb::Job) -> String {
         parts.push(format!("{} of {}", bytes(progress.bytes_done), bytes(progress.bytes_total)));
     }
     if progress.files_total > 0 {
-        parts.push(format!("{} of {} files", count(progress.files_done), count(progress.files_total)));
+        parts.push(format!("{} of {}", count(progress.files_done), counted(progress.files_total, "file")));
     }
     if progress.bytes_per_second > 0 {
         parts.push(rate(progress.bytes_per_second));
@@ -82,7 +82,7 @@ mod tests {
     fn a_job_says_how_far_it_is_or_what_it_waits_for() {
         let mut job = pb::Job { waiting_for: "the queue".into(), ..Default::default() };
         job.set_status(pb::job::Status::Pending);
-        assert_eq!(state_of(&job), "pending, waits for the queue");
+        assert_eq!(state_of(&job), "pending, waiting for the queue");
         job.set_status(pb::job::Status::Running);
         job.progress = Some(pb::JobProgress {
             files_done: 3,
@@ -98,13 +98,13 @@ mod tests {
 
     #[test]
     fn a_reason_is_said_once() {
-        let error = "upstream does not answer".to_owned();
+        let error = "upstream is unreachable".to_owned();
         let waiting_for = format!("upstream to come back: {error}");
         let mut job = pb::Job { waiting_for: waiting_for.clone(), error, ..Default::default() };
         job.set_status(pb::job::Status::Pending);
-        assert_eq!(state_of(&job), format!("pending, waits for {waiting_for}"));
+        assert_eq!(state_of(&job), format!("pending, waiting for {waiting_for}"));
         job.waiting_for = "the queue".into();
-        assert_eq!(state_of(&job), "pending, waits for the queue, tried again after: upstream does not answer");
+        assert_eq!(state_of(&job), "pending, waiting for the queue, retrying after: upstream is unreachable");
         job.waiting_for = "paused".into();
         job.set_status(pb::job::Status::Paused);
         assert_eq!(state_of(&job), "paused");

@@ -20,7 +20,7 @@ use crate::pb;
 
 /// A log that is followed is read again after this.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-/// Lines of a log that are read at once.
+/// Lines of a log per request.
 const LOG_PAGE: &str = "1000";
 
 const STATUSES: [&str; 6] = ["pending", "running", "completed", "failed", "cancelled", "paused"];
@@ -34,39 +34,39 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Jobs, the newest first (the default)
+    /// List jobs, newest first (the default)
     List(List),
-    /// One job: what it was asked, how far it is, what came of it
+    /// Show one job: its request, progress and outcome
     Show(Id),
-    /// Follow a job until it has ended; the exit code is that of the job
+    /// Follow a job until it ends; the exit code tells whether it succeeded
     Watch(Id),
-    /// The lines that a job wrote
+    /// Print the log of a job
     Log(Log),
-    /// Stop a job for good
+    /// Cancel a job
     Cancel(Ids),
-    /// Stop a job until it is resumed
+    /// Pause a job
     Pause(Ids),
-    /// Let a paused job go on
+    /// Resume a paused job
     Resume(Ids),
-    /// Run a failed or cancelled job again
+    /// Retry a failed or cancelled job
     Retry(Ids),
 }
 
 #[derive(Args, Default)]
 struct List {
-    /// Only these: pending, running, completed, failed, cancelled, paused
+    /// Only jobs with these statuses: pending, running, completed, failed, cancelled, paused
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = STATUSES)]
     status: Vec<String>,
-    /// Only these: sync, download, scan, verify, evict
+    /// Only jobs of these kinds: sync, download, scan, verify, evict
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = JOBS)]
     kind: Vec<String>,
-    /// Only of this model
+    /// Only jobs of this model
     #[arg(long)]
     model: Option<String>,
-    /// A part of the repository's name, the error or the outcome
+    /// Only jobs whose repository, error or outcome contains this
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// At most this many; 0: all
+    /// Maximum number of jobs; 0 for all
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
 }
@@ -90,7 +90,7 @@ struct Log {
     /// The job's id
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     id: String,
-    /// Wait for more lines until the job has ended
+    /// Wait for more lines until the job ends
     #[arg(long, short)]
     follow: bool,
 }
@@ -116,12 +116,12 @@ async fn list(call: &Call, filter: List) -> Outcome {
     query.extend(filter.search.map(|text| ("search", text)));
     let (jobs, more) = call.client.list("/v1/jobs", "jobs", &query, Some(filter.limit)).await?;
     if more {
-        note(&format!("These are the newest {}; --limit 0 shows all.", jobs.len()));
+        note(&format!("Showing the newest {}; use --limit 0 for all.", jobs.len()));
     }
     if call.screen.json {
         return call.screen.print_json(&Value::Array(jobs));
     }
-    let mut table = Table::new(&["ID", "KIND", "~ABOUT", "STATUS", "CREATED", "…HOW"]);
+    let mut table = Table::new(&["ID", "KIND", "~TARGET", "STATUS", "CREATED", "…DETAILS"]);
     for job in &jobs {
         let job: pb::Job = read(job)?;
         table.row([
@@ -133,7 +133,7 @@ async fn list(call: &Call, filter: List) -> Outcome {
             how(&job).into(),
         ]);
     }
-    call.print_table(&table, "There are no such jobs.")
+    call.print_table(&table, "No jobs match.")
 }
 
 async fn show(call: &Call, id: &str) -> Outcome {
@@ -156,7 +156,7 @@ async fn show(call: &Call, id: &str) -> Outcome {
         [
             ("id", (&job.id).into()),
             ("kind", job.kind().as_str_name().into()),
-            ("about", about(&job).into()),
+            ("target", about(&job).into()),
             ("status", Cell::new(state_of(&job), tone(job.status()))),
             ("outcome", (&job.outcome).into()),
             ("error", Cell::new(&job.error, Tone::Bad)),
@@ -199,7 +199,7 @@ async fn log(call: &Call, arguments: Log) -> Outcome {
             _ = tokio::signal::ctrl_c() => break,
         }
         match reader.read(call, true).await {
-            // A hub that restarts goes on where it was.
+            // A hub that restarts resumes where it was.
             Err(failure) if failure.code == Code::Unreachable => {
                 let since = *down_since.get_or_insert(call.clock.elapsed());
                 if call.clock.elapsed() - since >= PATIENCE {
@@ -270,7 +270,7 @@ async fn order(call: &Call, ids: &[String], order: &str) -> Outcome {
             let state = if is_obeyed(order, job.status()) {
                 state_of(&job)
             } else {
-                format!("was told to {order}, and is {} until then", job.status().as_str_name())
+                format!("{order} requested, still {}", job.status().as_str_name())
             };
             call.screen.print(&format!("{} ({}): {}", job.id, clean(&subject(&job)), clean(&state)))?;
         }
@@ -285,7 +285,7 @@ async fn order(call: &Call, ids: &[String], order: &str) -> Outcome {
     }
 }
 
-/// A job that runs is told, and stops within seconds.
+/// A running job obeys within seconds.
 fn is_obeyed(order: &str, status: pb::job::Status) -> bool {
     match order {
         "cancel" | "pause" => status != pb::job::Status::Running,

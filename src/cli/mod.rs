@@ -50,12 +50,12 @@ Ask a running hub:
 
 Exit codes of the commands that ask a hub:
 
-  0  fine                                      3  not found
-  1  a job or the server failed                4  no hub answers
-  2  wrong usage, or an invalid request        5  refused: a token is missing or does not suffice
-  130  interrupted; a job that was followed goes on
+  0  success                                   3  not found
+  1  a job or the hub failed                   4  hub unreachable
+  2  wrong usage, or an invalid request        5  permission denied: a token is missing or wrong
+  130  interrupted; a job being followed continues
 
-Every setting is explained in the output of `modelhub config print --defaults`.";
+`modelhub config print --defaults` explains every setting.";
 
 const REGISTER: &str = "\
 Examples:
@@ -65,21 +65,21 @@ Examples:
 
 const DOWNLOAD: &str = "\
 Examples:
-  modelhub download openai-community/gpt2                          all of it
-  modelhub download openai-community/gpt2 config.json onnx/        a file, and a folder
-  modelhub download openai-community/gpt2 --preset safetensors     of weights only safetensors
+  modelhub download openai-community/gpt2                          all files
+  modelhub download openai-community/gpt2 config.json onnx/        one file and one folder
+  modelhub download openai-community/gpt2 --preset safetensors     weights as safetensors only
   modelhub download org/name-GGUF --quantisation Q4_K_M            one quantisation
   modelhub download org/name --include '*.json' --exclude 'old/*'
-  modelhub download org/name --plan                                what would be fetched
-  modelhub download org/name --detach --json | jq -r .id           begin it and go on
+  modelhub download org/name --plan                                show what would be downloaded
+  modelhub download org/name --detach --json | jq -r .id           start it and return
 
-Ctrl-C leaves the job running; `modelhub jobs cancel ID` ends it.";
+Ctrl-C leaves the job running; `modelhub jobs cancel ID` cancels it.";
 
 const SCAN: &str = "\
 Examples:
-  modelhub scan ~/.cache/huggingface/hub --preview      what is there
+  modelhub scan ~/.cache/huggingface/hub --preview      show what would be imported
   modelhub scan ~/.cache/huggingface/hub                import it
-  modelhub scan /models/my-model --repo-id me/my-model  a folder that does not say what it is
+  modelhub scan /models/my-model --repo-id me/my-model  a folder that does not tell its id
 
 The folder is read on the hub's machine, and nothing in it is changed.";
 
@@ -87,10 +87,10 @@ const EVICT: &str = "\
 Examples:
   modelhub evict org/name                        the stored files of a model
   modelhub evict org/name --include '*.bin'      some of them
-  modelhub evict --free 100GiB --plan            what would go
-  modelhub evict --unused 30d                    all that was not used for a month
+  modelhub evict --free 100GiB --plan            show what would be removed
+  modelhub evict --unused 30d                    everything unused for a month
 
-Pinned models stay, and imported files that could not be downloaded again; --include-unrecoverable takes these too.";
+Pinned models are kept, and so are imported files that could not be downloaded again, unless --include-unrecoverable.";
 
 const JOBS: &str = "\
 Examples:
@@ -109,7 +109,7 @@ Examples:
 #[command(
     name = "modelhub",
     version,
-    about = "A caching proxy of the Hugging Face Hub: each byte is downloaded once, verified, and served from here",
+    about = "A caching proxy of the Hugging Face Hub: files are downloaded once, verified, and served locally",
     after_help = EXAMPLES
 )]
 struct Cli {
@@ -121,27 +121,27 @@ struct Cli {
 enum Command {
     /// Run the hub
     #[command(
-        after_help = "Each flag has an environment variable, e.g. MODELHUB_DATA_DIR for --data-dir.\nSIGTERM stops the hub after running answers have finished; a second one stops it at once."
+        after_help = "Each flag has an environment variable, e.g. MODELHUB_DATA_DIR for --data-dir.\nSIGTERM stops the hub once running requests have finished; a second one stops it immediately."
     )]
     Serve(server::Serve),
-    /// Run jobs for a hub, in a process of their own
+    /// Run jobs for a hub in a separate process
     #[command(
-        after_help = "A worker shares the data directory and a PostgreSQL database with its hub (modelhub serve --no-worker).\nKill it at any time: its jobs go on elsewhere."
+        after_help = "A worker shares the data directory and a PostgreSQL database with its hub (modelhub serve --no-worker).\nIt can be killed at any time: another worker resumes its jobs."
     )]
     Worker(server::Worker),
-    /// Look at the settings
+    /// Check or print the configuration
     Config {
         #[command(subcommand)]
         command: server::ConfigCommand,
     },
-    /// Make a repository known and list its files
+    /// Register a repository and sync its file list
     #[command(after_help = REGISTER)]
     Register(With<models::Register>),
-    /// Ask upstream about a repository without registering it
+    /// Look up a repository on upstream without registering it
     Lookup(With<models::LookUp>),
-    /// Read refs and files of a model from upstream again
+    /// Refresh the refs and files of a model from upstream
     Sync(With<models::Sync>),
-    /// Fetch files into the store
+    /// Download files into the store
     #[command(after_help = DOWNLOAD)]
     Download(With<download::Arguments>),
     /// Import models from a folder of the hub's machine
@@ -151,40 +151,40 @@ enum Command {
     Models(With<models::List>),
     /// Show one model and its revisions
     Model(With<models::Model>),
-    /// Forget a model; its files stay until they are evicted
+    /// Remove a model from the list; its files stay until they are evicted
     Forget(With<models::Forget>),
     /// List the files of a model, or print one
     Files(With<files::Files>),
-    /// What a model is: architecture, parameters, memory; or its tensors
+    /// Show the architecture, parameters and memory needs of a model, or its tensors
     Facts(With<files::Facts>),
-    /// List and steer jobs
+    /// List and control jobs
     #[command(after_help = JOBS)]
     Jobs(With<jobs::Arguments>),
-    /// Keep a model from eviction
+    /// Protect a model from eviction
     Pin(With<models::Pin>),
-    /// Take the pin away
+    /// Remove the pin of a model
     Unpin(With<models::Model>),
-    /// Read stored files again and compare their hashes
+    /// Verify the hashes of stored files
     Verify(With<storage::Verify>),
     /// Remove files from the store
     #[command(after_help = EVICT)]
     Evict(With<storage::Evict>),
-    /// What takes the space
+    /// Show disk usage
     Storage(With<storage::Storage>),
-    /// Look at and change what can be changed while the hub runs
+    /// Show or change the settings that can change while the hub runs
     Settings(With<settings::Arguments>),
-    /// Follow what happens; with --json one object a line
+    /// Follow events; with --json one object per line
     Events(With<events::Arguments>),
-    /// How the hub is doing
+    /// Show how the hub is doing
     Overview(With<Nothing>),
-    /// The hub's machine: GPUs, disks, workers
+    /// Show the hub's machine: GPUs, disks, workers
     System(With<Nothing>),
-    /// Look for what is wrong: hub, upstream, token, disk, and this shell
+    /// Diagnose problems with the hub, upstream, token, disk, and this shell
     #[command(
-        after_help = "The exit code is 1 if something fails; warnings are none. It also works while no hub runs."
+        after_help = "The exit code is 1 if a check fails; warnings do not count. It also works when no hub is running."
     )]
     Doctor(With<Nothing>),
-    /// Print a script that completes commands in a shell
+    /// Print a shell completion script
     #[command(after_help = COMPLETIONS)]
     Completions { shell: clap_complete::Shell },
 }

@@ -35,7 +35,7 @@ pub(super) fn qualified(repo: &str, kind: Option<&str>) -> String {
 
 #[derive(Args)]
 pub(super) struct Register {
-    /// The repository: org/name, an address on the Hub, or a pasted `hf download …`
+    /// The repository: org/name, a Hub URL, or a pasted `hf download …`
     #[arg(value_name = "REPO", value_parser = NonEmptyStringValueParser::new())]
     source: String,
     /// model, dataset or space
@@ -44,7 +44,7 @@ pub(super) struct Register {
     /// A branch, tag or commit
     #[arg(long)]
     revision: Option<String>,
-    /// Sync again this often, e.g. 12h; 0: only on demand
+    /// Sync this often, e.g. 12h; 0 for manual sync only
     #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
     sync_every: Option<u64>,
     #[command(flatten)]
@@ -66,10 +66,7 @@ pub(super) async fn register(call: &Call, arguments: Register) -> Outcome {
         false => call.screen.print(&details(call, &model))?,
     }
     if model.status() == pb::model_repo::Status::Error {
-        return Err(Failure::new(
-            Code::Failed,
-            format!("it is registered, but the sync failed: {}", clean(&model.problem)),
-        ));
+        return Err(Failure::new(Code::Failed, format!("registered, but the sync failed: {}", clean(&model.problem))));
     }
     Ok(())
 }
@@ -115,7 +112,7 @@ pub(super) async fn find(call: &Call, source: &str) -> Outcome<pb::LookUpModelRe
 
 #[derive(Args)]
 pub(super) struct LookUp {
-    /// org/name, an address on the Hub, or a pasted `hf download …`
+    /// org/name, a Hub URL, or a pasted `hf download …`
     #[arg(value_name = "REPO", value_parser = NonEmptyStringValueParser::new())]
     source: String,
 }
@@ -138,7 +135,7 @@ pub(super) async fn look_up(call: &Call, arguments: LookUp) -> Outcome {
             ("size", format!("{} in {}", bytes(found.bytes), counted(found.files, "file")).into()),
             ("licence", (&found.licence).into()),
             ("task", (&found.task).into()),
-            ("registered here", registered.into()),
+            ("registered", registered.into()),
             ("selection", found.selection.as_ref().map(describe).unwrap_or_default().into()),
         ],
     );
@@ -158,7 +155,7 @@ pub(super) async fn look_up(call: &Call, arguments: LookUp) -> Outcome {
 
 #[derive(Args)]
 pub(super) struct List {
-    /// A part of the name
+    /// Only models whose name contains this
     search: Option<String>,
     /// model, dataset or space
     #[arg(long, value_parser = KINDS)]
@@ -166,16 +163,16 @@ pub(super) struct List {
     /// registered, synced or error
     #[arg(long, value_parser = ["registered", "synced", "error"])]
     status: Option<String>,
-    /// none, partial or complete: how much of it is here
+    /// How much is downloaded: none, partial or complete
     #[arg(long, value_name = "HOW_MUCH", value_parser = ["none", "partial", "complete"])]
     download: Option<String>,
-    /// Only pinned ones
+    /// Only pinned models
     #[arg(long)]
     pinned: bool,
-    /// name, size, used or created; with a - before it the other way round
+    /// Sort by name, size, used or created; with a leading - in descending order
     #[arg(long, allow_hyphen_values = true, value_parser = ORDERS)]
     order: Option<String>,
-    /// At most this many
+    /// Maximum number of models
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
@@ -190,12 +187,12 @@ pub(super) async fn list(call: &Call, arguments: List) -> Outcome {
     query.extend(arguments.pinned.then(|| ("pinned", "true".to_owned())));
     let (models, more) = call.client.list("/v1/models", "models", &query, arguments.limit).await?;
     if more {
-        note(&format!("These are the first {}; there are more.", models.len()));
+        note(&format!("Showing the first {}; there are more.", models.len()));
     }
     if call.screen.json {
         return call.screen.print_json(&Value::Array(models));
     }
-    let mut table = Table::new(&["~MODEL", "STATUS", "HERE", ">FILES", ">SIZE", "PINNED", "USED"]);
+    let mut table = Table::new(&["~MODEL", "STATUS", "DOWNLOADED", ">FILES", ">SIZE", "PINNED", "USED"]);
     for value in &models {
         let model: pb::ModelRepo = read(value)?;
         table.row([
@@ -208,12 +205,12 @@ pub(super) async fn list(call: &Call, arguments: List) -> Outcome {
             ago(model.last_used_at.as_ref(), call.clock.now()).into(),
         ]);
     }
-    call.print_table(&table, "There are no such models. Register one: modelhub register org/name")
+    call.print_table(&table, "No models match. To register one: modelhub register org/name")
 }
 
 #[derive(Args)]
 pub(super) struct Model {
-    /// Its id, org/name, or kind/org/name
+    /// The model: its id, org/name, or kind/org/name
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
 }
@@ -241,16 +238,16 @@ pub(super) async fn show(call: &Call, arguments: Model) -> Outcome {
 
 #[derive(Args)]
 pub(super) struct Forget {
-    /// Its id, org/name, or kind/org/name
+    /// The model: its id, org/name, or kind/org/name
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
 }
 
 pub(super) async fn forget(call: &Call, arguments: Forget) -> Outcome {
-    let question = format!("Forget {}? Its files stay until they are evicted.", clean(&arguments.model));
+    let question = format!("Remove {} from the list? Its files stay until they are evicted.", clean(&arguments.model));
     agree(arguments.yes, &question, "nothing was changed")?;
     let value = call.client.delete(&path_of(&arguments.model, "")).await?;
     if call.screen.json { call.screen.print_json(&value) } else { call.screen.print("forgotten") }
@@ -258,10 +255,10 @@ pub(super) async fn forget(call: &Call, arguments: Forget) -> Outcome {
 
 #[derive(Args)]
 pub(super) struct Pin {
-    /// Its id, org/name, or kind/org/name
+    /// The model: its id, org/name, or kind/org/name
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
-    /// Also sync it this often, e.g. 12h; 0: only on demand
+    /// Also sync it this often, e.g. 12h; 0 for manual sync only
     #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
     sync_every: Option<u64>,
 }
@@ -281,13 +278,13 @@ async fn set_pin(call: &Call, model: &str, pinned: bool, sync_every: Option<u64>
         return call.screen.print_json(&value);
     }
     let model: pb::ModelRepo = read(&value)?;
-    let what = if pinned { "pinned: nothing of it will be evicted" } else { "not pinned" };
+    let what = if pinned { "pinned and will not be evicted" } else { "not pinned" };
     call.screen.print(&format!("{} is {what}", clean(&named(&model))))
 }
 
 #[derive(Args)]
 pub(super) struct Sync {
-    /// Its id, org/name, or kind/org/name
+    /// The model: its id, org/name, or kind/org/name
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
     /// A branch, tag or commit
@@ -304,7 +301,7 @@ pub(super) async fn sync(call: &Call, arguments: Sync) -> Outcome {
         ..Default::default()
     };
     let job = call.client.post(&path_of(&arguments.model, "/sync"), &request).await?;
-    follow::begun(call, job, &arguments.following).await
+    follow::started(call, job, &arguments.following).await
 }
 
 /// The name of a model; models themselves go without their kind.
@@ -334,7 +331,7 @@ fn here_cell(model: &pb::ModelRepo) -> Cell {
 
 fn details(call: &Call, model: &pb::ModelRepo) -> String {
     let now = call.clock.now();
-    let every = if model.sync_every_seconds == 0 { "on demand".into() } else { span(model.sync_every_seconds) };
+    let every = if model.sync_every_seconds == 0 { "manual".into() } else { span(model.sync_every_seconds) };
     let here = format!(
         "{} of {}, {} of {}",
         count(model.files_here),
@@ -353,12 +350,12 @@ fn details(call: &Call, model: &pb::ModelRepo) -> String {
             ("source", (&model.source).into()),
             ("revision", (&model.revision).into()),
             ("commit", short(&model.commit).into()),
-            ("here", here.into()),
+            ("on disk", here.into()),
             ("pinned", if model.pinned { "yes" } else { "no" }.into()),
             ("synced", ago(model.synced_at.as_ref(), now).into()),
-            ("syncs", every.into()),
+            ("sync", every.into()),
             ("last used", ago(model.last_used_at.as_ref(), now).into()),
-            ("running job", (&model.active_job_id).into()),
+            ("active job", (&model.active_job_id).into()),
             ("upstream", (&model.url).into()),
         ],
     )

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::failure::{Code, Failure, Outcome};
 
-/// How a piece of text is meant.
+/// The meaning of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Tone {
     #[default]
@@ -27,7 +27,7 @@ pub(super) struct Screen {
     /// Results as JSON.
     pub(super) json: bool,
     pub(super) colour: bool,
-    /// Columns of the terminal; `None` if it is none.
+    /// Columns of the terminal; `None` if it is not a terminal.
     pub(super) width: Option<usize>,
 }
 
@@ -75,7 +75,7 @@ impl Screen {
     }
 }
 
-/// A remark beside the results. Where nobody hears it, that is no failure.
+/// A note besides the results. Failing to write it is not an error.
 pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
@@ -87,7 +87,7 @@ pub(super) fn is_attended() -> bool {
 
 /// Asks yes or no; yes if just Enter is pressed.
 pub(super) fn confirm(question: &str) -> Outcome<bool> {
-    let failed = |error| Failure::new(Code::Failed, format!("cannot ask: {error}"));
+    let failed = |error| Failure::new(Code::Failed, format!("cannot prompt: {error}"));
     let mut err = io::stderr().lock();
     write!(err, "{question} [Y/n] ").and_then(|()| err.flush()).map_err(failed)?;
     let mut answer = String::new();
@@ -97,13 +97,13 @@ pub(super) fn confirm(question: &str) -> Outcome<bool> {
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"))
 }
 
-/// Goes on only if a person says so, here or with -y beforehand.
+/// Continues only if a person confirms, interactively or with -y.
 pub(super) fn agree(yes: bool, question: &str, otherwise: &str) -> Outcome {
     if yes {
         return Ok(());
     }
     if !is_attended() {
-        return Err(Failure::usage(format!("{question} Nobody can be asked here: give -y; {otherwise}")));
+        return Err(Failure::usage(format!("{question} Not a terminal: use -y to confirm; {otherwise}")));
     }
     if confirm(question)? { Ok(()) } else { Err(Failure::new(Code::Interrupted, otherwise)) }
 }

@@ -8,16 +8,16 @@ use crate::pb;
 /// Which files: everything, unless some of these narrow it.
 #[derive(Args, Default, Clone)]
 pub(super) struct Selected {
-    /// Files, or folders with all below
+    /// Files, or folders with everything in them
     #[arg(value_name = "FILES")]
     paths: Vec<String>,
-    /// Glob over whole paths; `*` also matches `/`
+    /// Include only files that match this glob; `*` also matches `/`
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
-    /// Glob of what stays away
+    /// Exclude files that match this glob
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
-    /// Which weights
+    /// Which weights to download
     #[arg(long)]
     preset: Option<Preset>,
     /// Which GGUF quantisation, e.g. Q4_K_M (implies --preset gguf)
@@ -27,7 +27,7 @@ pub(super) struct Selected {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Preset {
-    /// Of weights only safetensors
+    /// Weights as safetensors only
     Safetensors,
     /// One GGUF quantisation: the one named, else the smallest
     Gguf,
@@ -37,7 +37,7 @@ impl Selected {
     pub(super) fn message(self) -> Outcome<pb::Selection> {
         let quantisation = self.quantisation.unwrap_or_default();
         if !quantisation.is_empty() && self.preset == Some(Preset::Safetensors) {
-            return Err(Failure::usage("--quantisation goes with --preset gguf"));
+            return Err(Failure::usage("--quantisation requires --preset gguf"));
         }
         let preset = match self.preset {
             Some(Preset::Safetensors) => pb::selection::Preset::Safetensors,

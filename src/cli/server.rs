@@ -1,4 +1,4 @@
-//! The commands that are a server or look at its settings: `serve`, `worker`, `config`. Flags beat the environment,
+//! The commands that run a server or read its settings: `serve`, `worker`, `config`. Flags beat the environment,
 //! which beats the configuration file.
 
 use std::path::PathBuf;
@@ -13,13 +13,13 @@ use crate::{metrics, shutdown, telemetry};
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Say whether the settings can be used, and what is wrong with them
+    /// Check whether the settings are valid
     Check(Source),
-    /// Show the settings as they would be used; secrets are hidden
+    /// Show the effective settings; secrets are hidden
     Print {
         #[command(flatten)]
         source: Source,
-        /// Show the built-in defaults with their explanations: a file to start from
+        /// Show the defaults with comments instead, as a file to start from
         #[arg(long)]
         defaults: bool,
     },
@@ -36,25 +36,25 @@ pub(super) struct Source {
 pub(super) struct Serve {
     #[command(flatten)]
     source: Source,
-    /// Where blobs and the database live
+    /// Directory for blobs and the database
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Address for Hugging Face clients (port 0: a free one)
+    /// Address for Hugging Face clients (port 0 picks a free one)
     #[arg(long, value_name = "IP:PORT")]
     hub_listen: Option<String>,
-    /// Address for health and metrics
+    /// Address for the dashboard, the admin API, health and metrics
     #[arg(long, value_name = "IP:PORT")]
     admin_listen: Option<String>,
-    /// The address that clients use, if it is another one
+    /// The URL that clients use, if it differs
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// The hub to read from
+    /// The upstream hub to read from
     #[arg(long, value_name = "URL")]
     upstream_url: Option<String>,
-    /// Never call out: serve what is here
+    /// Make no upstream requests; serve only what is cached
     #[arg(long)]
     offline: bool,
-    /// Leave jobs to `modelhub worker` processes
+    /// Leave jobs to separate `modelhub worker` processes
     #[arg(long)]
     no_worker: bool,
     /// Log level or tracing directives
@@ -66,16 +66,16 @@ pub(super) struct Serve {
 pub(super) struct Worker {
     #[command(flatten)]
     source: Source,
-    /// Where blobs live: the hub's own data directory
+    /// The hub's own data directory, where blobs are
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
     /// Address for the hub's questions; a free port by default
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<String>,
-    /// Downloads that this worker runs at once (jobs.max_downloads_per_worker)
+    /// Concurrent downloads of this worker (jobs.max_downloads_per_worker)
     #[arg(long, value_name = "NUMBER")]
     max_downloads: Option<String>,
-    /// The hub to read from
+    /// The upstream hub to read from
     #[arg(long, value_name = "URL")]
     upstream_url: Option<String>,
     /// Log level or tracing directives
@@ -131,7 +131,7 @@ pub(super) fn run_config(command: &ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Check(source) => {
             Config::load(source.config.as_deref(), std::env::vars(), &[])?;
-            println!("the settings are fine");
+            println!("the settings are valid");
         }
         ConfigCommand::Print { defaults: true, .. } => print!("{}", config::DEFAULTS),
         ConfigCommand::Print { source, .. } => {
@@ -155,7 +155,7 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
     println!("admin listening on http://{}", app.admin_addr);
     println!("data directory {}", data_dir.display());
     println!();
-    println!("Point your tools here:");
+    println!("Point your tools at it:");
     println!("  export HF_ENDPOINT={}", app.endpoint());
     tracing::info!(hub = %app.hub_addr, admin = %app.admin_addr, data_dir = %data_dir.display(), "listening");
     exposed.iter().for_each(|sentence| tracing::warn!("{sentence}"));

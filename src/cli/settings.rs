@@ -22,24 +22,24 @@ pub(super) struct Arguments {
 enum Command {
     /// Show the settings (the default)
     Show,
-    /// Change some: key=value …
+    /// Change settings: key=value …
     #[command(
-        after_help = "Keys:\n  offline=true|false                 never call out\n  max_downloads=4                    downloads that jobs run at once\n  download_bytes_per_second=10MiB    speed of all of them together; 0: no limit\n  download_hours=22:00-06:00         when they may run, local time; empty: always\n  store_limit_bytes=500GiB           what the store may take; 0: what the disk has\n  ref_ttl_seconds=60s                how long a branch stays what it was\n\nExample:\n  modelhub settings set download_hours=22:00-06:00 max_downloads=4"
+        after_help = "Keys:\n  offline=true|false                 make no upstream requests\n  max_downloads=4                    concurrent download jobs\n  download_bytes_per_second=10MiB    speed limit of all of them together; 0: no limit\n  download_hours=22:00-06:00         download window, local time; empty: always\n  store_limit_bytes=500GiB           maximum size of the store; 0: no limit\n  ref_ttl_seconds=60s                how long to trust where a branch points\n\nExample:\n  modelhub settings set download_hours=22:00-06:00 max_downloads=4"
     )]
     Set {
         /// E.g. max_downloads=4
         #[arg(required = true, value_name = "KEY=VALUE")]
         pairs: Vec<String>,
     },
-    /// Set the hub's own Hugging Face token, read from standard input or a prompt
+    /// Set the hub's own Hugging Face token, from standard input or a prompt
     Token {
-        /// Take the token away instead
+        /// Remove the token instead
         #[arg(long)]
         remove: bool,
     },
-    /// Ask upstream whose the hub's token is
+    /// Check the hub's token with upstream
     TestToken {
-        /// Test one from standard input or a prompt instead, without setting it
+        /// Check one from standard input or a prompt instead, without setting it
         #[arg(long)]
         stdin: bool,
     },
@@ -59,7 +59,7 @@ pub(super) async fn run(call: &Call, arguments: Arguments) -> Outcome {
             let token = if remove { String::new() } else { read_secret("Hugging Face token").await? };
             if token.is_empty() && !remove {
                 return Err(Failure::usage(
-                    "no token came: pipe one in, e.g. modelhub settings token < FILE, or use --remove",
+                    "no token given: pipe one in, e.g. modelhub settings token < FILE, or use --remove",
                 ));
             }
             let value = call.client.patch("/v1/settings", &json!({"hf_token": token})).await?;
@@ -82,38 +82,38 @@ async fn test(call: &Call, token: &str) -> Outcome {
     if !answer.valid {
         return Err(Failure::new(Code::Refused, clean(&answer.problem)));
     }
-    call.screen.print(&format!("it is {}'s", clean(&answer.account)))
+    call.screen.print(&format!("valid for {}", clean(&answer.account)))
 }
 
-/// The body of a change. What is no key is left to the server, which names those that there are.
+/// The body of a change. Unknown keys are left to the server, which lists the known ones.
 fn changes(pairs: &[String]) -> Outcome<Value> {
     let mut body = Map::new();
     for pair in pairs {
         let Some((key, text)) = pair.split_once('=') else {
             return Err(Failure::usage(format!(
-                "`{pair}`: write key=value; modelhub settings set --help lists the keys"
+                "`{pair}`: expected key=value; see modelhub settings set --help for the keys"
             )));
         };
         let (key, text) = (key.trim().replace('-', "_"), text.trim());
         let wrong = |rule: &str| Failure::usage(format!("{key}: {rule}"));
         let value = match key.as_str() {
             "hf_token" => {
-                let text = "hf_token: a command line is no place for it: use `modelhub settings token`";
+                let text = "hf_token: command lines are visible to other users; use `modelhub settings token`";
                 return Err(Failure::usage(text));
             }
             "offline" => match text {
                 "true" | "yes" | "on" | "1" => json!(true),
                 "false" | "no" | "off" | "0" => json!(false),
-                _ => return Err(wrong("use true or false")),
+                _ => return Err(wrong("expected true or false")),
             },
-            "max_downloads" => json!(text.parse::<u32>().map_err(|_| wrong("use a whole number"))?),
+            "max_downloads" => json!(text.parse::<u32>().map_err(|_| wrong("expected a whole number"))?),
             "download_bytes_per_second" | "store_limit_bytes" => json!(parse_size(text).map_err(|rule| wrong(&rule))?),
             "ref_ttl_seconds" => json!(parse_seconds(text).map_err(|rule| wrong(&rule))?),
             "download_hours" => json!(text),
-            _ => return Err(wrong("there is no such setting; modelhub settings set --help lists them")),
+            _ => return Err(wrong("unknown setting; see modelhub settings set --help for the list")),
         };
         if body.insert(key.clone(), value).is_some() {
-            return Err(Failure::usage(format!("{key} is given twice")));
+            return Err(Failure::usage(format!("{key} is given more than once")));
         }
     }
     Ok(Value::Object(body))
@@ -126,7 +126,7 @@ fn show(call: &Call, value: &Value) -> Outcome {
     let settings: pb::Settings = read(value)?;
     let token = match settings.hf_token_source.as_str() {
         "" => "none".to_owned(),
-        "settings" => "set here".to_owned(),
+        "settings" => "set at run time".to_owned(),
         source => format!("set in the {source}"),
     };
     let hours = if settings.download_hours.is_empty() { "always" } else { &settings.download_hours };
@@ -174,11 +174,11 @@ mod tests {
             ("offline", "key=value"),
             ("offline=maybe", "true or false"),
             ("max_downloads=many", "whole number"),
-            ("colour=red", "no such setting"),
+            ("colour=red", "unknown setting"),
             ("hf_token=hf_x", "settings token"),
         ] {
             assert!(of(&[wrong]).unwrap_err().contains(says), "{wrong}");
         }
-        assert!(of(&["offline=on", "offline=off"]).unwrap_err().contains("twice"));
+        assert!(of(&["offline=on", "offline=off"]).unwrap_err().contains("more than once"));
     }
 }

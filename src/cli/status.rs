@@ -24,7 +24,7 @@ pub(super) async fn overview(call: &Call) -> Outcome {
         &call.screen,
         [
             ("version", overview.version.into()),
-            ("up for", span(overview.uptime_seconds).into()),
+            ("uptime", span(overview.uptime_seconds).into()),
             ("HF_ENDPOINT", overview.endpoint.into()),
             ("upstream", upstream_cell(overview.upstream.as_ref(), now)),
             ("models", count(overview.models).into()),
@@ -33,14 +33,14 @@ pub(super) async fn overview(call: &Call) -> Outcome {
             ("to clients", bytes(overview.bytes_to_clients).into()),
             ("from upstream", bytes(overview.bytes_from_upstream).into()),
             ("saved", bytes(overview.bytes_saved).into()),
-            ("hit ratio", format!("{:.0} %", overview.hit_ratio * 100.0).into()),
+            ("hit rate", format!("{:.0}%", overview.hit_ratio * 100.0).into()),
             ("disk", format!("{} of {} free", bytes(overview.disk_free), bytes(overview.disk_total)).into()),
             ("jobs", jobs.into()),
             ("failed jobs", failed),
         ],
     );
     call.screen.print(&text)?;
-    let mut table = Table::new(&["WHEN", "…WHAT"]);
+    let mut table = Table::new(&["TIME", "…EVENT"]);
     for activity in overview.recent.iter().take(10) {
         table.row([Cell::new(ago(activity.at.as_ref(), now), Tone::Faint), (&activity.text).into()]);
     }
@@ -51,12 +51,12 @@ fn upstream_cell(upstream: Option<&pb::Upstream>, now: i64) -> Cell {
     use pb::upstream::State;
     let Some(upstream) = upstream else { return "".into() };
     let (words, tone) = match upstream.state() {
-        State::Ok => ("fine".into(), Tone::Good),
+        State::Ok => ("reachable".into(), Tone::Good),
         State::RateLimited => {
-            (format!("limits our rate, again {}", ago(upstream.limited_until.as_ref(), now)), Tone::Warning)
+            (format!("rate-limited, retrying {}", ago(upstream.limited_until.as_ref(), now)), Tone::Warning)
         }
-        State::Down => ("does not answer".into(), Tone::Bad),
-        State::Offline => ("not asked (offline)".into(), Tone::Warning),
+        State::Down => ("unreachable".into(), Tone::Bad),
+        State::Offline => ("not used (offline mode)".into(), Tone::Warning),
         State::Unspecified => (String::new(), Tone::Plain),
     };
     Cell::new(format!("{} {words}", upstream.url), tone)
@@ -80,7 +80,7 @@ pub(super) async fn system(call: &Call) -> Outcome {
                 "memory",
                 format!("{} of {} available", bytes(system.memory_available), bytes(system.memory_total)).into(),
             ),
-            ("up for", span(system.uptime_seconds).into()),
+            ("uptime", span(system.uptime_seconds).into()),
             ("database", (&system.database).into()),
             ("driver", (&system.driver_version).into()),
             ("CUDA", (&system.cuda_version).into()),
@@ -136,7 +136,7 @@ fn disks(system: &pb::System) -> Table {
 fn workers(call: &Call, system: &pb::System) -> Table {
     let mut table = Table::new(&["WORKER", "HOST", "ADDRESS", ">JOBS", "SEEN", "STATE"]);
     for worker in &system.workers {
-        let state = if worker.alive { Cell::new("works", Tone::Good) } else { Cell::new("silent", Tone::Bad) };
+        let state = if worker.alive { Cell::new("alive", Tone::Good) } else { Cell::new("lost", Tone::Bad) };
         let address = if worker.address.is_empty() { "in the server" } else { &worker.address };
         table.row([
             (&worker.id).into(),

@@ -1,4 +1,4 @@
-//! What is on the disk: scans, verification, eviction, and what takes the space.
+//! What is on the disk: scans, verification, eviction, and disk usage.
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -17,22 +17,22 @@ use crate::pb;
 
 #[derive(Args)]
 pub(super) struct Scan {
-    /// A folder on the hub's machine; the store's own folder if none is given
+    /// A folder on the hub's machine [default: the store's own folder]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     path: Option<String>,
-    /// Show what would be found, and stop
+    /// Show what would be imported, and stop
     #[arg(long, conflicts_with = "detach")]
     preview: bool,
-    /// How files get into the store: auto, reflink, hard_link or copy
+    /// How to place files in the store: auto, reflink, hard_link or copy
     #[arg(long, value_name = "HOW", value_parser = ["auto", "reflink", "hard_link", "copy"])]
     placement: Option<String>,
-    /// The repository of folders that do not say which they are
+    /// The repository id, for a folder that does not name it
     #[arg(long, value_name = "ORG/NAME")]
     repo_id: Option<String>,
-    /// Its kind: model, dataset or space
+    /// The kind of repository: model, dataset or space
     #[arg(long, value_parser = KINDS)]
     kind: Option<String>,
-    /// Reading speed, e.g. 100MiB (a second)
+    /// Limit of the reading speed in bytes per second, e.g. 100MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     limit_rate: Option<u64>,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(super) async fn scan(call: &Call, arguments: Scan) -> Outcome {
     };
     if !arguments.preview {
         let job = call.client.post("/v1/scans", &request).await?;
-        return follow::begun(call, job, &arguments.following).await;
+        return follow::started(call, job, &arguments.following).await;
     }
     let value = call.client.post("/v1/scans/preview", &request).await?;
     if call.screen.json {
@@ -75,7 +75,7 @@ pub(super) async fn scan(call: &Call, arguments: Scan) -> Outcome {
             (&found.path).into(),
         ]);
     }
-    call.print_table(&table, "There are no models in it.")?;
+    call.print_table(&table, "No models found in this folder.")?;
     for problem in &preview.problems {
         note(&format!("Note: {}: {}", clean(&problem.path), clean(&problem.text)));
     }
@@ -84,7 +84,7 @@ pub(super) async fn scan(call: &Call, arguments: Scan) -> Outcome {
 
 #[derive(Args)]
 pub(super) struct Verify {
-    /// Its id, org/name, or kind/org/name; the whole store if none is given
+    /// The model: its id, org/name, or kind/org/name [default: the whole store]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: Option<String>,
     #[command(flatten)]
@@ -92,7 +92,7 @@ pub(super) struct Verify {
     /// A branch, tag or commit
     #[arg(long)]
     revision: Option<String>,
-    /// Reading speed of a verification of the whole store, e.g. 100MiB (a second)
+    /// Limit of the reading speed in bytes per second when verifying the whole store, e.g. 100MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "model")]
     limit_rate: Option<u64>,
     #[command(flatten)]
@@ -115,12 +115,12 @@ pub(super) async fn verify(call: &Call, arguments: Verify) -> Outcome {
             call.client.post("/v1/storage/verify", &body).await?
         }
     };
-    follow::begun(call, job, &arguments.following).await
+    follow::started(call, job, &arguments.following).await
 }
 
 #[derive(Args)]
 pub(super) struct Evict {
-    /// Its id, org/name, or kind/org/name
+    /// The model: its id, org/name, or kind/org/name
     #[arg(required_unless_present_any = ["free", "unused"], value_parser = NonEmptyStringValueParser::new())]
     model: Option<String>,
     #[command(flatten)]
@@ -128,10 +128,10 @@ pub(super) struct Evict {
     /// A branch, tag or commit
     #[arg(long)]
     revision: Option<String>,
-    /// Instead of a model: free this much, the least recently used first, e.g. 100GiB
+    /// Instead of a model: free this much space, least recently used files first, e.g. 100GiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "model")]
     free: Option<u64>,
-    /// Instead of a model: only what was not used for this long, e.g. 30d
+    /// Instead of a model: only files not used for this long, e.g. 30d
     #[arg(long, value_name = "TIME", value_parser = parse_seconds, conflicts_with = "model")]
     unused: Option<u64>,
     /// Also what could not be downloaded again: imported files
@@ -140,7 +140,7 @@ pub(super) struct Evict {
     /// Show what would be removed, and stop
     #[arg(long, conflicts_with = "detach")]
     plan: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -165,10 +165,10 @@ pub(super) async fn evict(call: &Call, arguments: Evict) -> Outcome {
         }
         None => {
             needs_model(&selection, arguments.revision.as_ref())?;
-            // To the API, 0 is no end.
+            // To the API, 0 means no limit.
             if arguments.free == Some(0) {
                 return Err(Failure::usage(
-                    "--free 0: say how much is to be freed, or --unused alone for all that is old",
+                    "--free 0: give the amount to free, or use --unused alone to remove everything unused",
                 ));
             }
             let (free_bytes, unused_seconds) = (arguments.free.unwrap_or(0), arguments.unused.unwrap_or(0));
@@ -185,14 +185,14 @@ pub(super) async fn evict(call: &Call, arguments: Evict) -> Outcome {
     let question = format!("Remove {}, {}{what}?", counted(plan.files, "file"), bytes(plan.bytes));
     agree(arguments.yes, &clean(&question), "nothing was removed")?;
     let job = call.client.post(&path, &body).await?;
-    follow::begun(call, job, &arguments.following).await
+    follow::started(call, job, &arguments.following).await
 }
 
 fn show_plan(call: &Call, planned: &serde_json::Value, plan: &pb::PlanEvictionResponse) -> Outcome {
     if call.screen.json {
         return call.screen.print_json(planned);
     }
-    call.screen.print(&format!("{} in {} would be removed", bytes(plan.bytes), counted(plan.files, "file")))?;
+    call.screen.print(&format!("would remove {} in {}", bytes(plan.bytes), counted(plan.files, "file")))?;
     if !plan.models.is_empty() {
         let mut table = Table::new(&["~MODEL", ">FILES", ">SIZE", ">ALONE", ">LOST", ">KEPT", "USED"]);
         for usage in &plan.models {
@@ -233,14 +233,14 @@ fn some(size: u64) -> String {
 
 fn needs_model(selection: &pb::Selection, revision: Option<&String>) -> Outcome {
     if revision.is_some() || *selection != pb::Selection::default() {
-        return Err(Failure::usage("--revision, --include, --exclude and the like go with a model: name one"));
+        return Err(Failure::usage("--revision and the file selection require a model"));
     }
     Ok(())
 }
 
 #[derive(Args)]
 pub(super) struct Storage {
-    /// At most this many models; 0: all
+    /// Maximum number of models; 0 for all
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
 }
@@ -257,9 +257,9 @@ pub(super) async fn storage(call: &Call, arguments: Storage) -> Outcome {
             ("stored", format!("{} in {}", bytes(storage.bytes), counted(storage.blobs, "blob")).into()),
             ("limit", limit(storage.limit, "").into()),
             ("disk", format!("{} of {} free", bytes(storage.disk_free), bytes(storage.disk_total)).into()),
-            ("arriving", some(storage.partial_bytes).into()),
-            ("set aside", some(storage.quarantine_bytes).into()),
-            ("of no known file", some(storage.unreferenced_bytes).into()),
+            ("incomplete", some(storage.partial_bytes).into()),
+            ("quarantined", some(storage.quarantine_bytes).into()),
+            ("unreferenced", some(storage.unreferenced_bytes).into()),
         ],
     );
     call.screen.print(&text)?;
@@ -270,7 +270,8 @@ pub(super) async fn storage(call: &Call, arguments: Storage) -> Outcome {
         }
     }
     if shown < storage.models.len() {
-        note(&format!("{} more models; --limit 0 shows all.", storage.models.len() - shown));
+        let more = counted((storage.models.len() - shown) as u64, "more model");
+        note(&format!("{more}; use --limit 0 for all."));
     }
     Ok(())
 }
@@ -278,7 +279,7 @@ pub(super) async fn storage(call: &Call, arguments: Storage) -> Outcome {
 fn usage(call: &Call, title: &'static str, list: &[pb::Usage]) -> String {
     let of_models = title == "MODEL";
     let mut table = if of_models {
-        Table::new(&["~MODEL", ">FILES", ">SIZE", ">ALONE", "PINNED", "USED"])
+        Table::new(&["~MODEL", ">FILES", ">SIZE", ">UNIQUE", "PINNED", "USED"])
     } else {
         Table::new(&[title, ">FILES", ">SIZE"])
     };

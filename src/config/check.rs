@@ -9,7 +9,7 @@ use super::Config;
 use crate::domain::Hours;
 use crate::telemetry;
 
-/// A setting that cannot be used; the text says why, and what would be right.
+/// A setting that cannot be used; the text says why, and what was expected.
 pub(super) struct Wrong {
     pub(super) key: &'static str,
     pub(super) text: String,
@@ -38,7 +38,7 @@ impl Config {
             return fail(
                 "admin.listen",
                 format!(
-                    "admin.listen is {}, which hub.listen ({}) takes: give each a port of its own",
+                    "admin.listen is {}, which conflicts with hub.listen ({}); use different ports",
                     self.admin.listen, self.hub.listen
                 ),
             );
@@ -49,7 +49,7 @@ impl Config {
             return fail(
                 "admin.listen",
                 format!(
-                    "admin.listen is {}, which others can reach: set admin.token (MODELHUB_ADMIN_TOKEN), or listen on \
+                    "admin.listen is {}, which other machines can reach: set admin.token (MODELHUB_ADMIN_TOKEN), or listen on \
                      127.0.0.1",
                     self.admin.listen
                 ),
@@ -61,7 +61,7 @@ impl Config {
             // The address may hold a password.
             return fail(
                 "database.url",
-                "database.url is of an unknown kind: use sqlite:/path/to/file.db or postgres://user:password@host/name",
+                "database.url is of an unknown kind; expected sqlite:/path/to/file.db or postgres://user:password@host/name",
             );
         }
         self.check_work()?;
@@ -81,7 +81,7 @@ impl Config {
         if !(1..=64).contains(&self.jobs.max_downloads) {
             return fail(
                 "jobs.max_downloads",
-                format!("jobs.max_downloads is {}: use 1 to 64", self.jobs.max_downloads),
+                format!("jobs.max_downloads is {}; expected 1 to 64", self.jobs.max_downloads),
             );
         }
         if self.jobs.max_downloads_per_worker > 64 {
@@ -90,16 +90,16 @@ impl Config {
             return fail("jobs.max_downloads_per_worker", text);
         }
         if self.jobs.lease.duration() < Duration::from_secs(3) {
-            return fail("jobs.lease", "jobs.lease: use at least 3s, it is renewed every second");
+            return fail("jobs.lease", "jobs.lease is too short; expected at least 3s, as it is renewed every second");
         }
         if self.jobs.keep.duration() < Duration::from_secs(60) {
             return fail(
                 "jobs.keep",
-                "jobs.keep: use at least 1m, or an ended job is gone before anybody saw how it ended",
+                "jobs.keep is too short; expected at least 1m, so that the outcome of a job can be seen",
             );
         }
         if !(64 * 1024..=1 << 30).contains(&self.flight.segment_size.bytes()) {
-            return fail("flight.segment_size", "flight.segment_size: use 64KiB to 1GiB");
+            return fail("flight.segment_size", "flight.segment_size is invalid; expected 64KiB to 1GiB");
         }
         for (key, number) in [
             ("flight.connections", self.flight.connections),
@@ -109,7 +109,7 @@ impl Config {
             ("hub.max_connections_per_peer", self.hub.max_connections_per_peer),
         ] {
             if number == 0 {
-                return fail(key, format!("{key} is 0: use at least 1"));
+                return fail(key, format!("{key} is 0; expected at least 1"));
             }
         }
         Ok(())
@@ -118,7 +118,7 @@ impl Config {
 
 fn secret(key: &'static str, token: &str) -> Result<(), Wrong> {
     if token.len() < 32 {
-        let text = format!("{key} is too short: use at least 32 characters, e.g. from `openssl rand -hex 32`");
+        let text = format!("{key} is too short; expected at least 32 characters, e.g. from `openssl rand -hex 32`");
         return fail(key, text);
     }
     Ok(())
@@ -127,13 +127,16 @@ fn secret(key: &'static str, token: &str) -> Result<(), Wrong> {
 fn web_address(key: &'static str, text: &str) -> Result<Url, Wrong> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => Ok(url),
-        _ => fail(key, format!("{key} is `{text}`: use http:// or https:// and a host, such as http://host:8486")),
+        _ => fail(
+            key,
+            format!("{key} is `{text}`; expected an http:// or https:// URL with a host, such as http://host:8486"),
+        ),
     }
 }
 
 fn is_own_address(upstream: &str) -> Result<(), Wrong> {
     let text = format!(
-        "upstream.url is {upstream}, which is this hub's own address: name the hub to read from, such as https://huggingface.co"
+        "upstream.url is {upstream}, which is this hub's own address; expected the hub to read from, such as https://huggingface.co"
     );
     fail("upstream.url", text)
 }
@@ -171,7 +174,7 @@ fn hosts(key: &'static str, hosts: &[String], stars: bool) -> Result<(), Wrong> 
         if !is_name && address.parse::<IpAddr>().is_err() {
             let example = if stars { "cdn.example.com or *.example.com" } else { "models.example.com" };
             let text =
-                format!("{key} has `{host}`: use names of hosts without scheme, port and path, such as {example}");
+                format!("{key} contains `{host}`; expected host names without scheme, port or path, such as {example}");
             return fail(key, text);
         }
     }

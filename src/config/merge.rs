@@ -19,7 +19,7 @@ const SHORT_NAMES: [(&str, &str); 6] = [
     ("MODELHUB_OFFLINE", "upstream.offline"),
 ];
 
-/// Names that select the configuration and are no settings themselves.
+/// Names that select the configuration and are not settings themselves.
 const OTHER_NAMES: [&str; 3] = ["MODELHUB_CONFIG", "MODELHUB_ADMIN_URL", "MODELHUB_GPU_FILE"];
 
 /// Flags of `serve` and `worker`, for messages.
@@ -36,7 +36,7 @@ const FLAGS: [(&str, &str); 10] = [
     ("log.level", "--log"),
 ];
 
-/// Keys whose values nobody may see.
+/// Keys whose values must not be shown.
 pub(super) const SECRETS: [&str; 4] = ["upstream.token", "admin.token", "worker.token", "database.url"];
 
 /// Where a value came from.
@@ -57,7 +57,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// All settings, and where those came from that are no defaults.
+/// All settings, and where those that are not defaults came from.
 #[derive(Debug)]
 pub struct Merged {
     pub table: Table,
@@ -142,7 +142,7 @@ fn overlay_file(table: &mut Table, given: Table, path: &Path) -> Result<(), Conf
             return fail(format!("{path}: unknown section [{section}]{}", nearest(&section, names)));
         };
         let Value::Table(values) = values else {
-            return fail(format!("{path}: `{section}` is a section: write [{section}] and its keys below"));
+            return fail(format!("{path}: `{section}` is a section; expected [{section}] with its keys below"));
         };
         for (key, value) in values {
             if !known.contains_key(&key) {
@@ -181,12 +181,12 @@ fn set(table: &mut Table, defaults: &Table, key: &str, text: &str, origin: &str)
     *slot = match default {
         Value::Integer(_) => match text.parse() {
             Ok(number) => Value::Integer(number),
-            Err(_) => return fail(format!("{origin}: {key} is `{text}`: use a whole number")),
+            Err(_) => return fail(format!("{origin}: {key} is `{text}`; expected a whole number")),
         },
         Value::Boolean(_) => match text {
             "true" | "1" | "yes" | "on" => Value::Boolean(true),
             "false" | "0" | "no" | "off" | "" => Value::Boolean(false),
-            _ => return fail(format!("{origin}: {key} is `{text}`: use true or false")),
+            _ => return fail(format!("{origin}: {key} is `{text}`; expected true or false")),
         },
         Value::Array(_) => Value::Array(
             text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(|s| Value::String(s.into())).collect(),

@@ -1,4 +1,4 @@
-//! Values of settings: spans of time, sizes, secrets.
+//! Values of settings: durations, sizes, secrets.
 
 use std::fmt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::ConfigError;
 
-/// A span of time, written `500ms`, `30s`, `5m`, `1h` or `7d`.
+/// A duration, written `500ms`, `30s`, `5m`, `1h` or `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(Duration);
 
@@ -33,7 +33,7 @@ impl<'de> Deserialize<'de> for Span {
         };
         match number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit_ms)) {
             Some(ms) if unit_ms > 0 => Ok(Self(Duration::from_millis(ms))),
-            _ => Err(de::Error::custom(format!("`{text}` is no time: write it like 500ms, 30s, 5m, 1h or 7d"))),
+            _ => Err(de::Error::custom(format!("invalid duration `{text}`; expected e.g. 500ms, 30s, 5m, 1h or 7d"))),
         }
     }
 }
@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Size {
         };
         match number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)) {
             Some(bytes) if factor > 0 => Ok(Self(bytes)),
-            _ => Err(de::Error::custom(format!("`{text}` is no size: write it like 512KiB, 8MiB or 1GiB"))),
+            _ => Err(de::Error::custom(format!("invalid size `{text}`; expected e.g. 512KiB, 8MiB or 1GiB"))),
         }
     }
 }
@@ -102,7 +102,7 @@ impl Secret {
             return Ok(());
         }
         if self.get().is_some() {
-            return Err(ConfigError(format!("{key} and the same setting without _file are both set: keep one")));
+            return Err(ConfigError(format!("{key} and the same setting without _file are both set; keep only one")));
         }
         let text = std::fs::read_to_string(file)
             .map_err(|e| ConfigError(format!("{key}: cannot read {}: {e}", file.display())))?;

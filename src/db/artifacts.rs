@@ -67,8 +67,8 @@ impl Db {
         tx.commit().await
     }
 
-    /// From now on a path that has no entry is proven to be absent from this commit. What a scan told of it is
-    /// upstream's word now.
+    /// From now on a path that has no entry is proven to be absent from this commit. What a scan found is
+    /// confirmed by upstream now.
     pub async fn complete_tree(&self, repo: &str, commit: &CommitId) -> Result<()> {
         let mut tx = self.begin().await?;
         let sql = "select count(*) from repo_commit where repo = $1 and commit_id = $2 and origin = 'scanned'";
@@ -180,7 +180,7 @@ pub(super) fn entry_of((path, entry, size, oid, sha256, xet_hash): EntryRow) -> 
         (Some(digest), _) => ContentId::Sha256(digest),
         (None, Some(oid)) => ContentId::Git(oid),
         (None, None) => {
-            let rule = "an entry has an object id or a sha256";
+            let rule = "an entry needs an object id or a sha256";
             return Err(corrupt("artifact")(ParseError::new("artifact", path.as_str(), rule)));
         }
     };

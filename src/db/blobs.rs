@@ -11,7 +11,7 @@ pub struct BlobRow {
     pub size: u64,
     /// Greater than that of every file that was a blob before this one was.
     pub generation: i64,
-    /// When the file was modified that it is a hard link to; `None` if it is none.
+    /// When the original of a hard link was modified; `None` if the blob is not a hard link.
     pub linked_ns: Option<i64>,
 }
 
@@ -127,7 +127,7 @@ impl Db {
         Ok(row.is_some_and(|(hash,)| hash.is_some()))
     }
 
-    /// Forgets a blob whose file is gone, wrong or no longer wanted; `false` if another file has its name by now, which
+    /// Removes the row of a blob whose file is missing, corrupt or no longer wanted; `false` if another file has its name by now, which
     /// this says nothing about.
     pub async fn delete_blob(&self, blob: &BlobRow) -> Result<bool> {
         let BlobRow { digest, generation, .. } = *blob;
@@ -172,7 +172,7 @@ impl Db {
         tx.commit().await
     }
 
-    /// Contents that are tainted now; expired ones are forgotten.
+    /// Contents that are tainted now; expired ones are removed.
     pub async fn taints(&self, now: Millis) -> Result<Vec<(ContentId, Millis)>> {
         self.execute("delete from tainted_content where until_at <= $1", args![now]).await?;
         let rows: Vec<(String, i64)> = self.all("select content, until_at from tainted_content", vec![]).await?;

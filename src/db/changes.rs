@@ -22,7 +22,7 @@ use crate::domain::{CommitId, ContentId, Digest, GitOid, Millis, RepoId, RepoKey
 const CHANNEL: &str = "modelhub_invalidation";
 /// Rows that are kept. Who is further behind than this drops everything.
 const KEPT: i64 = 20_000;
-/// Rows that are read at once.
+/// Rows per read.
 const PAGE: u64 = 1000;
 /// A NOTIFY may be lost with its connection.
 const POLL: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub enum Change {
     Blob { digest: Digest, git: Option<GitOid>, generation: i64 },
     /// A wrong body of this content was sent to somebody.
     Taint { content: ContentId, until: Millis },
-    /// A repository has another visibility, another name, or is gone; also told by its older names.
+    /// A repository has another visibility, another name, or is gone; also announced under its older names.
     Repo(RepoKey),
     /// A name of the repository with this id means another commit, or nothing.
     Revision { repo: String, name: String },
@@ -45,7 +45,7 @@ pub enum Change {
     XetHash(Digest),
     /// Settings that can be changed while running.
     Settings,
-    /// More happened than can be told.
+    /// More happened than can be listed.
     Everything,
 }
 
@@ -105,7 +105,7 @@ impl Change {
     }
 }
 
-/// Who is told in this process.
+/// The listener of this process.
 pub type Listener = Box<dyn Fn(&[Change]) + Send + Sync>;
 
 #[derive(Clone)]
@@ -154,7 +154,7 @@ pub struct Feed {
 }
 
 impl Db {
-    /// Says who is told in this process of what was changed. The first one stays; it must not wait for anything.
+    /// Sets the listener of this process for changes. The first one stays; it must not wait for anything.
     pub fn on_change(&self, listener: Listener) {
         let _ = self.announcer.listener.set(listener);
     }
@@ -167,7 +167,7 @@ impl Db {
         Ok(Some(Feed { db: self.clone(), pool: pool.clone(), listener: None, seen }))
     }
 
-    /// Forgets what every process has read long ago.
+    /// Removes what every process has read long ago.
     pub async fn prune_changes(&self) -> Result<()> {
         if self.postgres().is_some() {
             let sql = "delete from invalidation where seq <= (select max(seq) from invalidation) - $1";

@@ -5,9 +5,9 @@ use sqlx::migrate::MigrateError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A row holds something that the types refuse: written by something else than this program.
-    #[error("the database holds an invalid {what}: {source}")]
+    #[error("the database contains an invalid {what}: {source}")]
     Corrupt { what: &'static str, source: crate::domain::ParseError },
-    #[error("the database has schema {found}, this program knows {known}: use a newer modelhub")]
+    #[error("the database has schema {found}, but this version supports {known}; use a newer modelhub")]
     NewerSchema { found: i64, known: i64 },
     /// The address cannot be read. It may hold a password, so it is not repeated.
     #[error("database.url: {0}")]
@@ -15,7 +15,7 @@ pub enum Error {
     #[error("cannot use the PostgreSQL database {at}: {}", words(.cause))]
     Connect { at: String, cause: sqlx::Error },
     #[error(
-        "the PostgreSQL database {at} has encoding {found}, which cannot hold every file name: make one with \
+        "the PostgreSQL database {at} has encoding {found}, which cannot store every file name; create one with \
          `create database … template template0 encoding 'UTF8'`"
     )]
     Encoding { at: String, found: String },
@@ -49,7 +49,8 @@ pub(super) fn words(error: &sqlx::Error) -> String {
         sqlx::Error::Database(error) => error.message().to_owned(),
         sqlx::Error::Configuration(error) | sqlx::Error::Tls(error) => error.to_string(),
         sqlx::Error::PoolTimedOut => {
-            "no connection to the database in time: it does not answer, or all connections are busy".into()
+            "timed out waiting for a database connection: the database is unresponsive, or all connections are busy"
+                .into()
         }
         error => error.to_string(),
     }

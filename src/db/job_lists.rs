@@ -1,4 +1,4 @@
-//! Looking at jobs: lists, counts, logs; and forgetting old ones.
+//! Reading jobs: lists, counts, logs; and removing old ones.
 
 use super::jobs::{JobRow, with_columns, words};
 use super::sql::{Pick, args};
@@ -89,7 +89,7 @@ impl Db {
         Ok(rows.into_iter().map(line).collect())
     }
 
-    /// Forgets jobs that ended before `before`, a few at a time; how many.
+    /// Removes jobs that ended before `before`, a few at a time; returns how many.
     pub async fn prune_jobs(&self, before: Millis) -> Result<u64> {
         let sql = "delete from job where id in (select id from job where status in ('completed', 'failed', 'cancelled')
             and finished_at < $1 order by id limit 1000)";

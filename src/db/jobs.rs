@@ -113,9 +113,9 @@ macro_rules! claim {
 pub struct Claimant<'a> {
     pub worker: WorkerId,
     pub kinds: &'a [JobKind],
-    /// Downloads that may run at once, whoever runs them.
+    /// Downloads that may run concurrently, in all workers together.
     pub max_downloads: u64,
-    /// Downloads that this worker may run at once.
+    /// Concurrent downloads that this worker may run.
     pub max_own_downloads: u64,
     /// A worker that was heard of after this takes a download before one that runs more of them.
     pub heard_after: Millis,
@@ -145,18 +145,18 @@ pub struct Settled {
     pub outcome: String,
     pub changes: Option<Changes>,
     pub progress: Progress,
-    /// This run is not to be counted: it was interrupted from outside.
+    /// This run does not count as an attempt: it was interrupted from outside.
     pub keep_attempt: bool,
 }
 
-/// What became of an order.
+/// The result of an order.
 #[derive(Debug, Clone)]
 pub enum Obeyed {
     /// The job as it is now. A running one obeys when its worker sees the order.
     Yes(Job),
     /// It was so before.
     Already(Job),
-    NoSuchJob,
+    NotFound,
     /// The job's status does not allow it.
     No(Job),
     /// The same work is under way as another job.
@@ -233,7 +233,7 @@ impl Db {
         Ok(self.execute(sql, args![id, worker, json(work)]).await? == 1)
     }
 
-    /// Ends this worker's hold on a job; `None` if it had lost it before.
+    /// Ends this worker's lease on a job; `None` if it had lost it before.
     pub async fn settle_job(&self, id: &JobId, worker: &WorkerId, end: &Settled, now: Millis) -> Result<Option<Job>> {
         const SQL: &str = with_columns!(
             "update job set version = version + 1, status = $3, run_at = $4, waiting_for = $5, error = $6, outcome = $7, changes = $8, progress = $9,
@@ -314,14 +314,14 @@ impl Db {
         Ok(row.map(Job::from))
     }
 
-    /// Does to a job what a person wants, or says why that cannot be.
+    /// Carries out an order for a job, or says why that is not possible.
     pub async fn order_job(&self, id: &JobId, order: Order, now: Millis) -> Result<Obeyed> {
         let mut tx = self.begin().await?;
         let sql = Pick {
             sqlite: with_columns!("select", "from job where id = $1"),
             postgres: with_columns!("select", "from job where id = $1 for update"),
         };
-        let Some(row) = tx.optional::<JobRow>(sql, args![id]).await? else { return Ok(Obeyed::NoSuchJob) };
+        let Some(row) = tx.optional::<JobRow>(sql, args![id]).await? else { return Ok(Obeyed::NotFound) };
         let job = Job::from(row);
         use JobStatus as S;
         let change = match (order, job.status) {
@@ -363,7 +363,7 @@ impl Db {
         tx.execute(change, args![id, now]).await?;
         let row: Option<JobRow> = tx.optional(with_columns!("select", "from job where id = $1"), args![id]).await?;
         tx.commit().await?;
-        Ok(row.map_or(Obeyed::NoSuchJob, |row| Obeyed::Yes(row.into())))
+        Ok(row.map_or(Obeyed::NotFound, |row| Obeyed::Yes(row.into())))
     }
 }
 

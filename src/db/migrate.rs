@@ -1,7 +1,7 @@
 //! Bringing the schema up to this program's version.
 //!
 //! A newer schema is refused before anything is changed, by name of both versions. An SQLite
-//! file that already holds data is copied aside before it is migrated.
+//! file that already holds data is backed up before it is migrated.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -54,10 +54,10 @@ async fn backup(db: &Db, found: i64) -> Result<()> {
     let copy = file.with_extension(format!("schema-{found}.db"));
     tracing::info!(copy = %copy.display(), "copying the database before its schema is changed");
     // Its name is a promise that it is whole. Made before SQLite fills it: it is for its owner only.
-    let arriving = file.with_extension(format!("schema-{found}.part"));
-    let empty = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&arriving);
+    let partial = file.with_extension(format!("schema-{found}.part"));
+    let empty = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial);
     empty.map_err(Error::Backup)?;
-    db.execute("vacuum into $1", super::sql::args![arriving.display().to_string()]).await?;
-    File::open(&arriving).and_then(|copied| copied.sync_all()).map_err(Error::Backup)?;
-    std::fs::rename(&arriving, &copy).map_err(Error::Backup)
+    db.execute("vacuum into $1", super::sql::args![partial.display().to_string()]).await?;
+    File::open(&partial).and_then(|copied| copied.sync_all()).map_err(Error::Backup)?;
+    std::fs::rename(&partial, &copy).map_err(Error::Backup)
 }

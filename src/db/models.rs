@@ -1,6 +1,6 @@
-//! Repositories as people see them: what is registered, how much of each is here, when it was used.
+//! Repositories as people see them: what is registered, how much of each is stored, when it was used.
 //!
-//! Counting what is here means looking at every file of a repository, so it is done once after something changed
+//! Counting what is stored means reading every file of a repository, so it is done once after something changed
 //! (`stale`) and kept in the row.
 
 use super::jobs::enqueue_in;
@@ -116,7 +116,7 @@ macro_rules! differences {
     };
 }
 
-/// How much of a model is here.
+/// How much of a model is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held {
     Nothing,
@@ -320,7 +320,7 @@ impl Db {
         Ok(())
     }
 
-    /// Forgets a repository with all that is known of it. Blobs stay.
+    /// Removes a repository with everything that is known about it. Blobs stay.
     pub async fn delete_model(&self, id: &str) -> Result<bool> {
         let mut tx = self.begin().await?;
         let sql = "delete from model_repo where id = $1 returning kind, repo_id";

@@ -1,4 +1,4 @@
-//! What this installation keeps of its own life: workers, activities, sums, changed settings.
+//! What this installation records about itself: workers, activities, totals, changed settings.
 
 use super::sql::args;
 use super::{Change, Db, Result};
@@ -13,12 +13,12 @@ pub struct WorkerRow {
     pub started_at: Millis,
     pub seen_at: Millis,
     pub running: u64,
-    /// Downloads that it would run at once now.
+    /// Concurrent downloads that it would run now.
     pub max_downloads: u64,
 }
 
 impl Db {
-    /// A worker says that it lives.
+    /// The heartbeat of a worker.
     pub async fn put_worker(&self, worker: &WorkerRow) -> Result<()> {
         let sql = "insert into worker (id, address, hostname, started_at, seen_at, running, max_downloads)
             values ($1, $2, $3, $4, $5, $6, $7)
@@ -31,7 +31,7 @@ impl Db {
         Ok(())
     }
 
-    /// Workers that said so after `seen_after`, and forgets those silent since `forget_before`.
+    /// Workers seen after `seen_after`; removes those silent since `forget_before`.
     pub async fn workers(&self, forget_before: Millis) -> Result<Vec<WorkerRow>> {
         self.execute("delete from worker where seen_at < $1", args![forget_before]).await?;
         let sql = "select id, address, hostname, started_at, seen_at, running, max_downloads from worker order by started_at, id limit 1000";
@@ -77,7 +77,7 @@ impl Db {
         self.execute("delete from activity where at < $1", args![before]).await
     }
 
-    /// Adds to a sum.
+    /// Adds to a total.
     pub async fn add_to_counter(&self, name: &str, by: u64) -> Result<()> {
         let sql = "insert into counter (name, value) values ($1, $2) on conflict (name) do update set value = counter.value + excluded.value";
         self.execute(sql, args![name, by]).await?;

@@ -92,7 +92,7 @@ impl Db {
     }
 }
 
-/// Gives the repository `from` its true name; where that has a row already, the two become one.
+/// Renames the repository `from` to its true name; if that already has a row, the two are merged.
 async fn move_repo(tx: &mut Tx, from: &RepoKey, to: &RepoId) -> Result<()> {
     let kind = from.kind.as_str();
     // Both rows first, in the order of their keys: others touch several of them in that order.

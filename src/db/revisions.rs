@@ -25,14 +25,14 @@ impl Db {
         rows.into_iter().map(named_commit_of).collect()
     }
 
-    /// Forgets a name, unless it means something else by now or a commit that upstream did not tell of.
-    pub async fn delete_revision(&self, repo: &str, pin: &NamedCommit) -> Result<()> {
+    /// Removes a name, unless it now means another commit, or one that upstream did not report.
+    pub async fn delete_revision(&self, repo: &str, known: &NamedCommit) -> Result<()> {
         let sql = "delete from repo_revision where repo = $1 and name = $2 and commit_id = $3 and checked_at = $4
             and not exists (select 1 from repo_commit c where c.repo = $1 and c.commit_id = $3 and c.origin is not null)";
         let mut tx = self.begin().await?;
-        let gone = tx.execute(sql, args![repo, pin.name.as_str(), pin.commit.as_str(), pin.checked_at]).await?;
+        let gone = tx.execute(sql, args![repo, known.name.as_str(), known.commit.as_str(), known.checked_at]).await?;
         if gone > 0 {
-            tx.tells(Change::Revision { repo: repo.to_owned(), name: pin.name.clone() });
+            tx.tells(Change::Revision { repo: repo.to_owned(), name: known.name.clone() });
         }
         tx.commit().await
     }

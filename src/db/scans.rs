@@ -1,5 +1,5 @@
 //! What scans of folders have found: the hashes of their files, and repositories and commits that upstream
-//! did not tell of.
+//! did not report.
 
 use super::sql::args;
 use super::{Change, Db, Error, RepoRow, Result};
@@ -8,7 +8,7 @@ use crate::domain::{CommitId, Digest, GitOid, Millis, Origin, RepoKey, RepoPath}
 /// What PostgreSQL can find by an index is under 2700 bytes.
 const MAX_PATH: usize = 2560;
 
-/// When upstream was asked about a repository of which only a scan told. (Never, 0, is a repository that is
+/// When upstream was asked about a repository that only a scan found. (Never, 0, is a repository that is
 /// registered and as good as unknown.)
 const LONG_AGO: Millis = 1;
 
@@ -120,7 +120,7 @@ impl Db {
         Ok(row.map(|(word,)| Origin::parse(word.as_deref())))
     }
 
-    /// Takes entries out of a commit that turned out not to be in it.
+    /// Removes entries from a commit that turned out not to be in it.
     pub async fn delete_entries(&self, repo: &str, commit: &CommitId, paths: &[RepoPath]) -> Result<()> {
         let mut tx = self.begin().await?;
         tx.execute("update model_repo set stale = $2 where id = $1", args![repo, true]).await?;

@@ -180,7 +180,7 @@ impl Db {
                 None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                     Self::open_postgres(url).await
                 }
-                None => Err(Error::Url("use sqlite:/path or postgres://user@host/name".into())),
+                None => Err(Error::Url("expected sqlite:/path or postgres://user@host/name".into())),
             },
         }
     }
@@ -209,7 +209,7 @@ impl Db {
 
     async fn open_postgres(url: &str) -> Result<Self> {
         let options = PgConnectOptions::from_str(url).map_err(|error| {
-            let encode = "in postgres://user:password@host/name special characters are percent-encoded";
+            let encode = "special characters in postgres://user:password@host/name must be percent-encoded";
             Error::Url(format!("{}; {encode}", words(&error)))
         })?;
         let options = options.application_name("modelhub");
@@ -223,7 +223,7 @@ impl Db {
         let pool = match pool.connect_with(options.clone()).await {
             Ok(pool) => pool,
             Err(sqlx::Error::PoolTimedOut) => {
-                // The pool has tried again and again and does not say why it was in vain.
+                // The pool has retried, and does not say why it failed.
                 let attempt = tokio::time::timeout(Duration::from_secs(1), options.connect()).await;
                 let cause = attempt.ok().and_then(|outcome| outcome.err()).unwrap_or(sqlx::Error::PoolTimedOut);
                 return Err(Error::Connect { at, cause });
@@ -358,7 +358,7 @@ impl Tx {
         if self.changes.is_empty() {
             return self.open.commit().await;
         }
-        // To the end, also when nobody waits for it any more: what is written must be told.
+        // To the end, also when nobody waits for it any more: what is written must be announced.
         let Self { mut open, changes, announcer } = self;
         let committing = tokio::spawn(async move {
             if let OpenTx::Postgres(tx) = &mut open {
@@ -384,10 +384,10 @@ impl OpenTx {
     }
 }
 
-/// Of several processes that open one SQLite database at once, one makes and migrates it and the others wait: SQLite
-/// itself refuses who comes while a new file is being given its log. A lock on the directory needs no file and ends with
-/// its holder. (PostgreSQL's migrator has a lock there.) Where a filesystem has no such locks, they start one by one
-/// or not.
+/// Of several processes that open one SQLite database concurrently, one creates and migrates it and the others wait:
+/// SQLite itself refuses connections while the log of a new file is being created. A lock on the directory needs no
+/// file and ends with its holder. (PostgreSQL's migrator has a lock there.) Where a filesystem has no such locks, they
+/// start one by one or fail.
 async fn lock_directory_of(database: &Path) -> Option<File> {
     let directory = match database.parent()? {
         here if here.as_os_str().is_empty() => PathBuf::from("."),

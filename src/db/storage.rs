@@ -1,4 +1,4 @@
-//! What takes the space of the store, and what may leave it.
+//! Disk usage of the store, and what may be evicted.
 
 use super::blobs::{Row, blob_of};
 use super::sql::{Pick, args};
@@ -297,7 +297,7 @@ impl Db {
         Ok(row.is_some_and(|(count,)| count > 0))
     }
 
-    /// A blob was read again and found right.
+    /// Records that a blob was verified.
     pub async fn put_verified(&self, digest: Digest, now: Millis) -> Result<()> {
         self.execute("update blob set verified_at = $2 where sha256 = $1", args![digest.to_hex(), now]).await?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Entries of a commit's tree, and what a repository lets whom see.
+//! Entries of a commit's tree, and who may see a repository.
 
 use super::{ContentId, GitOid, RepoPath};
 

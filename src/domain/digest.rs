@@ -28,7 +28,7 @@ impl Digest {
     }
 
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        decode("sha256", text, "a sha256 is 64 lower-case hex digits").map(Self)
+        decode("sha256", text, "expected 64 lower-case hex digits").map(Self)
     }
 
     pub fn to_hex(self) -> String {
@@ -59,7 +59,7 @@ impl GitOid {
     }
 
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        decode("git object id", text, "a git object id is 40 lower-case hex digits").map(Self)
+        decode("git object id", text, "expected 40 lower-case hex digits").map(Self)
     }
 
     pub fn to_hex(self) -> String {

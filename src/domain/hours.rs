@@ -1,8 +1,8 @@
-//! A part of every day.
+//! A daily time window.
 
 use super::ParseError;
 
-/// A part of the day in minutes after midnight; it may go over midnight.
+/// A daily time window in minutes after midnight; it may span midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hours {
     pub from: u16,
@@ -18,12 +18,17 @@ impl Hours {
             (hour < 24 && minute < 60).then(|| hour * 60 + minute)
         };
         let parsed = text.split_once('-').and_then(|(from, to)| Some(Self { from: minute(from)?, to: minute(to)? }));
-        let hours = parsed.ok_or_else(|| ParseError::new("hours", text, "write it like 22:00-06:00"))?;
+        let hours = parsed.ok_or_else(|| ParseError::new("hours", text, "expected e.g. 22:00-06:00"))?;
         if hours.from == hours.to {
-            let rule = "it begins when it ends: write it like 22:00-06:00, or leave it out for the whole day";
+            let rule = "start and end are the same; expected e.g. 22:00-06:00, or nothing for the whole day";
             return Err(ParseError::new("hours", text, rule));
         }
         Ok(hours)
+    }
+
+    /// When the window opens, `22:00`.
+    pub fn opens(self) -> String {
+        format!("{:02}:{:02}", self.from / 60, self.from % 60)
     }
 
     pub fn contain(self, minute: u16) -> bool {

@@ -45,6 +45,6 @@ id! {
 }
 
 id! {
-    /// A machine and a number. No two processes have the same at once.
+    /// A machine and a number. No two running processes have the same one.
     WorkerId
 }

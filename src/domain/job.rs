@@ -1,4 +1,4 @@
-//! Jobs: long work that is done once, whatever happens meanwhile. Here is what they are; rows are in `db::jobs`,
+//! Jobs: long work that is done once, whatever happens meanwhile. Here are their types; rows are in `db::jobs`,
 //! what they do in `hub`, and when they run in `worker`.
 
 use serde::{Deserialize, Serialize};
@@ -32,15 +32,15 @@ pub(super) use words;
 
 words! {
     JobKind {
-        /// Refs and the list of files from upstream.
+        /// Refreshes refs and the file list from upstream.
         Sync = "sync",
-        /// Files from upstream into the store.
+        /// Downloads files from upstream into the store.
         Download = "download",
-        /// Models on this machine's disk into the store.
+        /// Imports models on this machine's disk into the store.
         Scan = "scan",
-        /// Stored files are read again and their hashes compared.
+        /// Verifies the hashes of stored files.
         Verify = "verify",
-        /// Files leave the store.
+        /// Files are removed from the store.
         Evict = "evict",
     }
 }
@@ -57,14 +57,14 @@ words! {
 }
 
 impl JobStatus {
-    /// Nothing more happens unless a person asks for it.
+    /// Nothing more happens without an order.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 }
 
 words! {
-    /// What a person wants of a job.
+    /// An order for a job.
     Order {
         Cancel = "cancel",
         Pause = "pause",
@@ -81,7 +81,7 @@ words! {
     }
 }
 
-/// Ways to the front of the queue: higher goes first.
+/// Priorities: higher goes first.
 pub mod priority {
     /// Work on a schedule.
     pub const SCHEDULED: i64 = 0;
@@ -98,7 +98,7 @@ pub struct Progress {
     pub files_total: u64,
     pub bytes_done: u64,
     pub bytes_total: u64,
-    /// Of the last seconds.
+    /// Average of the last seconds.
     pub bytes_per_second: u64,
     /// The files being worked on.
     pub files: Vec<FileProgress>,
@@ -158,7 +158,7 @@ pub struct Job {
     /// `kind/namespace/name`; empty for jobs about the whole store.
     pub repo_name: String,
     pub priority: i64,
-    /// How often it was begun.
+    /// How often it was started.
     pub attempts: u32,
     pub max_attempts: u32,
     pub progress: Progress,
@@ -193,7 +193,7 @@ pub struct NewJob {
 }
 
 impl NewJob {
-    /// Two live jobs never have the same key: who asks again gets the job that is there.
+    /// Two live jobs never have the same key: asking again returns the existing job.
     pub fn dedup_key(&self) -> String {
         let work = serde_json::to_string(&self.work).unwrap_or_default();
         format!("{} {} {work}", self.work.kind().as_str(), self.repo_name)

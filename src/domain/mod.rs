@@ -1,12 +1,13 @@
 //! Types and rules of the field. No I/O, no async, no clock of its own.
 //!
 //! Text from the wire is parsed here, once, into types that cannot be wrong; everything
-//! above passes those types on. A parse error says what was wrong and what would be right.
+//! above passes those types on. A parse error says what was wrong and what was expected.
 
 pub mod activity;
 pub mod artifact;
 pub mod backoff;
 pub mod clock;
+pub mod counted;
 pub mod digest;
 pub mod facts;
 pub mod file_type;
@@ -29,6 +30,7 @@ pub use activity::Activity;
 pub use artifact::{Artifact, Entry, Visibility};
 pub use backoff::Backoff;
 pub use clock::{Clock, Millis, millis};
+pub use counted::counted;
 pub use digest::{ContentId, Digest, GitOid};
 pub use facts::{FactsError, ModelFacts};
 pub use file_type::FileType;
@@ -45,9 +47,9 @@ pub use size::ByteSize;
 pub use weight_format::{Shard, WeightFormat};
 pub use work::Work;
 
-/// Why a text from outside is not one of our types. The text names the rule that it broke.
+/// Why a text from outside cannot be parsed. It names the rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} `{shown}` is not valid: {rule}")]
+#[error("invalid {what} `{shown}`: {rule}")]
 pub struct ParseError {
     what: &'static str,
     shown: String,

@@ -16,20 +16,20 @@ impl RepoPath {
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let fail = |rule| Err(ParseError::new("path", text, rule));
         if text.is_empty() || text.len() > 1024 {
-            return fail("a path has 1 to 1024 bytes");
+            return fail("a path must have 1 to 1024 bytes");
         }
         if text.chars().any(|c| c.is_control() || c == '\\') {
             return fail("control characters and `\\` are not allowed");
         }
         for segment in text.split('/') {
             if segment.is_empty() {
-                return fail("a path is relative and has no empty part");
+                return fail("a path must be relative, without empty parts");
             }
             if segment == "." || segment == ".." {
                 return fail("`.` and `..` are not allowed as parts");
             }
             if segment.len() > 255 {
-                return fail("each part has at most 255 bytes");
+                return fail("each part must have at most 255 bytes");
             }
         }
         Ok(Self(text.to_owned()))

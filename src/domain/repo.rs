@@ -70,18 +70,18 @@ impl RepoId {
         let fail = |rule| Err(ParseError::new("repository id", text, rule));
         let segments: Vec<&str> = text.split('/').collect();
         if segments.len() > 2 {
-            return fail("use `namespace/name`, or a single legacy name");
+            return fail("expected `namespace/name`, or a single legacy name");
         }
         for segment in segments {
             if segment.is_empty() || segment.len() > 96 {
-                return fail("each part has 1 to 96 characters");
+                return fail("each part must have 1 to 96 characters");
             }
             if !segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
-                return fail("use letters, digits, `.`, `_` and `-`");
+                return fail("only letters, digits, `.`, `_` and `-` are allowed");
             }
             let edge = |c: char| c == '-' || c == '.';
             if segment.starts_with(edge) || segment.ends_with(edge) {
-                return fail("a part neither begins nor ends with `-` or `.`");
+                return fail("a part must not begin or end with `-` or `.`");
             }
             if segment.contains("--") || segment.contains("..") {
                 return fail("`--` and `..` are not allowed");
@@ -126,13 +126,13 @@ impl RepoKey {
     /// whose namespace is another kind's word: it is shown as that kind's repositories are.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let kind_of = |word: &str| RepoKind::parse(word).or(RepoKind::from_plural(word));
-        // `model/x` may be a name of two parts; three parts are none.
+        // `model/x` may be a name of two parts; three parts are not a name.
         let (kind, id) = match text.split_once('/').and_then(|(first, rest)| Some((kind_of(first)?, rest))) {
             Some((kind, rest)) if rest.contains('/') || kind != RepoKind::Model => (kind, RepoId::parse(rest)?),
             _ => (RepoKind::Model, RepoId::parse(text)?),
         };
         if kind == RepoKind::Model && kind_of(id.vendor()).is_some_and(|other| other != kind) {
-            return Err(ParseError::new("repository", text, "a model's namespace is no kind of repository"));
+            return Err(ParseError::new("repository", text, "the namespace of a model must not be a repository kind"));
         }
         Ok(Self::new(kind, id))
     }

@@ -13,7 +13,7 @@ impl CommitId {
         if text.len() == 40 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Ok(Self(text.to_owned()));
         }
-        Err(ParseError::new("commit", text, "a commit is 40 lower-case hex digits"))
+        Err(ParseError::new("commit", text, "expected 40 lower-case hex digits"))
     }
 
     pub fn as_str(&self) -> &str {
@@ -30,16 +30,16 @@ impl fmt::Display for CommitId {
 /// Where a commit is known from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// Upstream told of it.
+    /// Reported by upstream.
     Upstream,
-    /// A cache on disk told of it, and upstream has not been asked for its listing yet.
+    /// Found in a cache on disk; upstream has not been asked for its listing yet.
     Scanned,
-    /// It was made here of the files of a folder; upstream knows nothing of it.
+    /// Made here from the files of a folder; unknown to upstream.
     Local,
 }
 
 impl Origin {
-    /// The database's word; none for what upstream told.
+    /// The word in the database; `None` for what upstream reported.
     pub fn as_str(self) -> Option<&'static str> {
         match self {
             Self::Upstream => None,
@@ -60,7 +60,7 @@ impl Origin {
 /// A revision as a client names it.
 ///
 /// A full commit is immutable and needs no upstream; everything else (branch, tag,
-/// `refs/pr/1`, `refs/convert/parquet`, a short hash, `HEAD`) is a name that has to be pinned.
+/// `refs/pr/1`, `refs/convert/parquet`, a short hash, `HEAD`) is a name that has to be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Revision {
     Commit(CommitId),
@@ -81,13 +81,13 @@ impl Revision {
         }
         let fail = |rule| Err(ParseError::new("revision", text, rule));
         if text.is_empty() || text.len() > 255 {
-            return fail("a revision has 1 to 255 characters");
+            return fail("a revision must have 1 to 255 characters");
         }
         if text.chars().any(|c| c.is_control() || matches!(c, '\\' | ' ' | '~' | '^' | ':' | '?' | '*' | '[')) {
-            return fail("git does not allow one of its characters in a ref name");
+            return fail("it has a character that git does not allow in a ref name");
         }
         if text.split('/').any(|part| part.is_empty() || part.starts_with('.') || part.contains("..")) {
-            return fail("parts between `/` are not empty, do not begin with `.` and hold no `..`");
+            return fail("parts between `/` must not be empty, begin with `.` or contain `..`");
         }
         // The Hub calls the tip of the default branch HEAD (huggingface.js modelInfo asks for it).
         Ok(Self::Named(if text == "HEAD" { Self::DEFAULT } else { text }.to_owned()))

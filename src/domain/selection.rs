@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Artifact, FileType, ParseError, WeightFormat};
 
-/// More patterns than this are no selection.
+/// The most paths and patterns of a selection.
 const MAX_PARTS: usize = 10_000;
 
 /// See the module's text. Empty means everything.
@@ -48,7 +48,11 @@ impl Selection {
     pub fn matcher(&self) -> Result<Matcher, ParseError> {
         let parts = self.paths.len() + self.include.len() + self.exclude.len();
         if parts > MAX_PARTS {
-            return Err(ParseError::new("selection", &parts.to_string(), "at most 10000 paths and patterns"));
+            return Err(ParseError::new(
+                "selection",
+                &parts.to_string(),
+                "at most 10000 paths and patterns are allowed",
+            ));
         }
         for path in &self.paths {
             super::RepoPath::parse(path.trim_end_matches('/'))?;
@@ -57,11 +61,7 @@ impl Selection {
             (preset, "") => preset,
             (None | Some(Preset::Gguf), _) => Some(Preset::Gguf),
             (Some(Preset::Safetensors), name) => {
-                return Err(ParseError::new(
-                    "quantisation",
-                    name,
-                    "it goes with the preset gguf, not with safetensors",
-                ));
+                return Err(ParseError::new("quantisation", name, "it requires the preset gguf, not safetensors"));
             }
         };
         let globs = |patterns: &[String]| patterns.iter().map(|pattern| glob(pattern)).collect::<Result<Vec<_>, _>>();
@@ -129,7 +129,7 @@ impl Matcher {
             let known = if names.is_empty() {
                 "this repository has no GGUF files".into()
             } else {
-                format!("use one of {}", names.join(", "))
+                format!("expected one of {}", names.join(", "))
             };
             return Err(ParseError::new("quantisation", &self.quantisation, known));
         };
@@ -181,7 +181,7 @@ enum Piece {
 
 fn glob(pattern: &str) -> Result<Glob, ParseError> {
     if pattern.is_empty() || pattern.len() > 4096 || pattern.contains('\0') {
-        return Err(ParseError::new("pattern", pattern, "a glob such as *.safetensors, of 1 to 4096 bytes"));
+        return Err(ParseError::new("pattern", pattern, "expected a glob of 1 to 4096 bytes, such as *.safetensors"));
     }
     let mut pieces = Vec::new();
     let chars: Vec<char> = pattern.chars().chain(pattern.ends_with('/').then_some('*')).collect();

@@ -18,7 +18,7 @@ pub enum Work {
     Evict(Evict),
 }
 
-/// Refs and the list of files from upstream.
+/// Refreshes refs and the file list from upstream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sync {
@@ -27,13 +27,13 @@ pub struct Sync {
     pub revision: String,
 }
 
-/// Files from upstream into the store.
+/// Downloads files from upstream into the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Download {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub revision: String,
-    /// The commit that `revision` meant when the job first ran: a retry goes on with the same files.
+    /// The commit that `revision` resolved to when the job first ran: a retry continues with the same files.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub commit: String,
     #[serde(skip_serializing_if = "Selection::is_everything")]
@@ -43,7 +43,7 @@ pub struct Download {
     pub bytes_per_second: u64,
 }
 
-/// Models on this machine's disk into the store.
+/// Imports models on this machine's disk into the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Scan {

@@ -5,18 +5,18 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::domain::Principal;
 use crate::upstream;
 
-/// How an answer was served; the header `X-Modelhub-Cache` and the metric label.
+/// How a response was served; the header `X-Modelhub-Cache` and the metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Served {
-    /// From what is here.
+    /// From the cache.
     Hit,
     /// Upstream was asked for it.
     Miss,
-    /// Together with somebody else's download.
+    /// From a download in progress.
     Join,
-    /// From what is here, though upstream should have been asked and did not answer.
+    /// From the cache, although upstream should have been asked but did not respond.
     Stale,
-    /// Past the cache.
+    /// Not cached.
     Bypass,
 }
 
@@ -48,13 +48,17 @@ impl Caller {
         Self { principal: Principal::Owner, user_agent: None, peer }
     }
 
-    /// Asks upstream for this caller; this hub's own token may stand in for none.
+    /// Asks upstream for this caller; this hub's own token is used if it has none.
     pub(super) fn upstream(&self) -> upstream::Caller<'_> {
-        upstream::Caller { token: self.principal.token(), user_agent: self.user_agent.as_deref(), own_eyes: false }
+        upstream::Caller {
+            token: self.principal.token(),
+            user_agent: self.user_agent.as_deref(),
+            without_hub_token: false,
+        }
     }
 
-    /// Asks upstream with what this caller itself may see, and nothing more.
-    pub(super) fn own_eyes(&self) -> upstream::Caller<'_> {
-        upstream::Caller { own_eyes: true, ..self.upstream() }
+    /// Asks upstream as this caller only, never with this hub's own token.
+    pub(super) fn without_hub_token(&self) -> upstream::Caller<'_> {
+        upstream::Caller { without_hub_token: true, ..self.upstream() }
     }
 }

@@ -12,7 +12,7 @@ use super::{Error, Result};
 
 type Waiting<K, V> = HashMap<K, watch::Receiver<Option<Result<V>>>>;
 
-/// Calls in the air by key. A call is a task of its own: it goes on when the first who asked
+/// Calls in progress by key. A call is a task of its own: it continues when the first caller
 /// leaves, and its outcome still reaches the caches.
 pub(super) struct Coalesce<K, V> {
     calls: Arc<Mutex<Waiting<K, V>>>,
@@ -28,7 +28,7 @@ where
         Self { calls: Arc::default(), tasks }
     }
 
-    /// The outcome of the call for `key`: of the one in the air, or of `call`.
+    /// The outcome of the call for `key`: of the one in progress, or of `call`.
     pub(super) async fn run<F>(&self, key: K, call: impl FnOnce() -> F) -> Result<V>
     where
         F: Future<Output = Result<V>> + Send + 'static,
@@ -42,7 +42,7 @@ where
                     calls.insert(key.clone(), receiver.clone());
                     let (calls, call) = (Arc::clone(&self.calls), call());
                     self.tasks.spawn(async move {
-                        // Removed also if the call panics: the next one tries again.
+                        // Removed also if the call panics: the next one retries.
                         let _guard = Remove { calls, key: Some(key) };
                         let outcome = call.await;
                         sender.send_replace(Some(outcome));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{ByteSize, CommitId, ParseError};
+use crate::domain::{ByteSize, CommitId, ParseError, counted};
 use crate::{blob, db, upstream};
 
 /// Cloned to everyone who waits for the same thing.
@@ -28,55 +28,55 @@ pub enum Error {
     Forbidden { message: String },
     #[error("{0}")]
     Invalid(String),
-    /// One field of an admin request, and what would be right.
+    /// One field of an admin request, and what was expected.
     #[error("{field}: {rule}")]
     InvalidField { field: &'static str, rule: String },
     #[error("{0}")]
     NotSupported(String),
-    /// Deliberately offline, and the answer is not here.
-    #[error("this hub is offline and does not have {what}")]
+    /// Offline mode, and the response is not cached.
+    #[error("this hub is offline and has not cached {what}")]
     Offline { what: String },
-    #[error("{what} is not here, and upstream is not available: {reason}")]
+    #[error("{what} is not cached, and upstream is unavailable: {reason}")]
     UpstreamUnavailable { what: String, reason: String },
-    #[error("upstream limits the rate of requests; try again in {} s", retry_after.as_secs())]
+    #[error("rate-limited by upstream; try again in {} s", retry_after.as_secs())]
     RateLimited { retry_after: Duration },
-    /// Upstream's bytes or answers were not what they should be.
+    /// Upstream sent wrong bytes or an invalid response.
     #[error("{0}")]
     BadUpstream(String),
     /// A wrong body was sent to clients of this content; only whole files are served for now.
-    #[error("this file is being fetched again because upstream sent wrong bytes; download it as a whole")]
+    #[error("upstream sent wrong bytes and this file is being downloaded again; request it as a whole")]
     Tainted,
     /// Upstream's own refusal of a passed-through call.
     #[error("{message}")]
     Rejected { status: u16, message: String },
-    /// The answer is a file: ask for it under this path of ours.
+    /// The response is a file: it is at this path of ours.
     #[error("see {path}")]
     Moved { path: String },
-    #[error("the disk of this hub is full")]
+    #[error("this hub's disk is full")]
     NoSpace,
-    #[error("it needs {} of disk space, and {} is free", ByteSize(*needed), ByteSize(*free))]
+    #[error("needs {} of disk space, but only {} is free", ByteSize(*needed), ByteSize(*free))]
     NoRoom { needed: u64, free: u64 },
-    /// The disk may have room; the store is not to take it.
-    #[error("it needs {}, and the store's limit of {} leaves {}", ByteSize(*needed), ByteSize(*limit), ByteSize(*left))]
+    /// The disk may have space, but the store has a limit.
+    #[error("needs {}, but the store limit of {} leaves only {}", ByteSize(*needed), ByteSize(*limit), ByteSize(*left))]
     OverLimit { needed: u64, limit: u64, left: u64 },
-    /// Another process put the content into the store meanwhile: look again.
-    #[error("another process has fetched it")]
+    /// Another process put the content into the store meanwhile: look it up again.
+    #[error("another process has downloaded it")]
     CameElsewhere,
-    /// For the admin API: what it names is not known here.
-    #[error("there is no {what}")]
-    NoSuch { what: String },
+    /// For the admin API: what the request names is unknown.
+    #[error("{what}")]
+    NotFound { what: String },
     #[error("{0}")]
     Conflict(String),
-    #[error("too much at once: {what}")]
+    #[error("too busy: {what}")]
     Busy { what: String },
-    /// A look at the store found files that are missing or wrong.
-    #[error("{files} stored files were damaged; {}", after_damage(*files, *lost))]
+    /// A verification found files that are missing or corrupt.
+    #[error("{}; {}", counted(*files, "damaged file"), after_damage(*files, *lost))]
     Damaged {
         files: u64,
         /// Those that upstream does not have.
         lost: u64,
     },
-    #[error("this hub is stopping")]
+    #[error("this hub is shutting down")]
     Stopping,
     /// A cause that only the log sees.
     #[error("internal error")]
@@ -85,10 +85,10 @@ pub enum Error {
 
 fn after_damage(files: u64, lost: u64) -> String {
     match lost {
-        0 => "they are fetched again when they are asked for".into(),
-        _ if lost == files => "they are known from a folder only: import that again".into(),
+        0 => "will be downloaded again on the next request".into(),
+        _ if lost == files => "imported from a folder: import that folder again".into(),
         _ => format!(
-            "{lost} are known from a folder only: import that again; the others are fetched when they are asked for"
+            "{lost} imported from a folder: import that folder again; the others will be downloaded again on the next request"
         ),
     }
 }
@@ -118,9 +118,9 @@ impl Error {
             U::Forbidden { message } => Self::Forbidden { message },
             U::Rejected { status, message } => Self::Rejected { status, message },
             U::Moved { path } => Self::Moved { path },
-            U::Expired => Self::UpstreamUnavailable { what: what.into(), reason: "its address expired".into() },
+            U::Expired => Self::UpstreamUnavailable { what: what.into(), reason: "its URL expired".into() },
             U::Refused => Self::BadUpstream(U::Refused.to_string()),
-            U::Protocol(text) => Self::BadUpstream(format!("upstream's answer is not usable: {text}")),
+            U::Protocol(text) => Self::BadUpstream(format!("invalid response from upstream: {text}")),
         }
     }
 }
@@ -136,7 +136,7 @@ pub(super) fn is_outage(error: &Error) -> bool {
 impl From<db::Error> for Error {
     fn from(error: db::Error) -> Self {
         if error.is_full() {
-            tracing::error!("the disk of the database is full");
+            tracing::error!("the database's disk is full");
             return Self::NoSpace;
         }
         Self::internal(error)

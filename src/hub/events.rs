@@ -1,11 +1,11 @@
 //! What happens, as it happens, for whoever watches.
 //!
-//! Events have growing ids. The last few thousand are kept, so that a watcher who was cut off goes on where it was
-//! (Last-Event-ID); one who missed more is told so by `Happening::Lost` and reads its lists again. A slow watcher
+//! Events have growing ids. The last few thousand are kept, so that a watcher that was cut off resumes where it was
+//! (Last-Event-ID); one that missed more is told so by `Happening::Lost` and reads its lists again. A slow watcher
 //! never slows anybody down: it loses events and is told.
 //!
-//! Who changes a job in the database tells of it afterwards, and may be overtaken by who changed it next. So what is
-//! told of a job is never older than what was told before.
+//! Whoever changes a job in the database announces it afterwards, and may be overtaken by the next change. So what is
+//! announced about a job is never older than what was announced before.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,18 +18,18 @@ use crate::domain::{Activity, Clock, JobId, Millis};
 
 /// Events kept for watchers that come back.
 const KEPT: usize = 4096;
-/// Events that a watcher may be behind.
+/// How many events a watcher may lag behind.
 const BEHIND: usize = 1024;
 
 #[derive(Debug, Clone)]
 pub enum Happening {
     /// A job was added, or its status changed.
     Job(Box<Job>),
-    /// A running job is further than before.
+    /// A running job made progress.
     Progress(Box<Job>),
     Activity(Activity),
     Traffic(Traffic),
-    /// What is known of a model changed; its id.
+    /// What is known about a model changed; its id.
     Model(String),
     /// Events were missed: lists should be read again.
     Lost,
@@ -66,12 +66,12 @@ struct Inner {
 struct Kept {
     next: u64,
     events: VecDeque<Arc<Event>>,
-    /// The newest version told of each job among `events`.
+    /// The newest version announced of each job among `events`.
     versions: HashMap<JobId, u64>,
 }
 
 impl Kept {
-    /// False: something newer has been told of this job.
+    /// False: something newer has been announced about this job.
     fn is_news(&self, what: &Happening) -> bool {
         what.job().is_none_or(|job| self.versions.get(&job.id).is_none_or(|told| *told <= job.version))
     }
@@ -109,12 +109,12 @@ impl Events {
         Self(Arc::new(Inner { db, clock, kept, sender }))
     }
 
-    /// Notes something that people want to know of.
+    /// Records an activity that people want to know about.
     pub(super) async fn note(&self, kind: &str, text: String, repo_name: &str, job: Option<&JobId>) {
         let at = self.0.clock.now();
         let activity = Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.cloned() };
         if let Err(error) = self.0.db.put_activity(&uuid::Uuid::now_v7().to_string(), &activity).await {
-            tracing::warn!(%error, "could not note an activity");
+            tracing::warn!(%error, "could not record an activity");
         }
         self.publish(Happening::Activity(activity));
     }
@@ -126,11 +126,11 @@ impl Events {
         }
         kept.next += 1;
         let event = Arc::new(Event { id: kept.next, at: self.0.clock.now(), what });
-        // Traffic of a moment ago is of no use to who comes back, and would push out what is.
+        // Past traffic is of no use to a watcher that comes back, and would push out what is.
         if !matches!(event.what, Happening::Traffic(_)) {
             kept.push(Arc::clone(&event));
         }
-        // Under the lock, so that a new watcher sees each event once. Nobody listening is no failure.
+        // Under the lock, so that a new watcher sees each event once. Having no watchers is not a failure.
         let _ = self.0.sender.send(event);
     }
 
@@ -138,7 +138,7 @@ impl Events {
         self.0.sender.receiver_count() > 0
     }
 
-    /// Follows what happens from now on, or from after an earlier event.
+    /// Follows events from now on, or after an earlier event.
     pub fn watch(&self, after: Option<u64>) -> Watch {
         let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = self.0.sender.subscribe();

@@ -1,7 +1,7 @@
-//! The queue of jobs: enqueued, looked at and ordered here; run by `worker`.
+//! The queue of jobs: enqueued, read and controlled here; run by `worker`.
 //!
 //! A change goes to the database first, then to whoever watches, then the runner is woken. An order to a running job
-//! reaches a worker of this process at once, and one of another process when it renews its lease.
+//! reaches a worker of this process immediately, and one of another process when it renews its lease.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -21,7 +21,7 @@ use crate::domain::{Clock, JobId, Work, WorkerId, millis, work};
 const MAX_WAITING: u64 = 100_000;
 /// A worker whose last word is older is not waited for. It says every two seconds that it lives.
 const HEARD_OF: std::time::Duration = std::time::Duration::from_secs(6);
-/// Runs of one job before it is given up.
+/// Attempts of one job before it fails.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
 
 /// See the module's text. Cheap to clone.
@@ -62,7 +62,7 @@ impl Jobs {
     }
 }
 
-/// What a finished job says.
+/// The result of a completed job.
 #[derive(Debug, Clone, Default)]
 pub struct Done {
     /// What it did, in a sentence.
@@ -70,7 +70,7 @@ pub struct Done {
     pub changes: Option<crate::domain::job::Changes>,
 }
 
-/// A job that runs: what it was asked, how far it is, and whether it should stop.
+/// A running job: its request, its progress, and whether it should stop.
 pub struct JobRun {
     pub job: Job,
     /// Cancelled when the job is to stop, for whatever reason.
@@ -81,7 +81,7 @@ pub struct JobRun {
 }
 
 impl JobRun {
-    /// Changes how far it is; `worker` writes it down from time to time.
+    /// Updates the progress; `worker` records it from time to time.
     pub fn update(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -90,12 +90,12 @@ impl JobRun {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What a person asked for meanwhile.
+    /// The order that was given meanwhile.
     pub fn order(&self) -> Option<Order> {
         *self.handle.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stops it because a person asked for it.
+    /// Stops it because of an order.
     pub fn obey(&self, order: Order) {
         *self.handle.order.lock().unwrap_or_else(PoisonError::into_inner) = Some(order);
         self.stop.cancel();
@@ -117,10 +117,10 @@ impl Drop for JobRun {
 }
 
 impl Jobs {
-    /// Adds a job, or gives the live one that does the same.
+    /// Adds a job, or returns the live one that does the same.
     pub async fn enqueue(&self, job: NewJob) -> Result<Job> {
         if self.count(JobStatus::Pending).await? >= MAX_WAITING {
-            return Err(Error::Busy { what: format!("{MAX_WAITING} jobs wait already") });
+            return Err(Error::Busy { what: format!("{MAX_WAITING} jobs are already waiting") });
         }
         let id = new_job_id();
         let (job, added) = self.db.enqueue(&job, &id, MAX_ATTEMPTS, self.clock.now()).await?;
@@ -147,7 +147,7 @@ impl Jobs {
     }
 
     pub async fn get(&self, id: &JobId) -> Result<Job> {
-        self.db.job(id).await?.ok_or_else(|| Error::NoSuch { what: format!("job {id}") })
+        self.db.job(id).await?.ok_or_else(|| Error::NotFound { what: format!("job {id} not found") })
     }
 
     pub async fn list(&self, filter: &JobFilter) -> Result<Vec<Job>> {
@@ -164,13 +164,13 @@ impl Jobs {
         let job = match self.db.order_job(id, order, self.clock.now()).await? {
             Obeyed::Yes(job) => job,
             Obeyed::Already(job) => return Ok(job),
-            Obeyed::NoSuchJob => return Err(Error::NoSuch { what: format!("job {id}") }),
+            Obeyed::NotFound => return Err(Error::NotFound { what: format!("job {id} not found") }),
             Obeyed::No(job) => {
                 let (verb, status) = (order.as_str(), job.status.as_str());
                 return Err(Error::Conflict(format!("cannot {verb} job {id}: it is {status}")));
             }
             Obeyed::Duplicate(other) => {
-                return Err(Error::Conflict(format!("the same work is under way already as job {}", other.id)));
+                return Err(Error::Conflict(format!("job {} is already doing the same work", other.id)));
             }
         };
         if job.status == JobStatus::Running && matches!(order, Order::Cancel | Order::Pause) {
@@ -188,7 +188,7 @@ impl Jobs {
                 Order::Cancel => "cancelled",
                 Order::Pause => "paused",
                 Order::Resume => "resumed",
-                Order::Retry => "to be tried again",
+                Order::Retry => "retrying",
             };
             self.log(id, Level::Info, verb).await;
         }
@@ -196,7 +196,7 @@ impl Jobs {
         Ok(job)
     }
 
-    /// A line in a job's log. A log that cannot be written stops no job.
+    /// Adds a line to a job's log. A log that cannot be written does not stop the job.
     pub async fn log(&self, id: &JobId, level: Level, text: &str) {
         if let Err(error) = self.db.log_job(id, level, text, self.clock.now()).await {
             tracing::warn!(job.id = %id, %error, "could not write a job's log");
@@ -233,7 +233,7 @@ impl Jobs {
         Ok(Some(JobRun { job, stop, jobs: self.clone(), handle, progress }))
     }
 
-    /// Keeps a job's lease and shows how far it is; `false`: the lease is lost, somebody else may have the job.
+    /// Renews a job's lease and reports its progress; `false`: the lease is lost, another worker may have the job.
     pub async fn renew(&self, run: &JobRun, worker: &WorkerId, lease: std::time::Duration) -> Result<bool> {
         let progress = run.progress();
         let until = self.clock.now() + millis(lease);
@@ -246,7 +246,7 @@ impl Jobs {
         Ok(true)
     }
 
-    /// Writes down how a run ended.
+    /// Records how a run ended.
     pub async fn settle(&self, run: &JobRun, worker: &WorkerId, end: Settled) -> Result<()> {
         let Some(job) = self.db.settle_job(&run.job.id, worker, &end, self.clock.now()).await? else {
             tracing::warn!(job.id = %run.job.id, "a job ended after its lease was lost");
@@ -268,7 +268,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// The commit that a job is about from now on, so that another run goes on with the same files.
+    /// Fixes the commit of a job, so that another run continues with the same files.
     pub(super) async fn settle_commit(&self, run: &JobRun, commit: &crate::domain::CommitId) -> Result<()> {
         let (Work::Download(work), Some(worker)) = (&run.job.work, &run.job.worker) else { return Ok(()) };
         let work = Work::Download(work::Download { commit: commit.to_string(), ..work.clone() });
@@ -276,11 +276,11 @@ impl Jobs {
         Ok(())
     }
 
-    /// Gives back jobs whose workers are gone.
+    /// Returns the jobs of lost workers to the queue.
     pub async fn reclaim(&self, whose: Gone<'_>) -> Result<()> {
         let line = match whose {
-            Gone::Silent => "its worker is gone: another one goes on",
-            Gone::Worker(_) | Gone::Everyone => "its worker was ended and is back: it goes on where it was",
+            Gone::Silent => "its worker was lost: another worker resumes the job",
+            Gone::Worker(_) | Gone::Everyone => "its worker was restarted: it resumes where it was",
         };
         for job in self.db.reclaim_jobs(whose, self.clock.now()).await? {
             self.log(&job.id, Level::Warning, line).await;
@@ -289,7 +289,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Something happened to a job that another process runs: watchers here are told.
+    /// Something happened to a job that another process runs: watchers here are notified.
     pub async fn echo(&self, id: &JobId) -> Result<()> {
         if !self.events.is_watched() || self.running().contains_key(id) {
             return Ok(());

@@ -67,9 +67,9 @@ pub use events::{Event, Happening, Traffic, Watch};
 pub use flights::{FlightReader, ReadError};
 pub use jobs::{Done, JobRun, Jobs};
 pub use models::{
-    Card, EvictionPlan, Found, Head, HeadTensor, ImportPreview, ImportProgress, ImportReport, ImportRequest,
-    ImportedRepo, Layout, Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, ReadFacts, Scan, ScanFinding,
-    ScanPreview, Wish, can_run_code,
+    Card, DownloadRequest, EvictionPlan, Found, Head, HeadTensor, ImportPreview, ImportProgress, ImportReport,
+    ImportRequest, ImportedRepo, Layout, Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, ReadFacts, Scan,
+    ScanFinding, ScanPreview, can_run_code,
 };
 pub use overview::{Overview, Overviews, Sums, UpstreamState, Usage};
 pub use repos::{Need, Repo, Repos, ResolvedRevision, Stamp};
@@ -107,7 +107,7 @@ pub struct Rooms {
     settings_changed: Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
-    /// The process begins to stop: what only waits for something to happen ends.
+    /// The process is shutting down: whatever only waits for events ends.
     closing: CancellationToken,
 }
 
@@ -230,7 +230,7 @@ impl Hub {
         Ok(hub)
     }
 
-    /// Sees to it that every room is told of every change: those of this process by their transactions, those of others
+    /// Makes sure that every room is notified of every change: those of this process by their transactions, those of others
     /// by the database.
     fn follow_changes(&self, feed: Option<Feed>) {
         let rooms = Arc::downgrade(&self.0);
@@ -286,7 +286,7 @@ impl Hub {
                     () = hub.settings_changed.notified() => {}
                 }
                 if let Err(error) = hub.reload_settings().await {
-                    tracing::warn!(%error, "could not read the settings again");
+                    tracing::warn!(%error, "could not reload the settings");
                 }
             }
         });
@@ -305,22 +305,22 @@ impl Hub {
             // Also without a word of a change: the token is a file.
             self.settings_changed.notify_one();
             if let Err(error) = self.overview.flush_sums().await {
-                tracing::warn!(%error, "could not write down the sums");
+                tracing::warn!(%error, "could not save the totals");
             }
             round += 1;
             if round.is_multiple_of(PRUNE_EVERY)
                 && let Err(error) = self.prune().await
             {
-                tracing::warn!(%error, "could not forget what is old");
+                tracing::warn!(%error, "could not remove old records");
             }
         }
         self.store.flush_uses().await;
         if let Err(error) = self.overview.flush_sums().await {
-            tracing::warn!(%error, "could not write down the sums");
+            tracing::warn!(%error, "could not save the totals");
         }
     }
 
-    /// Forgets answers, jobs, activities and changes that nobody looks for any more.
+    /// Removes old responses, jobs, activities and changes.
     async fn prune(&self) -> Result<()> {
         self.db.prune_answers().await?;
         let before = self.clock.now() - millis(self.keep_jobs);
@@ -340,7 +340,7 @@ impl Hub {
         self.closing.clone().cancelled_owned()
     }
 
-    /// Ends what only waits for something to happen; running answers and flights go on.
+    /// Ends whatever only waits for events; running requests and flights continue.
     pub fn begin_stop(&self) {
         self.closing.cancel();
     }

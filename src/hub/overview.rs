@@ -1,4 +1,4 @@
-//! The hub at a glance: what is here, what it saved, what moves now.
+//! The hub at a glance: what is stored, what it saved, current traffic.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
@@ -16,11 +16,11 @@ use crate::domain::{Activity, Clock, ContentId, Millis, WorkerId, millis};
 use crate::metrics;
 use crate::upstream::{Bucket, Upstream};
 
-/// A worker that was not heard of for this long is gone.
+/// A worker that was silent for this long is lost.
 const SILENCE: Duration = Duration::from_secs(30);
 const FORGET_WORKERS: Duration = Duration::from_secs(3600);
 
-/// How upstream is doing.
+/// The state of upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamState {
     Ok,
@@ -33,7 +33,7 @@ pub enum UpstreamState {
 pub struct Overview {
     pub models: u64,
     pub store: StoreTotals,
-    /// Sizes of all files that are here, minus what they take.
+    /// Sizes of all stored files, minus their disk usage.
     pub bytes_shared: u64,
     pub sums: Sums,
     pub jobs: Vec<(JobStatus, u64)>,
@@ -43,7 +43,7 @@ pub struct Overview {
     pub uptime: Duration,
 }
 
-/// What takes the space of the disk.
+/// Disk usage of the store.
 #[derive(Debug, Clone)]
 pub struct Usage {
     /// The largest first.
@@ -53,7 +53,7 @@ pub struct Usage {
     pub other: OtherBytes,
 }
 
-/// Sums over the life of this installation.
+/// Totals over the lifetime of this installation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sums {
     pub bytes_to_clients: u64,
@@ -115,17 +115,17 @@ impl Overviews {
         self.store.totals().await
     }
 
-    /// Contents that are arriving, and how much of each is here.
+    /// Contents that are being downloaded, and how much of each has arrived.
     pub fn arriving(&self) -> HashMap<ContentId, u64> {
         self.flights.present()
     }
 
-    /// Flights in the air, for people and tests.
+    /// Flights in progress, for people and tests.
     pub fn flights_in_the_air(&self) -> usize {
         self.flights.count()
     }
 
-    /// Whether upstream is down, or is deliberately never asked.
+    /// Whether upstream is down, or the hub is in offline mode.
     pub fn is_upstream_away(&self) -> bool {
         self.upstream.is_away()
     }
@@ -199,7 +199,7 @@ impl Overviews {
         self.store.disk_bytes()
     }
 
-    /// Tells watchers what moved since the last call; called every second.
+    /// Reports traffic since the last call to watchers; called every second.
     pub fn tick_traffic(&self) {
         let now = sums_of_process();
         let moved = {
@@ -220,7 +220,7 @@ impl Overviews {
         }));
     }
 
-    /// Adds what this process did since the last call to the sums that outlive it.
+    /// Adds what this process did since the last call to the persistent totals.
     pub(super) async fn flush_sums(&self) -> Result<()> {
         let now = sums_of_process();
         let new = {
@@ -263,7 +263,7 @@ impl Overviews {
         }
     }
 
-    /// Processes that run jobs, and whether each was heard of lately.
+    /// Processes that run jobs, and whether each is alive.
     pub async fn workers(&self) -> Result<Vec<(WorkerRow, bool)>> {
         let now = self.clock.now();
         let workers = self.db.workers(now - millis(FORGET_WORKERS)).await?;
@@ -277,7 +277,7 @@ impl Overviews {
             .collect())
     }
 
-    /// A worker of this process says that it lives, or with `None` that it ends.
+    /// The heartbeat of a worker of this process, or with `None` its end.
     pub async fn note_worker(&self, id: &WorkerId, worker: Option<WorkerRow>) -> Result<()> {
         match worker {
             Some(worker) => self.db.put_worker(&worker).await?,

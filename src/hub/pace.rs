@@ -1,6 +1,6 @@
 //! How fast jobs may download: a limit for all together and one for each.
 //!
-//! Only what nobody waits for is slowed: as soon as a client reads from a flight, it flies as fast as it can.
+//! Only what nobody waits for is slowed: as soon as a client reads from a flight, it runs at full speed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,6 @@
 //! Settings that people change while the hub runs: kept in the database, read again when it tells of a
 //! change, so that all processes that share it follow. The token of this hub is a file of its own in the data directory, for its owner
-//! only: no secret stands in the database.
+//! only: no secret is kept in the database.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct Settings {
     pub token: Secret,
     /// This data directory takes the place of the one that the database knows.
     pub adopt_store: bool,
-    /// How long jobs are remembered after they ended.
+    /// How long jobs are kept after they ended.
     pub keep_jobs: Span,
 }
 
@@ -37,23 +37,23 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
     pub offline: bool,
-    /// Downloads that jobs run at once.
+    /// Concurrent download jobs.
     pub max_downloads: u32,
     /// Of all jobs together; 0: no limit.
     pub download_bytes_per_second: u64,
-    /// When jobs may download, local time.
+    /// The download window of jobs, local time.
     pub download_hours: Option<Hours>,
-    /// Bytes that the store may take; 0: what the disk has.
+    /// Maximum size of the store in bytes; 0: no limit.
     pub store_limit_bytes: u64,
-    /// How long a branch stays pinned to its commit.
+    /// How long a branch is trusted to point to the commit that it resolved to.
     pub ref_ttl: Duration,
 }
 
-/// What somebody wants changed.
+/// A change of the settings.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
     pub offline: Option<bool>,
-    /// Empty: none any more.
+    /// Empty: removes it.
     pub hf_token: Option<Secret>,
     pub max_downloads: Option<u32>,
     pub download_bytes_per_second: Option<u64>,
@@ -140,18 +140,18 @@ impl LiveSettings {
         if let Some(max) = change.max_downloads
             && !(1..=64).contains(&max)
         {
-            let rule = format!("{max} is not possible: use 1 to 64");
+            let rule = format!("invalid value {max}; expected 1 to 64");
             return Err(Error::InvalidField { field: "max_downloads", rule });
         }
         if let Some(seconds) = change.ref_ttl_seconds
             && seconds > 7 * 86_400
         {
-            let rule = format!("{seconds} is too long: use 0 to 604800 (a week)");
+            let rule = format!("invalid value {seconds}; expected 0 to 604800 (a week)");
             return Err(Error::InvalidField { field: "ref_ttl_seconds", rule });
         }
         let token = change.hf_token;
         if token.as_ref().and_then(Secret::get).is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic())) {
-            let rule = "it holds characters that no token has".into();
+            let rule = "it contains characters that are not allowed in a token".into();
             return Err(Error::InvalidField { field: "hf_token", rule });
         }
         let texts = [
@@ -162,7 +162,7 @@ impl LiveSettings {
             ("store_limit_bytes", change.store_limit_bytes.map(|n| n.to_string())),
             ("ref_ttl_seconds", change.ref_ttl_seconds.map(|n| n.to_string())),
         ];
-        // The token first: who is told of the settings reads it again.
+        // The token first: whoever is notified of the settings reads it again.
         if let Some(token) = token {
             self.0.store.put_secret(TOKEN_FILE, token.get().map(str::to_owned)).await?;
         }
@@ -175,13 +175,13 @@ impl LiveSettings {
         *self.0.token_source.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose token this is, as upstream says; this hub's own if `None`.
+    /// The account that a token belongs to, as upstream says; this hub's own token if `None`.
     pub async fn token_account(&self, token: Option<&str>) -> Result<String> {
-        let caller = crate::upstream::Caller { token, own_eyes: token.is_some(), user_agent: None };
+        let caller = crate::upstream::Caller { token, without_hub_token: token.is_some(), user_agent: None };
         let answer = self.0.upstream.get("/api/whoami-v2", caller).await;
         let answer = answer.map_err(|error| Error::upstream(error, "the account of this token"))?;
         let value: serde_json::Value = serde_json::from_slice(&answer.body)
-            .map_err(|_| Error::BadUpstream("upstream's answer about the token is not usable".into()))?;
+            .map_err(|_| Error::BadUpstream("invalid response from upstream about the token".into()))?;
         Ok(value["name"].as_str().unwrap_or("unknown").to_owned())
     }
 }

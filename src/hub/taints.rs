@@ -1,11 +1,11 @@
-//! Contents of which a wrong body went out.
+//! Contents of which a wrong body was sent to clients.
 //!
 //! Clients check sizes only, keep what they have, and resume with `Range: bytes=n-` without
 //! `If-Range`. A client that received a wrong beginning would put a right end to it. So for a
 //! week, ranges that continue a file are answered with 200 and the whole body, and bounded
 //! ranges with 503, until that peer has received one whole right body.
 //!
-//! By Xet, what was given out before is void, and a peer gets later parts when it has begun again.
+//! Through Xet, what was given out before is void, and a peer gets later parts only after starting over.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ struct Taint {
     strikes: u32,
     /// Peers that received a whole right body since.
     cleared: HashSet<IpAddr>,
-    /// Peers that began a download by Xet since.
+    /// Peers that started a download through Xet since.
     begun: HashSet<IpAddr>,
 }
 
@@ -93,7 +93,7 @@ impl Taints {
         }
     }
 
-    /// Whether a wrong body of this content went out at or after `time`.
+    /// Whether a wrong body of this content was sent at or after `time`.
     pub(super) fn since(&self, content: ContentId, time: Millis) -> bool {
         self.lock().get(&content).is_some_and(|taint| taint.until - WEEK_MS >= time)
     }
@@ -103,8 +103,8 @@ impl Taints {
         self.lock().get(&content).map(|taint| taint.until)
     }
 
-    /// Whether a peer may have what follows `start` of a content by Xet: not, after a wrong body,
-    /// before it has begun again.
+    /// Whether a peer may have what follows `start` of a content through Xet: not, after a wrong body,
+    /// before it has started over.
     pub(super) fn may_continue(&self, content: ContentId, peer: IpAddr, start: u64) -> bool {
         let now = self.0.clock.now();
         match self.lock().get_mut(&content) {
@@ -118,12 +118,12 @@ impl Taints {
     }
 
     /// Whether upstream sent wrong bytes more than once: then nothing is sent before it is
-    /// proven. A client that sees progress, though wrong, would try again for ever.
+    /// verified. A client that sees progress, though wrong, would retry forever.
     pub(super) fn is_hopeless(&self, content: ContentId) -> bool {
         self.lock().get(&content).is_some_and(|taint| taint.strikes > 1)
     }
 
-    /// Whether a wrong body of this content went out in the last days.
+    /// Whether a wrong body of this content was sent in the last days.
     pub(super) fn knows(&self, content: ContentId) -> bool {
         self.lock().contains_key(&content)
     }

@@ -1,6 +1,6 @@
 //! The disk of the data directory, and the other disks of this machine.
 //!
-//! A filesystem is told once, however often it is mounted, and memory (tmpfs), layers of containers
+//! A filesystem is listed once, however often it is mounted, and memory (tmpfs), layers of containers
 //! (overlay), images and network shares are left out, as they are not disks of this machine; except for
 //! what the data directory is on, which comes first whatever it is. Shares are not even looked at: a dead
 //! server would hold up the report.
@@ -194,7 +194,7 @@ mod tests {
         for (data_dir, point, device) in [
             ("/run/hub", "/run", "tmpfs"),
             ("/nonexistent/share/hub", "/nonexistent/share", "server:/export"),
-            // The same disk as /, which is not told again.
+            // The same disk as /, which is not listed again.
             ("/nonexistent/bind/hub", "/nonexistent/bind", "/dev/nvme0n1p2"),
             ("/nonexistent/pool/a", "/nonexistent/pool/a", "tank/a"),
             // Only whole names: not /run.

@@ -1,4 +1,4 @@
-//! What is told of GPUs, and who can tell it.
+//! What is reported about GPUs, and where it comes from.
 //!
 //! A probe answers with a report and never with an error: a machine without GPUs is a healthy one. Every
 //! number is optional, as each can be missing on its own, for example of a GPU whose memory is the host's,

@@ -1,11 +1,11 @@
-//! This machine: its memory, its disks and its GPUs, for people who look at the hub.
+//! This machine: its memory, its disks and its GPUs, for the people who run the hub.
 //!
 //! A report never fails: what cannot be read is absent, and `GpuReport::problem` says in a sentence why
 //! GPUs are. It blocks, so callers use `spawn_blocking`; but not for long, whatever a driver does.
 //!
 //! Steps: a report of the last second is given again. Else a thread asks the probe (`gpu`, `nvml`) for the
 //! GPUs, and the host (`host`) and the disks (`disks`) are read. A driver that hangs keeps that one thread;
-//! reports go on without it, with its last numbers, and it is asked again once it has answered.
+//! reports continue without it, with its last numbers, and it is asked again once it has answered.
 
 mod disks;
 mod gpu;
@@ -64,7 +64,7 @@ impl Machine {
     }
 
     /// The machine as it is, or was less than a second ago. Blocks for some milliseconds, and for at most
-    /// five seconds when the driver is slow; who asks meanwhile waits for the same report.
+    /// five seconds when the driver is slow; concurrent callers wait for the same report.
     pub fn report(&self) -> MachineReport {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.elapsed();
@@ -95,7 +95,7 @@ impl Machine {
             let _ = answer.send(probe.probe());
         };
         if let Err(error) = std::thread::Builder::new().name("gpu-probe".to_owned()).spawn(ask) {
-            return GpuReport::none(format!("the GPUs could not be read: no thread for it ({error})"));
+            return GpuReport::none(format!("cannot read the GPUs: cannot start a thread ({error})"));
         }
         match answered.recv_timeout(self.patience) {
             Ok(report) => report,
@@ -104,7 +104,7 @@ impl Machine {
                 no_answer(state.last.as_ref())
             }
             Err(RecvTimeoutError::Disconnected) => {
-                GpuReport::none("the GPUs could not be read: the probe panicked, see the log".to_owned())
+                GpuReport::none("cannot read the GPUs: internal error, see the server log".to_owned())
             }
         }
     }
@@ -114,8 +114,8 @@ impl Machine {
 fn no_answer(last: Option<&(Duration, MachineReport)>) -> GpuReport {
     let last = last.map(|(_, report)| report.gpu.clone()).unwrap_or_default();
     let problem = match last.gpus.is_empty() {
-        true => "the NVIDIA driver does not answer",
-        false => "the NVIDIA driver does not answer: these are its last numbers",
+        true => "the NVIDIA driver is not responding",
+        false => "the NVIDIA driver is not responding; showing the last known values",
     };
     GpuReport { problem: Some(problem.to_owned()), ..last }
 }
@@ -204,7 +204,10 @@ mod tests {
         for _ in 0..3 {
             clock.advance(KEPT_FOR);
             let gpu = machine.report().gpu;
-            assert_eq!(gpu.problem.as_deref(), Some("the NVIDIA driver does not answer: these are its last numbers"));
+            assert_eq!(
+                gpu.problem.as_deref(),
+                Some("the NVIDIA driver is not responding; showing the last known values")
+            );
             assert_eq!(gpu.gpus, gpu_with(1).gpus);
         }
 
@@ -226,7 +229,7 @@ mod tests {
     fn a_driver_that_never_answered_is_named_as_the_problem() {
         let (_tell, probe) = Waiting::new();
         let machine = Machine { patience: Duration::ZERO, ..machine(probe, &Clock::manual(0)) };
-        assert_eq!(machine.report().gpu, GpuReport::none("the NVIDIA driver does not answer".to_owned()));
+        assert_eq!(machine.report().gpu, GpuReport::none("the NVIDIA driver is not responding".to_owned()));
     }
 
     #[test]
@@ -234,6 +237,6 @@ mod tests {
         let (tell, probe) = Waiting::new();
         drop(tell);
         let problem = machine(probe, &Clock::manual(0)).report().gpu.problem.unwrap();
-        assert!(problem.contains("panicked"), "{problem}");
+        assert!(problem.contains("internal error"), "{problem}");
     }
 }

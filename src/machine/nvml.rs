@@ -57,11 +57,11 @@ fn read(session: &Session) -> (GpuReport, bool) {
         if let Some(error) = readings.failed {
             // Another user's GPU stays one, however often we ask.
             is_well &= matches!(error, NvmlError::NoPermission);
-            problems.push(format!("GPU {index} does not answer: {error}"));
+            problems.push(format!("GPU {index} is not responding: {error}"));
         }
     }
     report.problem = match count {
-        0 => Some("the NVIDIA driver shows no GPU".to_owned()),
+        0 => Some("the NVIDIA driver reports no GPU".to_owned()),
         _ => Some(problems.join("; ")).filter(|problems| !problems.is_empty()),
     };
     (report, is_well)
@@ -143,16 +143,16 @@ fn sentence(error: &NvmlError) -> String {
         NvmlError::LibloadingError(error) => {
             let error = error.to_string();
             match error.starts_with("libnvidia-ml.so.1: cannot open shared object file") {
-                true => "no NVIDIA driver here (libnvidia-ml.so.1 was not found)".to_owned(),
-                false => format!("the NVIDIA driver's library could not be loaded: {error}"),
+                true => "no NVIDIA driver found (libnvidia-ml.so.1 is missing)".to_owned(),
+                false => format!("cannot load the NVIDIA driver's library: {error}"),
             }
         }
-        NvmlError::DriverNotLoaded => "the NVIDIA driver is installed, but not loaded".to_owned(),
-        NvmlError::NoPermission => "this process may not talk to the NVIDIA driver".to_owned(),
+        NvmlError::DriverNotLoaded => "the NVIDIA driver is installed but not loaded".to_owned(),
+        NvmlError::NoPermission => "no permission to use the NVIDIA driver".to_owned(),
         NvmlError::LibRmVersionMismatch => {
-            "the NVIDIA driver was updated and its parts do not match: restart this machine".to_owned()
+            "NVIDIA driver version mismatch after an update: restart this machine".to_owned()
         }
-        error => format!("the NVIDIA driver does not answer: {error}"),
+        error => format!("the NVIDIA driver is not responding: {error}"),
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
         assert!(error.to_string().starts_with("libnvidia-ml.so.1-absent: cannot open shared object file"), "{error}");
         // Something else under the name of the library.
         let problem = sentence(&init("/proc/self/status"));
-        assert!(problem.starts_with("the NVIDIA driver's library could not be loaded: /proc/self/status"), "{problem}");
+        assert!(problem.starts_with("cannot load the NVIDIA driver's library: /proc/self/status"), "{problem}");
     }
 
     #[test]

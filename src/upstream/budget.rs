@@ -1,7 +1,7 @@
 //! The one budget of upstream calls, shared by everybody who uses this hub.
 //!
 //! The Hub counts calls in buckets of fixed windows (`RateLimit: "api";r=497;t=168`). When a
-//! bucket is empty, or upstream answered 429, all calls of that bucket wait for the reset
+//! bucket is empty, or upstream returned 429, all calls of that bucket wait for the reset
 //! instead of asking once per file.
 
 use std::sync::Mutex;
@@ -73,7 +73,11 @@ impl Budget {
     pub(super) fn pause(&self, bucket: Bucket, wait: Duration) {
         let until = self.clock.elapsed() + wait;
         self.with(bucket, |state| state.paused_until = state.paused_until.max(until));
-        tracing::warn!(bucket = bucket.as_str(), wait_s = wait.as_secs(), "upstream limits the rate: calls pause");
+        tracing::warn!(
+            bucket = bucket.as_str(),
+            wait_s = wait.as_secs(),
+            "upstream rate limit reached: pausing requests"
+        );
     }
 
     /// Takes note of the `RateLimit` header of an answer.

@@ -16,19 +16,19 @@ use url::Url;
 use super::budget::{Budget, BudgetState};
 use super::egress::{Egress, Target};
 use super::error::retry_after;
-use super::health::{Health, Weight};
-use super::silence::Silences;
+use super::health::Health;
+use super::silence::Silence;
 use super::{BASE_MARK, Bucket, Error, Result, Sanitiser};
 use crate::config;
 use crate::domain::{Clock, CommitId};
 use crate::metrics;
 
 const MAX_REDIRECTS: usize = 5;
-/// A metadata answer is computed upstream while we wait: it may pause for longer than a file.
+/// A metadata response is computed by upstream while we wait: it may pause for longer than a file.
 const METADATA_IDLE: Duration = Duration::from_secs(15);
 /// Idle connections kept per download host; the limit of flights bounds those in use.
 const MAX_IDLE_DOWNLOADS: usize = 32;
-/// A metadata body, e.g. the info of a repository with very many files, may take this long.
+/// How long a metadata body, e.g. the info of a repository with very many files, may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// An error that comes as JSON is no longer.
 const LONGEST_ERROR: usize = 8 << 10;
@@ -41,7 +41,7 @@ pub struct Caller<'a> {
     /// Passed on: the Hub counts downloads by it.
     pub user_agent: Option<&'a str>,
     /// Ask as this caller only: what this hub's own token may see must not show, e.g. in lists.
-    pub own_eyes: bool,
+    pub without_hub_token: bool,
 }
 
 /// A metadata answer of status 2xx. Nothing in it names upstream's hosts but `body`, which
@@ -59,8 +59,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Refuses what is no answer of the Hub although its status says so: the page of a portal or a login, an error, or
-    /// nothing at all. Taken for an answer it would open what is closed, and replace what is remembered.
+    /// Refuses what is not a response of the Hub although its status says so: a captive portal or login page, an error,
+    /// or an empty body. Accepted, it would grant access that was denied, and replace what is cached.
     fn check(&self) -> Result<()> {
         let fail = |text: &str| Err(Error::Protocol(text.to_owned()));
         let start = self.body.trim_ascii_start();
@@ -70,7 +70,7 @@ impl Answer {
         }
         // The right to read may be said by the status alone.
         if start.is_empty() && !self.path.contains("/auth-check") {
-            return fail("it is empty");
+            return fail("empty body");
         }
         if start.first() == Some(&b'{')
             && self.body.len() <= LONGEST_ERROR
@@ -78,10 +78,17 @@ impl Answer {
             && object.get("error").is_some_and(serde_json::Value::is_string)
             && !["id", "_id", "name"].iter().any(|key| object.contains_key(*key))
         {
-            return fail("an error, though its status is 200");
+            return fail("an error with status 200");
         }
         Ok(())
     }
+}
+
+/// Whether a failed call says something about upstream as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Impact {
+    Counts,
+    Ignored,
 }
 
 /// A configured hub that we read from.
@@ -97,11 +104,13 @@ pub struct Upstream {
     sanitiser: Sanitiser,
     budget: Budget,
     health: Health,
-    pub(super) silences: Silences,
+    pub(super) silence: Silence,
+    /// Of the routes whose calls say nothing of upstream as a whole.
+    pub(super) silence_aside: Silence,
 }
 
 impl Upstream {
-    /// Fails only if TLS cannot be set up or the URL is none (which the settings checked).
+    /// Fails only if TLS cannot be set up or the URL is invalid (which the settings checked).
     pub fn new(config: config::Upstream, clock: &Clock) -> anyhow::Result<Self> {
         let base = Url::parse(&config.url)?;
         let builder = || {
@@ -123,7 +132,8 @@ impl Upstream {
             sanitiser: Sanitiser::new(&base, config.cdn_hosts.clone()),
             budget: Budget::new(clock.clone()),
             health: Health::new(clock.clone()),
-            silences: Silences::new(clock, config.slow_after.duration()),
+            silence: Silence::new(clock.clone(), config.slow_after.duration()),
+            silence_aside: Silence::new(clock.clone(), config.slow_after.duration()),
             offline: AtomicBool::new(config.offline),
             token: RwLock::new(config.token.clone()),
             base,
@@ -146,7 +156,7 @@ impl Upstream {
         self.offline.store(offline, Ordering::Relaxed);
     }
 
-    /// Takes another token for this hub's own; `false` if it is the same.
+    /// Replaces this hub's own token; `false` if it is the same.
     pub fn set_token(&self, token: config::Secret) -> bool {
         let mut own = self.token.write().unwrap_or_else(PoisonError::into_inner);
         let changed = own.get() != token.get();
@@ -158,7 +168,7 @@ impl Upstream {
         self.token.read().unwrap_or_else(PoisonError::into_inner).get().is_some()
     }
 
-    /// Whether calls fail at once because upstream failed again and again.
+    /// Whether calls fail fast because upstream failed repeatedly.
     pub fn is_down(&self) -> bool {
         self.health.is_open()
     }
@@ -168,29 +178,23 @@ impl Upstream {
         self.is_offline() || self.is_down()
     }
 
-    /// What `call` brings, for a caller with an older answer at hand; `None` if that is to be given: upstream is
-    /// slow, or was silent lately. `call` asks upstream, and goes on when nobody waits for it.
-    pub async fn in_time<T>(&self, weight: Weight, call: impl Future<Output = T>) -> Option<T> {
-        self.silences.in_time(weight, call).await
-    }
-
     pub fn budget(&self, bucket: Bucket) -> BudgetState {
         self.budget.state(bucket)
     }
 
     /// GET of a metadata route; `path` is raw (encoded), with its query.
     pub async fn get(&self, path: &str, caller: Caller<'_>) -> Result<Answer> {
-        self.call(Method::GET, path, None, caller, Weight::Counts).await
+        self.call(Method::GET, path, None, caller, Impact::Counts).await
     }
 
     /// As `get`, of a route that nothing else here depends on: its failures do not count against upstream.
-    pub async fn get_aside(&self, path: &str, caller: Caller<'_>) -> Result<Answer> {
-        self.call(Method::GET, path, None, caller, Weight::Aside).await
+    pub async fn get_uncounted(&self, path: &str, caller: Caller<'_>) -> Result<Answer> {
+        self.call(Method::GET, path, None, caller, Impact::Ignored).await
     }
 
     /// POST of a reading route (`paths-info`).
     pub async fn post(&self, path: &str, content_type: &str, body: Bytes, caller: Caller<'_>) -> Result<Answer> {
-        self.call(Method::POST, path, Some((content_type, body)), caller, Weight::Counts).await
+        self.call(Method::POST, path, Some((content_type, body)), caller, Impact::Counts).await
     }
 
     async fn call(
@@ -199,9 +203,9 @@ impl Upstream {
         path: &str,
         body: Option<(&str, Bytes)>,
         caller: Caller<'_>,
-        weight: Weight,
+        impact: Impact,
     ) -> Result<Answer> {
-        self.silences.watch(weight, self.ask(method, path, body, caller, weight)).await
+        self.watched(impact, self.ask(method, path, body, caller, impact)).await
     }
 
     async fn ask(
@@ -210,7 +214,7 @@ impl Upstream {
         path: &str,
         body: Option<(&str, Bytes)>,
         caller: Caller<'_>,
-        weight: Weight,
+        impact: Impact,
     ) -> Result<Answer> {
         let mut url = self.base_join(path)?;
         for _ in 0..=MAX_REDIRECTS {
@@ -219,7 +223,7 @@ impl Upstream {
             if let Some((content_type, body)) = &body {
                 request = request.header(CONTENT_TYPE, *content_type).body(body.clone());
             }
-            let response = self.send(request, Bucket::of_api(url.path()), weight).await?;
+            let response = self.send(request, Bucket::of_api(url.path()), impact).await?;
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
                     // A file is not read as metadata: clients fetch it through `resolve`.
@@ -229,7 +233,7 @@ impl Upstream {
                         return Err(Error::Moved { path });
                     }
                     Target::Origin(next) => url = next,
-                    Target::Cdn(_) => return Err(Error::Protocol("metadata redirects to another host".into())),
+                    Target::Cdn(_) => return Err(Error::Protocol("metadata redirected to another host".into())),
                 }
                 continue;
             }
@@ -243,7 +247,7 @@ impl Upstream {
     pub(super) fn base_join(&self, path: &str) -> Result<Url> {
         // Not `Url::join`: the configured URL may have a path prefix.
         let text = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        Url::parse(&text).map_err(|e| Error::Protocol(format!("bad path: {e}")))
+        Url::parse(&text).map_err(|e| Error::Protocol(format!("invalid path: {e}")))
     }
 
     pub(super) fn headers(&self, caller: Caller<'_>) -> HeaderMap {
@@ -253,7 +257,7 @@ impl Upstream {
         let agent = caller.user_agent.map_or_else(|| name.to_owned(), |agent| format!("{agent}; {name}"));
         headers.insert(USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static(name)));
         let own = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = caller.token.or(own.get().filter(|_| !caller.own_eyes))
+        if let Some(token) = caller.token.or(own.get().filter(|_| !caller.without_hub_token))
             && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}"))
         {
             value.set_sensitive(true);
@@ -267,7 +271,7 @@ impl Upstream {
         &self,
         request: reqwest::RequestBuilder,
         bucket: Bucket,
-        weight: Weight,
+        impact: Impact,
     ) -> Result<Response> {
         if self.is_offline() {
             return Err(Error::Offline);
@@ -277,16 +281,16 @@ impl Upstream {
             return Err(Error::RateLimited { retry_after: wait });
         }
         if !self.health.admits() {
-            return Err(Error::Unavailable { reason: "it failed several times in a row, next try in a moment".into() });
+            return Err(Error::Unavailable { reason: "it failed several times in a row; retrying shortly".into() });
         }
         let deadline = self.config.metadata_timeout.duration();
         let outcome = match tokio::time::timeout(deadline, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(Error::network(&error)),
-            Err(_) => Err(Error::Unavailable { reason: "no answer in time".into() }),
+            Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
         };
         let response = outcome.inspect_err(|_| {
-            if weight == Weight::Counts {
+            if impact == Impact::Counts {
                 self.health.failed();
             }
             metrics::upstream_call(bucket.as_str(), "error");
@@ -295,7 +299,7 @@ impl Upstream {
         metrics::upstream_call(bucket.as_str(), status_class(status));
         match status.is_server_error() {
             false => self.health.succeeded(),
-            true if weight == Weight::Counts => self.health.failed(),
+            true if impact == Impact::Counts => self.health.failed(),
             true => {}
         }
         let limit = response.headers().get("ratelimit").and_then(|v| v.to_str().ok());
@@ -325,20 +329,18 @@ impl Upstream {
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(|e| Error::network(&e))? {
                 if body.len() + chunk.len() > limit {
-                    return Err(Error::Protocol(format!(
-                        "metadata of more than {limit} bytes (upstream.max_metadata)"
-                    )));
+                    return Err(Error::Protocol(format!("metadata exceeds {limit} bytes (upstream.max_metadata)")));
                 }
                 body.extend_from_slice(&chunk);
             }
             if declared.is_some_and(|declared| declared != body.len() as u64) {
-                return Err(Error::Protocol("metadata of another length than declared".into()));
+                return Err(Error::Protocol("body length does not match Content-Length".into()));
             }
             Ok(body.freeze())
         };
         let body = tokio::time::timeout(BODY_TIMEOUT, body)
             .await
-            .map_err(|_| Error::Unavailable { reason: "the answer did not end in time".into() })??;
+            .map_err(|_| Error::Unavailable { reason: "timed out while reading the response".into() })??;
         Ok(Answer { content_type, link, total_count, commit, body, path })
     }
 }

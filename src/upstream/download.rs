@@ -12,9 +12,9 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
+use super::client::Impact;
 use super::egress::Target;
 use super::error::retry_after;
-use super::health::Weight;
 use super::{Bucket, Caller, Error, Result, Upstream};
 use crate::domain::{CommitId, ContentId, Digest, RepoKey, RepoPath};
 use crate::metrics;
@@ -46,7 +46,7 @@ pub struct Source {
 pub enum RangeBody {
     /// Exactly the range that was asked.
     Partial,
-    /// The whole file: upstream does not do ranges.
+    /// The whole file: upstream does not support ranges.
     Whole,
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn next_bytes(response: &mut Response, idle: Duration) -> Resul
             Ok(bytes)
         }
         Ok(Err(error)) => Err(Error::network(&error)),
-        Err(_) => Err(Error::Unavailable { reason: "the connection brought nothing".into() }),
+        Err(_) => Err(Error::Unavailable { reason: "the connection is idle".into() }),
     }
 }
 
@@ -93,7 +93,7 @@ impl Upstream {
     /// Asks for one file's metadata: commit, hash and size, from the answers on the way to its
     /// bytes (`X-Linked-*` stand on the redirect, not on the download host).
     pub async fn head(&self, repo: &RepoKey, revision: &str, path: &RepoPath, caller: Caller<'_>) -> Result<FileHead> {
-        self.silences.watch(Weight::Counts, self.ask_head(repo, revision, path, caller)).await
+        self.watched(Impact::Counts, self.ask_head(repo, revision, path, caller)).await
     }
 
     async fn ask_head(&self, repo: &RepoKey, revision: &str, path: &RepoPath, caller: Caller<'_>) -> Result<FileHead> {
@@ -101,7 +101,7 @@ impl Upstream {
         let mut seen = HeaderMap::new();
         for _ in 0..=MAX_REDIRECTS {
             let request = self.meta.request(Method::HEAD, url.clone()).headers(self.headers(caller));
-            let response = self.send(request, Bucket::Resolvers, Weight::Counts).await?;
+            let response = self.send(request, Bucket::Resolvers, Impact::Counts).await?;
             let is_redirect = response.status().is_redirection();
             for name in ["x-repo-commit", "x-linked-etag", "x-linked-size", "x-xet-hash"] {
                 if let Some(value) = response.headers().get(name) {
@@ -136,7 +136,7 @@ impl Upstream {
         size: u64,
         caller: Caller<'_>,
     ) -> Result<(Source, Option<RangeReply>)> {
-        self.silences.watch(Weight::Counts, self.ask_location(repo, commit, path, range, size, caller)).await
+        self.watched(Impact::Counts, self.ask_location(repo, commit, path, range, size, caller)).await
     }
 
     async fn ask_location(
@@ -154,7 +154,7 @@ impl Upstream {
             if let Some(range) = range {
                 request = request.header(RANGE, range_header(range));
             }
-            let response = self.send(request, Bucket::Resolvers, Weight::Counts).await?;
+            let response = self.send(request, Bucket::Resolvers, Impact::Counts).await?;
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
                     Target::Origin(next) => url = next,
@@ -183,7 +183,7 @@ impl Upstream {
         if source.is_origin {
             request = request.headers(self.headers(caller));
         } else {
-            // No token, and nothing else that a stranger need not know.
+            // No token, and nothing else that a third party need not know.
             request = request.header("accept-encoding", "identity");
         }
         if let Some(range) = range {
@@ -191,7 +191,7 @@ impl Upstream {
         }
         let outcome = match tokio::time::timeout(HEAD_TIMEOUT, request.send()).await {
             Ok(outcome) => outcome.map_err(|error| Error::network(&error)),
-            Err(_) => Err(Error::Unavailable { reason: "no answer in time".into() }),
+            Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
         };
         let response = outcome.inspect_err(|_| metrics::upstream_call("download", "error"))?;
         let status = response.status();
@@ -203,11 +203,11 @@ impl Upstream {
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => match retry_after(response.headers()) {
                 Some(retry_after) => Err(Error::RateLimited { retry_after }),
-                None => Err(Error::Unavailable { reason: format!("download host answered {}", status.as_u16()) }),
+                None => Err(Error::Unavailable { reason: format!("the download host returned {}", status.as_u16()) }),
             },
             status if status.is_redirection() => Err(Error::Expired),
             StatusCode::BAD_REQUEST => Err(Error::Refused),
-            status => Err(Error::Unavailable { reason: format!("download host answered {}", status.as_u16()) }),
+            status => Err(Error::Unavailable { reason: format!("the download host returned {}", status.as_u16()) }),
         }
     }
 }
@@ -219,41 +219,42 @@ pub(super) fn range_header(range: &Range<u64>) -> String {
 fn file_head(headers: &HeaderMap) -> Result<FileHead> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let commit = CommitId::parse(text("x-repo-commit").unwrap_or_default())
-        .map_err(|_| Error::Protocol("HEAD without X-Repo-Commit".into()))?;
+        .map_err(|_| Error::Protocol("no X-Repo-Commit in the response to HEAD".into()))?;
     let etag = text("x-linked-etag").or(text("etag")).unwrap_or_default();
     let etag = etag.trim_start_matches("W/").trim_matches('"');
-    let content = ContentId::parse(etag).map_err(|_| Error::Protocol("HEAD without a usable ETag".into()))?;
+    let content =
+        ContentId::parse(etag).map_err(|_| Error::Protocol("no valid ETag in the response to HEAD".into()))?;
     let size = text("x-linked-size").or(text("content-length")).and_then(|size| size.parse().ok());
-    let size = size.ok_or_else(|| Error::Protocol("HEAD without a size".into()))?;
+    let size = size.ok_or_else(|| Error::Protocol("no size in the response to HEAD".into()))?;
     let xet_hash = text("x-xet-hash").filter(|hash| Digest::parse(hash).is_ok()).map(str::to_owned);
     Ok(FileHead { commit, content, size, xet_hash })
 }
 
 impl Upstream {
-    /// Lets an answer through that is what was asked for.
+    /// Accepts a response only if it is what was requested.
     fn check_reply(&self, response: Response, range: Option<&Range<u64>>, size: u64) -> Result<RangeReply> {
         let idle = self.config.idle_timeout.duration();
         let fail = |text: &str| Err(Error::Protocol(text.to_owned()));
         let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::trim);
         if text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
-            return fail("a file with a content coding");
+            return fail("unexpected Content-Encoding");
         }
         match (response.status(), range) {
             (StatusCode::PARTIAL_CONTENT, Some(range)) => {
                 let expected = format!("bytes {}-{}/{size}", range.start, range.end - 1);
                 if text(CONTENT_RANGE) != Some(expected.as_str()) {
-                    return fail("another range than asked");
+                    return fail("Content-Range does not match the request");
                 }
                 Ok(RangeReply { body: RangeBody::Partial, response, idle })
             }
             (StatusCode::OK, _) => {
                 let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
                 if length.is_some_and(|length| length != size) {
-                    return fail("another length than the file has");
+                    return fail("Content-Length does not match the file's size");
                 }
                 Ok(RangeReply { body: RangeBody::Whole, response, idle })
             }
-            _ => fail("a status that is no file"),
+            _ => fail("unexpected status"),
         }
     }
 }

@@ -31,11 +31,11 @@ impl Egress {
     /// Reads the `Location` of an answer to `from`. Relative ones are followed; what `lead` does
     /// not let through is refused.
     pub(super) fn redirect(&self, from: &Url, headers: &HeaderMap) -> Result<Target> {
-        let refuse = |why: &str| Error::Protocol(format!("its redirect is refused: {why}"));
+        let refuse = |why: &str| Error::Protocol(format!("redirect refused: {why}"));
         let Some(location) = headers.get("location").and_then(|v| v.to_str().ok()) else {
-            return Err(refuse("no usable Location"));
+            return Err(refuse("no valid Location"));
         };
-        let Ok(url) = from.join(location) else { return Err(refuse("Location is no URL")) };
+        let Ok(url) = from.join(location) else { return Err(refuse("Location is not a URL")) };
         self.lead(from, url).map_err(|why| refuse(&why))
     }
 
@@ -46,7 +46,7 @@ impl Egress {
             return Err("not http or https".into());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("the address holds credentials".into());
+            return Err("the URL contains credentials".into());
         }
         if from.scheme() == "https" && url.scheme() == "http" {
             return Err("from https to http".into());
@@ -58,7 +58,7 @@ impl Egress {
         if self.is_listed(host) {
             return Ok(Target::Cdn(url));
         }
-        Err(format!("upstream.cdn_hosts does not list {host}"))
+        Err(format!("{host} is not in upstream.cdn_hosts"))
     }
 
     /// Whether a URL's host is one that clients must not be sent to.

@@ -13,10 +13,10 @@ pub enum Error {
     /// `upstream.offline` is set: nothing was asked.
     #[error("this hub is offline")]
     Offline,
-    /// No usable answer: network, timeout, 5xx, or not asked because it just failed again and again.
-    #[error("upstream is not available: {reason}")]
+    /// No valid response: network, timeout, 5xx, or not asked because it just failed repeatedly.
+    #[error("upstream is unavailable: {reason}")]
     Unavailable { reason: String },
-    #[error("upstream limits the rate of requests, next try in {} s", retry_after.as_secs())]
+    #[error("rate-limited by upstream; try again in {} s", retry_after.as_secs())]
     RateLimited { retry_after: Duration },
     /// Unknown, or hidden from this caller; upstream does not say which.
     #[error("repository not found")]
@@ -35,21 +35,19 @@ pub enum Error {
     #[error("forbidden: {message}")]
     Forbidden { message: String },
     /// An answer with another status, e.g. 400 for a bad parameter.
-    #[error("upstream answered {status}: {message}")]
+    #[error("upstream returned {status}: {message}")]
     Rejected { status: u16, message: String },
     /// A metadata route that leads to a file: its path, relative to upstream's base.
-    #[error("the answer is a file")]
+    #[error("the response is a file")]
     Moved { path: String },
     /// A signed URL that no longer works: resolve again.
-    #[error("the download address has expired")]
+    #[error("the download URL has expired")]
     Expired,
     /// What the Hub's download host answers for files above 50 GB: it cannot put them together.
-    #[error(
-        "upstream's download host refuses this file (status 400), as it does above 50 GB; such a file comes by Xet only"
-    )]
+    #[error("the download host refused this file (status 400); files above 50 GB are available through Xet only")]
     Refused,
     /// An answer that breaks the protocol; never stored.
-    #[error("upstream's answer is not usable: {0}")]
+    #[error("invalid response from upstream: {0}")]
     Protocol(String),
 }
 
@@ -88,9 +86,9 @@ impl Error {
         } else if error.is_connect() {
             "cannot connect"
         } else if error.is_body() || error.is_decode() {
-            "the connection broke"
+            "connection lost"
         } else {
-            "the request failed"
+            "request failed"
         };
         Self::Unavailable { reason: reason.into() }
     }
@@ -120,9 +118,9 @@ impl Error {
             StatusCode::TOO_MANY_REQUESTS => {
                 Self::RateLimited { retry_after: retry_after(headers).unwrap_or(Duration::from_secs(60)) }
             }
-            StatusCode::REQUEST_TIMEOUT => Self::Unavailable { reason: "upstream answered 408".into() },
+            StatusCode::REQUEST_TIMEOUT => Self::Unavailable { reason: "upstream returned 408".into() },
             status if status.is_server_error() => {
-                Self::Unavailable { reason: format!("upstream answered {}", status.as_u16()) }
+                Self::Unavailable { reason: format!("upstream returned {}", status.as_u16()) }
             }
             status => Self::Rejected { status: status.as_u16(), message },
         }

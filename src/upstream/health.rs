@@ -1,7 +1,7 @@
-//! A circuit breaker: while upstream is down, callers are told at once.
+//! A circuit breaker: while upstream is down, calls fail fast.
 //!
 //! After three failures in a row calls fail without asking, for up to 2 s at first and up to 30 s
-//! later, partly left to chance; then one call may try. Any answer of upstream, also a refusal, closes the circuit.
+//! later, partly random; then one call may try. Any answer of upstream, also a refusal, closes the circuit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,13 +11,6 @@ use crate::domain::{Backoff, Clock};
 
 const THRESHOLD: u32 = 3;
 const PAUSES: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
-
-/// Whether a failed call says something of upstream as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
-    Counts,
-    Aside,
-}
 
 pub(super) struct Health {
     clock: Clock,
@@ -77,7 +70,7 @@ impl Health {
             state.pause = PAUSES.pause(state.failures - THRESHOLD + 1);
             state.open_until = now + state.pause;
             let (failures, pause_s) = (state.failures, state.pause.as_secs_f64());
-            tracing::warn!(failures, pause_s, "upstream failed again and again: calls fail at once for a while");
+            tracing::warn!(failures, pause_s, "upstream failed repeatedly: requests fail fast for a while");
         }
     }
 }

@@ -4,7 +4,7 @@
 //! hand, at most five; a token goes to the configured origin and nowhere else; other hosts
 //! are reached only if `upstream.cdn_hosts` lists them; bodies are bounded; a pause that
 //! upstream asks for (429, `Retry-After`, `RateLimit`) is kept by all calls together; and while
-//! upstream fails again and again, calls fail at once instead of waiting (`health.rs`);
+//! upstream keeps failing, calls fail fast instead of waiting (`health.rs`);
 //! while it is silent, nobody with an older answer waits for it (`silence.rs`).
 
 mod budget;
@@ -19,10 +19,9 @@ mod wire;
 mod xet;
 
 pub use budget::{Bucket, BudgetState};
-pub use client::{Answer, Caller, Upstream};
+pub use client::{Answer, Caller, Impact, Upstream};
 pub use download::{FileHead, RangeBody, RangeReply, Source};
 pub use error::{Error, Result};
-pub use health::Weight;
 pub use sanitise::{BASE_MARK, Sanitiser};
 pub use wire::{ApiInfo, TreeItem, parse_info};
 pub use xet::{XetRange, XetSource};

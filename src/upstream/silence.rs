@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::health::Weight;
-use super::{Error, Result};
+use super::client::Impact;
+use super::{Error, Result, Upstream};
 use crate::domain::Clock;
 
-struct Silence {
+pub(super) struct Silence {
     clock: Clock,
     slow_after: Duration,
     /// Callers that wait already are told, too.
@@ -33,7 +33,7 @@ struct Calls {
 struct Call<'a>(&'a Silence);
 
 impl Silence {
-    fn new(clock: Clock, slow_after: Duration) -> Self {
+    pub(super) fn new(clock: Clock, slow_after: Duration) -> Self {
         Self { clock, slow_after, silent: watch::Sender::new(false), calls: Mutex::default() }
     }
 
@@ -83,21 +83,12 @@ impl Drop for Call<'_> {
     }
 }
 
-/// Whether upstream is silent, as a whole and on the routes that say nothing of the whole.
-pub(super) struct Silences {
-    whole: Silence,
-    aside: Silence,
-}
-
-impl Silences {
-    pub(super) fn new(clock: &Clock, slow_after: Duration) -> Self {
-        Self { whole: Silence::new(clock.clone(), slow_after), aside: Silence::new(clock.clone(), slow_after) }
-    }
-
-    /// See `Upstream::in_time`.
-    pub(super) async fn in_time<T>(&self, weight: Weight, call: impl Future<Output = T>) -> Option<T> {
+impl Upstream {
+    /// What `call` brings, for a caller with an older answer at hand; `None` if that is to be given: upstream is
+    /// slow, or was silent lately. `call` asks upstream and goes on when nobody waits for it.
+    pub async fn in_time<T>(&self, impact: Impact, call: impl Future<Output = T>) -> Option<T> {
         // Where all of upstream is silent, so are the routes that say nothing of the whole.
-        let silence = if self.whole.is_silent() { &self.whole } else { self.of(weight) };
+        let silence = if self.silence.is_silent() { &self.silence } else { self.silence_of(impact) };
         let patience = silence.patience()?;
         let call = tokio::time::timeout(patience, call);
         if patience.is_zero() {
@@ -111,12 +102,12 @@ impl Silences {
     }
 
     /// Takes note of whether upstream lets a call wait, and of whether it answers it.
-    pub(super) async fn watch<T>(&self, weight: Weight, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let own = self.of(weight);
+    pub(super) async fn watched<T>(&self, impact: Impact, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let own = self.silence_of(impact);
         // Any call tries for the whole, too.
-        let _in_the_air = (own.begin(), self.whole.begin());
+        let _in_the_air = (own.begin(), self.silence.begin());
         let mut call = std::pin::pin!(call);
-        let outcome = match tokio::time::timeout(own.slow_after, &mut call).await {
+        let outcome = match tokio::time::timeout(self.config.slow_after.duration(), &mut call).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 own.set(true);
@@ -126,15 +117,15 @@ impl Silences {
         // A refusal is an answer. After an outage the older answer is given anyway.
         if !outcome.as_ref().is_err_and(Error::is_outage) {
             own.set(false);
-            self.whole.set(false);
+            self.silence.set(false);
         }
         outcome
     }
 
-    fn of(&self, weight: Weight) -> &Silence {
-        match weight {
-            Weight::Counts => &self.whole,
-            Weight::Aside => &self.aside,
+    fn silence_of(&self, impact: Impact) -> &Silence {
+        match impact {
+            Impact::Counts => &self.silence,
+            Impact::Ignored => &self.silence_aside,
         }
     }
 }

@@ -69,7 +69,7 @@ impl TreeItem {
             || self.xet_hash.as_deref().is_some_and(masked)
     }
 
-    /// The entry, or `None` if its path or hashes are nothing that clients should be given:
+    /// The entry, or `None` if its path or hashes must not reach clients:
     /// a name like `../x` would be written outside their cache.
     pub fn entry(self) -> Option<Entry> {
         let path = RepoPath::parse(&self.path).ok()?;

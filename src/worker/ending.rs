@@ -1,4 +1,4 @@
-//! What becomes of a job when its run ends.
+//! What happens to a job when a run of it ends.
 
 use std::time::Duration;
 
@@ -19,16 +19,16 @@ pub(super) enum Ending {
     Panicked,
 }
 
-/// How to leave the job, and the last line of its log.
+/// The state to leave the job in, and the last line of its log.
 pub(super) struct Ended {
     pub(super) end: Settled,
     pub(super) line: Option<(Level, String)>,
 }
 
-/// Decides it: what was ordered comes first, then what happened. What lies outside (a full disk, upstream away) is
-/// waited for without counting; other failures are tried again a few times; what will not change fails at once.
-/// `put_down` is why a run is stopped that nobody ordered to.
-pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_down: bool, now: Millis) -> Ended {
+/// Decides that: orders come first, then the outcome. External causes (a full disk, upstream down) are
+/// waited out without counting an attempt; other failures are retried a few times; permanent ones fail immediately.
+/// `suspended` is why a run was stopped without an order.
+pub(super) fn settle(run: &JobRun, ending: Ending, suspended: &str, upstream_is_down: bool, now: Millis) -> Ended {
     let mut end = Settled {
         status: JobStatus::Pending,
         run_at: now,
@@ -49,7 +49,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_d
         }
         Ending::Panicked => {
             end.status = JobStatus::Failed;
-            end.error = "it broke off by a fault in modelhub itself; the hub's own log has the place".into();
+            end.error = "internal error; see the server log".into();
             let line = Some((Level::Error, end.error.clone()));
             return Ended { end, line };
         }
@@ -65,7 +65,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_d
         let line = match end.status {
             JobStatus::Cancelled => "cancelled".to_owned(),
             JobStatus::Paused => "paused".to_owned(),
-            _ => format!("put down because {put_down}; it goes on where it was"),
+            _ => format!("suspended: {suspended}"),
         };
         return Ended { end, line: Some((Level::Info, line)) };
     }
@@ -82,7 +82,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_d
         Error::UpstreamUnavailable { .. } | Error::BadUpstream(_) | Error::Internal(_) | Error::Tainted => {
             (TRY_AGAIN.pause(run.job.attempts), true)
         }
-        // It would be the same the next time.
+        // A retry would fail the same way.
         _ => {
             (end.status, end.error) = (JobStatus::Failed, text.clone());
             return Ended { end, line: Some((Level::Error, text)) };
@@ -91,19 +91,19 @@ pub(super) fn settle(run: &JobRun, ending: Ending, put_down: &str, upstream_is_d
     end.error = text.clone();
     if counts && run.job.attempts >= run.job.max_attempts {
         end.status = JobStatus::Failed;
-        let line = format!("{text}; that was the last of {} tries", run.job.max_attempts);
+        let line = format!("{text}; giving up after {} attempts", run.job.max_attempts);
         return Ended { end, line: Some((Level::Error, line)) };
     }
     end.keep_attempt = !counts;
     end.run_at = now + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
     end.waiting_for = match &error {
         Error::NoSpace | Error::NoRoom { .. } => format!("disk space: {text}"),
-        Error::OverLimit { .. } => format!("room in the store: {text}"),
-        Error::Offline { .. } => "the hub to go online again".into(),
+        Error::OverLimit { .. } => format!("space in the store: {text}"),
+        Error::Offline { .. } => "the hub to go online".into(),
         Error::RateLimited { .. } => "upstream's rate limit".into(),
         Error::UpstreamUnavailable { .. } if upstream_is_down => format!("upstream to come back: {text}"),
-        _ => format!("the next try, after: {text}"),
+        _ => format!("the next attempt, after: {text}"),
     };
-    let line = format!("{text}; it goes on in {} s", pause.as_secs().max(1));
+    let line = format!("{text}; retrying in {} s", pause.as_secs().max(1));
     Ended { end, line: Some((Level::Warning, line)) }
 }

@@ -1,7 +1,7 @@
 //! One job, from its claim to its end.
 //!
-//! The job runs beside a timer that keeps its lease and shows its progress. It is stopped when a person wants it, when
-//! this process stops, when the hours for downloads end, and when the lease is lost: then somebody else has it, and
+//! The job runs beside a timer that keeps its lease and reports its progress. It is stopped by an order, when
+//! this process stops, when the download window closes, and when the lease is lost: then another worker has it, and
 //! nothing more is written about it.
 
 use std::panic::AssertUnwindSafe;
@@ -16,9 +16,9 @@ use crate::domain::job::{JobKind, Level};
 use crate::domain::{Backoff, Work};
 use crate::hub::{Done, Error, Hub, JobRun, Result, UpstreamState};
 
-/// How often progress is written down, the lease renewed and orders seen.
+/// How often progress is recorded, the lease renewed and orders are read.
 const BEAT: Duration = Duration::from_secs(1);
-/// A job that is told to stop has this long to put things down.
+/// How long a job that is told to stop has to do so.
 const GRACE: Duration = Duration::from_secs(10);
 /// Before another try to write down how a job ended, and how many there are.
 const WRITE_AGAIN: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(1));
@@ -28,8 +28,8 @@ impl Runner {
     pub(super) async fn work(&self, run: JobRun) {
         let (job, worker) = (&run.job, self.id());
         let hub = &self.0.hub;
-        tracing::info!(job.id = %job.id, job.kind = job.kind().as_str(), repo = %job.repo_name, attempt = job.attempts, "a job begins");
-        let text = format!("begun by worker {worker} (run {} of {})", job.attempts, job.max_attempts);
+        tracing::info!(job.id = %job.id, job.kind = job.kind().as_str(), repo = %job.repo_name, attempt = job.attempts, "a job starts");
+        let text = format!("started by worker {worker} (attempt {} of {})", job.attempts, job.max_attempts);
         run.log(Level::Info, &text).await;
 
         // A panic of one job must not take its worker along.
@@ -71,7 +71,7 @@ impl Runner {
         self.end(&run, ending).await;
     }
 
-    /// Renews the lease, shows the progress and minds the hours; returns when the lease is lost.
+    /// Renews the lease, reports the progress and watches the download window; returns when the lease is lost.
     async fn keep_lease(&self, run: &JobRun) {
         let mut beat = tokio::time::interval(BEAT);
         let mut kept_at = self.0.clock.elapsed();
@@ -83,25 +83,35 @@ impl Runner {
             match self.0.hub.jobs.renew(run, self.id(), self.0.settings.lease).await {
                 Ok(true) => kept_at = self.0.clock.elapsed(),
                 Ok(false) => {
-                    tracing::warn!(job.id = %run.job.id, "a job's lease is lost: it stops here");
+                    tracing::warn!(job.id = %run.job.id, "a job's lease was lost: stopping it");
                     return;
                 }
-                // A database that is away for a moment is no reason to stop; a lease that ran out is.
+                // A database outage of a moment is no reason to stop; an expired lease is.
                 Err(error) if self.0.clock.elapsed().saturating_sub(kept_at) > self.0.settings.lease => {
-                    tracing::error!(job.id = %run.job.id, %error, "a job's lease could not be kept: it stops here");
+                    tracing::error!(job.id = %run.job.id, %error, "a job's lease could not be kept: stopping it");
                     return;
                 }
-                Err(error) => tracing::warn!(job.id = %run.job.id, %error, "a job's lease could not be renewed yet"),
+                Err(error) => tracing::warn!(job.id = %run.job.id, %error, "could not renew a job's lease yet"),
             }
         }
     }
 
-    /// Writes down how a run ended, again and again while the database is away and the lease is ours.
+    /// Why a run is stopped that nobody ordered to.
+    fn why_suspended(&self) -> String {
+        match self.0.hub.settings.get().download_hours {
+            Some(hours) if !self.0.stop.is_cancelled() => {
+                format!("outside the download window; resumes at {}", hours.opens())
+            }
+            _ => "this process is shutting down; will resume".into(),
+        }
+    }
+
+    /// Records how a run ended, retrying while the database is down and the lease is ours.
     async fn end(&self, run: &JobRun, ending: Ending) {
         let settled = ending::settle(
             run,
             ending,
-            if self.0.stop.is_cancelled() { "this process stops" } else { "its hours are over" },
+            &self.why_suspended(),
             matches!(self.0.hub.overview.upstream_state(), UpstreamState::Down),
             self.0.clock.now(),
         );
@@ -112,7 +122,7 @@ impl Runner {
             match self.0.hub.jobs.settle(run, self.id(), settled.end.clone()).await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::error!(job.id = %run.job.id, %error, attempt, "could not write down how a job ended")
+                    tracing::error!(job.id = %run.job.id, %error, attempt, "could not record how a job ended")
                 }
             }
             tokio::time::sleep(WRITE_AGAIN.pause(attempt)).await;

@@ -1,8 +1,8 @@
-//! The edge where time and the queue come in: claims jobs, lets `hub` do them, and writes down how they ended.
+//! The edge where time and the queue come in: claims jobs, lets `hub` do them, and records how they ended.
 //!
 //! `Runner::run` claims while there is room → each job runs as a task of its own under a lease that is renewed
 //! (`lease.rs`) → how it ended decides what becomes of it (`ending.rs`). A second loop does what comes with time:
-//! jobs of workers that are gone, syncs that are due, opening hours (`schedule.rs`).
+//! jobs of lost workers, syncs that are due, the download window (`schedule.rs`).
 
 mod ending;
 mod lease;
@@ -20,7 +20,7 @@ use crate::domain::{Backoff, Clock, WorkerId};
 use crate::hub::{Gone, WorkerRow};
 use crate::hub::{Hub, JobRun, Result};
 
-/// Without a word from the queue it is looked at this often: another process may have added a job.
+/// The queue is polled this often even without a notification: another process may have added a job.
 const POLL: Duration = Duration::from_secs(1);
 /// Before another look when the database did not answer.
 const LOOK_AGAIN: Backoff = Backoff::new(POLL, Duration::from_secs(10));
@@ -28,11 +28,11 @@ const LOOK_AGAIN: Backoff = Backoff::new(POLL, Duration::from_secs(10));
 /// How a worker works.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// A job whose worker was silent for this long goes to another one.
+    /// A job whose worker was silent for this long goes to another worker.
     pub lease: Duration,
-    /// Downloads at once; 0: as many as all workers together may run.
+    /// Concurrent downloads; 0: as many as all workers together may run.
     pub max_downloads: u32,
-    /// Jobs at once, besides downloads.
+    /// Concurrent jobs, besides downloads.
     pub others: usize,
     /// A name that no other process has.
     pub id: WorkerId,
@@ -75,11 +75,11 @@ impl Runner {
         &self.0.settings.id
     }
 
-    /// Runs jobs until `stop`; returns when all are put down, to be gone on with later.
+    /// Runs jobs until `stop`; returns when all are suspended, to be resumed later.
     pub async fn run(&self) {
         // What runs by this name was left by a process that had it before.
         if let Err(error) = self.0.hub.jobs.reclaim(Gone::Worker(self.id())).await {
-            tracing::warn!(%error, "could not go on with the jobs of an earlier process: they wait for their leases to end");
+            tracing::warn!(%error, "could not resume the jobs of an earlier process: they wait for their leases to expire");
         }
         let schedule = self.keep_time();
         let claim = self.claim_jobs();
@@ -87,7 +87,7 @@ impl Runner {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         if let Err(error) = self.0.hub.overview.note_worker(self.id(), None).await {
-            tracing::debug!(%error, "could not sign off");
+            tracing::debug!(%error, "could not sign off a worker");
         }
     }
 
@@ -99,7 +99,7 @@ impl Runner {
         let Inner { hub, stop, .. } = &*self.0;
         let mut failures = 0;
         loop {
-            // Armed before looking, so that a job that is added meanwhile is not overslept.
+            // Armed before looking, so that a job that is added meanwhile is not missed.
             let added = hub.jobs.added();
             tokio::pin!(added);
             added.as_mut().enable();
@@ -121,7 +121,7 @@ impl Runner {
         }
     }
 
-    /// The next job that there is room for.
+    /// The next job that fits within the limits.
     async fn claim_next(&self) -> Result<Option<JobRun>> {
         let Inner { hub, settings, downloads, others, .. } = &*self.0;
         let mut kinds = Vec::new();
@@ -152,7 +152,7 @@ impl Runner {
         if is_download { &self.0.downloads } else { &self.0.others }
     }
 
-    /// Downloads that this worker would run at once now.
+    /// Concurrent downloads that this worker would run now.
     fn max_downloads(&self) -> u64 {
         let all = self.0.hub.settings.get().max_downloads;
         match self.0.settings.max_downloads {

@@ -1,5 +1,5 @@
-//! What comes with time: the jobs of workers that are gone, syncs that are due, opening hours, downloads that were
-//! given up.
+//! What is due with time: the jobs of lost workers, scheduled syncs, the download window, abandoned
+//! downloads.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const BEAT: Duration = Duration::from_secs(2);
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl Runner {
-    /// Keeps house until this worker stops. A look that fails is made again the next time.
+    /// Does the maintenance until this worker stops. A round that fails is repeated the next time.
     pub(super) async fn keep_time(&self) {
         let inner = &*self.0;
         let mut beat = tokio::time::interval(BEAT);
@@ -21,7 +21,7 @@ impl Runner {
                 () = inner.stop.cancelled() => return,
                 _ = hour.tick() => {
                     if let Err(error) = inner.hub.models.remove_stale_partials().await {
-                        tracing::warn!(%error, "could not remove downloads that were given up");
+                        tracing::warn!(%error, "could not remove abandoned downloads");
                     }
                     continue;
                 }
@@ -34,14 +34,14 @@ impl Runner {
                 inner.hub.jobs.explain_waiting(JobKind::Download, &self.why_downloads_wait()).await
             };
             if let Err(error) = look.await {
-                tracing::warn!(%error, "could not look after the queue");
+                tracing::warn!(%error, "could not maintain the queue");
             }
         }
     }
 
     fn why_downloads_wait(&self) -> String {
         match self.0.hub.settings.get().download_hours {
-            Some(hours) if !self.may_download() => format!("the hours for downloads, {hours}"),
+            Some(hours) if !self.may_download() => format!("the download window, {hours}"),
             _ => String::new(),
         }
     }

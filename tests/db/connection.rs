@@ -38,7 +38,7 @@ fn assert_says(words: &str, all: &[&str]) {
 #[tokio::test]
 async fn an_address_that_cannot_be_used_is_refused_in_plain_words() {
     for url in ["mysql://root:swordfish@host/name", "swordfish", "", "postgres:/root:swordfish@host/name"] {
-        assert_says(&refusal(url).await, &["database.url: use sqlite:/path or postgres://user@host/name"]);
+        assert_says(&refusal(url).await, &["database.url: expected sqlite:/path or postgres://user@host/name"]);
     }
     // A password that was not encoded.
     let unencoded = refusal("postgres://modelhub:swordfish/1@host/name").await;
@@ -72,7 +72,7 @@ async fn a_server_that_is_not_there_is_named() {
 async fn a_server_that_accepts_and_says_nothing_is_named() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().to_string();
-    assert_says(&refusal(&format!("postgres://modelhub:swordfish@{at}/hub")).await, &["`hub`", &at, "does not answer"]);
+    assert_says(&refusal(&format!("postgres://modelhub:swordfish@{at}/hub")).await, &["`hub`", &at, "unresponsive"]);
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn a_server_that_comes_back_is_used_again() {
     repo(&db, "org/model").await;
     server.stop();
     let error = db.repo(&key("org/model")).await.unwrap_err().to_string();
-    assert_says(&error, &["no connection to the database in time"]);
+    assert_says(&error, &["timed out waiting for a database connection"]);
     assert!(!error.contains(PASSWORD_ENCODED) && !error.contains(PASSWORD), "{error}");
     server.start();
     assert!(db.repo(&key("org/model")).await.unwrap().is_some());

@@ -129,7 +129,8 @@ async fn a_newer_schema_is_refused_by_both_versions_and_not_touched(base: &TestD
     .await;
     let Err(error) = base.try_open().await else { panic!("it was opened") };
     assert!(matches!(error, Error::NewerSchema { found: 4711, known } if known == newest()), "{error:?}");
-    let expected = format!("the database has schema 4711, this program knows {}: use a newer modelhub", newest());
+    let expected =
+        format!("the database has schema 4711, but this version supports {}; use a newer modelhub", newest());
     assert_eq!(error.to_string(), expected);
     assert!(backups(base).is_empty());
     assert_eq!(versions(base).await.last().unwrap(), "4711");

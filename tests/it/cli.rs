@@ -105,7 +105,7 @@ async fn register_download_and_look_at_it() {
     let models = hub.run(&["models", "--json"]).await.is(0).json();
     assert_eq!((models.as_array().unwrap().len(), &models[0]["download"]), (1, &"partial".into()));
     hub.run(&["models"]).await.is(0).says("org/model").says("partial");
-    hub.run(&["model", "org/model"]).await.is(0).says("main").says("on demand");
+    hub.run(&["model", "org/model"]).await.is(0).says("main").says("manual");
 
     let files = hub.run(&["files", "org/model", "--flat", "--json"]).await.is(0).json();
     let of = |path: &str| files.as_array().unwrap().iter().find(|file| file["file_path"] == path).unwrap().clone();
@@ -113,7 +113,7 @@ async fn register_download_and_look_at_it() {
     assert_eq!(of("README.md")["download_status"], "pending");
     assert_eq!(of("päth/ünïcode 模型.txt")["download_status"], "pending");
     let found = hub.run(&["files", "org/model", "--search", "safetensors"]).await.is(0);
-    assert!(found.out.contains("here") && !found.out.contains("README"), "{}", found.out);
+    assert!(found.out.contains("cached") && !found.out.contains("README"), "{}", found.out);
     hub.run(&["files", "org/model", "sub"]).await.is(0).says("sub/deep/");
     hub.run(&["files", "org/model", "README.md", "--text"]).await.is(0).says("With a few words.");
     hub.run(&["facts", "org/model"]).await.is(0).says("llama");
@@ -130,7 +130,7 @@ async fn download_registers_what_is_not_known_and_plans_first() {
     assert_eq!(looked_at["model_id"], "", "a plan registers nothing");
     assert_eq!((&plan["bytes_here"], &plan["fits"]), (&"0".into(), &true.into()));
     assert_eq!(hub.mock.stats().cdn_body_bytes, 0, "a plan fetches nothing");
-    hub.run(&["download", "org/model", "--plan", "--exclude", "*.safetensors"]).await.is(0).says("to fetch");
+    hub.run(&["download", "org/model", "--plan", "--exclude", "*.safetensors"]).await.is(0).says("to download");
     // An address stands for its repository and its file.
     hub.run(&["download", "huggingface.co/org/model", "README.md", "--yes"]).await.is(0).says("Registered org/model.");
     let again = hub.run(&["download", "hf.co/org/model", "README.md", "--yes"]).await.is(0);
@@ -140,8 +140,8 @@ async fn download_registers_what_is_not_known_and_plans_first() {
     assert_eq!(job["payload"]["selection"]["paths"][0], "config.json");
     hub.mock.put(Repo::dataset("org/data").file("a.txt", "a"));
     hub.run(&["download", "datasets/org/data", "--revision", "main", "--plan"]).await.is(0).says("1 file");
-    hub.run(&["download", "org/model", "--include", "*.nothing"]).await.is(2).says("nothing to download");
-    hub.run(&["lookup", "org/model"]).await.is(0).says("registered here");
+    hub.run(&["download", "org/model", "--include", "*.nothing"]).await.is(2).says("no files match");
+    hub.run(&["lookup", "org/model"]).await.is(0).says("registered");
     let detached = hub.run(&["download", "org/model", "--detach"]).await.is(0);
     assert!(detached.err.contains("modelhub jobs watch"), "{}", detached.err);
     eventually("all is here", || store::blobs(hub.dir.path()).len() > 10).await;
@@ -223,7 +223,7 @@ async fn ctrl_c_leaves_the_job_running_and_says_so() {
     let output = child.wait_with_output().await.unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("goes on without you") && said.contains("modelhub jobs cancel"), "{said}");
+    assert!(said.contains("continues in the background") && said.contains("modelhub jobs cancel"), "{said}");
     let running = hub.run(&["jobs", "list", "--status", "running", "--json"]).await.is(0).json();
     assert_eq!(running.as_array().unwrap().len(), 1);
     hub.run(&["jobs", "cancel", running[0]["id"].as_str().unwrap()]).await.is(0);
@@ -234,7 +234,7 @@ async fn ctrl_c_leaves_the_job_running_and_says_so() {
 async fn exit_codes_say_what_went_wrong() {
     let hub = Hub::with(model()).await;
     hub.run(&["model", "org/nothing"]).await.is(3).says("register it first");
-    hub.run(&["register", "../etc"]).await.is(2).says("use org/name");
+    hub.run(&["register", "../etc"]).await.is(2).says("expected org/name");
     hub.run(&["register", "https://github.com/org/model"])
         .await
         .is(2)
@@ -255,7 +255,7 @@ async fn exit_codes_say_what_went_wrong() {
     assert_eq!(hub.run(&["models", "--json"]).await.is(0).json(), serde_json::json!([]));
     hub.run(&["models", "--url", "hub"]).await.is(2).says("http://127.0.0.1:8485");
     // The other listener is no admin API.
-    hub.run(&["models", "--url", &hub.at.hub]).await.is(4).says("no admin API");
+    hub.run(&["models", "--url", &hub.at.hub]).await.is(4).says("not a modelhub admin API");
     hub.end().await;
     let nobody = [("admin.url", "http://127.0.0.1:9")];
     say(&["models"], &nobody, &[], "").await.is(4).says("is the hub running?").says("modelhub serve");
@@ -266,14 +266,14 @@ async fn tokens_are_found_and_refusals_explained() {
     let hub = Hub::start(Options::default(), &[("admin.token", TOKEN)]).await;
     let url = ("admin.url", hub.at.admin.as_str());
     say(&["models"], &[url], &[], "").await.is(5).says("MODELHUB_ADMIN_TOKEN");
-    say(&["models", "--token", "wrong"], &[url], &[], "").await.is(5).says("not the hub's");
+    say(&["models", "--token", "wrong"], &[url], &[], "").await.is(5).says("The token is wrong");
     say(&["models"], &[url, ("admin.token", TOKEN)], &[], "").await.is(0);
     let file = hub.dir.path().join("token.txt");
     std::io::Write::write_all(&mut std::fs::File::create(&file).unwrap(), format!("{TOKEN}\n").as_bytes()).unwrap();
     say(&["models"], &[url, ("admin.token_file", file.to_str().unwrap())], &[], "").await.is(0);
     // The address of the configuration is the hub's own listener.
     let listen = hub.at.admin.strip_prefix("http://").unwrap();
-    say(&["overview"], &[("admin.listen", listen), ("admin.token", TOKEN)], &[], "").await.is(0).says("up for");
+    say(&["overview"], &[("admin.listen", listen), ("admin.token", TOKEN)], &[], "").await.is(0).says("uptime");
     hub.end().await;
 }
 
@@ -286,10 +286,10 @@ async fn settings_change_and_a_token_comes_from_standard_input_only() {
     hub.run(&["settings"]).await.is(0).says("10 MiB");
     hub.run(&["settings", "set", "hf_token=x"]).await.is(2).says("settings token");
     hub.run(&["settings", "set", "max_downloads=0"]).await.is(2);
-    hub.run(&["settings", "token"]).await.is(2).says("no token came");
+    hub.run(&["settings", "token"]).await.is(2).says("no token given");
     let url = [("admin.url", hub.at.admin.as_str())];
     let alice = format!("{}\n", mock_hf::TOKEN_ALICE);
-    let said = say(&["settings", "token"], &url, &[], &alice).await.is(0).says("set here");
+    let said = say(&["settings", "token"], &url, &[], &alice).await.is(0).says("set at run time");
     assert!(!said.out.contains(mock_hf::TOKEN_ALICE));
     hub.run(&["settings", "test-token"]).await.is(0).says("alice");
     say(&["settings", "test-token", "--stdin"], &url, &[], "hf_unknown\n").await.is(5);
@@ -310,10 +310,10 @@ async fn pins_verification_eviction_and_storage() {
     hub.run(&["storage"]).await.is(0).says("org/model").says("safetensors");
     // Where nobody can be asked, nothing is removed.
     for arguments in [&["evict", "org/model"][..], &["evict", "--free", "1GiB"], &["forget", "org/model"]] {
-        hub.run(arguments).await.is(2).says("give -y");
+        hub.run(arguments).await.is(2).says("use -y");
     }
     let gone = hub.run(&["evict", "org/model", "--include", "model.safetensors", "--yes"]).await.is(0);
-    gone.says("1 file left the store");
+    gone.says("freed").says("(1 file)");
     hub.run(&["evict", "org/model", "--include", "*.safetensors", "--yes"]).await.is(0);
     let model = hub.run(&["model", "org/model", "--json"]).await.is(0).json();
     assert_eq!(model["download"], "partial");
@@ -390,9 +390,9 @@ async fn doctor_works_while_no_hub_runs() {
         ("admin.listen", "127.0.0.1:0"),
     ];
     let report = say(&["doctor"], &settings, &[], "").await.is(1);
-    report.says("fail  admin API").says("modelhub serve").says(&format!("another program listens on {address}"));
+    report.says("fail  admin API").says("modelhub serve").says(&format!("another program is listening on {address}"));
     let unknown = [settings[0], settings[1], ("hub.listen", "127.0.0.1:0"), settings[3], ("database.url", "mysql://x")];
-    say(&["doctor"], &unknown, &[], "").await.is(1).says("fail  settings").says("use sqlite:/path");
+    say(&["doctor"], &unknown, &[], "").await.is(1).says("fail  settings").says("expected sqlite:/path");
     let broken = say(&["doctor"], &[("upstream.uri", "x"), ("admin.url", "http://127.0.0.1:9")], &[], "").await.is(1);
     broken.says("did you mean MODELHUB_UPSTREAM_URL?");
 }
@@ -409,11 +409,12 @@ async fn doctor_says_what_others_reach_and_who_could_run_jobs() {
     ];
     let report = say(&["doctor"], &settings, &[], "").await.is(1);
     // A worker of its own refuses SQLite.
-    let report = report.says("nobody runs jobs").says("jobs.run = true").says("others can download through the hub");
+    let report =
+        report.says("no worker is running").says("jobs.run = true").says("other machines can download through the hub");
     assert!(!report.out.contains("modelhub worker"), "{}", report.out);
     let job = hub.run(&["register", "org/model", "--detach", "--json"]).await.is(0).json();
     let id = job["active_job_id"].as_str().unwrap();
-    hub.run(&["jobs", "show", id]).await.is(0).says("waits for a worker, and none is alive");
+    hub.run(&["jobs", "show", id]).await.is(0).says("waiting for a worker, but none is running");
     hub.end().await;
 }
 

@@ -169,7 +169,7 @@ async fn upstream_away_is_504_and_says_what_is_missing() {
     hub.mock.stop().await;
     let reply = hub.get("/org/model/resolve/main/config.json").await;
     assert_eq!(reply.status, 504);
-    assert!(reply.header("x-error-message").contains("upstream is not available"), "{:?}", reply.error());
+    assert!(reply.header("x-error-message").contains("upstream is unavailable"), "{:?}", reply.error());
     hub.finish().await;
 }
 
@@ -272,7 +272,7 @@ async fn writing_is_501_with_a_json_error() {
         let reply =
             hub.client.call(method, &hub.at(path), &[("authorization", &format!("Bearer {TOKEN_ALICE}"))], "{}").await;
         assert_eq!(reply.status, 501, "{method} {path}");
-        assert!(reply.json()["error"].as_str().unwrap().contains("this hub is for reading"), "{}", reply.text());
+        assert!(reply.json()["error"].as_str().unwrap().contains("this hub is read-only"), "{}", reply.text());
     }
     hub.finish().await;
 }

@@ -196,7 +196,7 @@ async fn while_upstream_is_down_it_is_not_asked_for_every_request() {
     assert_eq!(hub.head(&known).await.status, 504);
     let reply = hub.get(&known).await;
     assert_eq!(reply.status, 504);
-    assert!(reply.error().2.contains("it did not answer lately"), "without a try: {:?}", reply.error());
+    assert!(reply.error().2.contains("it has not responded lately"), "without a try: {:?}", reply.error());
     // Upstream is back: the first that may try closes the circuit for all.
     hub.mock.remove_fault(dead);
     hub.clock.advance(Duration::from_secs(30));
@@ -248,7 +248,7 @@ async fn head_of_a_listed_file_that_is_not_here_says_so_while_upstream_is_away()
     for _ in 0..2 {
         let reply = hub.head(path).await;
         assert_eq!(reply.status, 504, "{}", reply.everything());
-        assert!(reply.header("x-error-message").contains("data.csv is not here"), "{}", reply.everything());
+        assert!(reply.header("x-error-message").contains("data.csv is not cached"), "{}", reply.everything());
     }
     for here in [WEIGHTS, "/org/model/resolve/main/empty.txt", "/org/model/resolve/main/empty.bin"] {
         assert_eq!(hub.head(here).await.status, 200, "{here}");

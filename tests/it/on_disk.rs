@@ -157,7 +157,7 @@ async fn a_store_of_a_newer_layout_is_left_alone() {
     let output = run(&["serve"], &settings).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("store format 2") && said.contains("knows 1"), "{said}");
+    assert!(said.contains("store format 2") && said.contains("supports 1"), "{said}");
     assert!(!dir.path().join("modelhub.db").exists(), "something was written to it");
 }
 

@@ -30,7 +30,7 @@ async fn config_check_accepts_what_is_right_and_names_what_is_wrong() {
     let good = config_file(&dir, "[flight]\nconnections = 3\n");
     let output = run(&["config", "check", "--config", &good], &data_dir).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "the settings are fine\n");
+    assert_eq!(text(&output.stdout), "the settings are valid\n");
     for (wrong, hint) in [
         ("[hub]\nlisen = \"127.0.0.1:1\"\n", "unknown key hub.lisen; did you mean hub.listen?"),
         ("[huub]\n", "unknown section [huub]; did you mean hub?"),
@@ -47,7 +47,8 @@ async fn config_check_accepts_what_is_right_and_names_what_is_wrong() {
     // The place of what is wrong is named: the line of the file, the variable, the flag.
     let file = config_file(&dir, "[hub]\nlisten=\"x\"\n");
     let output = run(&["config", "check", "--config", &file], &data_dir).await;
-    let expected = format!("{file}, line 2: hub.listen is \"x\": use an IP address and a port, such as 127.0.0.1:8484");
+    let expected =
+        format!("{file}, line 2: hub.listen is \"x\": expected an IP address and a port, such as 127.0.0.1:8484");
     assert!(text(&output.stderr).contains(&expected), "{}", text(&output.stderr));
     let output = run(&["config", "check"], &[("hub.listen", "nonsense")]).await;
     assert!(text(&output.stderr).contains("MODELHUB_HUB_LISTEN: hub.listen is"), "{}", text(&output.stderr));
@@ -111,7 +112,7 @@ async fn a_start_says_what_others_can_reach() {
     let mut lines = tokio::io::BufReader::new(child.stderr.take().unwrap()).lines();
     let warned = async {
         while let Some(line) = lines.next_line().await.unwrap() {
-            if line.contains("others can download through the hub at 0.0.0.0:0 (hub.listen)") {
+            if line.contains("other machines can download through the hub at 0.0.0.0:0 (hub.listen)") {
                 assert!(line.contains("WARN"), "{line}");
                 return true;
             }

@@ -53,7 +53,7 @@ async fn a_worker_that_is_killed_leaves_its_job_to_another_one() {
     assert!(fetched < size + in_the_air, "{fetched} bytes for {size}");
     let log = team.call("GET", &format!("/v1/jobs/{job}/log"), &Value::Null).await;
     let lines: Vec<&str> = log["lines"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
-    assert!(lines.iter().any(|line| line.contains("its worker is gone")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("its worker was lost")), "{lines:?}");
     second.terminate();
     assert!(second.ended().await.success());
     team.hub.terminate();

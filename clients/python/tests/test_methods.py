@@ -195,9 +195,9 @@ def test_answers_have_types() -> None:
 def test_words_are_checked_before_anything_is_asked() -> None:
     server = FakeServer()
     with Client(transport=httpx2.MockTransport(server)) as client:
-        with pytest.raises(ValueError, match="'faild' is none of: pending, running"):
+        with pytest.raises(ValueError, match="'faild'; expected one of: pending, runn"):
             next(client.jobs(status="faild"))
-        with pytest.raises(ValueError, match="none of: safetensors, gguf"):
+        with pytest.raises(ValueError, match="expected one of: safetensors, gguf"):
             client.download("org/name", preset="ggml")
         with pytest.raises(ValueError, match="empty name"):
             client.model("")

@@ -350,7 +350,7 @@ def test_waiting_for_a_job_that_fails() -> None:
 def test_waiting_has_an_end(naps: list[float]) -> None:
     with client(lambda _: job("pending", waiting_for="disk space")) as c:
         with pytest.raises(
-            WaitTimeout, match="pending, it waits for disk space"
+            WaitTimeout, match="pending, waiting for disk space"
         ) as late:
             c.wait("a", timeout=0.01)
     assert isinstance(late.value, TimeoutError) and late.value.job.id == "a"

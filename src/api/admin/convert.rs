@@ -9,7 +9,7 @@ use crate::hub::{self, EvictionPlan, Happening, UpstreamState};
 use crate::hub::{FileRow, ModelRow, UsageRow, WorkerRow};
 use crate::pb;
 
-/// A time; `None` and times before 1970 are none.
+/// A time; `None` and times before 1970 become `None`.
 pub(in crate::api) fn time(at: impl Into<Option<Millis>>) -> Option<pbjson_types::Timestamp> {
     let at = at.into().filter(|at| *at > 0)?;
     Some(pbjson_types::Timestamp { seconds: at / 1000, nanos: (at % 1000) as i32 * 1_000_000 })
@@ -61,7 +61,7 @@ pub(in crate::api) fn model(row: ModelRow, job: Option<JobId>, upstream: &str) -
     }
 }
 
-/// A file or folder of a model at a commit. `arriving` are bytes of a flight.
+/// A file or folder of a model at a commit. `arriving` are the bytes that a flight has downloaded so far.
 pub(in crate::api) fn artifact(
     hub: &hub::Hub,
     model: &ModelRow,
@@ -264,8 +264,8 @@ fn job_status(status: JobStatus) -> pb::job::Status {
     }
 }
 
-/// The words of the enums are the same on both sides; the zero value is none. Numbers that have no word, of a later
-/// version, are refused: left out, they would mean everything.
+/// The words of the enums are the same on both sides; the zero value is absence. Numbers without a word, from a later
+/// version, are refused: ignored, they would mean everything.
 pub(in crate::api) fn kinds_of(kinds: &[i32]) -> Answer<Vec<JobKind>> {
     let word = |kind: &i32| pb::job::Kind::try_from(*kind).map_err(|_| unknown("kind", *kind));
     let words = kinds.iter().map(word).collect::<Answer<Vec<_>>>()?;
@@ -279,7 +279,7 @@ pub(in crate::api) fn statuses_of(statuses: &[i32]) -> Answer<Vec<JobStatus>> {
 }
 
 fn unknown(field: &str, number: i32) -> Problem {
-    Problem::field(field, format!("{number} is none that this version knows"))
+    Problem::field(field, format!("unknown value {number}"))
 }
 
 pub(in crate::api) fn selection(message: Option<pb::Selection>) -> Answer<Selection> {

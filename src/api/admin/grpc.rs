@@ -90,25 +90,25 @@ operations! {
     "TestToken" test_token(TestTokenRequest) -> TestTokenResponse;
 }
 
-/// Settings that are shown and stand in the configuration only, with their names there.
+/// Settings that are shown here but can only be changed in the configuration, with their names there.
 const CONFIGURED: [(&str, &str); 5] = [
     ("storage_path", "store.data_dir (MODELHUB_DATA_DIR)"),
     ("database", "database.url (MODELHUB_DATABASE_URL)"),
     ("upstream_url", "upstream.url (MODELHUB_UPSTREAM_URL)"),
     ("endpoint", "hub.public_url (MODELHUB_PUBLIC_URL)"),
-    ("cache_times", "the section [cache]"),
+    ("cache_times", "the [cache] section"),
 ];
 
-/// What numbers that are none are told by: pbjson speaks of its own types.
+/// How pbjson reports an invalid number, in terms of its own types.
 const NO_NUMBER: [&str; 4] =
     ["untagged enum Content", "invalid digit found", "cannot parse integer", "to fit in target type"];
 
-/// A request message; the error names the field and says what would be right.
+/// A request message; the error names the field and says what was expected.
 pub(super) fn read<T: DeserializeOwned>(request: Value) -> Answer<T> {
     serde_path_to_error::deserialize(&request).map_err(|error| {
         let path = error.path().to_string();
         let mut message = error.inner().to_string();
-        // `unknown field `x`, expected one of …` stands for the object that has it.
+        // `unknown field `x`, expected one of …` is reported for the object that has it.
         let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
         let field = match (path.as_str(), unknown) {
             (".", Some(unknown)) => unknown.to_owned(),
@@ -120,7 +120,8 @@ pub(super) fn read<T: DeserializeOwned>(request: Value) -> Answer<T> {
             let pointer = format!("/{}", field.replace(['.', '['], "/").replace(']', ""));
             let given = request.pointer(&pointer).map(Value::to_string).unwrap_or_default();
             let shown: String = given.chars().take(80).collect();
-            message = format!("`{shown}` is not usable: use a whole number that is neither negative nor too large");
+            message =
+                format!("invalid value `{shown}`; expected a whole number that is neither negative nor too large");
         }
         Problem::field(&field, message)
     })
@@ -129,13 +130,13 @@ pub(super) fn read<T: DeserializeOwned>(request: Value) -> Answer<T> {
 /// Settings of the configuration are not changed here; the error says where they are.
 fn refuse_configured(request: &Value) -> Answer<()> {
     let Some((field, key)) = CONFIGURED.iter().find(|(field, _)| request.get(field).is_some()) else { return Ok(()) };
-    let text = format!("it is changed in the configuration only: set {key} there and start the hub again");
+    let text = format!("can only be changed in the configuration: set {key} there and restart the hub");
     Err(Problem::field(field, text))
 }
 
 fn write<T: serde::Serialize>(answer: &T) -> Answer<String> {
     serde_json::to_string(answer).map_err(|error| {
-        tracing::error!(%error, "an answer could not be written");
+        tracing::error!(%error, "could not write a response");
         Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "internal error")
     })
 }
@@ -167,8 +168,9 @@ mod tests {
             ),
         ];
         for (problem, field, given) in wrong {
-            let expected =
-                format!("{field}: `{given}` is not usable: use a whole number that is neither negative nor too large");
+            let expected = format!(
+                "{field}: invalid value `{given}`; expected a whole number that is neither negative nor too large"
+            );
             assert_eq!(problem.detail, expected);
         }
     }

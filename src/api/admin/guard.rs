@@ -1,6 +1,6 @@
 //! Who may use the admin listener.
 //!
-//! On loopback nobody logs in, so what must not come through is a web page in the user's browser, and a stranger whose
+//! On loopback nobody logs in, so what must be kept out is a web page in the user's browser, and a stranger whose
 //! request a proxy on this machine carried here. Checked in this order, for every method: the name in `Host` (a page
 //! can rebind its own name to this address, but not send ours) → the token, where one is set; without one, no header
 //! of a proxy → for changes, that a browser says it is our own page (`Sec-Fetch-Site`, `Origin`).
@@ -16,9 +16,9 @@ use super::super::extract::bears;
 use super::problem::Problem;
 use crate::config::Secret;
 
-/// Headers by which a proxy says for whom it asks.
+/// Headers by which a proxy names the client it acts for.
 const FORWARDING: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
-/// What machines ask for without a token: it tells nothing.
+/// What probes may read without a token: it reveals nothing.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// What the guard knows.
@@ -47,7 +47,8 @@ impl Guard {
         // HTTP/2 has it in the address.
         let host = text(header::HOST).or(uri.authority().map(|authority| authority.as_str())).unwrap_or_default();
         if !self.knows(name_of(host)) {
-            let detail = "this listener answers to addresses, local names and admin.hosts only: use its address";
+            let detail =
+                "this listener only accepts requests for its IP address, a local name, or a name in admin.hosts";
             return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
         }
         if OPEN.contains(&uri.path()) || (method.is_safe() && is_dashboard(uri.path())) {
@@ -56,19 +57,22 @@ impl Guard {
         match self.token.get() {
             Some(token) if bears(headers, token) => {}
             Some(_) => {
-                let detail = "the admin token is needed: Authorization: Bearer …";
+                let detail = "admin token required: send Authorization: Bearer …";
                 return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
             }
             None => {
                 if let Some(name) = FORWARDING.iter().find(|name| headers.contains_key(**name)) {
-                    let detail = format!("a proxy sent this ({name}): behind one, set admin.token");
+                    let detail = format!("the request came through a proxy ({name}): set admin.token to use one");
                     return Err(Problem::new(StatusCode::FORBIDDEN, detail));
                 }
             }
         }
         let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         if changes && !is_our_own_page(headers, host) {
-            return Err(Problem::new(StatusCode::FORBIDDEN, "another web site sent this: changes come from here only"));
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "cross-site request refused: changes must come from the dashboard itself",
+            ));
         }
         Ok(())
     }

@@ -61,7 +61,7 @@ pub fn router(service: Service, exposure: Exposure, metrics: PrometheusHandle) -
     let grpc = HubServiceServer::new(service.clone()).max_decoding_message_size(MOST_MESSAGE);
     let rest = Arc::new(rest::Rest { service, routes: rest::Routes::new() });
     let header = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
-    // Not events, which have to leave at once, and not gRPC, which has a compression of its own.
+    // Not events, which have to be sent immediately, and not gRPC, which has a compression of its own.
     let worth_it = DefaultPredicate::new().and(SizeAbove::new(LEAST_COMPRESSED));
     let worth_it = worth_it.and(NotForContentType::const_new("font/"));
     let layers = ServiceBuilder::new()
@@ -107,6 +107,6 @@ async fn openapi_document() -> Response<Body> {
 }
 
 async fn nothing_here(request: Request) -> Response<Body> {
-    let detail = format!("there is nothing at {}; the API is below /v1, the dashboard at /ui/", request.uri().path());
+    let detail = format!("no such path: {}; the API is under /v1, the dashboard at /ui/", request.uri().path());
     problem::Problem::new(StatusCode::NOT_FOUND, detail).response()
 }

@@ -15,7 +15,7 @@ use crate::hub::Error;
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) detail: String,
-    /// Fields of the request that were wrong, and what would be right.
+    /// Invalid fields of the request, and what was expected.
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) retry_after: Option<u64>,
 }
@@ -25,7 +25,7 @@ impl Problem {
         Self { status, detail: detail.into(), fields: Vec::new(), retry_after: None }
     }
 
-    /// One field of the request is not as it should be.
+    /// One field of the request is invalid.
     pub(crate) fn field(field: &str, message: impl Into<String>) -> Self {
         let message = message.into();
         let detail = format!("{field}: {message}");
@@ -89,7 +89,7 @@ impl From<Error> for Problem {
             Error::RepoNotFound
             | Error::RevisionNotFound { .. }
             | Error::EntryNotFound { .. }
-            | Error::NoSuch { .. } => StatusCode::NOT_FOUND,
+            | Error::NotFound { .. } => StatusCode::NOT_FOUND,
             Error::Gated { .. } | Error::Disabled | Error::Forbidden { .. } => StatusCode::FORBIDDEN,
             // Upstream does not know this hub's token; the caller's right to this API is not in question.
             Error::Unauthenticated { .. } => StatusCode::FORBIDDEN,
@@ -110,7 +110,7 @@ impl From<Error> for Problem {
             tracing::error!(error = %cause, "an admin request failed");
         }
         let detail = match &error {
-            Error::RepoNotFound => "upstream shows no such repository, or not to this hub's token".into(),
+            Error::RepoNotFound => "repository not found, or this hub's token has no access to it".into(),
             error => error.to_string(),
         };
         let retry_after = match &error {

@@ -18,7 +18,7 @@ use super::rules::{Rule, rules};
 use super::service::Service;
 use super::strict::Strict;
 
-/// A request's JSON is read up to this.
+/// The largest request body in bytes.
 const MOST_BODY: usize = 2 << 20;
 /// Most that a path may have between slashes.
 const MOST_SEGMENTS: usize = 64;
@@ -61,12 +61,8 @@ impl Routes {
 
     /// The rule of a request and the fields in its path.
     fn find(&self, method: &Method, path: &str) -> Answer<(&Rule, Map<String, Value>)> {
-        let not_found = || {
-            Problem::new(
-                StatusCode::NOT_FOUND,
-                format!("there is nothing at {path}; /openapi.json lists what there is"),
-            )
-        };
+        let not_found =
+            || Problem::new(StatusCode::NOT_FOUND, format!("no such path: {path}; see /openapi.json for the API"));
         let mut segments = Vec::new();
         for segment in path.split('/').skip(1) {
             let decoded = percent_encoding::percent_decode_str(segment).decode_utf8().map_err(|_| not_found())?;
@@ -94,7 +90,7 @@ impl Routes {
         }
         allowed.sort_unstable();
         allowed.dedup();
-        let detail = format!("{method} is not possible here: use {}", allowed.join(" or "));
+        let detail = format!("{method} is not allowed here; use {}", allowed.join(" or "));
         Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail))
     }
 }
@@ -166,7 +162,10 @@ async fn message(rule: &Rule, fields: Map<String, Value>, request: Request) -> A
     let query = parts.uri.query().unwrap_or_default();
     let mut message = if rule.body {
         if let Some((name, _)) = url::form_urlencoded::parse(query.as_bytes()).next() {
-            return Err(Problem::field(&name, "this call takes its fields as JSON in the body, none in the query"));
+            return Err(Problem::field(
+                &name,
+                "this call takes no query parameters; send its fields as JSON in the body",
+            ));
         }
         read_body(body).await?
     } else {
@@ -175,7 +174,7 @@ async fn message(rule: &Rule, fields: Map<String, Value>, request: Request) -> A
     for (name, value) in fields {
         // Clients that send the whole message may repeat what the path says.
         if message.get(&name).is_some_and(|other| *other != value) {
-            return Err(Problem::field(&name, "the body names another one than the path"));
+            return Err(Problem::field(&name, "the body and the path name different values"));
         }
         message.insert(name, value);
     }
@@ -186,23 +185,21 @@ async fn read_body(body: Body) -> Answer<Map<String, Value>> {
     let bytes = match Limited::new(body, MOST_BODY).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body has more than {MOST_BODY} bytes"),
-            ));
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("request body exceeds {MOST_BODY} bytes")));
         }
-        Err(error) => return Err(Problem::new(StatusCode::BAD_REQUEST, format!("the body ended early: {error}"))),
+        Err(error) => return Err(Problem::new(StatusCode::BAD_REQUEST, format!("request body was cut off: {error}"))),
     };
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
     match serde_json::from_slice(&bytes) {
         Ok(Strict(Value::Object(fields))) => Ok(fields),
-        Ok(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "the body is no JSON object: send {\"field\": value}")),
-        Err(error) if error.is_data() => {
-            Err(Problem::new(StatusCode::BAD_REQUEST, format!("the body is ambiguous: {error}; give each field once")))
-        }
-        Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, format!("the body is no JSON: {error}"))),
+        Ok(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "request body must be a JSON object: {\"field\": value}")),
+        Err(error) if error.is_data() => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("request body is ambiguous: {error}; give each field only once"),
+        )),
+        Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, format!("request body is not valid JSON: {error}"))),
     }
 }
 
@@ -214,12 +211,12 @@ fn query_fields(rule: &Rule, query: &str) -> Answer<Map<String, Value>> {
             let names: Vec<String> = rule.other_fields().map(|field| field.name().to_owned()).collect();
             let known = if names.is_empty() { "none".into() } else { names.join(", ") };
             let shown: String = name.chars().take(80).collect();
-            return Err(Problem::field(&shown, format!("there is no such parameter; there is {known}")));
+            return Err(Problem::field(&shown, format!("unknown parameter; expected: {known}")));
         };
         let value = query_value(&field, &text)?;
         match message.get_mut(field.name()) {
             Some(Value::Array(list)) => list.push(value),
-            Some(_) => return Err(Problem::field(field.name(), "it is given twice")),
+            Some(_) => return Err(Problem::field(field.name(), "given more than once")),
             None => {
                 let value = if field.is_list() { json!([value]) } else { value };
                 message.insert(field.name().to_owned(), value);
@@ -232,7 +229,7 @@ fn query_fields(rule: &Rule, query: &str) -> Answer<Map<String, Value>> {
 fn query_value(field: &FieldDescriptor, text: &str) -> Answer<Value> {
     let wrong = |rule: &str| {
         let shown: String = text.chars().take(80).collect();
-        Err(Problem::field(field.name(), format!("`{shown}` is not usable: use {rule}")))
+        Err(Problem::field(field.name(), format!("invalid value `{shown}`; expected {rule}")))
     };
     match field.kind() {
         Kind::Bool => match text {
@@ -256,7 +253,7 @@ fn query_value(field: &FieldDescriptor, text: &str) -> Answer<Value> {
     }
 }
 
-/// Server-sent events of a streaming call; `Last-Event-ID` goes on from there.
+/// Server-sent events of a streaming call; `Last-Event-ID` resumes after that event.
 async fn stream(
     service: &Service,
     rule: &Rule,
@@ -268,7 +265,7 @@ async fn stream(
     if let Some(last) = last.filter(|last| !last.is_empty()) {
         if last.parse::<u64>().is_err() {
             let shown: String = last.chars().take(80).collect();
-            let text = format!("`{shown}` is not usable: use the id of an event that came, a whole number");
+            let text = format!("invalid value `{shown}`; expected the id of an event received earlier, a whole number");
             return Err(Problem::field("Last-Event-ID", text));
         }
         fields.insert("after".into(), last.into());
@@ -280,7 +277,7 @@ async fn stream(
         let event = tokio::select! { event = watching.next() => event?, () = &mut stopping => return None };
         let data = serde_json::to_string(&event).unwrap_or_default();
         let mut sent = Event::default().event(event.kind.clone()).data(data);
-        // What was lost has no place to go on from.
+        // What was lost has no id to resume from.
         if event.id > 0 {
             sent = sent.id(event.id.to_string());
         }

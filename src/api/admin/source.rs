@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::domain::{RepoId, RepoKey, RepoKind, Revision, Selection};
 
-/// A repository, and what of it was meant.
+/// A repository, and which part of it was meant.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) key: RepoKey,
@@ -12,13 +12,13 @@ pub(super) struct Source {
     pub(super) selection: Selection,
 }
 
-const RULE: &str = "use org/name, an address such as https://huggingface.co/org/name, or a command such as \
+const RULE: &str = "expected org/name, a URL such as https://huggingface.co/org/name, or a command such as \
                     hf download org/name --include \"*.gguf\"";
 
-/// Hosts whose addresses name repositories of the Hub, whatever upstream is.
+/// Hosts whose URLs name repositories of the Hub, whatever upstream is.
 const HUB: [&str; 3] = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
-/// First parts of the Hub's addresses that are no repository.
+/// First segments of Hub URLs that are not repositories.
 const NO_REPOSITORY: [&str; 16] = [
     "blog",
     "buckets",
@@ -39,7 +39,7 @@ const NO_REPOSITORY: [&str; 16] = [
 ];
 
 impl Source {
-    /// Also addresses of `ours`, upstream and this hub itself, are the Hub's. The error says what would be right.
+    /// URLs of `ours` (upstream and this hub itself) count as the Hub's too. The error says what was expected.
     pub(super) fn parse(text: &str, ours: &[&str]) -> Result<Self, String> {
         let text = text.trim();
         if text.is_empty() || text.len() > 8192 {
@@ -87,7 +87,7 @@ impl Source {
         let id: Vec<&str> = parts.drain(..most.min(parts.len())).collect();
         let id = id.join("/");
         let (id, revision) = id.split_once('@').map_or((id.as_str(), None), |(id, revision)| (id, Some(revision)));
-        let id = RepoId::parse(id).map_err(|e| format!("{e}; use hf://org/name or hf://datasets/org/name"))?;
+        let id = RepoId::parse(id).map_err(|e| format!("{e}; expected hf://org/name or hf://datasets/org/name"))?;
         let mut source = Self::whole(RepoKey::new(kind.unwrap_or(RepoKind::Model), id));
         source.revision = revision.map(|text| Revision::parse(&decode(text)).map_err(|e| e.to_string())).transpose()?;
         if !parts.is_empty() {
@@ -102,11 +102,11 @@ impl Source {
         let is_api = parts.next_if(|part| part == "api").is_some();
         let first = parts.next().ok_or(RULE)?;
         if NO_REPOSITORY.contains(&first.as_str()) {
-            return Err(format!("an address below /{first}/ is no repository; {RULE}"));
+            return Err(format!("a URL under /{first}/ is not a repository; {RULE}"));
         }
         let (kind, first) = match RepoKind::from_plural(&first) {
             Some(kind) => (kind, parts.next().ok_or(RULE)?),
-            None if is_api => return Err(format!("/api/{first} is no repository; {RULE}")),
+            None if is_api => return Err(format!("/api/{first} is not a repository; {RULE}")),
             None => (RepoKind::Model, first),
         };
         let mut rest: Vec<String> = parts.collect();
@@ -159,7 +159,7 @@ impl Source {
                 "--type" | "--repo-type" => {
                     let text = value().ok_or_else(needs)?;
                     let parsed = RepoKind::parse(&text).or(RepoKind::from_plural(&text));
-                    kind = Some(parsed.ok_or(format!("{name} {text}: use model, dataset or space"))?);
+                    kind = Some(parsed.ok_or(format!("{name} {text}: expected model, dataset or space"))?);
                 }
                 "--include" | "--exclude" => {
                     let list = if name == "--include" { &mut selection.include } else { &mut selection.exclude };
@@ -170,7 +170,7 @@ impl Source {
                         at += 1;
                     }
                 }
-                // Where the client puts things is no matter here; a token has no place in a form.
+                // Where the client puts files does not matter here; a token does not belong in a form.
                 "--local-dir"
                 | "--cache-dir"
                 | "--token"
@@ -189,12 +189,12 @@ impl Source {
                 | "--force-download"
                 | "--no-force-download"
                 | "--resume-download" => {}
-                // Whether the next word is its value or a file, nobody knows.
-                _ => return Err(format!("{name} is not known here: leave it out")),
+                // There is no telling whether the next word is its value or a file.
+                _ => return Err(format!("unsupported option {name}: leave it out")),
             }
         }
         let mut plain = plain.into_iter();
-        let word = plain.next().ok_or("which repository? hf download org/name")?;
+        let word = plain.next().ok_or("no repository given; expected hf download org/name")?;
         let mut source = match kind {
             Some(kind) => Self::whole(RepoKey::new(kind, RepoId::parse(&word).map_err(|e| e.to_string())?)),
             None => Self::of_word(&word, ours)?,
@@ -239,36 +239,36 @@ fn is_client(program: &str) -> bool {
 /// Splits as a shell does: quotes and backslashes, nothing more.
 fn words(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
-    let (mut word, mut begun, mut quote) = (String::new(), false, None);
+    let (mut word, mut started, mut quote) = (String::new(), false, None);
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match (quote, c) {
-            (None, '\'' | '"') => (quote, begun) = (Some(c), true),
+            (None, '\'' | '"') => (quote, started) = (Some(c), true),
             (Some(open), _) if c == open => quote = None,
             (None, '\\') | (Some('"'), '\\') => match chars.next() {
-                // A line that goes on in the next one.
+                // A line continuation.
                 Some('\n') | None => {}
                 Some(next) => {
                     word.push(next);
-                    begun = true;
+                    started = true;
                 }
             },
             (None, c) if c.is_whitespace() => {
-                if begun {
+                if started {
                     words.push(std::mem::take(&mut word));
-                    begun = false;
+                    started = false;
                 }
             }
             _ => {
                 word.push(c);
-                begun = true;
+                started = true;
             }
         }
     }
     if quote.is_some() {
-        return Err("a quote is not closed".into());
+        return Err("unclosed quote".into());
     }
-    if begun {
+    if started {
         words.push(word);
     }
     Ok(words)
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(parse("hf download --type dataset demo/squad-mini").0, "datasets/demo/squad-mini");
         assert_eq!(parse("hf download demo/squad-mini --repo-type=dataset --quiet").0, "datasets/demo/squad-mini");
         let error = Source::parse("hf download --colour red org/name", &OURS).unwrap_err();
-        assert!(error.starts_with("--colour is not known here"), "{error}");
+        assert!(error.starts_with("unsupported option --colour"), "{error}");
     }
 
     #[test]
@@ -349,8 +349,8 @@ mod tests {
             ("github.com/demo/gguf", "github.com is neither upstream nor this hub"),
             ("http://127.0.0.1:9999/demo/gguf", "127.0.0.1 is neither upstream nor this hub"),
             ("ftp://huggingface.co/demo/gguf", "ftp://huggingface.co is neither"),
-            ("https://huggingface.co/collections/demo/some-123", "below /collections/ is no repository"),
-            ("https://huggingface.co/api/whoami-v2", "/api/whoami-v2 is no repository"),
+            ("https://huggingface.co/collections/demo/some-123", "under /collections/ is not a repository"),
+            ("https://huggingface.co/api/whoami-v2", "/api/whoami-v2 is not a repository"),
         ] {
             let error = Source::parse(address, &OURS).unwrap_err();
             assert!(error.contains(name), "{address}: {error}");

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// A value that was read so.
+/// A value without duplicate keys.
 pub(super) struct Strict(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -60,7 +60,7 @@ impl<'de> Visitor<'de> for Reader {
         while let Some(key) = entries.next_key::<String>()? {
             if object.contains_key(&key) {
                 let shown: String = key.chars().take(80).collect();
-                return Err(Error::custom(format!("`{shown}` is given twice")));
+                return Err(Error::custom(format!("duplicate field `{shown}`")));
             }
             let Strict(value) = entries.next_value()?;
             object.insert(key, value);
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(value, serde_json::from_str::<Value>(text).unwrap());
         for twice in [r#"{"a": 1, "a": 1}"#, r#"{"x": [{"a": 1, "a": 2}]}"#, r#"{"a": 1, "\u0061": 2}"#] {
             let error = serde_json::from_str::<Strict>(twice).err().unwrap().to_string();
-            assert!(error.starts_with("`a` is given twice"), "{error}");
+            assert!(error.starts_with("duplicate field `a`"), "{error}");
         }
     }
 }

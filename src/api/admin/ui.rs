@@ -18,20 +18,20 @@ pub(super) async fn index() -> Response<Body> {
     match Files::get("index.html") {
         Some(file) => answer("index.html", file, "no-cache"),
         None => {
-            let detail = "this program was built without the dashboard: `make ui`, then build it again";
+            let detail = "this program was built without the dashboard; run `make ui` and rebuild";
             Problem::new(StatusCode::NOT_FOUND, detail).response()
         }
     }
 }
 
-/// Names in it are plain: what is percent-encoded is none of them.
+/// Names in it are plain: a percent-encoded path never matches.
 pub(super) async fn asset(uri: Uri) -> Response<Body> {
     let path = uri.path().strip_prefix("/ui/").unwrap_or_default().to_owned();
     match Files::get(&path) {
         Some(file) if path.starts_with("assets/") => answer(&path, file, "public, max-age=31536000, immutable"),
         Some(file) => answer(&path, file, "no-cache"),
         None if path.starts_with("assets/") => {
-            Problem::new(StatusCode::NOT_FOUND, format!("the dashboard has no file {path}")).response()
+            Problem::new(StatusCode::NOT_FOUND, format!("no such dashboard file: {path}")).response()
         }
         None => index().await,
     }

@@ -19,7 +19,7 @@ pub struct Front(moka::sync::Cache<String, Arc<Known>>);
 
 pub(super) struct Known {
     pub(super) resolved: Resolved,
-    /// All headers of the file but those of one answer.
+    /// All headers of the file, without those of a single response.
     pub(super) headers: HeaderMap,
     /// The Xet hash under which it is offered.
     pub(super) xet: Option<String>,

@@ -26,8 +26,8 @@ const PAGE: &str = r#"<!doctype html>
  @media (prefers-color-scheme: dark) { body { color: #dde3ee; background: #14171d } pre { background: #1f242d } a { color: #8ab4ff } }
 </style></head><body>
 <h1>modelhub is running</h1>
-<p>It is a Hugging Face hub for the tools that you already use: what one of them downloads is
-verified, kept, and served from here to all of them, also when the Hub is away.</p>
+<p>A Hugging Face hub for the tools you already use: each file is downloaded once, verified, cached,
+and served to all of them, even when Hugging Face is unreachable.</p>
 <h2>Shell: hf, transformers, diffusers, datasets, vLLM</h2>
 <pre>export HF_ENDPOINT={base}
 hf download openai-community/gpt2</pre>
@@ -38,7 +38,7 @@ os.environ["HF_ENDPOINT"] = "{base}"</pre>
 <pre>docker run -e HF_ENDPOINT={base} …</pre>
 <h2>llama.cpp</h2>
 <pre>HF_ENDPOINT={base}/ llama-cli -hf ggml-org/gemma-3-1b-it-GGUF</pre>
-<p>Private and gated repositories work with your own token (HF_TOKEN): it is passed on for you alone.</p>
-<p>Every answer says in <code>X-Modelhub-Cache</code> how it was served: hit, miss, join, stale or bypass.</p>
+<p>Private and gated repositories work with your own token (HF_TOKEN), which is used for your requests only.</p>
+<p>The response header <code>X-Modelhub-Cache</code> says how a request was served: hit, miss, join, stale or bypass.</p>
 </body></html>
 "#;

@@ -26,10 +26,10 @@ pub(super) async fn info(hub: &Hub, call: Call, key: &RepoKey, revision: &Revisi
         other: call.query.has_other_than(&["blobs", "expand"]),
         raw: call.query.raw.clone(),
     };
-    let (pinned, text) = hub.catalog.info(&call.caller, key, revision, &query).await?;
+    let (resolved, text) = hub.catalog.info(&call.caller, key, revision, &query).await?;
     let mut response = respond::json(&text, &call.base);
-    set_commit(&mut response, &pinned);
-    Ok((response, pinned.served))
+    set_commit(&mut response, &resolved);
+    Ok((response, resolved.served))
 }
 
 pub(super) async fn tree(
@@ -42,7 +42,7 @@ pub(super) async fn tree(
     let cursor = match call.query.get("cursor") {
         None => Cursor::default(),
         Some(cursor) => decode_cursor(cursor)
-            .ok_or_else(|| Error::Invalid("cursor is none of this hub's: follow the Link of the page before".into()))?,
+            .ok_or_else(|| Error::Invalid("invalid cursor; use the `Link` from the previous page".into()))?,
     };
     let query = TreeQuery {
         continues_upstreams: cursor.is_upstreams,
@@ -55,24 +55,24 @@ pub(super) async fn tree(
         None => None,
         Some(text) => match text.parse::<u64>() {
             Ok(limit @ 1..) => Some(limit.min(PAGE)),
-            _ => return Err(Error::Invalid(format!("limit is `{text}`: use a number from 1 to {PAGE}"))),
+            _ => return Err(Error::Invalid(format!("invalid limit `{text}`; expected a number from 1 to {PAGE}"))),
         },
     };
-    let pinned = match hub.catalog.tree(&call.caller, key, revision, &query).await? {
-        Listing::Passed(pinned, passed) => {
+    let resolved = match hub.catalog.tree(&call.caller, key, revision, &query).await? {
+        Listing::Passed(resolved, passed) => {
             let mut response = respond::passed(&passed, &call.base);
-            set_commit(&mut response, &pinned);
+            set_commit(&mut response, &resolved);
             return Ok((response, passed.served));
         }
-        Listing::Kept(pinned) => pinned,
+        Listing::Kept(resolved) => resolved,
     };
     let expand = query.expand;
     let folder = query.folder.map_or_else(String::new, |folder| folder.as_str().to_owned());
     let page = TreePage { folder, recursive: query.recursive, after: cursor.after, limit: limit.unwrap_or(PAGE) };
 
     let mut response = if limit.is_some() || call.query.get("cursor").is_some() {
-        let entries = hub.catalog.entries(&pinned, &page).await?;
-        let last_commit = expand.then_some(&pinned.commit);
+        let entries = hub.catalog.entries(&resolved, &page).await?;
+        let last_commit = expand.then_some(&resolved.commit);
         let items: Vec<Value> = entries.iter().map(|entry| hub.catalog.entry_json(entry, last_commit)).collect();
         let mut response = respond::json(&Value::Array(items).to_string(), &call.base);
         // A full page may be the last one; the next is then empty, as clients expect.
@@ -87,14 +87,14 @@ pub(super) async fn tree(
         response
     } else {
         // llama.cpp reads the first page only: without a limit everything goes out as one.
-        whole_tree(hub.clone(), pinned.clone(), page, expand)
+        whole_tree(hub.clone(), resolved.clone(), page, expand)
     };
-    set_commit(&mut response, &pinned);
-    Ok((response, pinned.served))
+    set_commit(&mut response, &resolved);
+    Ok((response, resolved.served))
 }
 
 /// A tree of any size as one array, read and written page by page.
-fn whole_tree(hub: Hub, pinned: ResolvedRevision, page: TreePage, expand: bool) -> Response<Body> {
+fn whole_tree(hub: Hub, resolved: ResolvedRevision, page: TreePage, expand: bool) -> Response<Body> {
     struct Progress {
         page: TreePage,
         first: bool,
@@ -102,13 +102,13 @@ fn whole_tree(hub: Hub, pinned: ResolvedRevision, page: TreePage, expand: bool) 
     }
     let start = Progress { page, first: true, done: false };
     let pieces = futures_util::stream::try_unfold(start, move |mut progress| {
-        let (hub, pinned) = (hub.clone(), pinned.clone());
+        let (hub, resolved) = (hub.clone(), resolved.clone());
         async move {
             if progress.done {
                 return Ok::<_, Error>(None);
             }
-            let entries = hub.catalog.entries(&pinned, &progress.page).await?;
-            let last_commit = expand.then_some(&pinned.commit);
+            let entries = hub.catalog.entries(&resolved, &progress.page).await?;
+            let last_commit = expand.then_some(&resolved.commit);
             let mut piece = String::new();
             for entry in &entries {
                 piece.push(if std::mem::take(&mut progress.first) { '[' } else { ',' });
@@ -174,27 +174,28 @@ pub(super) async fn paths_info(hub: &Hub, call: Call, key: &RepoKey, revision: &
     let is_json = content_type.contains("json");
     let body = Limited::new(call.body, MAX_BODY).collect().await;
     let body =
-        body.map_err(|_| Error::Invalid(format!("the body is broken, or larger than {MAX_BODY} bytes")))?.to_bytes();
+        body.map_err(|_| Error::Invalid(format!("request body is broken or exceeds {MAX_BODY} bytes")))?.to_bytes();
     let (paths, expand) = if is_json { json_paths(&body)? } else { form_paths(&body) };
     if paths.len() > MAX_PATHS {
-        return Err(Error::Invalid(format!("{} paths: ask for at most {MAX_PATHS} at once", paths.len())));
+        return Err(Error::Invalid(format!("{} paths in one request; at most {MAX_PATHS} are allowed", paths.len())));
     }
-    let (pinned, items) = hub.catalog.paths_info(&call.caller, key, revision, &paths, expand).await?;
+    let (resolved, items) = hub.catalog.paths_info(&call.caller, key, revision, &paths, expand).await?;
     let mut response = respond::json(&Value::Array(items).to_string(), &call.base);
-    set_commit(&mut response, &pinned);
-    Ok((response, pinned.served))
+    set_commit(&mut response, &resolved);
+    Ok((response, resolved.served))
 }
 
 /// huggingface.js and hf-hub: `{"paths": ["a"], "expand": true}`.
 fn json_paths(body: &[u8]) -> Result<(Vec<String>, bool)> {
     let wrong =
-        |text: &str| Error::Invalid(format!("{text}; right is {{\"paths\": [\"a\", \"b\"], \"expand\": false}}"));
-    let value: Value = serde_json::from_slice(body).map_err(|e| wrong(&format!("the body is no JSON ({e})")))?;
+        |text: &str| Error::Invalid(format!("{text}; expected {{\"paths\": [\"a\", \"b\"], \"expand\": false}}"));
+    let value: Value =
+        serde_json::from_slice(body).map_err(|e| wrong(&format!("request body is not valid JSON ({e})")))?;
     let paths = match value.get("paths") {
         Some(Value::String(path)) => vec![path.clone()],
         Some(Value::Array(paths)) => {
             let paths: Option<Vec<_>> = paths.iter().map(|path| path.as_str().map(str::to_owned)).collect();
-            paths.ok_or_else(|| wrong("`paths` holds something else than texts"))?
+            paths.ok_or_else(|| wrong("`paths` must be a list of strings"))?
         }
         _ => return Err(wrong("`paths` is missing")),
     };
@@ -261,18 +262,18 @@ pub(super) async fn who_am_i(hub: &Hub, call: Call) -> Result<Answer> {
     }
 }
 
-/// Usage reports of clients: answered at once; passed on only if the settings say so.
+/// Usage reports of clients: answered immediately; passed on only if the settings say so.
 pub(super) async fn telemetry(hub: &Hub, call: Call) -> Result<Answer> {
     if hub.serve.forwards_telemetry() && call.parts.method != Method::POST {
         let path = call.parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        // Whether upstream took it is nothing the client would act on.
+        // The client would not act on whether upstream accepted it.
         let _ = hub.catalog.pass_general(&call.caller, path).await;
     }
     Ok((respond::own(StatusCode::OK, "text/plain; charset=utf-8", ""), Served::Bypass))
 }
 
-fn set_commit(response: &mut Response<Body>, pinned: &ResolvedRevision) {
-    if let Ok(value) = HeaderValue::from_str(pinned.commit.as_str()) {
+fn set_commit(response: &mut Response<Body>, resolved: &ResolvedRevision) {
+    if let Ok(value) = HeaderValue::from_str(resolved.commit.as_str()) {
         response.headers_mut().insert(HeaderName::from_static("x-repo-commit"), value);
     }
 }

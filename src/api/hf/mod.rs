@@ -58,7 +58,7 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request<B
 }
 
 async fn answer(shared: &Shared, parts: axum::http::request::Parts, body: Body) -> Response<Body> {
-    // While upstream is away each request is looked at: what was offered may not be had.
+    // While upstream is down each request is checked: what was offered may not be available.
     let is_away = shared.hub.overview.is_upstream_away();
     let known = if is_away { None } else { shared.front.get(&shared.hub, &parts.method, parts.uri.path()) };
     if parts.method == Method::HEAD
@@ -127,11 +127,11 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
     match route {
         Route::PathsInfo(key, revision) if is_post => metadata::paths_info(hub, call, &key, &revision).await,
         Route::Telemetry => metadata::telemetry(hub, call).await,
-        // Their reports; a client at its end waits for the answer.
+        // Usage reports; a client that is about to exit waits for the response.
         Route::XetTelemetry if is_post => own(respond::own(StatusCode::NO_CONTENT, "text/plain", "")),
         _ if call.parts.method == Method::OPTIONS => own(respond::own(StatusCode::NO_CONTENT, "text/plain", "")),
         _ if !is_read => Err(Error::NotSupported(format!(
-            "this hub is for reading: {} {} is not supported; send it to the upstream hub itself",
+            "this hub is read-only: {} {} is not supported; send it to upstream directly",
             call.parts.method,
             call.parts.uri.path()
         ))),
@@ -145,7 +145,7 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
         Route::List(kind) => metadata::list(hub, call, kind).await,
         Route::Info(key, revision) => metadata::info(hub, call, &key, &revision).await,
         Route::Tree(key, revision, folder) => metadata::tree(hub, call, &key, &revision, folder).await,
-        Route::PathsInfo(..) => Err(Error::Invalid("paths-info is asked with POST".into())),
+        Route::PathsInfo(..) => Err(Error::Invalid("paths-info requires POST".into())),
         Route::Refs(key) => {
             let passed = hub.catalog.refs(&call.caller, &key, &call.query.raw).await?;
             Ok((respond::passed(&passed, &call.base), passed.served))
@@ -153,15 +153,15 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
         Route::AuthCheck(key, write) => metadata::auth_check(hub, call, &key, write).await,
         Route::XetToken(key, revision) if hub.serve.serves_xet() => xet::token(hub, call, &key, &revision).await,
         Route::XetToken(..) => Err(Error::NotSupported(
-            "this hub does not speak Xet: set HF_HUB_DISABLE_XET=1 (an old listing in this client's cache names Xet)"
+            "Xet is disabled on this hub: set HF_HUB_DISABLE_XET=1 (this client has cached a listing that names Xet)"
                 .into(),
         )),
         Route::XetNotHere => Err(Error::NotSupported(
-            "this hub gives Xet tokens for reading models, datasets and spaces only: send this to the upstream hub itself"
+            "this hub only issues Xet tokens for reading models, datasets and spaces; send this to upstream directly"
                 .into(),
         )),
         Route::XetRecipe(..) if hub.serve.serves_xet() && call.parts.method == Method::HEAD => {
-            Err(Error::Invalid("a reconstruction is asked with GET; HEAD /xet/v1/files/{hash} tells the size".into()))
+            Err(Error::Invalid("a reconstruction requires GET; use HEAD /xet/v1/files/{hash} for the size".into()))
         }
         Route::XetRecipe(version, file) if hub.serve.serves_xet() => xet::recipe(hub, call, version, &file).await,
         Route::XetFile(file) if hub.serve.serves_xet() => xet::file_size(hub, call, &file).await,
@@ -182,11 +182,11 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
             let passed = hub.catalog.pass_general(&call.caller, path).await?;
             Ok((respond::passed(&passed, &call.base), passed.served))
         }
-        Route::Unknown if call.parts.uri.path().starts_with("/api/") => Err(Error::NoSuch {
-            what: format!("route {}: it names no file or list of the Hub's API", call.parts.uri.path()),
-        }),
+        Route::Unknown if call.parts.uri.path().starts_with("/api/") => {
+            Err(Error::NotFound { what: format!("{} not found in the Hub's API", call.parts.uri.path()) })
+        }
         Route::Unknown => {
-            let text = "Nothing here. Files are at /{repo}/resolve/{revision}/{path}, metadata at /api/.\n";
+            let text = "Not found. Files are at /{repo}/resolve/{revision}/{path}, metadata is under /api/.\n";
             own(respond::own(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text))
         }
     }

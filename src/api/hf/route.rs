@@ -50,7 +50,7 @@ pub(super) enum Route {
     AgentHarnesses,
     /// Any other `/api/…`.
     OtherApi,
-    /// Nothing that a Hub has.
+    /// Not a path of the Hub.
     Unknown,
 }
 
@@ -67,8 +67,8 @@ const REPO_VERBS: [&str; 7] = ["revision", "tree", "paths-info", "commits", "xet
 /// Verbs that may be the last segment.
 const LAST_VERBS: [&str; 5] = ["refs", "auth-check", "discussions", "scan", "parquet"];
 
-/// Reads a raw path. Errors are the right answer already: a malformed id is no repository, a
-/// malformed path no entry.
+/// Reads a raw path. An error is already the right answer: a malformed id is "repository not found", a
+/// malformed path "entry not found".
 pub(super) fn route(path: &str) -> Result<Route> {
     let trimmed = path.strip_prefix('/').unwrap_or(path);
     let segments: Vec<&str> = trimmed.split('/').collect();

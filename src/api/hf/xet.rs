@@ -25,7 +25,7 @@ const TERMS: usize = 64;
 
 pub(super) async fn token(hub: &Hub, call: Call, key: &RepoKey, revision: &Revision) -> Result<Answer> {
     if call.base.is_empty() {
-        return Err(Error::Invalid("a Xet token names this hub's address: send a Host header".into()));
+        return Err(Error::Invalid("a Host header is required: a Xet token contains this hub's address".into()));
     }
     let token = hub.serve.xet_token(&call.caller, key, revision).await?;
     let (cas, expires) = (format!("{}/xet", call.base), token.expires_at / 1000);
@@ -54,7 +54,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 
 pub(super) async fn file_size(hub: &Hub, call: Call, file: &str) -> Result<Answer> {
     if call.parts.method != Method::HEAD {
-        return Err(Error::NotSupported("the size of a file is asked with HEAD".into()));
+        return Err(Error::NotSupported("use HEAD for the size of a file".into()));
     }
     let size = hub.serve.xet_file_size(&call.caller, bearer(&call.parts.headers).as_deref(), file).await?;
     let mut response = respond::own(StatusCode::OK, "application/octet-stream", "");
@@ -64,7 +64,7 @@ pub(super) async fn file_size(hub: &Hub, call: Call, file: &str) -> Result<Answe
 
 pub(super) async fn recipe(hub: &Hub, call: Call, version: u8, file: &str) -> Result<Answer> {
     if call.base.is_empty() {
-        return Err(Error::Invalid("a reconstruction names this hub's address: send a Host header".into()));
+        return Err(Error::Invalid("a Host header is required: a reconstruction contains this hub's address".into()));
     }
     let headers = &call.parts.headers;
     let range = headers.get(header::RANGE).and_then(|value| ByteRange::parse(value.to_str().ok()?));
@@ -193,7 +193,7 @@ pub(super) async fn xorb(shared: &Shared, call: Call, name: &str) -> Result<Answ
     Ok((response, served))
 }
 
-/// The ranges asked for; none if there is no header, or one that is to be ignored.
+/// The requested ranges; empty if there is no header, or one that is to be ignored.
 fn asked_ranges(headers: &HeaderMap) -> Result<Vec<Range<u64>>> {
     let Some(text) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()?.strip_prefix("bytes=")) else {
         return Ok(Vec::new());
@@ -202,15 +202,22 @@ fn asked_ranges(headers: &HeaderMap) -> Result<Vec<Range<u64>>> {
     for spec in text.split(',') {
         let range = match ByteRange::parse(&format!("bytes={}", spec.trim())) {
             Some(ByteRange::Bounded(first, last)) => first..last.saturating_add(1),
-            _ => return Err(Error::Invalid(format!("range `{spec}`: ask for first-last, as the reconstruction says"))),
+            _ => {
+                return Err(Error::Invalid(format!(
+                    "invalid range `{spec}`; expected first-last, as in the reconstruction"
+                )));
+            }
         };
         if ranges.last().is_some_and(|before| before.end > range.start) {
-            return Err(Error::Invalid("ranges of a xorb are asked for in order, and without overlap".into()));
+            return Err(Error::Invalid("ranges of a xorb must be in ascending order and must not overlap".into()));
         }
         ranges.push(range);
     }
     if ranges.len() > MAX_RANGES {
-        return Err(Error::Invalid(format!("{} ranges: ask for at most {MAX_RANGES} at once", ranges.len())));
+        return Err(Error::Invalid(format!(
+            "{} ranges in one request; at most {MAX_RANGES} are allowed",
+            ranges.len()
+        )));
     }
     Ok(ranges)
 }

@@ -54,9 +54,9 @@ pub struct Limits {
     /// From the first wait for a request head to its last byte. It covers idle keep-alive too:
     /// hyper knows one timer for both.
     pub header_timeout: Duration,
-    /// Open connections; one more is closed at once.
+    /// Open connections; one more is closed immediately.
     pub max_connections: usize,
-    /// Open connections of one address (of one /64 for IPv6); one more is closed at once. Behind a
+    /// Open connections of one address (of one /64 for IPv6); one more is closed immediately. Behind a
     /// reverse proxy everybody is one peer: set it to `max_connections` there.
     pub max_per_peer: usize,
     /// While bytes wait, a peer must take at least 1 KiB/s on average over this time.
@@ -119,7 +119,7 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let Some(admitted) = admission.admit(peer.ip()) else {
-                    tracing::debug!(%peer, "connection refused: too many are open");
+                    tracing::debug!(%peer, "connection refused: too many open connections");
                     continue;
                 };
                 let connection = Connection { stream, peer, admitted, write_stall: limits.write_stall };
@@ -152,7 +152,7 @@ async fn stop_connections(
     stop.cancel();
     connections.close();
     if timeout(drain, connections.wait()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "the drain is over: aborting what still runs");
+        tracing::warn!(connections = connections.len(), "shutdown grace period is over: aborting open connections");
         abort.cancel();
         connections.wait().await;
     }
@@ -179,7 +179,7 @@ impl Connection {
     async fn run(self, http: http1::Builder, router: Router, stop: CancellationToken, abort: CancellationToken) {
         let _admitted = self.admitted;
         let peer = self.peer;
-        // Heads leave at once; what belongs together is joined by MSG_MORE. Fails only if the peer
+        // Heads leave immediately; what belongs together is joined by MSG_MORE. Fails only if the peer
         // is already gone.
         let _ = self.stream.set_nodelay(true);
         let slot = FileSlot::default();

@@ -130,7 +130,7 @@ impl Write for Connection {
         let found = bufs.iter().enumerate().find_map(|(at, buf)| Some((at, this.slot.find(buf)?)));
         match found {
             Some((0, span)) => this.poll_span(cx, &span),
-            // A cold file may take a while: then the head goes first, and at once.
+            // A cold file may take a while: then the head goes first, and immediately.
             Some((at, span)) => {
                 let more = match this.warm.poll(cx, &span) {
                     Poll::Ready(warm) => {

@@ -1,7 +1,7 @@
 //! The ordinary path: a part of a file as frames of bytes that were read.
 //!
 //! For connections that cannot use sendfile, for handlers without a slot, and for ranges so small
-//! that a copy is cheaper. What is in the page cache is read at once on the async thread
+//! that a copy is cheaper. What is in the page cache is read directly on the async thread
 //! (`RWF_NOWAIT` promises not to wait for the disk), everything else on the blocking pool.
 //! Buffers come from a bounded pool, so a transfer allocates nothing once warm.
 

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::region::Span;
 use crate::hub::MappedFile;
 
-/// Probed, and read, at once.
+/// Probed, and read, in one go.
 const WINDOW: u64 = 4 * 1024 * 1024;
 
 /// Asked of the disk when a window was cold: whoever reads one cold window will want the next.
@@ -39,7 +39,7 @@ impl Warm {
             let done = ready!(Pin::new(reading).poll(cx));
             self.reading = None;
             done.map_err(io::Error::other)??;
-            // Taken as warm without another probe: under memory pressure that could go on for ever.
+            // Taken as warm without another probe: under memory pressure that could repeat forever.
             return Poll::Ready(Ok(()));
         }
         if self.knows(span) {

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::domain::Clock;
 use crate::pb;
 
-/// Clocks further apart than this are worth a word; leases and tokens begin to suffer.
+/// Clocks further apart than this are worth a warning; leases and tokens begin to suffer.
 const CLOCKS_APART: u64 = 5;
 /// Less room than this is a failure, whatever the disk's size.
 const LEAST_ROOM: u64 = 1 << 30;
@@ -26,23 +26,23 @@ pub(super) fn clock(report: &mut Report, client: &Client, answer: &reqwest::Resp
     let here = u64::try_from(clock.now() / 1000).unwrap_or(0);
     let apart = here.abs_diff(there);
     if apart <= CLOCKS_APART && is_local(client.base()) {
-        report.ok("clock", "the hub has this machine's; it was compared with no other");
+        report.ok("clock", "the hub runs on this machine; nothing to compare with");
     } else if apart <= CLOCKS_APART {
-        report.ok("clock", "the hub's and this machine's agree");
+        report.ok("clock", "in sync with the hub");
     } else {
-        let text = format!("the hub's and this machine's are {} apart", span(apart));
-        report.warn("clock", text, "let both keep time, e.g. with systemd-timesyncd or chrony");
+        let text = format!("differs from the hub's by {}", span(apart));
+        report.warn("clock", text, "synchronize both clocks, e.g. with systemd-timesyncd or chrony");
     }
 }
 
-/// All questions to the hub; gives the address that HF_ENDPOINT should be.
+/// Runs all checks of the hub; returns the URL that HF_ENDPOINT should be.
 pub(super) async fn look(report: &mut Report, client: &Client, config: Option<&Config>) -> Option<String> {
     let overview: pb::Overview = match ask(client, "/v1/overview").await {
         Ok(overview) => overview,
         Err(failure) => {
             let advice = match failure.code {
-                Code::Refused => "set MODELHUB_ADMIN_TOKEN, or --config FILE, to what the hub has as admin.token",
-                _ => "see what the hub logged",
+                Code::Refused => "set MODELHUB_ADMIN_TOKEN to the hub's admin.token, or pass --config FILE",
+                _ => "see the hub's log",
             };
             report.fail("admin API", failure.text, advice);
             return None;
@@ -53,7 +53,7 @@ pub(super) async fn look(report: &mut Report, client: &Client, config: Option<&C
     if overview.version == env!("CARGO_PKG_VERSION") {
         report.ok("admin API", text);
     } else {
-        let advice = format!("this command is version {}: use the same for both", env!("CARGO_PKG_VERSION"));
+        let advice = format!("this command is version {}; use the same version for both", env!("CARGO_PKG_VERSION"));
         report.warn("admin API", text, advice);
     }
     exposure(report, client, config).await;
@@ -64,7 +64,7 @@ pub(super) async fn look(report: &mut Report, client: &Client, config: Option<&C
     machine(report, client).await;
     if overview.jobs_failed > 0 {
         let text = format!("{} failed", counted(overview.jobs_failed, "job"));
-        report.warn("jobs", text, "see modelhub jobs list --status failed");
+        report.warn("jobs", text, "run modelhub jobs list --status failed");
     }
     Some(overview.endpoint)
 }
@@ -82,31 +82,31 @@ async fn exposure(report: &mut Report, client: &Client, config: Option<&Config>)
     let listens = config.map(|config| config.admin.listen.ip()).filter(|_| is_local(client.base()));
     match (open, is_local(client.base())) {
         (true, true) if listens.is_none_or(|ip| ip.is_loopback()) => {
-            report.ok("exposure", "the admin API asks for no token; its address is this machine's own");
+            report.ok("exposure", "the admin API needs no token; only this machine can reach it");
         }
         (true, _) => {
-            let text = "the admin API asks for no token, and others can reach it";
+            let text = "the admin API needs no token, and other machines can reach it";
             report.fail("exposure", text, "set admin.token, or listen on 127.0.0.1");
         }
         (false, local) if local || client.base().scheme() == "https" => {
-            report.ok("exposure", "the admin API asks for a token");
+            report.ok("exposure", "the admin API requires a token");
         }
         _ => {
-            let text = "the admin token goes over the network unencrypted";
-            report.warn("exposure", text, "put a proxy with TLS in front of it, and use its https:// address");
+            let text = "the admin token is sent over the network unencrypted";
+            report.warn("exposure", text, "put a TLS proxy in front of the hub, and use its https:// address");
         }
     }
 }
 
 async fn hub_listener(report: &mut Report, client: &Client, endpoint: &str) {
     match client.probe(&format!("{}/readyz", endpoint.trim_end_matches('/'))).await {
-        Ok(answer) if answer.status().is_success() => report.ok("hub", format!("it is ready at {endpoint}")),
+        Ok(answer) if answer.status().is_success() => report.ok("hub", format!("ready at {endpoint}")),
         Ok(answer) => {
-            let text = format!("{endpoint} answers {}", answer.status());
-            report.fail("hub", text, "see what the hub logged: its store or its database does not answer");
+            let text = format!("{endpoint} returned {}", answer.status());
+            report.fail("hub", text, "see the hub's log: its store or database is not responding");
         }
         Err(cause) => {
-            let text = format!("{endpoint} cannot be reached from here ({cause})");
+            let text = format!("cannot connect to {endpoint} ({cause})");
             report.fail("hub", text, "set hub.public_url to the address that clients use, and check hub.listen");
         }
     }
@@ -120,33 +120,31 @@ async fn upstream(report: &mut Report, client: &Client, overview: &pb::Overview)
         State::Offline => {
             report.warn(
                 "upstream",
-                "the hub is offline and serves what is here",
+                "the hub is offline and serves only what is cached",
                 "modelhub settings set offline=false",
             );
             return;
         }
         State::RateLimited => {
             let advice = "wait, or give the hub a token: modelhub settings token";
-            report.warn("upstream", format!("{url} limits the hub's rate"), advice);
+            report.warn("upstream", format!("{url} is rate-limiting the hub"), advice);
             return;
         }
         _ => {}
     }
-    // A search that nobody has made before, so that the answer is no older one.
+    // A search that nobody has made before, so that the answer is not a cached one.
     let search = uuid::Uuid::new_v4();
     let list = format!("{}/api/models?limit=1&search={search}", overview.endpoint.trim_end_matches('/'));
-    let advice = "check the hub's network and upstream.url; what is here is served on";
+    let advice = "check the hub's network and upstream.url; cached files are still served";
     match client.probe(&list).await {
         Ok(answer) if answer.headers().get("x-modelhub-cache").is_some_and(|how| how == "stale") => {
-            report.fail("upstream", format!("{url} does not answer"), advice);
+            report.fail("upstream", format!("{url} is unreachable"), advice);
         }
-        Ok(answer) if answer.status().is_success() => report.ok("upstream", format!("{url} answers")),
-        Ok(answer) if answer.status().as_u16() == 401 => report.ok("upstream", format!("{url} answers")),
-        Ok(answer) => {
-            report.fail("upstream", format!("{url} does not answer well (status {})", answer.status()), advice)
-        }
+        Ok(answer) if answer.status().is_success() => report.ok("upstream", format!("{url} is reachable")),
+        Ok(answer) if answer.status().as_u16() == 401 => report.ok("upstream", format!("{url} is reachable")),
+        Ok(answer) => report.fail("upstream", format!("{url} returned status {}", answer.status()), advice),
         // That the hub itself cannot be reached was said before.
-        Err(cause) => report.warn("upstream", format!("it could not be tried through the hub ({cause})"), ""),
+        Err(cause) => report.warn("upstream", format!("not checked: cannot connect to the hub ({cause})"), ""),
     }
 }
 
@@ -156,16 +154,16 @@ async fn token(report: &mut Report, client: &Client) {
         Err(failure) => return report.fail("token", failure.text, ""),
     };
     if !settings.hf_token_set {
-        return report.ok("token", "none is set: gated and private repositories need one (modelhub settings token)");
+        return report.ok("token", "not set; gated and private repositories need one (modelhub settings token)");
     }
     if settings.offline {
-        return report.ok("token", "one is set; it cannot be tried while the hub is offline");
+        return report.ok("token", "set; not checked while the hub is offline");
     }
     let answer = client.post("/v1/settings/test-token", &json!({})).await;
     match answer.and_then(|value| read::<pb::TestTokenResponse>(&value)) {
-        Ok(answer) if answer.valid => report.ok("token", format!("upstream knows it: {}", answer.account)),
-        Ok(answer) => report.fail("token", answer.problem, "set another one: modelhub settings token"),
-        Err(failure) => report.warn("token", format!("it could not be tried: {}", failure.text), ""),
+        Ok(answer) if answer.valid => report.ok("token", format!("valid for {}", answer.account)),
+        Ok(answer) => report.fail("token", answer.problem, "set a valid one: modelhub settings token"),
+        Err(failure) => report.warn("token", format!("not checked: {}", failure.text), ""),
     }
 }
 
@@ -176,20 +174,20 @@ async fn disk(report: &mut Report, client: &Client) {
     };
     let text =
         format!("{} of {} free, {} stored", bytes(storage.disk_free), bytes(storage.disk_total), bytes(storage.bytes));
-    let advice = "free some: modelhub evict --free 50GiB --plan";
+    let advice = "free some space: modelhub evict --free 50GiB --plan";
     if storage.disk_free < LEAST_ROOM {
         report.fail("disk", text, advice);
     } else if storage.disk_free < storage.disk_total / 20 {
         report.warn("disk", text, advice);
     } else if storage.limit > 0 && storage.bytes >= storage.limit {
-        let text = format!("{} stored of {} that the store may take", bytes(storage.bytes), bytes(storage.limit));
+        let text = format!("{} stored, of a limit of {}", bytes(storage.bytes), bytes(storage.limit));
         report.warn("disk", text, format!("{advice}; or raise store_limit_bytes"));
     } else {
         report.ok("disk", text);
     }
     if storage.quarantine_bytes > 0 {
-        let text = format!("{} of wrong bodies are set aside", bytes(storage.quarantine_bytes));
-        report.warn("quarantine", text, "upstream sent wrong bytes, or the disk or the network spoils them");
+        let text = format!("{} of corrupt downloads in quarantine", bytes(storage.quarantine_bytes));
+        report.warn("quarantine", text, "upstream sent wrong bytes, or the disk or the network corrupts them");
     }
 }
 
@@ -198,28 +196,30 @@ async fn machine(report: &mut Report, client: &Client) {
     let ready = ready.is_ok_and(|answer| answer.status().is_success());
     let system: pb::System = match ask(client, "/v1/system").await {
         Ok(system) => system,
-        Err(failure) => return report.fail("database", failure.text, "see what the hub logged"),
+        Err(failure) => return report.fail("database", failure.text, "see the hub's log"),
     };
     if ready {
-        report.ok("database", format!("{} and the store answer", system.database));
+        report.ok("database", format!("{} and the store respond", system.database));
     } else {
-        let text = format!("{} or the store does not answer", system.database);
-        report.fail("database", text, "see what the hub logged");
+        let text = format!("{} or the store is not responding", system.database);
+        report.fail("database", text, "see the hub's log");
     }
     match system.workers.iter().filter(|worker| worker.alive).count() {
         0 => {
             // SQLite is one process's.
             let advice = match system.database.as_str() {
-                "postgres" => "start one: modelhub worker; or start the hub with jobs.run = true, without --no-worker",
-                _ => "start the hub with jobs.run = true and without --no-worker: workers of their own need PostgreSQL",
+                "postgres" => {
+                    "start one (modelhub worker), or start the hub with jobs.run = true and without --no-worker"
+                }
+                _ => "start the hub with jobs.run = true and without --no-worker; separate workers need PostgreSQL",
             };
-            report.fail("workers", "nobody runs jobs", advice);
+            report.fail("workers", "no worker is running", advice);
         }
-        alive => report.ok("workers", format!("{} at work", counted(alive as u64, "worker"))),
+        alive => report.ok("workers", format!("{} running", counted(alive as u64, "worker"))),
     }
     if system.gpus.is_empty() {
         let why = if system.gpu_problem.is_empty() { "none" } else { &system.gpu_problem };
-        report.ok("GPU", format!("{why}; the hub needs none"));
+        report.ok("GPU", format!("{why}; not required"));
     } else {
         let names: Vec<_> = system.gpus.iter().map(|gpu| gpu.name.as_str()).collect();
         report.ok("GPU", format!("{}, driver {}", names.join(", "), system.driver_version));

@@ -1,4 +1,4 @@
-//! `modelhub doctor`: looks for what is wrong, and says what to do about it.
+//! `modelhub doctor`: finds problems, and says what to do about them.
 //!
 //! Steps: read the settings of this shell → ask the hub (`hub`), or, if none runs, look at what a start needs
 //! (`stopped`) → look at the variables that Hugging Face tools read (`shell`) → show all findings. A finding that
@@ -76,8 +76,8 @@ pub(super) async fn run(connection: &Connection) -> Outcome {
     let mut report = Report::default();
     let config = Config::load(connection.config.as_deref(), std::env::vars(), &[]);
     match &config {
-        Ok(_) => report.ok("settings", "those of this shell can be used"),
-        Err(error) => report.fail("settings", error.to_string(), "correct them; see modelhub config check"),
+        Ok(_) => report.ok("settings", "valid in this shell"),
+        Err(error) => report.fail("settings", error.to_string(), "fix them; see modelhub config check"),
     }
     let config = config.ok();
     let mut endpoint = None;
@@ -89,8 +89,8 @@ pub(super) async fn run(connection: &Connection) -> Outcome {
                 endpoint = hub::look(&mut report, &client, config.as_ref()).await;
             }
             Err(cause) => {
-                let text = format!("nothing answers at {} ({cause})", client.address());
-                report.fail("admin API", text, "start the hub: modelhub serve; or say where it is: --url");
+                let text = format!("cannot connect to {} ({cause})", client.address());
+                report.fail("admin API", text, "start the hub (modelhub serve), or give its address with --url");
                 if let Some(config) = config.as_ref().filter(|_| super::client::is_local(client.base())) {
                     stopped::look(&mut report, config);
                 }
@@ -128,7 +128,7 @@ fn show(screen: &Screen, report: &Report) -> Outcome {
     if fails > 0 {
         return Err(match screen.json {
             true => Failure::silent(Code::Failed),
-            false => Failure::new(Code::Failed, format!("{fails} to repair, {warnings} to look at")),
+            false => Failure::new(Code::Failed, format!("{fails}, {warnings}")),
         });
     }
     Ok(())
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_finding_is_one_line() {
         let mut report = Report::default();
-        report.warn("token", "it could not be tried: no\n  Try again in 17 s", "wait");
-        assert_eq!(report.0[0].text, "it could not be tried: no; Try again in 17 s");
+        report.warn("token", "not checked: no\n  Try again in 17 s", "wait");
+        assert_eq!(report.0[0].text, "not checked: no; Try again in 17 s");
     }
 }

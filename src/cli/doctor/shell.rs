@@ -45,44 +45,42 @@ pub(super) fn look(report: &mut Report, variables: &Variables, endpoint: Option<
     let advice = format!("export HF_ENDPOINT={shown}");
     let set = variables.get("HF_ENDPOINT");
     match (set, set.and_then(|text| Url::parse(text).ok())) {
-        (None, _) => report.warn("HF_ENDPOINT", "it is not set: tools in this shell ask huggingface.co", advice),
-        (Some(text), None) => report.fail("HF_ENDPOINT", format!("`{text}` is no address"), advice),
+        (None, _) => report.warn("HF_ENDPOINT", "not set: tools in this shell use huggingface.co", advice),
+        (Some(text), None) => report.fail("HF_ENDPOINT", format!("`{text}` is not a URL"), advice),
         (Some(text), Some(url)) => match endpoint.and_then(|endpoint| Url::parse(endpoint).ok()) {
             Some(hub) if !is_same(&url, &hub) => {
                 report.warn("HF_ENDPOINT", format!("{text} is not this hub, which is {shown}"), advice);
             }
             Some(_) if text.ends_with('/') => {
-                let text = format!("{text} ends in a slash, which some tools double");
+                let text = format!("{text} ends with a slash, which breaks some tools");
                 report.warn("HF_ENDPOINT", text, advice);
             }
             Some(_) => {
-                report.ok("HF_ENDPOINT", format!("tools in this shell ask this hub ({text})"));
+                report.ok("HF_ENDPOINT", format!("tools in this shell use this hub ({text})"));
                 proxy(report, variables, &url);
             }
-            None => {
-                report.warn("HF_ENDPOINT", format!("{text}; the hub was not asked whether that is its address"), "")
-            }
+            None => report.warn("HF_ENDPOINT", format!("{text}; could not check whether that is this hub"), ""),
         },
     }
     let is_on = |value: &str| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on");
     for name in ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"] {
         if variables.get(name).is_some_and(is_on) {
-            let advice = format!("unset {name}: this hub serves what it has, also while the Hub is away");
-            report.warn(name, "it is on: tools in this shell ask no hub at all", advice);
+            let advice = format!("unset {name}: this hub serves cached files even when Hugging Face is unreachable");
+            report.warn(name, "set: tools in this shell make no requests at all", advice);
         }
     }
     if let Some((name, _)) = variables.first(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]) {
         let unsafe_way =
             set.and_then(|text| Url::parse(text).ok()).is_some_and(|url| url.scheme() == "http" && !is_local(&url));
         if unsafe_way {
-            let text = "it goes to HF_ENDPOINT over the network unencrypted";
+            let text = "sent to HF_ENDPOINT over the network unencrypted";
             report.warn(
                 name,
                 text,
-                "put a proxy with TLS in front of the hub, or unset it: public repositories need none",
+                "put a TLS proxy in front of the hub, or unset it: public repositories do not need a token",
             );
         } else {
-            report.ok(name, "it is set: tools send it along, and the hub passes it to upstream for this caller only");
+            report.ok(name, "set: tools send it, and the hub uses it for their requests only");
         }
     }
 }
@@ -100,7 +98,7 @@ fn proxy(report: &mut Report, variables: &Variables, hub: &Url) {
         })
     });
     if !exempt && hub.scheme() == "http" {
-        let text = format!("tools in this shell ask the hub through {name}");
+        let text = format!("tools in this shell connect to the hub through {name}");
         report.warn("proxy", text, format!("export NO_PROXY={host}"));
     }
 }

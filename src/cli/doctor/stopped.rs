@@ -9,7 +9,7 @@ use super::Report;
 use crate::cli::format::bytes;
 use crate::config::Config;
 
-/// Less room than this and a start makes little sense.
+/// With less free space than this, starting makes little sense.
 const LEAST_ROOM: u64 = 1 << 30;
 
 /// The address that clients would use.
@@ -32,8 +32,8 @@ pub(super) fn look(report: &mut Report, config: &Config) {
         port(report, name, addr, key);
     }
     match config.exposed() {
-        none if none.is_empty() => report.ok("exposure", "both listeners would be this machine's own"),
-        exposed => report.ok("exposure", format!("once it runs, {}", exposed.join("; "))),
+        none if none.is_empty() => report.ok("exposure", "only this machine would reach both listeners"),
+        exposed => report.ok("exposure", format!("once the hub runs, {}", exposed.join("; "))),
     }
     data_dir(report, &config.store.data_dir);
     database(report, config);
@@ -41,12 +41,12 @@ pub(super) fn look(report: &mut Report, config: &Config) {
 
 fn port(report: &mut Report, name: &'static str, addr: SocketAddr, key: &str) {
     if addr.port() == 0 {
-        return report.ok(name, format!("{addr} takes a free one"));
+        return report.ok(name, format!("{addr} picks a free port"));
     }
     match TcpListener::bind(addr) {
         Ok(_) => report.ok(name, format!("{addr} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let text = format!("another program listens on {addr}");
+            let text = format!("another program is listening on {addr}");
             report.fail(name, text, format!("stop it, or choose another {key}"));
         }
         Err(error) => report.fail(name, format!("cannot listen on {addr}: {error}"), format!("choose another {key}")),
@@ -58,24 +58,28 @@ fn data_dir(report: &mut Report, dir: &Path) {
     let existing = nearest_existing(dir);
     let shown = dir.display();
     if !existing.is_dir() {
-        let text = format!("{} is no folder", existing.display());
+        let text = format!("{} is not a folder", existing.display());
         return report.fail("data directory", text, "choose another store.data_dir (MODELHUB_DATA_DIR)");
     }
     if let Err(error) = rustix::fs::access(&existing, Access::WRITE_OK | Access::EXEC_OK) {
-        let text = format!("{shown} cannot be written ({error})");
-        return report.fail("data directory", text, "give this user the right to, or choose another MODELHUB_DATA_DIR");
+        let text = format!("{shown} is not writable ({error})");
+        return report.fail(
+            "data directory",
+            text,
+            "make it writable for this user, or choose another MODELHUB_DATA_DIR",
+        );
     }
     match rustix::fs::statvfs(&existing) {
         Ok(stat) => {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
             let text = format!("{shown}, {} free", bytes(free));
             if free < LEAST_ROOM {
-                report.fail("data directory", text, "make room, or choose another MODELHUB_DATA_DIR");
+                report.fail("data directory", text, "free some space, or choose another MODELHUB_DATA_DIR");
             } else {
                 report.ok("data directory", text);
             }
         }
-        Err(error) => report.warn("data directory", format!("{shown}: how much is free is unknown ({error})"), ""),
+        Err(error) => report.warn("data directory", format!("{shown}: cannot read the free space ({error})"), ""),
     }
 }
 
@@ -95,18 +99,18 @@ fn database(report: &mut Report, config: &Config) {
     let parsed = url::Url::parse(url).ok();
     let Some((host, port)) = parsed.and_then(|url| Some((url.host_str()?.to_owned(), url.port().unwrap_or(5432))))
     else {
-        return report.warn("database", "PostgreSQL, as database.url says; it was not tried", "");
+        return report.warn("database", "PostgreSQL, from database.url; not checked", "");
     };
     let reached = std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)).map(|addrs| {
         let patience = std::time::Duration::from_secs(3);
         addrs.into_iter().any(|addr| std::net::TcpStream::connect_timeout(&addr, patience).is_ok())
     });
     match reached {
-        Ok(true) => report.ok("database", format!("a server listens on {host}:{port}")),
+        Ok(true) => report.ok("database", format!("a server is listening on {host}:{port}")),
         Ok(false) => {
             report.fail(
                 "database",
-                format!("nothing answers on {host}:{port}"),
+                format!("cannot connect to {host}:{port}"),
                 "start PostgreSQL, or change database.url",
             );
         }
@@ -142,9 +146,11 @@ mod tests {
             report.0.into_iter().find(|finding| finding.name == "exposure").unwrap().text
         };
         let free = [("hub.listen", "127.0.0.1:0"), ("admin.listen", "127.0.0.1:0")];
-        assert!(exposure(&free).contains("this machine's own"));
+        assert!(exposure(&free).contains("only this machine"));
         let admin = [free[0], ("admin.listen", "0.0.0.0:0"), ("admin.token", "0123456789abcdef0123456789abcdef")];
-        assert!(exposure(&admin).contains("others can reach the admin API"));
-        assert!(exposure(&[("hub.listen", "0.0.0.0:0"), free[1]]).contains("others can download through the hub"));
+        assert!(exposure(&admin).contains("other machines can reach the admin API"));
+        assert!(
+            exposure(&[("hub.listen", "0.0.0.0:0"), free[1]]).contains("other machines can download through the hub")
+        );
     }
 }

@@ -49,7 +49,7 @@ impl ConfigFile {
     /// Reads a whole file. Values of unexpected types are passed over. Errors: longer than 4 MiB,
     /// not JSON, not an object.
     pub fn read(self, bytes: &[u8]) -> Result<ModelFacts, FactsError> {
-        let file = json::read(self.name(), bytes)?;
+        let file = json::read(bytes)?;
         Ok(match self {
             Self::Model => model(&file),
             Self::Pipeline => pipeline(&file),
@@ -324,6 +324,6 @@ mod tests {
         assert_eq!(of("unet/config.json"), Some(ConfigFile::Model));
         assert_eq!(of("tokenizer_config.json"), Some(ConfigFile::Tokenizer));
         assert_eq!(of("my_config.json"), None);
-        assert!(ConfigFile::Model.read(b"{").unwrap_err().to_string().starts_with("config.json, byte"));
+        assert!(ConfigFile::Model.read(b"{").unwrap_err().to_string().starts_with("not valid JSON (byte"));
     }
 }

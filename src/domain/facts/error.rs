@@ -1,38 +1,47 @@
-//! Why the beginning of a file gave no facts, in words for the person who looks at the file.
+//! Why the beginning of a file could not be read, in words for people.
 
 use std::fmt;
 
-/// What was wrong, at which byte, and what would be right. Texts from the file are cut and made
+/// What was wrong, at which byte, and what was expected. Texts from the file are cut and made
 /// printable: they end up in logs and pages.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}, byte {at}: {wrong}; {rule}")]
+#[error("{message}")]
 pub struct FactsError {
-    file: &'static str,
     at: u64,
-    wrong: String,
-    rule: &'static str,
+    message: String,
 }
 
 impl FactsError {
-    /// `at` counts from the start of the file; `rule` says what would be right.
-    pub(super) fn new(file: &'static str, at: u64, wrong: impl fmt::Display, rule: &'static str) -> Self {
-        Self { file, at, wrong: printable(&wrong.to_string(), 300), rule }
+    /// `part` is the part of the file that was read, empty for all of it; `at` counts from the start of the file;
+    /// `rule` says what was expected.
+    pub(super) fn new(part: &str, at: u64, wrong: impl fmt::Display, rule: &str) -> Self {
+        let (part, wrong) = (named(part), printable(&wrong.to_string(), 300));
+        Self { at, message: format!("{part}byte {at}: {wrong}; {rule}") }
     }
 
     /// From JSON that starts at byte `start` of the file. `serde_json` counts lines and columns.
-    pub(super) fn json(file: &'static str, start: u64, text: &[u8], error: &serde_json::Error) -> Self {
+    pub(super) fn json(part: &str, start: u64, text: &[u8], error: &serde_json::Error) -> Self {
         let before = text.split_inclusive(|b| *b == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len);
         let at = start + (before.sum::<usize>() + error.column().saturating_sub(1)).min(text.len()) as u64;
         let words = error.to_string();
-        let wrong = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
-        let rule = if error.is_data() { "each field has the type that its format asks for" } else { "it is JSON" };
-        Self::new(file, at, wrong, rule)
+        let wrong = printable(words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words), 300);
+        let part = named(part);
+        let message = match error.is_data() {
+            true => format!("{part}byte {at}: {wrong}"),
+            false => format!("{part}not valid JSON (byte {at}: {wrong})"),
+        };
+        Self { at, message }
     }
 
     /// The byte of the file at which reading stopped.
     pub fn at(&self) -> u64 {
         self.at
     }
+}
+
+/// `GGUF header, `, in front of a message.
+fn named(part: &str) -> String {
+    if part.is_empty() { String::new() } else { format!("{part}, ") }
 }
 
 /// At most `bytes` bytes of a text, whole characters, without control characters.

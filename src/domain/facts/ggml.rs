@@ -11,7 +11,7 @@ pub(super) struct TensorType {
     pub(super) bytes: u64,
 }
 
-/// The type of this number; `None` if it is newer than this table, or was given up.
+/// The type of this number; `None` if it is newer than this table, or was withdrawn.
 pub(super) fn tensor_type(number: u32) -> Option<TensorType> {
     let (name, block, bytes) = match number {
         0 => ("F32", 1, 4),

@@ -6,7 +6,7 @@
 //! beginning ends, `NeedMore` asks for at least twice as much, so that starting anew costs little.
 //!
 //! Nothing is allocated by a count of the file: lists grow with the bytes that are there, and what
-//! is kept of names and texts comes out of one purse (`KEPT_BYTES`); past it, entries are checked
+//! is kept of names and texts shares one budget (`KEPT_BYTES`); past it, entries are checked
 //! and counted only.
 
 use super::error::{cut, printable};
@@ -96,13 +96,13 @@ pub struct Tensor {
 /// Reads the header from the beginning of a file of `file_size` bytes. Errors: it is not GGUF, it
 /// is of another version or byte order, cut off, past a cap, or a tensor lies outside the file.
 pub fn read(prefix: &[u8], file_size: u64) -> Result<Reading<Gguf>, FactsError> {
-    let mut reader = Reader { cursor: Cursor::new(prefix, file_size), purse: KEPT_BYTES, found: Gguf::default() };
+    let mut reader = Reader { cursor: Cursor::new(prefix, file_size), budget: KEPT_BYTES, found: Gguf::default() };
     match reader.header() {
         Ok(()) => Ok(Reading::Done(reader.found)),
         Err(Stop::Wrong(error)) => Err(error),
         Err(Stop::More(end)) => {
-            let wish = end.max(2 * prefix.len() as u64).max(FIRST_BYTES);
-            Ok(Reading::NeedMore(wish.min(file_size).min(HEADER_LIMIT)))
+            let wanted = end.max(2 * prefix.len() as u64).max(FIRST_BYTES);
+            Ok(Reading::NeedMore(wanted.min(file_size).min(HEADER_LIMIT)))
         }
     }
 }
@@ -110,7 +110,7 @@ pub fn read(prefix: &[u8], file_size: u64) -> Result<Reading<Gguf>, FactsError> 
 struct Reader<'a> {
     cursor: Cursor<'a>,
     /// What is left of `KEPT_BYTES`.
-    purse: u64,
+    budget: u64,
     found: Gguf,
 }
 
@@ -128,21 +128,22 @@ impl Reader<'_> {
     fn fixed_part(&mut self) -> Result<u64, Stop> {
         let magic = self.cursor.take(4)?;
         if magic != b"GGUF" {
-            let wrong = format!("the file begins with `{}`", printable(&String::from_utf8_lossy(magic), 16));
-            return Err(FactsError::new(FILE, 0, wrong, "a GGUF file begins with `GGUF`").into());
+            let wrong = format!("unexpected magic `{}`", printable(&String::from_utf8_lossy(magic), 16));
+            return Err(FactsError::new(FILE, 0, wrong, "expected `GGUF`").into());
         }
         let version = self.cursor.u32()?;
         if version != 0 && version & 0xffff == 0 {
-            let wrong = format!("version {} in big endian", version.swap_bytes());
-            return Err(FactsError::new(FILE, 4, wrong, "only little endian files are read").into());
+            let wrong = format!("version {} in big-endian order", version.swap_bytes());
+            return Err(FactsError::new(FILE, 4, wrong, "only little-endian files are supported").into());
         }
         if !(1..=3).contains(&version) {
-            return Err(FactsError::new(FILE, 4, format!("version {version}"), "versions 1 to 3 are read").into());
+            return Err(FactsError::new(FILE, 4, format!("version {version}"), "versions 1 to 3 are supported").into());
         }
         self.found.version = version;
         self.cursor.short_counts = version == 1;
-        let tensors = self.limited_count("tensors", TENSOR_LIMIT, "at most 1 000 000 are read")?;
-        self.found.metadata_count = self.limited_count("pairs of metadata", PAIR_LIMIT, "at most 100 000 are read")?;
+        let tensors = self.limited_count("tensors", TENSOR_LIMIT, "at most 1 000 000 are supported")?;
+        self.found.metadata_count =
+            self.limited_count("metadata pairs", PAIR_LIMIT, "at most 100 000 are supported")?;
         Ok(tensors)
     }
 
@@ -156,7 +157,7 @@ impl Reader<'_> {
     }
 
     fn pair(&mut self) -> Result<(), Stop> {
-        let key = self.cursor.text(KEY_LIMIT, "a key has at most 65 535 bytes")?;
+        let key = self.cursor.text(KEY_LIMIT, "a key may have at most 65 535 bytes")?;
         let kind = self.cursor.u32()?;
         let value = self.value(kind, KEPT_OF_TEXT, 0)?;
         if self.pays(ENTRY_BYTES + key.len() as u64 + value.cost()) {
@@ -167,8 +168,8 @@ impl Reader<'_> {
 
     /// Whether there is still room for an entry of so many bytes.
     fn pays(&mut self, bytes: u64) -> bool {
-        let left = self.purse.checked_sub(bytes);
-        self.purse = left.unwrap_or(self.purse);
+        let left = self.budget.checked_sub(bytes);
+        self.budget = left.unwrap_or(self.budget);
         left.is_some()
     }
 
@@ -176,11 +177,11 @@ impl Reader<'_> {
     fn value(&mut self, kind: u32, kept: usize, nesting: u32) -> Result<Value, Stop> {
         let at = self.cursor.at();
         let Some((_, width)) = ggml::value_type(kind) else {
-            return Err(FactsError::new(FILE, at, format!("a value of kind {kind}"), "kinds are 0 to 12").into());
+            return Err(FactsError::new(FILE, at, format!("unknown value type {kind}"), "expected 0 to 12").into());
         };
         Ok(match kind {
             ggml::TEXT => {
-                let text = self.cursor.text(TEXT_LIMIT, "a text has at most 10 000 000 bytes")?;
+                let text = self.cursor.text(TEXT_LIMIT, "at most 10 000 000 are supported")?;
                 // A few bytes more than are kept, so that no character is torn.
                 let start = String::from_utf8_lossy(&text[..text.len().min(kept + 4)]);
                 Value::Text { start: cut(&start, kept).to_owned(), length: text.len() as u64 }
@@ -191,7 +192,9 @@ impl Reader<'_> {
             7 => match self.cursor.unsigned(1)? {
                 0 => Value::Bool(false),
                 1 => Value::Bool(true),
-                other => return Err(FactsError::new(FILE, at, format!("a bool is {other}"), "it is 0 or 1").into()),
+                other => {
+                    return Err(FactsError::new(FILE, at, format!("invalid bool {other}"), "expected 0 or 1").into());
+                }
             },
             1 | 3 | 5 | 11 => {
                 let unused = 64 - 8 * width as u32;
@@ -204,13 +207,13 @@ impl Reader<'_> {
     fn list(&mut self, nesting: u32) -> Result<Value, Stop> {
         let at = self.cursor.at();
         if nesting > NESTING_LIMIT {
-            return Err(FactsError::new(FILE, at, "a list in a list, and so on", "at most 4 inside each other").into());
+            return Err(FactsError::new(FILE, at, "lists nested too deeply", "at most 4 levels are supported").into());
         }
         let kind = self.cursor.u32()?;
         let Some((item, width)) = ggml::value_type(kind) else {
-            return Err(FactsError::new(FILE, at, format!("a list of kind {kind}"), "kinds are 0 to 12").into());
+            return Err(FactsError::new(FILE, at, format!("unknown list type {kind}"), "expected 0 to 12").into());
         };
-        let count = self.limited_count("items of a list", LIST_LIMIT, "at most 10 000 000 are read")?;
+        let count = self.limited_count("list items", LIST_LIMIT, "at most 10 000 000 are supported")?;
         let keep = if width > 0 && count <= KEPT_NUMBERS { count } else { count.min(KEPT_ITEMS) };
         let mut first = Vec::new();
         for _ in 0..keep {
@@ -232,8 +235,8 @@ impl Reader<'_> {
             None => Ok(32),
             Some(Value::Unsigned(value)) if value.is_power_of_two() && *value <= u64::from(u32::MAX) => Ok(*value),
             Some(_) => {
-                let wrong = "general.alignment is no alignment";
-                Err(FactsError::new(FILE, self.cursor.at(), wrong, "it is a power of two, such as 32").into())
+                let wrong = "invalid general.alignment";
+                Err(FactsError::new(FILE, self.cursor.at(), wrong, "expected a power of two, such as 32").into())
             }
         }
     }
@@ -254,8 +257,9 @@ impl Reader<'_> {
         let wanted = self.found.data_offset.saturating_add(end);
         // Without tensors (a vocabulary) there is no padding either.
         if end > 0 && wanted > self.cursor.file_size() {
-            let wrong = format!("a tensor ends at byte {wanted} and the file at {}", self.cursor.file_size());
-            return Err(FactsError::new(FILE, end_said_at, wrong, "tensors lie within the file: is it cut off?").into());
+            let wrong =
+                format!("a tensor ends at byte {wanted}, but the file ends at byte {}", self.cursor.file_size());
+            return Err(FactsError::new(FILE, end_said_at, wrong, "the file may be truncated").into());
         }
         Ok(())
     }
@@ -263,14 +267,14 @@ impl Reader<'_> {
     /// One tensor. Gives where it ends, counted from the beginning of the values.
     fn tensor(&mut self, alignment: u64) -> Result<u64, Stop> {
         let at = self.cursor.at();
-        let name = self.cursor.text(NAME_LIMIT, "a tensor's name has at most 4096 bytes")?;
+        let name = self.cursor.text(NAME_LIMIT, "a tensor name may have at most 4096 bytes")?;
         let name = String::from_utf8_lossy(name);
         let fail = |what: String, rule| {
             Err(FactsError::new(FILE, at, format!("tensor `{}` {what}", cut(&name, 80)), rule).into())
         };
         let dimensions = self.cursor.u32()?;
         if dimensions > DIMENSION_LIMIT {
-            return fail(format!("has {dimensions} dimensions"), "at most 8 are read");
+            return fail(format!("has {dimensions} dimensions"), "at most 8 are supported");
         }
         let mut shape = Vec::new();
         for _ in 0..dimensions {
@@ -280,21 +284,21 @@ impl Reader<'_> {
         let elements = shape.iter().try_fold(1, |product: u64, size| product.checked_mul(*size));
         let total = elements.and_then(|elements| self.found.parameters.checked_add(elements));
         let (Some(elements), Some(total)) = (elements, total) else {
-            return fail("makes more than 2^64 elements".to_owned(), "sizes fit into 64 bits");
+            return fail("has more than 2^64 elements".to_owned(), "sizes must fit into 64 bits");
         };
         if offset % alignment != 0 {
-            return fail(format!("begins at {offset}"), "tensors begin at multiples of the alignment");
+            return fail(format!("is misaligned at offset {offset}"), "offsets must be multiples of the alignment");
         }
         let row = shape.first().copied().unwrap_or(1);
         let (kind, bytes) = match ggml::tensor_type(number) {
             None => (format!("type {number}"), None),
             Some(kind) if row % kind.block != 0 => {
-                let what = format!("has rows of {row}, which blocks of {} do not make", kind.name);
-                return fail(what, "rows are whole blocks");
+                let what = format!("has rows of {row} elements, not a multiple of the {} block size", kind.name);
+                return fail(what, "rows must be whole blocks");
             }
             Some(kind) => match (elements / kind.block).checked_mul(kind.bytes) {
                 Some(bytes) => (kind.name.to_owned(), Some(bytes)),
-                None => return fail("makes more than 2^64 bytes".to_owned(), "sizes fit into 64 bits"),
+                None => return fail("has more than 2^64 bytes".to_owned(), "sizes must fit into 64 bits"),
             },
         };
         self.found.parameters = total;

@@ -8,7 +8,7 @@ pub(super) const FILE: &str = "GGUF header";
 
 /// Why reading stops.
 pub(super) enum Stop {
-    /// The beginning given ends before this byte, and the file goes on.
+    /// The given beginning ends before this byte, and the file continues.
     More(u64),
     Wrong(FactsError),
 }
@@ -44,14 +44,12 @@ impl<'a> Cursor<'a> {
     pub(super) fn take(&mut self, count: u64) -> Result<&'a [u8], Stop> {
         let end = self.at().saturating_add(count);
         if end > self.file_size {
-            let wrong = format!("{count} bytes should follow, and the file ends at byte {}", self.file_size);
-            return Err(
-                FactsError::new(FILE, self.at(), wrong, "the file holds its whole header: is it cut off?").into()
-            );
+            let wrong = format!("expected {count} more bytes, but the file ends at byte {}", self.file_size);
+            return Err(FactsError::new(FILE, self.at(), wrong, "the file may be truncated").into());
         }
         if end > gguf::HEADER_LIMIT {
-            let wrong = format!("the header goes on to byte {end}");
-            return Err(FactsError::new(FILE, self.at(), wrong, "a header has at most 128 MiB").into());
+            let wrong = format!("the header extends to byte {end}");
+            return Err(FactsError::new(FILE, self.at(), wrong, "at most 128 MiB are supported").into());
         }
         let taken = self.bytes.get(self.at..end as usize).ok_or(Stop::More(end))?;
         self.at = end as usize;
@@ -78,7 +76,7 @@ impl<'a> Cursor<'a> {
         let at = self.at();
         let length = self.count()?;
         if length > limit {
-            return Err(FactsError::new(FILE, at, format!("a text has {length} bytes"), rule).into());
+            return Err(FactsError::new(FILE, at, format!("a string has {length} bytes"), rule).into());
         }
         self.take(length)
     }

@@ -93,26 +93,26 @@ fn what_is_not_gguf_is_refused_with_its_place() {
     };
     let nested = [9u32.to_le_bytes().to_vec(), 1u64.to_le_bytes().to_vec()].concat();
     let cases = [
-        (b"GGML and more".to_vec(), "begins with `GGUF`"),
-        (header(3u32.swap_bytes(), [0, 0]), "byte 4: version 3 in big endian; only little endian"),
+        (b"GGML and more".to_vec(), "expected `GGUF`"),
+        (header(3u32.swap_bytes(), [0, 0]), "byte 4: version 3 in big-endian order; only little-endian"),
         (header(0, [0, 0]), "version 0; versions 1 to 3"),
         (header(4, [0, 0]), "version 4; versions 1 to 3"),
         (header(3, [u64::MAX, 0]), "byte 8: 18446744073709551615 tensors; at most 1 000 000"),
-        (header(3, [0, 100_001]), "byte 16: 100001 pairs"),
-        (header(3, [0, 1]), "byte 24: 8 bytes should follow, and the file ends at byte 24"),
-        (GgufFile::new(3).raw("k", 13, &[0; 8]).build(), "a value of kind 13"),
-        (GgufFile::new(3).raw("k", 7, &[2]).build(), "a bool is 2"),
-        (GgufFile::new(3).raw("k", 8, &u64::MAX.to_le_bytes()).build(), "a text has 18446744073709551615 bytes"),
-        (GgufFile::new(3).raw("k", 9, &[[4, 0, 0, 0].as_slice(), &[255; 8]].concat()).build(), "items of a list"),
-        (GgufFile::new(3).raw("k", 9, &nested.repeat(5)).build(), "at most 4 inside each other"),
+        (header(3, [0, 100_001]), "byte 16: 100001 metadata pairs"),
+        (header(3, [0, 1]), "byte 24: expected 8 more bytes, but the file ends at byte 24"),
+        (GgufFile::new(3).raw("k", 13, &[0; 8]).build(), "unknown value type 13"),
+        (GgufFile::new(3).raw("k", 7, &[2]).build(), "invalid bool 2"),
+        (GgufFile::new(3).raw("k", 8, &u64::MAX.to_le_bytes()).build(), "a string has 18446744073709551615 bytes"),
+        (GgufFile::new(3).raw("k", 9, &[[4, 0, 0, 0].as_slice(), &[255; 8]].concat()).build(), "list items"),
+        (GgufFile::new(3).raw("k", 9, &nested.repeat(5)).build(), "at most 4 levels"),
         (GgufFile::new(3).u32("general.alignment", 24).build(), "power of two"),
         (good.clone().tensor("t", &[u64::MAX, 2], 0, 0, 0).build(), "more than 2^64 elements"),
         (good.clone().tensor("t", &[1 << 62], 0, 0, 0).build(), "more than 2^64 bytes"),
         (good.clone().tensor("t", &[1; 9], 0, 0, 0).build(), "has 9 dimensions"),
-        (good.clone().tensor("t", &[100], 12, 0, 0).build(), "blocks of Q4_K do not make"),
+        (good.clone().tensor("t", &[100], 12, 0, 0).build(), "not a multiple of the Q4_K block size"),
         (good.clone().tensor("t", &[1], 0, 33, 0).build(), "multiples of the alignment"),
-        (good.clone().tensor("t", &[1], 0, 1 << 20, 0).build(), "tensors lie within the file"),
-        (good.tensor("t", &[1], 0, u64::MAX - 31, 0).build(), "tensors lie within the file"),
+        (good.clone().tensor("t", &[1], 0, 1 << 20, 0).build(), "the file may be truncated"),
+        (good.tensor("t", &[1], 0, u64::MAX - 31, 0).build(), "the file may be truncated"),
     ];
     for (bytes, words) in cases {
         let error = read_all(&bytes).unwrap_err();
@@ -140,7 +140,7 @@ fn a_vocabulary_without_tensors_has_no_parameters() {
 }
 
 #[test]
-fn no_more_than_the_purse_holds_is_kept() {
+fn no_more_than_the_budget_is_kept() {
     let long = "v".repeat(40_000);
     let mut file = GgufFile::new(3).text("general.architecture", "llama");
     for n in 0..1000 {

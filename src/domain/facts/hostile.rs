@@ -7,7 +7,7 @@ use super::config::ConfigFile;
 use super::samples::{llama_gguf, safetensors as safetensors_file};
 use super::{FactsError, ModelFacts, Reading, gguf, json, safetensors};
 
-/// `NeedMore` promises that asking goes on: more than was given, not more than there is.
+/// `NeedMore` promises progress: more than was given, not more than there is.
 fn checked<T>(prefix: &[u8], size: u64, reading: Result<Reading<T>, FactsError>) -> Option<T> {
     match reading {
         Ok(Reading::Done(found)) => Some(found),
@@ -23,7 +23,7 @@ fn checked<T>(prefix: &[u8], size: u64, reading: Result<Reading<T>, FactsError>)
     }
 }
 
-/// Facts of such numbers go on to be merged and estimated.
+/// Facts with such numbers are then merged and estimated.
 fn used(mut facts: ModelFacts) {
     facts.merge(facts.clone());
     let _ = facts.memory_estimate(Some(u64::MAX), 3).map(|estimate| (estimate.total(), estimate.fits(1, u64::MAX)));
@@ -159,7 +159,7 @@ proptest! {
 #[test]
 fn the_samples_themselves_are_valid() {
     assert!(safetensors::read(&safetensors_file(HEADER, 42), safetensors_file(HEADER, 42).len() as u64).is_ok());
-    assert!(json::read("config.json", CONFIG.as_bytes()).is_ok());
+    assert!(json::read(CONFIG.as_bytes()).is_ok());
     for version in 1..=3 {
         let bytes = llama_gguf(version).build();
         assert!(matches!(gguf::read(&bytes, bytes.len() as u64), Ok(Reading::Done(_))));

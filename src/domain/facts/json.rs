@@ -1,4 +1,4 @@
-//! JSON of strangers, read into a small tree.
+//! Untrusted JSON, read into a small tree.
 //!
 //! Configurations hold a few dozen values that matter and sometimes megabytes that do not (names
 //! of 21 000 classes, long lists). Steps: refuse what is too long, replace the numbers that
@@ -40,19 +40,19 @@ pub(super) enum Node {
 }
 
 /// Reads one file. Errors: longer than 4 MiB, not JSON, or not an object.
-pub(super) fn read(file: &'static str, bytes: &[u8]) -> Result<Node, FactsError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Node, FactsError> {
     if bytes.len() > SIZE_LIMIT {
         let wrong = format!("the file has {} bytes", bytes.len());
-        return Err(FactsError::new(file, SIZE_LIMIT as u64, wrong, "at most 4 MiB are read"));
+        return Err(FactsError::new("", SIZE_LIMIT as u64, wrong, "at most 4 MiB are supported"));
     }
     let text = without_python_numbers(bytes);
     let mut kept = 0;
     let mut json = serde_json::Deserializer::from_slice(&text);
     let seed = Seed { depth: 0, kept: &mut kept };
     let node = seed.deserialize(&mut json).and_then(|node| json.end().map(|()| node));
-    match node.map_err(|error| FactsError::json(file, 0, &text, &error))? {
+    match node.map_err(|error| FactsError::json("", 0, &text, &error))? {
         node @ Node::Object(_) => Ok(node),
-        _ => Err(FactsError::new(file, 0, "the file is not a JSON object", "it begins with `{`")),
+        _ => Err(FactsError::new("", 0, "not a JSON object", "expected `{`")),
     }
 }
 
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn pythons_numbers_are_read_but_not_inside_texts() {
-        let node = read("x", br#"{"a":[0.0, Infinity],"b":-Infinity,"c":NaN,"d":"NaN \" Infinity","e":1e3}"#).unwrap();
+        let node = read(br#"{"a":[0.0, Infinity],"b":-Infinity,"c":NaN,"d":"NaN \" Infinity","e":1e3}"#).unwrap();
         assert_eq!(node.get("a").unwrap().items(), [Node::Float(0.0), Node::Null]);
         assert_eq!((node.get("b"), node.get("c")), (Some(&Node::Null), Some(&Node::Unsigned(0))));
         assert_eq!(node.get("d").unwrap().text(), Some("NaN \" Infinity"));
@@ -234,20 +234,20 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let list = vec!["1"; 100_000].join(",");
         let text = format!(r#"{{"id2label":{{{}}},"deep":{deep},"list":[{list}],"last":7}}"#, classes.join(","));
-        let node = read("x", text.as_bytes()).unwrap();
+        let node = read(text.as_bytes()).unwrap();
         assert_eq!(node.get("last"), Some(&Node::Unsigned(7)));
         assert!(count(&node) < 400, "{}", count(&node));
         let wide = format!("{{{}}}", (0..200_000).map(|n| format!(r#""k{n}":{n}"#)).collect::<Vec<_>>().join(","));
-        assert!(count(&read("x", wide.as_bytes()).unwrap()) <= KEPT);
+        assert!(count(&read(wide.as_bytes()).unwrap()) <= KEPT);
     }
 
     #[test]
     fn errors_say_where_and_what_would_be_right() {
-        let error = |text: &[u8]| read("config.json", text).unwrap_err().to_string();
-        assert_eq!(error(b"{\n  \"a\": }"), "config.json, byte 9: expected value; it is JSON");
-        assert_eq!(error(b"[1]"), "config.json, byte 0: the file is not a JSON object; it begins with `{`");
+        let error = |text: &[u8]| read(text).unwrap_err().to_string();
+        assert_eq!(error(b"{\n  \"a\": }"), "not valid JSON (byte 9: expected value)");
+        assert_eq!(error(b"[1]"), "byte 0: not a JSON object; expected `{`");
         assert!(error(b"{} x").contains("trailing characters"));
         assert!(error(&vec![b' '; SIZE_LIMIT + 1]).contains("at most 4 MiB"));
-        assert!(read("x", b"{\"a\":\"\xff\"}").is_err());
+        assert!(read(b"{\"a\":\"\xff\"}").is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Facts about a model for people, from the beginnings of its files.
 //!
-//! The files come from strangers. Each parser takes bytes and no more: it never panics, never
+//! The files are untrusted. Each parser takes bytes and no more: it never panics, never
 //! allocates by a number that it read, checks what it tells, and keeps no more than its stated
 //! caps. Steps: `config`, `safetensors` and `gguf` turn one file each into `ModelFacts`; `merge`
 //! puts the files of one model together; `memory` estimates what running it takes.

@@ -84,7 +84,7 @@ impl Safetensors {
 pub fn read(prefix: &[u8], file_size: u64) -> Result<Reading<Safetensors>, FactsError> {
     if file_size < 8 {
         let wrong = format!("the file has {file_size} bytes");
-        return Err(FactsError::new(FILE, file_size, wrong, "8 bytes say how long the header is"));
+        return Err(FactsError::new(FILE, file_size, wrong, "at least 8 bytes are needed for the header length"));
     }
     let Some((length, rest)) = prefix.split_first_chunk::<8>() else {
         return Ok(Reading::NeedMore(8));
@@ -92,18 +92,23 @@ pub fn read(prefix: &[u8], file_size: u64) -> Result<Reading<Safetensors>, Facts
     let length = u64::from_le_bytes(*length);
     if length > HEADER_LIMIT {
         let wrong = format!("the header's length is {length}");
-        return Err(FactsError::new(FILE, 0, wrong, "at most 100 000 000 bytes are allowed: is it safetensors?"));
+        return Err(FactsError::new(
+            FILE,
+            0,
+            wrong,
+            "at most 100 000 000 bytes are allowed; is it a safetensors file?",
+        ));
     }
     let data_offset = 8 + length;
     if data_offset > file_size {
-        let wrong = format!("the header ends at byte {data_offset} and the file at {file_size}");
-        return Err(FactsError::new(FILE, 0, wrong, "the header lies within the file"));
+        let wrong = format!("the header ends at byte {data_offset}, but the file ends at byte {file_size}");
+        return Err(FactsError::new(FILE, 0, wrong, "the file may be truncated"));
     }
     let Some(text) = rest.get(..length as usize) else {
         return Ok(Reading::NeedMore(data_offset));
     };
     if text.first() != Some(&b'{') {
-        return Err(FactsError::new(FILE, 8, "the header is not a JSON object", "it begins with `{`"));
+        return Err(FactsError::new(FILE, 8, "the header is not a JSON object", "expected `{`"));
     }
     let mut header = Header {
         data: file_size - data_offset,
@@ -146,11 +151,11 @@ impl Header {
     fn add<E: de::Error>(&mut self, name: String, entry: Entry) -> Result<(), E> {
         let fail = |what: fmt::Arguments<'_>| Err(E::custom(format_args!("tensor `{}` {what}", cut(&name, 80))));
         if self.found.tensor_count == TENSOR_LIMIT {
-            return fail(format_args!("is one too many: at most {TENSOR_LIMIT} are read"));
+            return fail(format_args!("is one too many; at most {TENSOR_LIMIT} are supported"));
         }
         let Entry { dtype: Dtype(dtype), shape: Shape(shape), data_offsets: (start, end) } = entry;
         if start > end || end > self.data {
-            return fail(format_args!("lies at {start}..{end} of {} bytes", self.data));
+            return fail(format_args!("has offsets {start}..{end}, but there are {} data bytes", self.data));
         }
         let Some(elements) = shape.iter().try_fold(1, |product: u64, size| product.checked_mul(*size)) else {
             return fail(format_args!("has a shape of more than 2^64 elements"));
@@ -159,11 +164,11 @@ impl Header {
             let wanted = elements.checked_mul(bits).filter(|bits| bits % 8 == 0).map(|bits| bits / 8);
             if wanted != Some(end - start) {
                 let has = end - start;
-                return fail(format_args!("has {has} bytes, which {elements} elements of {dtype} do not make"));
+                return fail(format_args!("has {has} bytes, which does not match {elements} elements of {dtype}"));
             }
         }
         let Some(parameters) = self.found.parameters.checked_add(elements) else {
-            return fail(format_args!("brings the elements of the file above 2^64"));
+            return fail(format_args!("takes the total number of elements above 2^64"));
         };
         self.found.parameters = parameters;
         self.found.tensor_count += 1;
@@ -181,15 +186,15 @@ impl Header {
         let mut filled = 0;
         for (start, end) in self.spans.iter().copied() {
             if start != filled {
-                let what = if start < filled { "tensors overlap" } else { "no tensor begins" };
-                let rule = "tensors follow each other without gap or overlap";
+                let what = if start < filled { "overlapping tensors" } else { "gap between tensors" };
+                let rule = "tensors must be contiguous and must not overlap";
                 return Err(FactsError::new(FILE, data_offset + start.min(filled), what, rule));
             }
             filled = end;
         }
         if filled != self.data {
             let wrong = format!("{} bytes follow the last tensor", self.data - filled);
-            return Err(FactsError::new(FILE, data_offset + filled, wrong, "the file ends with its last tensor"));
+            return Err(FactsError::new(FILE, data_offset + filled, wrong, "the file must end with its last tensor"));
         }
         Ok(filled)
     }
@@ -207,7 +212,7 @@ impl<'de> Visitor<'de> for &mut Header {
         while let Some((name, hash)) = map.next_key_seed(Name(&hasher))? {
             if !self.names.insert(hash) {
                 let shown = cut(&name, 80);
-                return Err(A::Error::custom(format_args!("there are two of the name `{shown}`, and names differ")));
+                return Err(A::Error::custom(format_args!("duplicate name `{shown}`")));
             }
             if name == "__metadata__" {
                 map.next_value_seed(Metadata(&mut self.found.metadata))?;
@@ -267,26 +272,26 @@ mod tests {
 
     #[test]
     fn lengths_that_cannot_be_are_refused() {
-        assert!(read(&[], 7).unwrap_err().to_string().contains("8 bytes say how long"));
+        assert!(read(&[], 7).unwrap_err().to_string().contains("at least 8 bytes"));
         let error = read(&u64::MAX.to_le_bytes(), 1 << 40).unwrap_err();
         assert!(error.to_string().contains("100 000 000"), "{error}");
-        assert!(read(&100u64.to_le_bytes(), 50).unwrap_err().to_string().contains("within the file"));
-        assert!(read_all(&file("[]", 0)).unwrap_err().contains("begins with `{`"));
+        assert!(read(&100u64.to_le_bytes(), 50).unwrap_err().to_string().contains("may be truncated"));
+        assert!(read_all(&file("[]", 0)).unwrap_err().contains("expected `{`"));
     }
 
     #[test]
     fn tensors_that_lie_are_refused_with_their_place() {
         for (entry, data, words) in [
-            (r#"{"dtype":"F32","shape":[2],"data_offsets":[0,4]}"#, 4, "2 elements of F32 do not make"),
+            (r#"{"dtype":"F32","shape":[2],"data_offsets":[0,4]}"#, 4, "does not match 2 elements of F32"),
             (r#"{"dtype":"F4","shape":[3],"data_offsets":[0,1]}"#, 1, "3 elements of F4"),
-            (r#"{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#, 3, "lies at 0..4 of 3 bytes"),
-            (r#"{"dtype":"F32","shape":[1],"data_offsets":[4,0]}"#, 4, "lies at 4..0"),
+            (r#"{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#, 3, "has offsets 0..4, but there are 3 data bytes"),
+            (r#"{"dtype":"F32","shape":[1],"data_offsets":[4,0]}"#, 4, "has offsets 4..0"),
             (r#"{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}"#, 0, "more than 2^64"),
             (r#"{"dtype":"U8","shape":[-1],"data_offsets":[0,0]}"#, 0, "invalid value"),
             (r#"{"dtype":"U8","shape":[1]}"#, 1, "missing field `data_offsets`"),
             (r#"{"dtype":"u 8","shape":[1],"data_offsets":[0,1]}"#, 1, "such as F32"),
             (r#"{"dtype":"U8","shape":[1],"data_offsets":[0,1,2]}"#, 1, "trailing characters"),
-            (r#"{"dtype":"U8","shape":[1],"data_offsets":[1,2]}"#, 2, "no tensor begins"),
+            (r#"{"dtype":"U8","shape":[1],"data_offsets":[1,2]}"#, 2, "gap between tensors"),
             (r#"{"dtype":"U8","shape":[1],"data_offsets":[0,1]}"#, 9, "8 bytes follow the last tensor"),
         ] {
             let error = one(entry, data).unwrap_err();
@@ -295,10 +300,10 @@ mod tests {
         let twice = r#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}"#;
         assert!(read_all(&file(twice, 3)).unwrap_err().contains("overlap"));
         let same = twice.replace("\"b\"", "\"a\"").replace("[1,3]", "[2,4]");
-        assert!(read_all(&file(&same, 4)).unwrap_err().contains("two of the name `a`"));
+        assert!(read_all(&file(&same, 4)).unwrap_err().contains("duplicate name `a`"));
         let shape = format!(r#"{{"dtype":"U8","shape":[{}1],"data_offsets":[0,1]}}"#, "1,".repeat(32));
         assert!(one(&shape, 1).unwrap_err().contains("at most 32 dimensions"));
-        assert!(read_all(&file(r#"{"__metadata__":{"a":1}}"#, 0)).unwrap_err().contains("expected a text"));
+        assert!(read_all(&file(r#"{"__metadata__":{"a":1}}"#, 0)).unwrap_err().contains("expected a string"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl<'de> Deserialize<'de> for Dtype {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let word = Text(KEPT_OF_TEXT).deserialize(from)?;
         let fits = (1..=24).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if fits { Ok(Self(word)) } else { Err(D::Error::custom("a type is a word such as F32 or BF16")) }
+        if fits { Ok(Self(word)) } else { Err(D::Error::custom("invalid dtype; expected a word such as F32 or BF16")) }
     }
 }
 
@@ -49,7 +49,9 @@ impl<'de> Deserialize<'de> for Shape {
                 let mut sizes = Vec::new();
                 while let Some(size) = list.next_element()? {
                     if sizes.len() == DIMENSION_LIMIT {
-                        return Err(A::Error::custom(format_args!("at most {DIMENSION_LIMIT} dimensions are read")));
+                        return Err(A::Error::custom(format_args!(
+                            "at most {DIMENSION_LIMIT} dimensions are supported"
+                        )));
                     }
                     sizes.push(size);
                 }
@@ -75,7 +77,7 @@ impl<'de> Visitor<'de> for Metadata<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of texts in __metadata__")
+        f.write_str("an object of strings in __metadata__")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
@@ -127,7 +129,7 @@ impl Visitor<'_> for Text {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
+        f.write_str("a string")
     }
 
     fn visit_str<E>(self, value: &str) -> Result<String, E> {

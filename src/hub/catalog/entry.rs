@@ -34,8 +34,8 @@ impl Catalog {
     }
 
     /// The Xet hash that a listing names; `None` if the file is not offered. While upstream is
-    /// away none is: clients then ask for each file, and plain HTTP refuses one that is not here
-    /// at once, Xet late.
+    /// down none is: clients then ask for each file, and plain HTTP refuses one that is not cached
+    /// immediately, Xet late.
     fn listed_xet_hash<'a>(&self, artifact: &'a Artifact) -> Option<&'a str> {
         (!self.upstream.is_away()).then(|| self.offered(artifact)).flatten()
     }

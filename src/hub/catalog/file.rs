@@ -1,9 +1,9 @@
 //! Which bytes a request for a file means.
 //!
-//! Steps: **pin** the revision, which authorises first (`pin.rs`) → **look up** the artifact:
+//! Steps: **resolve** the revision, which authorises first → **look up** the artifact:
 //! in memory, in the database, absent if the commit's whole tree is kept, else the tree is
 //! read from upstream; if that takes long or cannot be kept, one HEAD answers for this file
-//! alone and the tree follows behind. **Locate** comes with `fetch::open`: HEAD needs none.
+//! alone and the tree follows in the background. **Locate** comes with `fetch::open`: HEAD needs none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{Catalog, Result};
 use crate::domain::{Artifact, ContentId, Entry, Origin, RepoKey, RepoPath, Revision};
 use crate::hub::repos::{Need, ResolvedRevision};
 use crate::hub::{Caller, Error, Served, is_outage};
-use crate::upstream::{self, Weight};
+use crate::upstream::{self, Impact};
 
 /// huggingface_hub gives up after 10 s of silence; all steps together take less.
 const LONGEST: Duration = Duration::from_secs(8);
@@ -40,7 +40,7 @@ impl Catalog {
             Ok(outcome) => outcome,
             Err(_) => {
                 let what = format!("{}/{}", target.repo, target.path);
-                let reason = format!("it did not say within {} s what the file is", LONGEST.as_secs());
+                let reason = format!("it did not return the file's metadata within {} s", LONGEST.as_secs());
                 Err(Error::UpstreamUnavailable { what, reason })
             }
         }
@@ -85,7 +85,7 @@ impl Catalog {
             return Err(absent());
         }
 
-        match self.upstream.in_time(Weight::Counts, self.ask_tree(caller, repo, commit)).await {
+        match self.upstream.in_time(Impact::Counts, self.ask_tree(caller, repo, commit)).await {
             Some(Ok(true)) => {
                 let artifact = self.kept_artifact(resolved, path).await?.ok_or_else(absent)?;
                 self.artifacts.keep(seen, key, Arc::clone(&artifact));
@@ -93,7 +93,7 @@ impl Catalog {
             }
             Some(Err(error @ (Error::RevisionNotFound { .. } | Error::Internal(_)))) => return Err(error),
             Some(Err(error)) if is_outage(&error) && self.upstream.is_down() => return Err(error),
-            // Masked, slow, or not to be had: ask for this file alone.
+            // Masked, slow, or unavailable: ask for this file alone.
             Some(_) | None => {}
         }
         let artifact = self.ask_file(caller, resolved, path).await?;
@@ -124,7 +124,7 @@ impl Catalog {
         };
         if head.commit != *commit {
             return Err(Error::BadUpstream(format!(
-                "upstream answered for commit {} instead of {commit}",
+                "upstream responded for commit {} instead of {commit}",
                 head.commit
             )));
         }

@@ -1,7 +1,7 @@
 //! Repository info and refs.
 //!
 //! The info that upstream gave when a revision was resolved is kept for its commit, so that
-//! `GET /api/models/{id}` works for ever for what is here: transformers asks it on each
+//! `GET /api/models/{id}` always works for what is cached: transformers requests it on each
 //! tokenizer load, and every snapshot begins with it.
 
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Catalog {
         }
         let ResolvedRevision { repo, commit, .. } = &resolved;
         let revision = match revision {
-            // The tip's info has fields (e.g. counters) that a commit's has not.
+            // The tip's info has fields (e.g. counters) that a commit's does not have.
             Revision::Named(name) => upstream::encode(name, false),
             Revision::Commit(_) => commit.to_string(),
         };
@@ -86,7 +86,7 @@ impl Catalog {
         match self.repos.ask_revision(caller, &resolved.repo.key, &revision, Some(&resolved.repo)).await {
             Ok((repo, commit)) => {
                 resolved.served = Served::Miss;
-                let missing = || Error::BadUpstream(format!("upstream gave no info of {}", repo.key));
+                let missing = || Error::BadUpstream(format!("upstream returned no info for {}", repo.key));
                 self.repos.known_info(&repo, &commit).await?.ok_or_else(missing)
             }
             Err(error)
@@ -113,7 +113,7 @@ impl Catalog {
         }))
     }
 
-    /// `expand` or `blobs` answered from what is kept; `None` if that does not suffice.
+    /// `expand` or `blobs` answered from the cache; `None` if that does not suffice.
     async fn kept_variant(
         &self,
         caller: &Caller,
@@ -122,7 +122,7 @@ impl Catalog {
         query: &InfoQuery,
     ) -> Result<Option<String>> {
         let parsed = serde_json::from_str::<Map<String, Value>>(full);
-        let mut full = parsed.map_err(|e| Error::BadUpstream(format!("the kept info is not usable: {e}")))?;
+        let mut full = parsed.map_err(|e| Error::BadUpstream(format!("the cached info is invalid: {e}")))?;
         if !query.expand.is_empty() {
             if query.blobs || !query.expand.iter().all(|field| full.contains_key(field)) {
                 return Ok(None);
@@ -180,11 +180,11 @@ impl Catalog {
         };
         match self.pass(caller, &path, Scope::of(&repo)).await {
             Err(error) if is_outage(&error) => {
-                let pins = self.db.revisions(&repo.row).await?;
-                if pins.iter().all(|pin| is_other_ref(&pin.name)) {
+                let names = self.db.revisions(&repo.row).await?;
+                if names.iter().all(|known| is_other_ref(&known.name)) {
                     return Err(error);
                 }
-                Ok(passed(known_refs(&pins), Served::Stale))
+                Ok(passed(known_refs(&names), Served::Stale))
             }
             outcome => outcome,
         }
@@ -196,16 +196,16 @@ fn is_other_ref(name: &str) -> bool {
 }
 
 /// The route's answer from the names that are resolved here.
-fn known_refs(pins: &[NamedCommit]) -> Value {
+fn known_refs(names: &[NamedCommit]) -> Value {
     let (mut branches, mut converts) = (Vec::new(), Vec::new());
-    for pin in pins {
-        let commit = pin.commit.as_str();
-        if let Some(name) = pin.name.strip_prefix("refs/convert/") {
-            converts.push(json!({"name": name, "ref": pin.name, "targetCommit": commit}));
-        } else if !is_other_ref(&pin.name) {
+    for known in names {
+        let commit = known.commit.as_str();
+        if let Some(name) = known.name.strip_prefix("refs/convert/") {
+            converts.push(json!({"name": name, "ref": known.name, "targetCommit": commit}));
+        } else if !is_other_ref(&known.name) {
             // Tags and branches cannot be told apart by what was asked for.
-            let full = format!("refs/heads/{}", pin.name);
-            branches.push(json!({"name": pin.name, "ref": full, "targetCommit": commit}));
+            let full = format!("refs/heads/{}", known.name);
+            branches.push(json!({"name": known.name, "ref": full, "targetCommit": commit}));
         }
     }
     json!({"tags": [], "branches": branches, "converts": converts, "pullRequests": []})

@@ -1,7 +1,7 @@
 //! What repositories hold: trees, infos, single files, and all other metadata, which is upstream's.
 //!
 //! `file` says which bytes a request for a file means; `tree` lists; `info` describes; `passthrough` asks upstream for the
-//! rest. What a commit has is read once and kept for good.
+//! rest. What a commit has is read once and kept permanently.
 
 mod entry;
 mod file;

@@ -1,7 +1,7 @@
 //! Metadata routes that are upstream's business: passed through, cleaned, remembered.
 //!
-//! An answer is reused for a short time; while upstream is away the last one stands in. An
-//! answer to anonymous callers about public things is remembered in the database; an answer
+//! A response is reused for a short time; while upstream is down the last one stands in. A
+//! response to anonymous callers about public things is kept in the database; a response
 //! to a token is kept in memory, for that token only.
 
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::db::RememberedAnswer;
 use crate::domain::{CommitId, RepoKey, RepoKind, Visibility};
 use crate::hub::repos::Repo;
 use crate::hub::{Caller, Error, Served, is_outage};
-use crate::upstream::{self, Weight};
+use crate::upstream::{self, Impact};
 
-/// Who may be given the same answer.
+/// Who may get the same response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hub) enum Scope {
     Everybody,
@@ -78,7 +78,7 @@ impl Catalog {
         let repo = self.repos.repo(caller, key).await?;
         let verb = rest.split(['/', '?']).next().unwrap_or_default();
         if repo.is_local {
-            return Err(Error::NotSupported(format!("{key} was imported from a folder: it has no {verb}")));
+            return Err(Error::NotSupported(format!("{key} was imported from a folder and has no {verb}")));
         }
         let is_shared = caller.principal.is_anonymous() || SAME_FOR_ALL.contains(&verb);
         let scope = if is_shared { Scope::of(&repo) } else { Scope::Caller };
@@ -110,7 +110,7 @@ impl Catalog {
         let (catalog, caller, call_key) = (self.clone(), caller.clone(), key.clone());
         let call = self.passing.run(key, || async move { catalog.ask(&caller, call_key, scope).await });
         let Some(older) = older else { return call.await };
-        match self.upstream.in_time(Weight::Aside, call).await {
+        match self.upstream.in_time(Impact::Ignored, call).await {
             Some(Err(error)) if is_outage(&error) => Ok(older),
             Some(outcome) => outcome,
             None => Ok(older),
@@ -118,18 +118,18 @@ impl Catalog {
     }
 
     async fn ask(&self, caller: &Caller, key: Key, scope: Scope) -> Result<Passed> {
-        // What everybody is given is what nobody in particular may see.
+        // What is shared with everybody is requested anonymously.
         let eyes = match scope {
-            Scope::Everybody => upstream::Caller { token: None, ..caller.own_eyes() },
-            Scope::Caller => caller.own_eyes(),
+            Scope::Everybody => upstream::Caller { token: None, ..caller.without_hub_token() },
+            Scope::Caller => caller.without_hub_token(),
         };
-        let answer = self.upstream.get_aside(&key.0, eyes).await;
+        let answer = self.upstream.get_uncounted(&key.0, eyes).await;
         let answer =
-            answer.map_err(|error| Error::upstream(error, format!("the answer to {}", without_query(&key.0))))?;
+            answer.map_err(|error| Error::upstream(error, format!("the response to {}", without_query(&key.0))))?;
         let upstream::Answer { content_type, link, total_count, commit, body, .. } = answer;
         let body = if content_type.contains("json") {
             let mut value: Value = serde_json::from_slice(&body)
-                .map_err(|e| Error::BadUpstream(format!("upstream's answer is no JSON: {e}")))?;
+                .map_err(|e| Error::BadUpstream(format!("upstream's response is not JSON: {e}")))?;
             self.upstream.sanitiser().json(&mut value);
             Bytes::from(value.to_string())
         } else if content_type.starts_with("text/") {
@@ -152,7 +152,7 @@ impl Catalog {
         Ok(passed)
     }
 
-    /// The repositories known here, for lists while upstream is away: short infos, as JSON.
+    /// The repositories known here, for lists while upstream is down: short infos, as JSON.
     pub async fn known_repos(&self, kind: RepoKind, wanted: &Wanted<'_>) -> Result<Vec<Value>> {
         let limit = wanted.limit.min(1000);
         let by_author = format!("{}/", wanted.author.to_ascii_lowercase());

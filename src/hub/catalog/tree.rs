@@ -1,6 +1,6 @@
 //! Trees of commits.
 //!
-//! A commit's whole tree is read from upstream once, page by page, and kept for good: then
+//! A commit's whole tree is read from upstream once, page by page, and kept permanently: then
 //! every HEAD, every listing and every proof of absence is answered here. A listing with
 //! masked hashes is one caller's view and never kept.
 
@@ -15,9 +15,9 @@ use crate::db::TreePage;
 use crate::domain::{CommitId, Entry, Origin, RepoKey, RepoPath, Revision, Visibility};
 use crate::hub::repos::{Need, Repo, ResolvedRevision};
 use crate::hub::{Caller, Error, Served, is_outage};
-use crate::upstream::{self, BASE_MARK, TreeItem, Weight};
+use crate::upstream::{self, BASE_MARK, Impact, TreeItem};
 
-/// Upstream pages hold up to 1000 entries; more pages than this are no repository.
+/// Upstream pages hold up to 1000 entries; more pages than this are refused.
 const MAX_PAGES: usize = 20_000;
 
 /// What a `tree` request asks for.
@@ -26,7 +26,7 @@ pub struct TreeQuery {
     pub folder: Option<RepoPath>,
     pub recursive: bool,
     pub expand: bool,
-    /// The request goes on from a page that upstream gave: its order is not ours.
+    /// The request continues from a page that upstream gave: its order is not ours.
     pub continues_upstreams: bool,
     /// The query as it came, for passing it on.
     pub raw: String,
@@ -54,7 +54,7 @@ impl Catalog {
         Ok(complete)
     }
 
-    /// Sees to it that the whole tree is kept; `false` if upstream masks it for this caller.
+    /// Makes sure that the whole tree is cached; `false` if upstream masks it for this caller.
     pub(in crate::hub) async fn keep_tree(&self, caller: &Caller, repo: &Arc<Repo>, commit: &CommitId) -> Result<bool> {
         if self.has_tree(repo, commit).await? {
             return Ok(true);
@@ -78,7 +78,7 @@ impl Catalog {
             };
             Error::upstream(error, what)
         };
-        let bad = |text: &str| Error::BadUpstream(format!("upstream's listing of {} is not usable: {text}", repo.key));
+        let bad = |text: &str| Error::BadUpstream(format!("invalid listing of {} from upstream: {text}", repo.key));
         let mut path = format!("{}/tree/{commit}?recursive=true&expand=false", repo.key.api_path());
         let mut seen = HashSet::new();
         let mut dropped = 0usize;
@@ -109,7 +109,7 @@ impl Catalog {
                 .and_then(|link| link.split_once('>')?.0.strip_prefix('<')?.strip_prefix(BASE_MARK));
             let Some(next) = next else {
                 if dropped > 0 {
-                    tracing::warn!(repo.id = %repo.key, %commit, dropped, "entries with unsafe names or unusable hashes were left out");
+                    tracing::warn!(repo.id = %repo.key, %commit, dropped, "skipped entries with unsafe names or invalid hashes");
                 }
                 if let Some(unlisted) = &unlisted {
                     let unlisted: Vec<RepoPath> = unlisted.iter().cloned().collect();
@@ -121,11 +121,11 @@ impl Catalog {
             };
             path = next.to_owned();
         }
-        Err(bad("its pages do not end"))
+        Err(bad("endless pagination"))
     }
 
     /// Asks upstream for the listing of a commit that a scan has found, not more often than for a branch. While
-    /// it is not to be had, what the scan found stands.
+    /// it is not available, what the scan found stands.
     pub(in crate::hub) async fn confirm(&self, caller: &Caller, resolved: &ResolvedRevision) {
         let ResolvedRevision { repo, commit, .. } = resolved;
         let is_open = resolved.origin == Origin::Scanned && !resolved.is_local();
@@ -142,8 +142,8 @@ impl Catalog {
             self.asked.insert(key, now);
             self.ask_tree(caller, repo, commit).await
         };
-        if let Some(Err(error)) = self.upstream.in_time(Weight::Counts, reading).await {
-            tracing::info!(repo.id = %repo.key, %commit, %error, "a commit that was found on disk is not confirmed by upstream");
+        if let Some(Err(error)) = self.upstream.in_time(Impact::Counts, reading).await {
+            tracing::info!(repo.id = %repo.key, %commit, %error, "upstream did not confirm a commit that was found on disk");
         }
     }
 
@@ -165,7 +165,7 @@ impl Catalog {
                 // Of a very long listing the client gets upstream's pages, while ours is being read.
                 false => {
                     let reading = self.ask_tree(caller, &resolved.repo, &resolved.commit);
-                    self.upstream.in_time(Weight::Counts, reading).await.unwrap_or(Ok(false))
+                    self.upstream.in_time(Impact::Counts, reading).await.unwrap_or(Ok(false))
                 }
             };
             let kept = match kept {
@@ -249,14 +249,14 @@ impl Catalog {
             let ResolvedRevision { repo, commit, .. } = &resolved;
             let path = format!("{}/paths-info/{commit}", repo.key.api_path());
             let body = json!({"paths": paths, "expand": expand}).to_string();
-            match self.upstream.post(&path, "application/json", body.into(), caller.own_eyes()).await {
+            match self.upstream.post(&path, "application/json", body.into(), caller.without_hub_token()).await {
                 Ok(answer) => {
                     let mut value: Value = serde_json::from_slice(&answer.body)
-                        .map_err(|e| Error::BadUpstream(format!("upstream's paths-info is not usable: {e}")))?;
+                        .map_err(|e| Error::BadUpstream(format!("invalid paths-info from upstream: {e}")))?;
                     self.upstream.sanitiser().json(&mut value);
                     resolved.served = Served::Bypass;
                     let Value::Array(items) = value else {
-                        return Err(Error::BadUpstream("upstream's paths-info is no list".into()));
+                        return Err(Error::BadUpstream("invalid paths-info from upstream: not a list".into()));
                     };
                     return Ok((resolved, items));
                 }

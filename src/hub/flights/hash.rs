@@ -1,4 +1,4 @@
-//! The hash that follows an arriving file.
+//! The hash that follows a file while it is downloaded.
 //!
 //! It goes over the contiguous beginning on one thread as long as there is something to hash.
 //! What connections have just written is handed over in memory when it comes next, which saves
@@ -20,9 +20,9 @@ use crate::hub::{Error, Result};
 /// How far the contiguous beginning may be ahead of the hash, and how far ahead of it what was
 /// written is kept for it.
 const LEAD: u64 = 16 << 20;
-/// The hash begins again when this much has come.
+/// The hash resumes when this much has arrived.
 const STEP: u64 = 1 << 20;
-/// Bytes read back at once.
+/// Bytes read back in one call.
 const PIECE: u64 = 256 << 10;
 /// Most bytes kept for the hashes of all flights.
 const KEPT: usize = 16 << 20;
@@ -35,7 +35,7 @@ pub(super) enum Verdict {
     Wrong(ContentId),
 }
 
-/// Takes room for so many bytes among those kept, if there is.
+/// Reserves room for so many bytes among those kept, if there is.
 fn has_room(len: usize) -> bool {
     let is_free = KEPT_NOW.fetch_add(len, Ordering::Relaxed) + len <= KEPT;
     if !is_free {
@@ -44,12 +44,12 @@ fn has_room(len: usize) -> bool {
     is_free
 }
 
-/// How far the hash has come, and what is kept for it.
+/// How far the hash has got, and what is kept for it.
 #[derive(Default)]
 pub(super) struct Progress {
     position: AtomicU64,
     kept: Mutex<BTreeMap<u64, Bytes>>,
-    /// Told at every few MiB: who waits for the hash must not slow it down.
+    /// Updated every few MiB: whoever waits for the hash must not slow it down.
     advanced: Notify,
 }
 

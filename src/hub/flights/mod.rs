@@ -1,4 +1,4 @@
-//! One blob on its way from upstream, with everyone who waits for parts of it.
+//! The download of one blob from upstream, with everyone who waits for parts of it.
 //!
 //! A flight is keyed by what the bytes are, so that requests for the same content, whatever
 //! repository or revision names it, share it. A detached task owns it (`run.rs`): it fetches
@@ -9,7 +9,6 @@
 
 mod hash;
 mod http;
-mod passenger;
 mod ramp;
 mod reader;
 mod run;
@@ -17,6 +16,7 @@ mod segment;
 mod source;
 mod sources;
 mod verify;
+mod waiter;
 mod xet;
 
 use std::collections::HashMap;
@@ -38,10 +38,10 @@ use crate::blob::Partial;
 use crate::domain::{Clock, CommitId, ContentId, RepoKey, RepoPath};
 use crate::upstream::Upstream;
 
-pub(in crate::hub) use passenger::FlightWatch;
 pub use reader::{FlightReader, ReadError};
+pub(in crate::hub) use waiter::FlightWatch;
 
-/// Where a flight's bytes can be had, and for whom they are asked.
+/// Where a flight's bytes come from, and on whose behalf they are requested.
 #[derive(Debug, Clone)]
 pub(super) struct FlightTarget {
     pub(super) content: ContentId,
@@ -54,7 +54,7 @@ pub(super) struct FlightTarget {
     pub(super) xet_hash: Option<String>,
 }
 
-/// The flights in the air, and what each of them needs. Cheap to clone.
+/// The flights in progress, and what each of them needs. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Flights(Arc<Inner>);
 
@@ -112,7 +112,7 @@ impl Flights {
         self.lock().len()
     }
 
-    /// How much of each arriving content is here.
+    /// How much of each content has been downloaded.
     pub(super) fn present(&self) -> HashMap<ContentId, u64> {
         let flights = self.lock();
         let present = |flight: &Flight| flight.partial.get().map_or(0, |partial| partial.present_bytes());
@@ -123,7 +123,7 @@ impl Flights {
         self.lock().contains_key(&content)
     }
 
-    /// Does something while no flight of this content can begin; `None` if there is one.
+    /// Does something while no flight of this content can start; `None` if there is one.
     pub(super) fn unless_flying<T>(&self, content: ContentId, then: impl FnOnce() -> T) -> Option<T> {
         let flights = self.lock();
         (!flights.contains_key(&content)).then(then)
@@ -137,7 +137,7 @@ impl Flights {
         self.lock().remove(&flight.target.content);
     }
 
-    /// Takes out a flight that nobody wants; `false` if somebody has come in the meantime.
+    /// Removes a flight that nobody wants; `false` if somebody has joined in the meantime.
     fn retire(&self, flight: &Flight) -> bool {
         let mut flights = self.lock();
         let mut state = flight.lock();
@@ -165,9 +165,9 @@ pub(super) struct Flight {
     hash: hash::Progress,
     /// A write failed for want of space.
     disk_full: AtomicBool,
-    /// Its owner has done all it can.
+    /// Its owner has finished.
     over: AtomicBool,
-    /// Its bytes were wrong once: they are fetched again from upstream itself.
+    /// Its bytes were wrong once: they are downloaded again from upstream itself.
     was_wrong: AtomicBool,
 }
 
@@ -175,13 +175,13 @@ pub(super) struct Flight {
 struct State {
     /// What each reader still needs.
     readers: HashMap<u64, Range<u64>>,
-    /// How fast those may go who only want the file to be here.
+    /// The speed limits of the waiters.
     paces: HashMap<u64, Vec<Pace>>,
-    /// Somebody asked for the whole file: it is fetched to the end.
+    /// Somebody asked for the whole file: it is downloaded to the end.
     whole: bool,
-    /// Bytes have left to a client before they were verified.
+    /// Bytes were sent to a client before they were verified.
     sent: bool,
-    /// The last failure of a connection; why nothing comes, if nothing comes.
+    /// The last failure of a connection: the reason if there is no progress.
     trouble: Option<Error>,
     outcome: Outcome,
 }
@@ -190,12 +190,12 @@ struct State {
 enum Outcome {
     #[default]
     Flying,
-    /// Wrong bytes that nobody has seen are being fetched again: nothing may be sent.
+    /// Wrong bytes that nobody has seen are being downloaded again: nothing may be sent.
     Repeating,
-    /// The digest is right; publishing may go on.
+    /// The digest is verified; publishing may still be in progress.
     Verified,
     Failed(Error),
-    /// Nobody wanted more of it; what was fetched is kept for the next time.
+    /// Nobody wanted more of it; what was downloaded is kept for the next time.
     Stopped,
 }
 
@@ -244,7 +244,7 @@ impl Flight {
 }
 
 impl Flights {
-    /// A reader on the flight of this content, and whether the flight was in the air before.
+    /// A reader of the flight of this content, and whether the flight was in progress before.
     ///
     /// `finishes`: the reader's client may take what it gets for a whole, right file, so the
     /// end is held back until the digest is known, and everything is fetched.
@@ -257,8 +257,8 @@ impl Flights {
         (FlightReader::new(self, flight, id, range, hold, verify_first), joined)
     }
 
-    /// Somebody more on the flight of this content, which begins if there is none: the flight, the newcomer's number,
-    /// and whether it was in the air before.
+    /// Joins the flight of this content, which is started if there is none: the flight, the waiter's number,
+    /// and whether it was in progress before.
     fn enter(
         &self,
         target: FlightTarget,

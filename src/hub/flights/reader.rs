@@ -1,4 +1,4 @@
-//! A reader of a flight: follows the arriving file from its own position.
+//! A reader of a flight: follows the partial file from its own position.
 
 use std::fs::File;
 use std::ops::Range;
@@ -21,11 +21,11 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 pub enum ReadError {
     #[error("the download failed: {0}")]
     Flight(#[from] Error),
-    #[error("reading the arriving file: {0}")]
+    #[error("cannot read the partial file: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Bytes of an arriving file that are there.
+/// Bytes of a partial file that are present.
 pub struct Arrived {
     pub file: Arc<File>,
     pub range: Range<u64>,
@@ -41,7 +41,7 @@ pub struct FlightReader {
     /// How much of the file's end is kept from this reader until the digest is right.
     hold: Option<u64>,
     verify_first: bool,
-    /// Nothing is sent unproven, however long it takes.
+    /// Nothing is sent unverified, however long it takes.
     prove_first: bool,
 }
 
@@ -66,7 +66,7 @@ impl FlightReader {
         }
     }
 
-    /// Makes `ready` fail rather than let unproven bytes go.
+    /// Makes `ready` fail rather than send unverified bytes.
     pub(in crate::hub) fn prove_first(&mut self) {
         self.verify_first = true;
         self.prove_first = true;
@@ -115,14 +115,14 @@ impl FlightReader {
                 };
                 let arrived = self.flight.partial.get().map_or(0, |partial| partial.available(self.position, 1));
                 match trouble {
-                    // Nothing came and we know why: an honest status instead of a silent body.
+                    // Nothing arrived and the reason is known: an error status instead of a silent body.
                     Some(error) if arrived == 0 || !sendable => return Err(error),
                     _ => {}
                 }
                 if self.prove_first {
                     return Err(Error::Tainted);
                 }
-                // Slow: from here on bytes go out as they come, the end held back.
+                // Slow: from here on bytes are sent as they arrive, the end held back.
                 self.verify_first = false;
                 if let Some(hold) = &mut self.hold {
                     *hold = (*hold).min(self.flight.target.size / 2 + 1);
@@ -199,7 +199,7 @@ impl FlightReader {
         }
     }
 
-    /// Whether every byte was handed out, the last of them proven.
+    /// Whether every byte was handed out, the last of them verified.
     pub fn is_done(&self) -> bool {
         self.position >= self.end && matches!(self.flight.outcome(), Outcome::Verified)
     }

@@ -1,9 +1,9 @@
 //! The owner of a flight.
 //!
 //! Steps: open the partial → reserve the disk space → fetch segments on several connections,
-//! as many as go well, while the hash follows → when all are present and the digest is right,
+//! as many as work well, while the hash follows → when all are present and the digest is right,
 //! publish → on a wrong digest, once more from the start if no client has seen a byte, else
-//! set the body aside and taint the content.
+//! quarantine the body and taint the content.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ use crate::hub::{Error, Result};
 use crate::metrics;
 use crate::upstream;
 
-/// How often a flight that begins looks whether more connections would help.
+/// How often a new flight checks whether more connections would help.
 const TICK: Duration = Duration::from_millis(25);
 /// How often a file that arrives in another process is looked at.
 const ELSEWHERE: Backoff = Backoff::constant(Duration::from_millis(200));
@@ -29,30 +29,30 @@ const ELSEWHERE: Backoff = Backoff::constant(Duration::from_millis(200));
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(6400));
 
 impl Flights {
-    /// Owns a flight until it has landed, failed or stopped.
+    /// Owns a flight until it is done, failed or stopped.
     pub(super) async fn fly(&self, flight: Arc<Flight>) {
         metrics::flights(self.count());
         let outcome = tokio::select! {
             outcome = self.fly_to_the_end(&flight) => outcome,
             () = self.stop.cancelled() => Err(Error::Stopping),
         };
-        // What arrived is in the journal then: the next flight or process goes on from there.
+        // What arrived is in the journal then: the next flight or process resumes from there.
         if let Some(partial) = flight.partial.get() {
             partial.at_rest().await;
         }
-        // Proven bytes are published also while stopping: it takes a moment, and a client may
+        // Verified bytes are published also while stopping: it takes a moment, and a client may
         // have them all already.
         let outcome = match outcome {
             Ok(Landing::Proven(partial, proven)) => self.land(&flight, &partial, proven).await.map(|()| "published"),
-            // `retire` took it out, when nobody was left to be told.
+            // `retire` removed it, when nobody was left to notify.
             Ok(Landing::Stopped) => return metrics::flight_ended("stopped"),
             Err(error) => Err(error),
         };
-        // Out of the map before anyone is told of a failure: who comes next starts anew.
+        // Out of the map before anyone learns of a failure: the next request starts a new flight.
         self.remove(&flight);
         match outcome {
             Ok(word) => metrics::flight_ended(word),
-            // Who waited looks into the store again.
+            // Whoever waited looks into the store again.
             Err(Error::CameElsewhere) => flight.settle(Outcome::Failed(Error::CameElsewhere)),
             Err(error) => {
                 if matches!(error, Error::NoSpace) {
@@ -61,7 +61,7 @@ impl Flights {
                 metrics::flight_ended("failed");
                 let target = &flight.target;
                 tracing::warn!(repo.id = %target.repo, path = %target.path, blob.content = %target.content, error = %chain(&error), "a download failed");
-                // Who was told "verified" keeps reading from the file; nobody else may.
+                // Readers that were told "verified" keep reading from the file; nobody else may.
                 if !matches!(flight.outcome(), Outcome::Verified) {
                     flight.settle(Outcome::Failed(error));
                 }
@@ -71,7 +71,7 @@ impl Flights {
     }
 
     /// Publishes, and lets the readers have the end: of a large file before the disk is done
-    /// with it, of a small one after, so that who has it can rely on its being here.
+    /// with it, of a small one after, so that whoever has it can rely on its being stored.
     async fn land(&self, flight: &Flight, partial: &Arc<Partial>, proven: Proven) -> Result<()> {
         let is_large = flight.target.size > self.settings.flight.verify_first.bytes();
         if is_large {
@@ -84,18 +84,18 @@ impl Flights {
         published
     }
 
-    /// What was taken before the disk ran full is given back, unless there is something in it.
+    /// Releases the space that was reserved before the disk ran full, unless it is in use.
     async fn give_back(&self, flight: &Flight) {
         let Some(partial) = flight.partial.get() else { return };
         if partial.present_bytes() > 0 {
             return;
         }
         if let Err(error) = self.store.discard(partial).await {
-            tracing::error!(%error, "could not give back what a failed download took");
+            tracing::error!(%error, "could not release the disk space of a failed download");
         }
     }
 
-    /// The arriving file, when no other process has it; `None` if nobody wants it any more.
+    /// The partial file, when no other process has it; `None` if nobody wants it any more.
     async fn open_partial(&self, flight: &Arc<Flight>) -> Result<Option<Arc<Partial>>> {
         let (content, size) = (flight.target.content, flight.target.size);
         let segment_size = self.settings.flight.segment_size.bytes();
@@ -104,7 +104,7 @@ impl Flights {
             match self.store.partial(content, size, segment_size).await? {
                 Ok(partial) => {
                     let partial = Arc::new(partial);
-                    // Who had it may have published it.
+                    // The other process may have published it.
                     if waited && self.store.came(content, size).await? {
                         self.store.discard(&partial).await?;
                         return Err(Error::CameElsewhere);
@@ -133,14 +133,14 @@ impl Flights {
         let size = target.size;
         let Some(partial) = self.open_partial(flight).await? else { return Ok(Landing::Stopped) };
         let resumed = partial.present_bytes();
-        // Of what an earlier flight fetched clients may have seen some.
+        // Clients may have seen some of what an earlier flight downloaded.
         flight.lock().sent = resumed > 0;
         flight.found.store(resumed, Ordering::Release);
         let _ = flight.partial.set(Arc::clone(&partial));
         flight.wake();
         tracing::info!(repo.id = %target.repo, path = %target.path, size_bytes = size, resumed_bytes = resumed, "a download starts");
 
-        // A wrong body is fetched once more if no client has seen a byte of it.
+        // A wrong body is downloaded once more if no client has seen a byte of it.
         let mut may_repeat = true;
         loop {
             let verdict = {
@@ -169,7 +169,7 @@ impl Flights {
                         }
                         state.sent
                     };
-                    tracing::error!(repo.id = %target.repo, path = %target.path, expected = %content, %actual, resumed_bytes = resumed, sent, "upstream's bytes are not what they should be");
+                    tracing::error!(repo.id = %target.repo, path = %target.path, expected = %content, %actual, resumed_bytes = resumed, sent, "hash mismatch: upstream sent wrong bytes");
                     if sent || !may_repeat {
                         return Err(self.reject(flight, &partial, sent).await);
                     }
@@ -202,7 +202,7 @@ impl Flights {
             changed.as_mut().enable();
             let (wanted, whole) = flight.demand(2 * settings.segment_size.bytes());
             if wanted.is_empty() && !whole {
-                // Who comes next goes on with what arrived until now, also of segments that are not finished.
+                // The next flight resumes with what arrived until now, including unfinished segments.
                 running.shutdown().await;
                 partial.at_rest().await;
                 if self.retire(flight) {
@@ -266,7 +266,7 @@ impl Flights {
 
 enum Landing {
     Proven(Arc<Partial>, Proven),
-    /// Nobody wants more; what was fetched is kept.
+    /// Nobody wants more; what was downloaded is kept.
     Stopped,
 }
 

@@ -17,7 +17,7 @@ use crate::upstream::{Error, Result};
 
 /// Bytes collected before they are written: few system calls, bounded memory.
 const BATCH: usize = 1 << 20;
-/// What has come waits this long for more before it is written, and readers get it.
+/// How long received bytes wait for more before they are written and readers get them.
 const GATHER: Duration = Duration::from_millis(4);
 /// A segment that arrives within this is fast.
 const FAST: Duration = Duration::from_millis(400);
@@ -42,9 +42,9 @@ impl Fetcher {
         Self { flight: Arc::clone(flight), clock: flights.clock.clone(), sources: Sources::of(flights, flight) }
     }
 
-    /// Fetches what a claim still lacks. What arrived before a failure is kept.
+    /// Downloads what a claim still lacks. What arrived before a failure is kept.
     pub(super) async fn fetch(&self, claim: Claim) -> Result<Fetched> {
-        // Before anything is asked for: a full disk shows while files can still pass it by.
+        // Before anything is requested: a full disk shows while the file can still be passed through.
         let room = claim.room();
         if let Err(error) = tokio::task::spawn_blocking(move || room.reserve()).await.unwrap_or(Ok(())) {
             return Err(local_failure(&self.flight, &error));
@@ -97,7 +97,7 @@ impl Fetcher {
                     }
                 }
                 Some(Err(error)) => ended = Some(error),
-                None => ended = Some(Error::Unavailable { reason: "the body ended early".into() }),
+                None => ended = Some(Error::Unavailable { reason: "the body was cut off".into() }),
             }
             if !batch.is_empty() && (paused || batched >= BATCH || missing == 0 || ended.is_some()) {
                 batched = 0;
@@ -158,9 +158,9 @@ impl Writer {
     }
 }
 
-/// A failure of our own disk is not upstream's, and trying again does not help.
+/// A failure of our own disk is not upstream's, and retrying does not help.
 fn local_failure(flight: &Flight, error: &blob::Error) -> Error {
-    tracing::error!(path = %flight.target.path, %error, "could not write an arriving file");
+    tracing::error!(path = %flight.target.path, %error, "could not write a partial file");
     if matches!(error, blob::Error::NoSpace { .. }) {
         flight.disk_full.store(true, Ordering::Relaxed);
     }

@@ -95,7 +95,7 @@ impl Sources {
         if !preferred.is_left.swap(true, Ordering::Relaxed) {
             let FlightTarget { repo, path, .. } = &self.target;
             let source = preferred.source.name();
-            tracing::warn!(repo.id = %repo, %path, source, %error, "a source of a download failed: the next one goes on");
+            tracing::warn!(repo.id = %repo, %path, source, %error, "a source of a download failed: the next one resumes");
         }
     }
 

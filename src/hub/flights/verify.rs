@@ -25,7 +25,7 @@ impl Flights {
         }
         let target = &flight.target;
         Error::BadUpstream(format!(
-            "upstream sent wrong bytes for {}/{}: they do not hash to {}",
+            "upstream sent wrong bytes for {}/{}: their hash is not {}",
             target.repo, target.path, target.content
         ))
     }

@@ -1,8 +1,8 @@
-//! Files brought here before anybody asks for them.
+//! Files downloaded before anybody asks for them.
 //!
-//! Steps of a job: pin the commit, once → go through its files page by page, leaving out what is not selected → see
-//! whether what is missing fits on the disk → fetch some files at a time through the same flights that clients use,
-//! so that nothing is fetched twice → say what came. A file that fails does not keep the others from coming.
+//! Steps of a job: fix the commit, once → go through its files page by page, skipping what is not selected → check
+//! whether what is missing fits on the disk → download some files at a time through the same flights that clients use,
+//! so that nothing is downloaded twice → report. A file that fails does not keep the others from being downloaded.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use crate::db::{FileTotals, ModelRow};
 use crate::domain::job::{FileProgress, Job, Level, NewJob};
 use crate::domain::selection::Matcher;
 use crate::domain::{
-    Artifact, ByteSize, ContentId, FileType, ModelStatus, Revision, Selection, WeightFormat, Work, work,
+    Artifact, ByteSize, ContentId, FileType, ModelStatus, Revision, Selection, WeightFormat, Work, counted, work,
 };
 use crate::hub::flights::{FlightTarget, FlightWatch};
 use crate::hub::jobs::{Done, JobRun};
@@ -26,16 +26,16 @@ use crate::hub::pace::Pace;
 use crate::hub::repos::{Need, ResolvedRevision};
 use crate::hub::{Caller, Error};
 
-/// Files of one job that are fetched at once; each has several connections.
+/// Concurrent files of one job; each has several connections.
 const PARALLEL: usize = 4;
-/// How often progress is looked at.
+/// How often progress is updated.
 const TICK: Duration = Duration::from_millis(500);
 /// The largest files that a plan names.
 const NAMED: usize = 1000;
 
-/// What somebody wants to be here.
+/// A request to download files of a model.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct DownloadRequest {
     /// The model's own if `None`.
     pub revision: Option<Revision>,
     pub selection: Selection,
@@ -49,11 +49,11 @@ pub struct Wish {
 pub struct Plan {
     pub commit: String,
     pub totals: FileTotals,
-    /// Content that has to come; what several files share counts once.
+    /// Content that has to be downloaded; what several files share counts once.
     pub to_fetch: u64,
-    /// What may still come: free on the disk, or up to the store's limit.
+    /// The space that is left: on the disk, or up to the store's limit.
     pub disk_free: u64,
-    /// The store's limit, where that is what leaves so little.
+    /// The store's limit, if that is what bounds the space.
     pub limit: Option<u64>,
     pub largest: Vec<(Artifact, bool)>,
     pub warnings: Vec<String>,
@@ -67,59 +67,59 @@ impl Plan {
 
 impl Models {
     /// What a download would fetch, and whether it fits.
-    pub async fn plan_download(&self, model: &ModelRow, wish: &Wish) -> Result<Plan> {
-        let revision = wish.revision.clone().map_or_else(|| Revision::parse(&model.revision), Ok)?;
-        let pinned = self.listed(model, &revision).await?;
-        self.plan(&pinned, &wish.selection).await
+    pub async fn plan_download(&self, model: &ModelRow, request: &DownloadRequest) -> Result<Plan> {
+        let revision = request.revision.clone().map_or_else(|| Revision::parse(&model.revision), Ok)?;
+        let resolved = self.listed(model, &revision).await?;
+        self.plan(&resolved, &request.selection).await
     }
 
-    /// Begins to fetch files. The selection is checked now, so that a mistake is told at once.
-    pub async fn enqueue_download(&self, model: &ModelRow, wish: Wish) -> Result<Job> {
-        wish.selection.matcher()?;
-        let revision = wish.revision.as_ref().map_or_else(|| model.revision.clone(), Revision::to_string);
+    /// Starts to download files. The selection is checked now, so that a mistake is reported immediately.
+    pub async fn enqueue_download(&self, model: &ModelRow, request: DownloadRequest) -> Result<Job> {
+        request.selection.matcher()?;
+        let revision = request.revision.as_ref().map_or_else(|| model.revision.clone(), Revision::to_string);
         if let Some(commit) = self.repos.fresh_commit(&model.id, &Revision::parse(&revision)?).await?
             && self.db.tree_is_complete(&model.id, &commit).await?
         {
-            self.check_paths(model, &commit, &wish.selection.paths).await?;
+            self.check_paths(model, &commit, &request.selection.paths).await?;
         }
         self.jobs
             .enqueue(NewJob {
                 work: Work::Download(work::Download {
                     revision,
-                    selection: wish.selection,
-                    bytes_per_second: wish.bytes_per_second,
+                    selection: request.selection,
+                    bytes_per_second: request.bytes_per_second,
                     ..work::Download::default()
                 }),
                 repo: Some(model.id.clone()),
                 repo_name: model.key.to_string(),
-                priority: wish.priority,
+                priority: request.priority,
             })
             .await
     }
 
-    /// A commit whose files are listed here.
+    /// A commit whose files are listed.
     async fn listed(&self, model: &ModelRow, revision: &Revision) -> Result<ResolvedRevision> {
         let caller = Caller::owner();
-        let pinned = self.repos.resolve(&caller, &model.key, revision, Need::Bytes).await?;
-        if !self.catalog.keep_tree(&caller, &pinned.repo, &pinned.commit).await? {
-            let message = format!("{} is gated, and this hub's token was not accepted for it", model.key);
+        let resolved = self.repos.resolve(&caller, &model.key, revision, Need::Bytes).await?;
+        if !self.catalog.keep_tree(&caller, &resolved.repo, &resolved.commit).await? {
+            let message = format!("{} is gated, and this hub's token has no access to it", model.key);
             return Err(Error::Gated { message });
         }
         // Whatever was wrong at the last sync is not wrong any more.
         if model.status != ModelStatus::Synced {
             self.db.put_synced(&model.id, None, self.clock.now()).await?;
         }
-        Ok(pinned)
+        Ok(resolved)
     }
 
-    async fn plan(&self, pinned: &ResolvedRevision, selection: &Selection) -> Result<Plan> {
+    async fn plan(&self, resolved: &ResolvedRevision, selection: &Selection) -> Result<Plan> {
         let mut matcher = selection.matcher()?;
-        self.choose_quantisation(&pinned.repo.row, &pinned.commit, &mut matcher).await?;
-        let mut plan = Plan { commit: pinned.commit.to_string(), ..Plan::default() };
+        self.choose_quantisation(&resolved.repo.row, &resolved.commit, &mut matcher).await?;
+        let mut plan = Plan { commit: resolved.commit.to_string(), ..Plan::default() };
         let mut contents: HashSet<ContentId> = HashSet::new();
         let (mut pickles, mut safe) = (0, 0);
         let mut after = String::new();
-        while let Some(files) = self.selected(&pinned.repo.row, &pinned.commit, &matcher, &mut after).await? {
+        while let Some(files) = self.selected(&resolved.repo.row, &resolved.commit, &matcher, &mut after).await? {
             for (artifact, is_here) in files {
                 plan.totals.add(artifact.size, is_here);
                 if !is_here && contents.insert(artifact.content) {
@@ -140,18 +140,18 @@ impl Models {
             plan.warnings.push("no file matches the selection".into());
         }
         if pickles > 0 && safe == 0 {
-            plan.warnings.push("the weights are pickle files, which can run code when they are loaded".into());
+            plan.warnings.push("the weights are pickle files, which can run code when loaded".into());
         }
         if !plan.fits() {
             plan.warnings.push(match plan.limit {
-                None => "it does not fit on the disk".into(),
-                Some(limit) => format!("it does not fit into the store, whose limit is {}", ByteSize(limit)),
+                None => "not enough disk space".into(),
+                Some(limit) => format!("it exceeds the store limit of {}", ByteSize(limit)),
             });
         }
         Ok(plan)
     }
 
-    /// Bytes that the store may still take: of the disk, or of its own limit, which is given then.
+    /// Bytes that the store may still take: of the disk, or of its own limit, which is returned then.
     async fn room(&self) -> Result<(u64, Option<u64>)> {
         let free = self.store.disk_bytes()?.free;
         let limit = self.live.get().store_limit_bytes;
@@ -165,22 +165,22 @@ impl Models {
     /// Runs a job of the kind download.
     pub async fn download(&self, run: &JobRun, work: &work::Download) -> Result<Done> {
         let model = self.model_of(run).await?;
-        run.update(|progress| progress.doing = "reading the list of files".into());
-        // What the revision meant when the job began is what it fetches, also after a restart.
+        run.update(|progress| progress.doing = "reading the file list".into());
+        // The job downloads what the revision resolved to when it started, also after a restart.
         let revision = if work.commit.is_empty() { &work.revision } else { &work.commit };
-        let pinned = self.listed(&model, &Revision::parse(revision)?).await?;
+        let resolved = self.listed(&model, &Revision::parse(revision)?).await?;
         if work.commit.is_empty() {
-            self.jobs.settle_commit(run, &pinned.commit).await?;
+            self.jobs.settle_commit(run, &resolved.commit).await?;
         }
         // The listing may belong to another row than the job's: the model was renamed.
-        let model = ModelRow { id: pinned.repo.row.to_string(), ..model };
-        self.check_paths(&model, &pinned.commit, &work.selection.paths).await?;
-        let plan = self.plan(&pinned, &work.selection).await?;
+        let model = ModelRow { id: resolved.repo.row.to_string(), ..model };
+        self.check_paths(&model, &resolved.commit, &work.selection.paths).await?;
+        let plan = self.plan(&resolved, &work.selection).await?;
         run.update(|progress| {
             progress.files_total = plan.totals.files;
             progress.bytes_total = plan.totals.bytes;
             progress.files_done = plan.totals.files_here;
-            // Of a job that goes on: what it had of files that are not whole, until their downloads are looked at.
+            // For a resumed job: what it had of incomplete files, until their downloads are checked.
             progress.bytes_done = progress.bytes_done.clamp(plan.totals.bytes_here, plan.totals.bytes);
             progress.doing = String::new();
         });
@@ -195,18 +195,18 @@ impl Models {
             });
         }
         let text = format!(
-            "{} files at {}, {} of them here; {} to fetch",
-            plan.totals.files,
-            pinned.commit,
+            "{} at {}, {} cached; {} to download",
+            counted(plan.totals.files, "file"),
+            resolved.commit,
             plan.totals.files_here,
             ByteSize(plan.to_fetch)
         );
         run.log(Level::Info, &text).await;
 
         let mut matcher = work.selection.matcher()?;
-        self.choose_quantisation(&pinned.repo.row, &pinned.commit, &mut matcher).await?;
+        self.choose_quantisation(&resolved.repo.row, &resolved.commit, &mut matcher).await?;
         let fetched = Arc::new(Fetching::new(self, work.bytes_per_second));
-        let mut fetching = self.fetch_selected(&pinned, &matcher, &fetched).boxed();
+        let mut fetching = self.fetch_selected(&resolved, &matcher, &fetched).boxed();
         let mut tick = tokio::time::interval(TICK);
         let mut speed = Speed::default();
         let failed = loop {
@@ -223,23 +223,20 @@ impl Models {
             return Err(error);
         }
         let (files, bytes) = (fetched.files.load(Ordering::Relaxed), fetched.done.load(Ordering::Relaxed));
-        Ok(Done {
-            outcome: format!("{} files are here; {files} came now, {}", plan.totals.files, ByteSize(bytes)),
-            changes: None,
-        })
+        Ok(Done { outcome: downloaded(files, bytes, plan.totals.files), changes: None })
     }
 
-    /// Fetches every selected file that is not here; the first failure, after all others were tried.
+    /// Downloads every selected file that is not stored; the first failure, after all others were tried.
     async fn fetch_selected(
         &self,
-        pinned: &ResolvedRevision,
+        resolved: &ResolvedRevision,
         matcher: &Matcher,
         fetched: &Arc<Fetching>,
     ) -> Result<Option<(String, Error)>> {
         let mut running: JoinSet<(String, Result<()>)> = JoinSet::new();
         let mut failed = None;
         let mut after = String::new();
-        while let Some(files) = self.selected(&pinned.repo.row, &pinned.commit, matcher, &mut after).await? {
+        while let Some(files) = self.selected(&resolved.repo.row, &resolved.commit, matcher, &mut after).await? {
             for (artifact, is_here) in files {
                 if is_here {
                     continue;
@@ -249,10 +246,10 @@ impl Models {
                         note_outcome(joined?, &mut failed)?;
                     }
                 }
-                let (models, pinned, fetched) = (self.clone(), pinned.clone(), Arc::clone(fetched));
+                let (models, resolved, fetched) = (self.clone(), resolved.clone(), Arc::clone(fetched));
                 running.spawn(async move {
                     let path = artifact.path.to_string();
-                    (path, models.bring(&pinned, &artifact, &fetched).await)
+                    (path, models.bring(&resolved, &artifact, &fetched).await)
                 });
             }
         }
@@ -262,9 +259,9 @@ impl Models {
         Ok(failed)
     }
 
-    /// Brings one file here.
-    async fn bring(&self, pinned: &ResolvedRevision, artifact: &Artifact, fetched: &Fetching) -> Result<()> {
-        // Another file of the same content has brought it.
+    /// Downloads one file.
+    async fn bring(&self, resolved: &ResolvedRevision, artifact: &Artifact, fetched: &Fetching) -> Result<()> {
+        // It came with another file of the same content.
         if self.store.get(artifact).await?.is_some() {
             fetched.share(artifact);
             return Ok(());
@@ -272,24 +269,24 @@ impl Models {
         let target = FlightTarget {
             content: artifact.content,
             size: artifact.size,
-            repo: pinned.repo.key.clone(),
-            commit: pinned.commit.clone(),
+            repo: resolved.repo.key.clone(),
+            commit: resolved.commit.clone(),
             path: artifact.path.clone(),
             caller: Caller::owner(),
             xet_hash: artifact.xet_hash.clone(),
         };
-        let passenger = self.flights.board(target, fetched.paces.clone());
-        fetched.board(artifact, passenger.watch());
-        let landed = passenger.landed().await;
-        fetched.leave(artifact, matches!(landed, Ok(()) | Err(Error::CameElsewhere)));
-        match landed {
+        let waiter = self.flights.wait_for(target, fetched.paces.clone());
+        fetched.begin(artifact, waiter.watch());
+        let outcome = waiter.done().await;
+        fetched.leave(artifact, matches!(outcome, Ok(()) | Err(Error::CameElsewhere)));
+        match outcome {
             Err(Error::CameElsewhere) if self.store.get(artifact).await?.is_some() => Ok(()),
-            landed => landed,
+            outcome => outcome,
         }
     }
 }
 
-/// Keeps the first failure and goes on, unless nothing else would go better.
+/// Keeps the first failure and continues, unless everything else would fail too.
 fn note_outcome((path, outcome): (String, Result<()>), failed: &mut Option<(String, Error)>) -> Result<()> {
     match outcome {
         Ok(()) => {}
@@ -303,7 +300,7 @@ fn note_outcome((path, outcome): (String, Result<()>), failed: &mut Option<(Stri
     Ok(())
 }
 
-/// What a job fetches now and has fetched.
+/// What a job is downloading and has downloaded.
 struct Fetching {
     paces: Vec<Pace>,
     /// Bytes and files that are whole by this run.
@@ -335,17 +332,17 @@ impl Fetching {
         self.flying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn board(&self, artifact: &Artifact, watch: FlightWatch) {
+    fn begin(&self, artifact: &Artifact, watch: FlightWatch) {
         self.flying().push((artifact.clone(), watch));
     }
 
-    fn leave(&self, artifact: &Artifact, landed: bool) {
+    fn leave(&self, artifact: &Artifact, done: bool) {
         let mut flying = self.flying();
         let ended = flying.extract_if(.., |(other, _)| other.path == artifact.path);
         let arrived: u64 = ended.map(|(_, watch)| watch.arrived_bytes()).sum();
         self.arrived.fetch_add(arrived, Ordering::Relaxed);
         drop(flying);
-        if landed {
+        if done {
             self.done.fetch_add(artifact.size, Ordering::Relaxed);
             self.files.fetch_add(1, Ordering::Relaxed);
         }
@@ -381,7 +378,7 @@ impl Fetching {
         run.update(|progress| {
             let shared = [&self.shared_files, &self.shared_bytes].map(|count| count.load(Ordering::Relaxed));
             progress.files_done = planned.files_here + self.files.load(Ordering::Relaxed) + shared[0];
-            // Downloads that go on say how much they have when they have looked at it: it never runs backwards.
+            // Resumed downloads report how much they have once they have checked it: progress never runs backwards.
             let bytes = planned.bytes_here + self.bytes() + shared[1];
             progress.bytes_done = bytes.max(progress.bytes_done).min(planned.bytes);
             progress.bytes_per_second = bytes_per_second;
@@ -394,4 +391,14 @@ impl Fetching {
 pub fn can_run_code(artifact: &Artifact) -> bool {
     FileType::of(&artifact.path) == FileType::Model
         && WeightFormat::of(&artifact.path).is_some_and(WeightFormat::can_run_code)
+}
+
+/// The outcome of a download job: what it brought, and what was cached before.
+fn downloaded(files: u64, bytes: u64, selected: u64) -> String {
+    let cached = selected.saturating_sub(files);
+    match files {
+        0 => format!("{} already cached", counted(cached, "file")),
+        _ if cached == 0 => format!("downloaded {}, {}", counted(files, "file"), ByteSize(bytes)),
+        _ => format!("downloaded {}, {}; {cached} already cached", counted(files, "file"), ByteSize(bytes)),
+    }
 }

@@ -12,7 +12,7 @@ use super::blobs::Blobs;
 use super::{Models, Result};
 use crate::db::{Eviction, ModelRow, UsageRow};
 use crate::domain::job::{Job, NewJob, priority};
-use crate::domain::{ByteSize, Digest, Millis, Selection, Work, work};
+use crate::domain::{ByteSize, Digest, Millis, Selection, Work, counted, work};
 use crate::hub::Error;
 use crate::hub::events::Happening;
 use crate::hub::jobs::{Done, JobRun};
@@ -191,7 +191,7 @@ impl Models {
 
 fn refuse_pinned(model: &ModelRow) -> Result<()> {
     if model.pinned {
-        return Err(Error::Conflict(format!("{} is pinned: take the pin away first", model.key)));
+        return Err(Error::Conflict(format!("{} is pinned: unpin it first", model.key)));
     }
     Ok(())
 }
@@ -199,7 +199,7 @@ fn refuse_pinned(model: &ModelRow) -> Result<()> {
 /// An eviction without any bound would empty the store.
 fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
     if free_bytes == 0 && unused_ms == 0 {
-        let rule = "say how much to free, or how long unused files must be (unused_seconds)".to_owned();
+        let rule = "expected the amount to free, or how long files must be unused (unused_seconds)".to_owned();
         return Err(Error::InvalidField { field: "free_bytes", rule });
     }
     Ok(())
@@ -220,14 +220,14 @@ fn count(sums: &mut Eviction, fate: Fate, size: u64) {
 
 /// What an eviction did, in a sentence.
 fn outcome(did: &Eviction, shared: u64) -> String {
-    let files = |count: u64| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-    let mut text = format!("{} left the store, {}", files(did.goes.files), ByteSize(did.goes.bytes));
+    let files = |count| counted(count, "file");
+    let mut text = format!("freed {} ({})", ByteSize(did.goes.bytes), files(did.goes.files));
     if did.unrecoverable.files > 0 {
         let lost = did.unrecoverable;
         text.push_str(&format!("; {} of them cannot be downloaded again, {}", lost.files, ByteSize(lost.bytes)));
     }
     if shared > 0 {
-        text.push_str(&format!("; {shared} stay because other models use them"));
+        text.push_str(&format!("; kept {} that other models use", files(shared)));
     }
     if did.kept.files > 0 {
         let kept = did.kept;

@@ -1,6 +1,6 @@
 //! What a model is: from its config files, the heads of its stored weights, and what upstream says of it.
 //!
-//! Config files are small and are fetched if they are not here. Weights are looked into only where they are stored:
+//! Config files are small and are downloaded if they are not cached. Weights are read only if they are stored:
 //! the numbers of those that are not come from upstream's info of the commit, if it has them.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::db::{FilePage, ModelRow};
 use crate::domain::facts::config::{self, ConfigFile};
 use crate::domain::facts::{self, Reading, gguf, safetensors};
 use crate::domain::{
-    Artifact, CommitId, Entry, ModelFacts, RepoKey, RepoPath, Revision, Visibility, WeightFormat, selection,
+    Artifact, ByteSize, CommitId, Entry, ModelFacts, RepoKey, RepoPath, Revision, Visibility, WeightFormat, selection,
 };
 use crate::hub::Error;
 
@@ -48,7 +48,7 @@ pub struct Card {
 #[derive(Debug, Clone, Default)]
 pub struct Head {
     pub tensors: Vec<HeadTensor>,
-    /// Also those that `tensors` has no room for.
+    /// Including those that `tensors` has no room for.
     pub tensor_count: u64,
     pub metadata: Vec<(String, String)>,
 }
@@ -83,23 +83,23 @@ enum Parsed {
 }
 
 impl Models {
-    /// Looks at a repository upstream, as this hub's owner.
+    /// Looks up a repository on upstream, as this hub's owner.
     pub async fn find_out(&self, key: &RepoKey, revision: &Revision) -> Result<Found> {
-        let pinned = self.look_up_repo(key, revision).await?;
+        let resolved = self.look_up_repo(key, revision).await?;
         let mut found = Found {
-            commit: pinned.commit.to_string(),
-            visibility: pinned.repo.visibility,
+            commit: resolved.commit.to_string(),
+            visibility: resolved.repo.visibility,
             files: 0,
             bytes: 0,
             formats: BTreeMap::new(),
             quantisations: BTreeMap::new(),
             only_pickle: false,
-            card: card_of(&self.commit_facts(&pinned.repo.row, &pinned.commit).await?),
+            card: card_of(&self.commit_facts(&resolved.repo.row, &resolved.commit).await?),
         };
         let (mut pickles, mut others) = (0, 0);
         let mut page = FilePage { flat: true, limit: PAGE, ..FilePage::default() };
         loop {
-            let rows = self.db.file_page(&pinned.repo.row, &pinned.commit, &page).await?;
+            let rows = self.db.file_page(&resolved.repo.row, &resolved.commit, &page).await?;
             let Some(last) = rows.last() else { break };
             page.after = last.entry.path().to_string();
             for row in rows {
@@ -142,7 +142,7 @@ impl Models {
                         facts.push(more);
                         read.read.push(file.path.to_string());
                     }
-                    Err(error) => read.problems.push(format!("{}: {error}", file.path)),
+                    Err(error) => read.problems.push(error.to_string()),
                 }
             } else if matches!(WeightFormat::of(&file.path), Some(WeightFormat::Safetensors | WeightFormat::Gguf)) {
                 weights.push((file, row.stored.is_some()));
@@ -177,15 +177,19 @@ impl Models {
         file: &Artifact,
     ) -> Result<ModelFacts> {
         if file.size > config::SIZE_LIMIT {
-            return Err(Error::Invalid(format!("{} bytes are too many for a config file", file.size)));
+            return Err(Error::Invalid(format!(
+                "{}: too large for a config file ({})",
+                file.path,
+                ByteSize(file.size)
+            )));
         }
         let (bytes, _) = self.read_start(model, commit, &file.path, file.size).await?;
-        kind.read(&bytes).map_err(|error| Error::Invalid(error.to_string()))
+        kind.read(&bytes).map_err(|error| Error::Invalid(format!("{}: {error}", file.path)))
     }
 
     /// The tensors and metadata of one stored weight file.
     pub async fn weights_head(&self, model: &ModelRow, commit: &CommitId, path: &RepoPath) -> Result<Head> {
-        let no_file = || Error::NoSuch { what: format!("file {path} at {commit}") };
+        let no_file = || Error::NotFound { what: format!("file {path} not found at {commit}") };
         let Some(Entry::File(file)) = self.db.entry(&model.id, commit, path).await? else { return Err(no_file()) };
         Ok(match self.head_of(&file).await? {
             Parsed::Safetensors(head) => Head {
@@ -225,7 +229,7 @@ impl Models {
             return Err(Error::Invalid(format!("{} is neither safetensors nor GGUF", file.path)));
         }
         let Some(stored) = self.store.get(file).await? else {
-            return Err(Error::Conflict(format!("{} is not here: download it first", file.path)));
+            return Err(Error::Conflict(format!("{} is not cached: download it first", file.path)));
         };
         let (handle, size) = (Arc::clone(stored.file()), stored.size());
         let parse = move || match format {
@@ -250,7 +254,7 @@ fn read_head<T>(
         match parse(&prefix, size).map_err(|error| Error::Invalid(error.to_string()))? {
             Reading::Done(head) => return Ok(head),
             Reading::NeedMore(more) if more > wanted && more <= size => wanted = more,
-            Reading::NeedMore(_) => return Err(Error::Invalid("the file ends within its head".into())),
+            Reading::NeedMore(_) => return Err(Error::Invalid("the file ends within its header".into())),
         }
     }
 }

@@ -27,12 +27,12 @@ impl Models {
         }
         let key = RepoKey::parse(named)?;
         let known = self.db.model_named(&key).await?;
-        known.ok_or_else(|| Error::NoSuch { what: format!("model {key}; register it first") })
+        known.ok_or_else(|| Error::NotFound { what: format!("model {key} not found; register it first") })
     }
 
     pub(super) async fn model_by_id(&self, id: &str) -> Result<ModelRow> {
         let known = self.db.model(id).await?;
-        known.ok_or_else(|| Error::NoSuch { what: format!("model with the id {id}") })
+        known.ok_or_else(|| Error::NotFound { what: format!("model with id {id} not found") })
     }
 
     /// One page of models, and how many there are on all pages.
@@ -43,7 +43,7 @@ impl Models {
 
     /// The model that a job is about.
     pub(super) async fn model_of(&self, run: &JobRun) -> Result<ModelRow> {
-        let gone = || Error::NoSuch { what: format!("model {}: it was removed", run.job.repo_name) };
+        let gone = || Error::NotFound { what: format!("model {} was removed", run.job.repo_name) };
         let id = run.job.repo.as_deref().ok_or_else(gone)?;
         self.db.model(id).await?.ok_or_else(gone)
     }
@@ -58,18 +58,18 @@ impl Models {
         let revision = if revision.is_empty() { model.revision.as_str() } else { revision };
         let known = match Revision::parse(revision)? {
             Revision::Commit(commit) => self.db.knows_commit(&model.id, &commit).await?.then_some(commit),
-            Revision::Named(name) => self.db.revision(&model.id, &name).await?.map(|pin| pin.commit),
+            Revision::Named(name) => self.db.revision(&model.id, &name).await?.map(|known| known.commit),
         };
-        let what = || format!("revision {revision} of {} here; sync it first", model.key);
-        known.ok_or_else(|| Error::NoSuch { what: what() })
+        let what = || format!("revision {revision} of {} not found; sync the model first", model.key);
+        known.ok_or_else(|| Error::NotFound { what: what() })
     }
 
     /// The names that are known of a model's commits, and whether all files of each are listed.
     pub async fn revisions(&self, model: &ModelRow) -> Result<Vec<(NamedCommit, bool)>> {
         let mut revisions = Vec::new();
-        for pin in self.db.revisions(&model.id).await? {
-            let listed = self.db.tree_is_complete(&model.id, &pin.commit).await?;
-            revisions.push((pin, listed));
+        for known in self.db.revisions(&model.id).await? {
+            let listed = self.db.tree_is_complete(&model.id, &known.commit).await?;
+            revisions.push((known, listed));
         }
         Ok(revisions)
     }
@@ -94,7 +94,7 @@ impl Models {
             None => Ok(()),
             Some(path) => {
                 let short = &commit.as_str()[..12];
-                Err(Error::NoSuch { what: format!("file or folder {path} in {} at {short}", model.key) })
+                Err(Error::NotFound { what: format!("file or folder {path} not found in {} at {short}", model.key) })
             }
         }
     }
@@ -109,14 +109,14 @@ impl Models {
         self.store.path_of(digest)
     }
 
-    /// The stored files of a model that were used last, the latest first: path, size and time.
+    /// The stored files of a model that were used last, most recent first: path, size and time.
     pub async fn last_used_files(
         &self,
         model: &ModelRow,
         commit: &CommitId,
         limit: u64,
     ) -> Result<Vec<(String, u64, Millis)>> {
-        // Those of the last seconds are not written down yet.
+        // Uses of the last seconds are not recorded yet.
         self.store.flush_uses().await;
         Ok(self.db.last_used_files(&model.id, commit, limit).await?)
     }
@@ -127,7 +127,7 @@ impl Models {
         Ok(info.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     }
 
-    /// The next page of selected files, and whether each is here; `None` at the end.
+    /// The next page of selected files, and whether each is stored; `None` at the end.
     pub(super) async fn selected(
         &self,
         repo: &str,
@@ -191,12 +191,12 @@ impl Models {
         }
     }
 
-    /// What upstream says of a repository now, without registering it: its commit, and whether its files are listed.
+    /// What upstream says about a repository now, without registering it: its commit, and whether its files are listed.
     pub async fn look_up_repo(&self, key: &RepoKey, revision: &Revision) -> Result<ResolvedRevision> {
         let caller = Caller::owner();
-        let pinned = self.repos.resolve(&caller, key, revision, Need::Metadata).await?;
-        self.catalog.keep_tree(&caller, &pinned.repo, &pinned.commit).await?;
-        Ok(pinned)
+        let resolved = self.repos.resolve(&caller, key, revision, Need::Metadata).await?;
+        self.catalog.keep_tree(&caller, &resolved.repo, &resolved.commit).await?;
+        Ok(resolved)
     }
 
     /// The file of a model at a revision, for reading a part of it.
@@ -221,7 +221,7 @@ impl Models {
         let range = ByteRange::parse(&format!("bytes=0-{}", most - 1));
         let Some(body) = self.serve.open(caller, resolved, range).await? else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
-        let failed = |error: &dyn std::fmt::Display| Error::BadUpstream(format!("reading the file: {error}"));
+        let failed = |error: &dyn std::fmt::Display| Error::BadUpstream(format!("cannot read the file: {error}"));
         match body.opened {
             Opened::Stored(stored) => {
                 let file = Arc::clone(stored.file());

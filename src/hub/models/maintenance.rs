@@ -1,7 +1,7 @@
-//! Stored bytes read again, and what nobody goes on with removed.
+//! Stored bytes verified, and abandoned downloads removed.
 //!
-//! Verify reads blobs and compares their hashes; a wrong one is quarantined and forgotten, so that it is fetched again
-//! when somebody asks for it, or has to be imported again if upstream does not have it.
+//! Verify reads blobs and compares their hashes; a corrupt one is quarantined and dropped, so that it is downloaded again
+//! on the next request, or has to be imported again if upstream does not have it.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use super::{Models, Result};
 use crate::blob::Check;
 use crate::db::{BlobRow, ModelRow};
 use crate::domain::job::{Job, Level, NewJob, priority};
-use crate::domain::{ByteSize, Selection, Work, work};
+use crate::domain::{ByteSize, Selection, Work, counted, work};
 use crate::hub::Error;
 use crate::hub::jobs::{Done, JobRun};
 use crate::hub::pace::Pace;
 
-/// A broken-off download that nothing was added to for so long is given up.
+/// How long a partial download that makes no progress is kept.
 const KEEP_PARTIALS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Models {
-    /// Begins to read stored files again: of a model, or all of them.
+    /// Starts to verify stored files: of a model, or all of them.
     pub async fn enqueue_verify(
         &self,
         model: Option<(&ModelRow, String, Selection)>,
@@ -79,10 +79,10 @@ impl Models {
         if wrong > 0 {
             return Err(Error::Damaged { files: wrong, lost });
         }
-        Ok(Done { outcome: format!("{files} files are as they should be, {}", ByteSize(bytes)), changes: None })
+        Ok(Done { outcome: format!("verified {}, {}", counted(files, "file"), ByteSize(bytes)), changes: None })
     }
 
-    /// Removes what arrived of files that nobody has gone on with for a week.
+    /// Removes partial downloads that were not resumed for a week.
     pub async fn remove_stale_partials(&self) -> Result<()> {
         let flights = self.flights.clone();
         self.store
@@ -94,8 +94,8 @@ impl Models {
 fn damage(blob: &BlobRow, found: Check, is_lost: bool) -> String {
     let what = if found == Check::Wrong { "has wrong bytes and was quarantined" } else { "is missing" };
     let then = match is_lost {
-        true => "it is known from a folder only: import that again",
-        false => "it is fetched again when it is asked for",
+        true => "it was imported from a folder: import it again",
+        false => "it will be downloaded again on the next request",
     };
     format!("sha256:{} {what}; {then}", blob.digest.to_hex())
 }

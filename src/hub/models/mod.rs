@@ -33,7 +33,7 @@ use crate::db::Db;
 use crate::domain::Clock;
 use crate::upstream::Upstream;
 
-pub use download::{Plan, Wish, can_run_code};
+pub use download::{DownloadRequest, Plan, can_run_code};
 pub use eviction::EvictionPlan;
 pub use facts::{Card, Found, Head, HeadTensor, ReadFacts};
 pub use import::{

@@ -9,7 +9,7 @@ use crate::hub::events::Happening;
 use crate::hub::jobs::{MAX_ATTEMPTS, new_job_id};
 
 impl Models {
-    /// Makes a repository known here and begins to sync it, by the job with this id, which may have ended already.
+    /// Registers a repository and starts to sync it, by the job with this id, which may have ended already.
     /// Registering again changes what is given, and syncs again only if that has a point.
     pub async fn register(
         &self,
@@ -40,7 +40,7 @@ impl Models {
             self.jobs.announce(job);
         }
         if !again {
-            self.events.note("model.registered", format!("{key} was registered"), &key.to_string(), None).await;
+            self.events.note("model.registered", format!("registered {key}"), &key.to_string(), None).await;
         }
         self.events.publish(Happening::Model(id.clone()));
         Ok((self.model_by_id(&id).await?, job.map(|job| job.id)))
@@ -52,18 +52,20 @@ impl Models {
         self.model_by_id(&model.id).await
     }
 
-    /// Forgets a model: what is known of it, and its place in lists. Its bytes stay until they are evicted.
+    /// Removes a model from the list, with what is known about it. Its files stay until they are evicted.
     pub async fn forget_model(&self, model: &ModelRow) -> Result<()> {
         if let Some(job) = self.db.live_job_of(&model.id).await? {
-            return Err(Error::Conflict(format!("job {job} works on {}: cancel it first", model.key)));
+            return Err(Error::Conflict(format!("job {job} is running on {}; cancel it first", model.key)));
         }
         self.db.delete_model(&model.id).await?;
-        self.events.note("model.removed", format!("{} was removed", model.key), &model.key.to_string(), None).await;
+        self.events
+            .note("model.removed", format!("removed {} from the list", model.key), &model.key.to_string(), None)
+            .await;
         self.events.publish(Happening::Model(model.id.clone()));
         Ok(())
     }
 
-    /// Begins to read refs and files from upstream again.
+    /// Starts to refresh refs and files from upstream.
     pub async fn enqueue_sync(&self, model: &ModelRow, revision: Option<&Revision>) -> Result<Job> {
         let revision = revision.map_or_else(|| model.revision.clone(), Revision::to_string);
         self.jobs

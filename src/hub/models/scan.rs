@@ -4,7 +4,7 @@ use super::import::{ImportProgress, ImportReport, ImportRequest, Problem};
 use super::{Models, Result};
 use crate::blob::Placement;
 use crate::domain::job::{Job, Level, NewJob, priority};
-use crate::domain::{RepoId, RepoKey, RepoKind, Work, work};
+use crate::domain::{ByteSize, RepoId, RepoKey, RepoKind, Work, counted, work};
 use crate::hub::Error;
 use crate::hub::jobs::{Done, JobRun};
 
@@ -54,7 +54,7 @@ pub struct ScanFinding {
 }
 
 impl Models {
-    /// Begins to import what is in a folder.
+    /// Starts to import what is in a folder.
     pub async fn enqueue_scan(&self, scan: Scan) -> Result<Job> {
         let target = match &scan.repo {
             Some(key) => format!("{}/{}", key.kind.as_str(), key.id),
@@ -97,7 +97,7 @@ impl Models {
         })
     }
 
-    /// Runs a job of the kind scan. One that was stopped goes on where it was: what has not changed is not read again.
+    /// Runs a job of the kind scan. One that was stopped resumes where it was: unchanged files are not read again.
     pub async fn scan(&self, run: &JobRun, work: &work::Scan) -> Result<Done> {
         let (repo, kind) = target(&work.target)?;
         let request = ImportRequest {
@@ -124,7 +124,7 @@ impl Models {
         }
         let left_out = problems.total() - named as u64;
         if left_out > 0 {
-            run.log(Level::Warning, &format!("{left_out} more were not taken; only {LOGGED} are named here")).await;
+            run.log(Level::Warning, &format!("{left_out} more skipped; only the first {LOGGED} are listed")).await;
         }
         match problems.first.first() {
             Some(problem) if report.attached == 0 => {
@@ -139,15 +139,14 @@ fn said(problem: &Problem) -> String {
     format!("{}: {}", problem.path.display(), problem.message)
 }
 
-/// What the job says in the end.
+/// The outcome of the job.
 fn outcome(report: &ImportReport) -> String {
     let ImportReport { repos_found, attached, hashed, unchanged, bytes_added, .. } = report;
-    let mut text = format!(
-        "{repos_found} {}, {attached} files; {hashed} read, {unchanged} unchanged, {bytes_added} bytes added",
-        if *repos_found == 1 { "repository" } else { "repositories" }
-    );
+    let repos = if *repos_found == 1 { "1 repository".to_owned() } else { format!("{repos_found} repositories") };
+    let (files, added) = (counted(*attached, "file"), ByteSize(*bytes_added));
+    let mut text = format!("{repos}, {files}; {hashed} read, {unchanged} unchanged, {added} added");
     if let Some(first) = report.problems.first.first() {
-        text.push_str(&format!("; {} not taken, the first: {}", report.problems.total(), said(first)));
+        text.push_str(&format!("; {} skipped, the first: {}", report.problems.total(), said(first)));
     }
     text
 }

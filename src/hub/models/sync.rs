@@ -1,6 +1,6 @@
-//! A model brought up to date with upstream.
+//! Syncing a model with upstream.
 //!
-//! Steps: ask what the revision means now → note all refs → keep the whole list of files → say what changed since
+//! Steps: resolve the revision → record all refs → keep the whole file list → report what changed since
 //! the commit that was known before.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Models, Result};
 use crate::db::{ModelRow, NamedCommit};
 use crate::domain::job::{ChangeKind, Changes, Level};
-use crate::domain::{CommitId, ModelSource, Revision, work};
+use crate::domain::{CommitId, ModelSource, Revision, counted, work};
 use crate::hub::jobs::{Done, JobRun};
 use crate::hub::repos::Repo;
 use crate::hub::{Caller, Error};
@@ -25,7 +25,7 @@ impl Models {
     pub async fn sync(&self, run: &JobRun, work: &work::Sync) -> Result<Done> {
         let model = self.model_of(run).await?;
         let outcome = self.sync_model(run, work, &model).await;
-        // While upstream is away nothing is wrong with the model: the job tries again.
+        // While upstream is down nothing is wrong with the model: the job retries.
         let problem = match &outcome {
             Ok(_) => Some(None),
             Err(error) if crate::hub::is_outage(error) || matches!(error, Error::Stopping) => None,
@@ -46,26 +46,26 @@ impl Models {
 
     async fn sync_model(&self, run: &JobRun, work: &work::Sync, model: &ModelRow) -> Result<Done> {
         if model.source == ModelSource::Local {
-            return Ok(Done { outcome: "it exists here only: there is nothing to sync with".into(), changes: None });
+            return Ok(Done { outcome: "local-only model, nothing to sync".into(), changes: None });
         }
         let named = if work.revision.is_empty() { &model.revision } else { &work.revision };
         let revision = Revision::parse(named)?;
         let caller = Caller::owner();
-        let before = self.db.revision(&model.id, revision.as_str()).await?.map(|pin| pin.commit);
+        let before = self.db.revision(&model.id, revision.as_str()).await?.map(|known| known.commit);
 
-        run.update(|progress| progress.doing = format!("asking what {revision} is"));
+        run.update(|progress| progress.doing = format!("resolving {revision}"));
         let known = self.repos.known_repo(&model.key).await?;
         let (repo, commit) = self.repos.ask_revision(&caller, &model.key, &revision, known.as_ref()).await?;
         if repo.key != model.key {
-            run.log(Level::Warning, &format!("upstream calls it {} now", repo.key)).await;
+            run.log(Level::Warning, &format!("renamed to {} on upstream", repo.key)).await;
         }
         run.update(|progress| progress.doing = "reading branches and tags".into());
         let refs = self.note_refs(run, &caller, &repo).await?;
 
-        run.update(|progress| progress.doing = "reading the list of files".into());
+        run.update(|progress| progress.doing = "reading the file list".into());
         if !self.catalog.keep_tree(&caller, &repo, &commit).await? {
             return Err(Error::Gated {
-                message: format!("{} is gated, and this hub's token was not accepted for it", repo.key),
+                message: format!("{} is gated, and this hub's token has no access to it", repo.key),
             });
         }
         let changes = match &before {
@@ -76,21 +76,21 @@ impl Models {
         };
         let totals = self.commit_totals(&repo.row, &commit).await?;
         let short = &commit.as_str()[..12];
-        let news = match (&before, &changes) {
-            (_, Some(c)) => format!("; {} added, {} removed, {} changed", c.added, c.removed, c.changed),
-            (Some(before), None) if *before == commit => "; nothing new".into(),
-            _ => String::new(),
+        let size = format!("{}, {}", counted(totals.files, "file"), counted(refs as u64, "ref"));
+        let outcome = match (&before, &changes) {
+            (_, Some(c)) => {
+                let (added, removed, changed) = (c.added, c.removed, c.changed);
+                format!("{revision} updated to {short} ({size}): {added} added, {removed} removed, {changed} changed")
+            }
+            (Some(before), None) if *before == commit => format!("{revision} up to date at {short} ({size})"),
+            _ => format!("{revision} synced at {short} ({size})"),
         };
-        let s = |count: u64| if count == 1 { "" } else { "s" };
-        let files = totals.files;
-        let outcome =
-            format!("{revision} is {short} with {files} file{}, {refs} ref{}{news}", s(files), s(refs as u64));
         run.log(Level::Info, &outcome).await;
         Ok(Done { outcome, changes })
     }
 
-    /// Notes what every branch, tag and converted ref means now; how many there are.
-    /// Those that are gone upstream are forgotten.
+    /// Records what every branch, tag and converted ref resolves to now; how many there are.
+    /// Those that are gone upstream are removed.
     async fn note_refs(&self, run: &JobRun, caller: &Caller, repo: &Repo) -> Result<usize> {
         let path = format!("{}/refs", repo.key.api_path());
         let answer = match self.upstream.get(&path, caller.upstream()).await {
@@ -100,20 +100,20 @@ impl Models {
                 if crate::hub::is_outage(&error) {
                     return Err(error);
                 }
-                run.log(Level::Warning, &format!("branches and tags could not be read: {error}")).await;
+                run.log(Level::Warning, &format!("could not read branches and tags: {error}")).await;
                 return Ok(0);
             }
         };
         let value: Value = serde_json::from_slice(&answer.body)
-            .map_err(|e| Error::BadUpstream(format!("upstream's refs of {} are not usable: {e}", repo.key)))?;
+            .map_err(|e| Error::BadUpstream(format!("invalid refs of {} from upstream: {e}", repo.key)))?;
         let refs = refs_of(&value);
         let known = self.db.revisions(&repo.row).await?;
         for (name, commit) in &refs {
             self.repos.note_revision(repo, name, commit).await?;
         }
         if is_complete(&value) {
-            for pin in known.into_iter().filter(|pin| is_gone(pin, &refs, &value)) {
-                self.db.delete_revision(&repo.row, &pin).await?;
+            for name in known.into_iter().filter(|name| is_gone(name, &refs, &value)) {
+                self.db.delete_revision(&repo.row, &name).await?;
             }
         }
         Ok(refs.len())
@@ -147,11 +147,11 @@ fn is_complete(value: &Value) -> bool {
 }
 
 /// Whether a name that is known here would be in the complete list of refs, and is not.
-fn is_gone(pin: &NamedCommit, refs: &BTreeMap<String, CommitId>, list: &Value) -> bool {
-    let name = pin.name.strip_prefix("refs/heads/").or(pin.name.strip_prefix("refs/tags/")).unwrap_or(&pin.name);
+fn is_gone(known: &NamedCommit, refs: &BTreeMap<String, CommitId>, list: &Value) -> bool {
+    let name = known.name.strip_prefix("refs/heads/").or(known.name.strip_prefix("refs/tags/")).unwrap_or(&known.name);
     let is_listed = !name.starts_with("refs/") || (name.starts_with("refs/convert/") && list["converts"].is_array());
     // The beginning of a commit's id is a name, too.
-    let is_short_id = pin.commit.as_str().starts_with(name);
+    let is_short_id = known.commit.as_str().starts_with(name);
     is_listed && !is_short_id && !refs.contains_key(name)
 }
 

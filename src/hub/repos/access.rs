@@ -1,9 +1,9 @@
 //! Who may see what.
 //!
 //! Visibility belongs to a repository. What is not public is for callers whose own token
-//! upstream accepts for that repository: asked with `auth-check`, remembered per token and
-//! repository for a minute (a no for ten seconds). The check comes before every look into the
-//! cache. While upstream is away, a token that it accepted within the grace is still
+//! upstream accepts for that repository: asked with `auth-check`, cached per token and
+//! repository for a minute (a denial for ten seconds). The check comes before every lookup in the
+//! cache. While upstream is down, a token that it accepted within the grace period is still
 //! accepted; nobody else is.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::db::Grant;
 use crate::domain::{RepoKey, Visibility};
 use crate::hub::coalesce::Coalesce;
 use crate::hub::{Caller, Error};
-use crate::upstream::Weight;
+use crate::upstream::Impact;
 
 #[derive(Clone)]
 struct Decision {
@@ -39,7 +39,7 @@ impl Access {
         Self { decisions: moka::sync::Cache::new(50_000), calls: Coalesce::new(tasks) }
     }
 
-    /// This hub has another token: what upstream said to the one before does not count.
+    /// This hub has another token: what upstream said about the previous one no longer counts.
     pub(super) fn forget_own(&self) {
         self.decisions.invalidate_all();
     }
@@ -77,7 +77,7 @@ impl Repos {
         let task_key = key.clone();
         let call = || async move { repos.ask_access(&caller, &repo_key, task_key).await };
         let mut call = std::pin::pin!(self.access.calls.run(key.clone(), call));
-        match self.upstream.in_time(Weight::Counts, &mut call).await {
+        match self.upstream.in_time(Impact::Counts, &mut call).await {
             Some(outcome) => outcome,
             None if self.was_accepted(&key).await? => Ok(()),
             None => call.await,
@@ -98,7 +98,7 @@ impl Repos {
             Err(error) if error.is_outage() => {
                 return match self.was_accepted(&key).await? {
                     true => Ok(()),
-                    false => Err(Error::upstream(error, format!("your right to {repo}"))),
+                    false => Err(Error::upstream(error, format!("your access to {repo}"))),
                 };
             }
             Err(error) => Some(Error::upstream(error, repo.to_string())),

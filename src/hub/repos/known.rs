@@ -87,7 +87,7 @@ impl Repos {
         self.live.get().ref_ttl
     }
 
-    /// The commit that a revision means for sure: nobody has to ask upstream.
+    /// The commit that a revision is known to mean: upstream need not be asked.
     pub(in crate::hub) async fn fresh_commit(&self, row: &str, revision: &Revision) -> Result<Option<CommitId>> {
         Ok(match revision {
             Revision::Commit(commit) => Some(commit.clone()),

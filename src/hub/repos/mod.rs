@@ -23,7 +23,7 @@ use crate::db::Db;
 use crate::domain::{Clock, CommitId, Millis, Origin, RepoKey, Visibility};
 use crate::upstream::Upstream;
 
-/// What the caller wants of a repository.
+/// What the caller wants from a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Names, sizes, info: for everybody, unless the repository is private.
@@ -89,7 +89,7 @@ pub struct Inner {
     live: LiveSettings,
     digests: TokenDigests,
     access: access::Access,
-    /// Goes up whenever something that was known turned out differently.
+    /// Increases whenever something that was known turned out differently.
     epoch: AtomicU64,
     /// The present name of each name that was asked for.
     names: Kept<RepoKey, RepoKey>,
@@ -141,7 +141,7 @@ impl Repos {
         }))
     }
 
-    /// This hub has another token: what upstream said to the one before does not count.
+    /// This hub has another token: what upstream said about the previous one no longer counts.
     pub(super) fn forget_own(&self) {
         self.access.forget_own();
     }

@@ -1,7 +1,7 @@
-//! Commits that upstream did not tell of: found in caches on disk, or made here of folders (`import`).
+//! Commits that upstream did not report: found in caches on disk, or made here from folders (`import`).
 //!
-//! What was made here is as it is, and upstream is never asked about it. What a cache told is good while
-//! upstream is away; as soon as it can be had, upstream's own listing takes its place.
+//! What was made here is final, and upstream is never asked about it. What a cache told is good while
+//! upstream is down; upstream's own listing takes its place as soon as it is available.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::domain::{CommitId, Entry, Origin, RepoPath, Revision};
 use crate::hub::{Error, Served};
 
 impl Repos {
-    /// What a revision means without upstream for good; an error for a repository of which upstream knows nothing.
+    /// What a revision means if upstream is never asked; an error for a repository that upstream does not know.
     pub(in crate::hub) async fn local_commit(&self, repo: &Repo, revision: &Revision) -> Result<Option<CommitId>> {
         let name = match revision {
             Revision::Commit(commit) => return self.checked_local(repo, Some(commit.clone()), revision).await,

@@ -2,8 +2,8 @@
 //!
 //! Steps of `resolve`: find the repository (also by an older name) → authorise, before anything is
 //! looked up → a full commit is itself; a name is what it meant within its time to
-//! live → else ask upstream once for everybody → upstream away or slow: what the name last
-//! meant, marked stale. What was made here of a folder (`import`) is as it is: upstream is not
+//! live → else ask upstream once for everybody → upstream down or slow: what the name last
+//! resolved to, marked stale. What was made here from a folder (`import`) is final: upstream is not
 //! asked.
 //!
 //! One decision per name and time to live serves all routes, so that a client sees one commit
@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{Need, Repo, Repos, ResolvedRevision, Result};
 use crate::domain::{CommitId, RepoId, RepoKey, Revision, Visibility};
 use crate::hub::{Caller, Error, Served, is_outage};
-use crate::upstream::{self, Weight};
+use crate::upstream::{self, Impact};
 
 impl Repos {
     /// See the module's text.
@@ -37,7 +37,7 @@ impl Repos {
             return self.resolved(repo, commit, Served::Hit).await;
         }
 
-        // What to ask upstream, and what to fall back to. The visibility of a pinned commit's
+        // What to ask upstream, and what to fall back to. The visibility of a full commit's
         // repository is learned again with the tip of its default branch.
         let (asked, known) = match revision {
             Revision::Commit(commit) => {
@@ -50,7 +50,7 @@ impl Repos {
                 Some((commit, checked_at)) if self.is_fresh(checked_at, self.ref_ttl()) => {
                     return self.resolved(repo, commit, Served::Hit).await;
                 }
-                pin => (revision.clone(), pin.map(|(commit, _)| commit)),
+                known => (revision.clone(), known.map(|(commit, _)| commit)),
             },
         };
         let call = self.ask_revision(caller, key, &asked, Some(&repo));
@@ -59,7 +59,7 @@ impl Repos {
             self.authorise(caller, &repo, need).await?;
             return self.resolved(repo, commit, Served::Miss).await;
         };
-        match self.upstream.in_time(Weight::Counts, call).await {
+        match self.upstream.in_time(Impact::Counts, call).await {
             Some(Ok((repo, commit))) => {
                 // It may have become private or gated since.
                 self.authorise(caller, &repo, need).await?;
@@ -72,8 +72,8 @@ impl Repos {
                 self.resolved(repo, known, Served::Miss).await
             }
             Some(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
-            // Away, or too slow (the call goes on and will be noted), or our database cannot
-            // note it: no reason to refuse what is here.
+            // Down, or too slow (the call continues and will be recorded), or our database cannot
+            // record it: no reason to refuse what is cached.
             Some(Err(_)) | None => self.resolved(repo, known, Served::Stale).await,
         }
     }
@@ -112,7 +112,7 @@ impl Repos {
         if matches!(outcome, Err(upstream::Error::Unauthenticated { .. }))
             && known.as_ref().is_some_and(|repo| repo.visibility == Visibility::Public)
         {
-            // A wrong token must not spoil the answer that others share; nobody needs one here.
+            // A wrong token must not spoil the response that others share; none is needed here.
             outcome = self.upstream.get(&path, upstream::Caller { token: None, ..caller.upstream() }).await;
         }
         let answer = match outcome {
@@ -122,7 +122,7 @@ impl Repos {
                     && let Some(repo) = known
                     && repo.visibility != Visibility::Private
                 {
-                    // Gone or hidden now: from here on only those whom upstream accepts.
+                    // Gone or hidden now: from here on only callers whom upstream accepts.
                     self.note_repo(&repo.key, Visibility::Private).await?;
                 }
                 let what = if matches!(error, upstream::Error::RevisionNotFound { .. }) {
@@ -133,7 +133,7 @@ impl Repos {
                 return Err(Error::upstream(error, what));
             }
         };
-        let unusable = |text: String| Error::BadUpstream(format!("upstream's info of {key} is not usable: {text}"));
+        let unusable = |text: String| Error::BadUpstream(format!("invalid info of {key} from upstream: {text}"));
         let mut value: Value = serde_json::from_slice(&answer.body).map_err(|e| unusable(e.to_string()))?;
         let info = upstream::parse_info(&value).map_err(|e| unusable(e.to_string()))?;
         self.upstream.sanitiser().json(&mut value);
@@ -167,7 +167,7 @@ impl Repos {
 
 fn is_own_trouble(error: &Error) -> bool {
     if let Error::Internal(cause) = error {
-        tracing::error!(%cause, "what upstream said could not be noted");
+        tracing::error!(%cause, "could not record upstream's response");
     }
     matches!(error, Error::Internal(_) | Error::NoSpace)
 }

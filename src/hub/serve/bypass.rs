@@ -1,7 +1,7 @@
-//! Streaming past a full disk: the client gets its file, nothing is stored.
+//! Passing a file through while the disk is full: the client gets it, nothing is stored.
 //!
 //! One connection, as upstream sends it. A whole file is hashed on the way and its end is held
-//! back until the digest is right, as in a flight; a bounded range goes out as it comes.
+//! back until the digest is verified, as in a flight; a bounded range is sent as it arrives.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -48,7 +48,7 @@ impl Serve {
         if asked.is_some() && matches!(reply.body, RangeBody::Whole) {
             return Err(Error::NoSpace);
         }
-        tracing::warn!(repo.id = %target.repo, path = %target.path, "the disk is full: a file passes through without being stored");
+        tracing::warn!(repo.id = %target.repo, path = %target.path, "disk full: passing a file through without storing it");
         let hold = self.settings.flight.hold_back.bytes().min(size / 2 + 1);
         Ok(Bypass {
             taints: self.taints.clone(),
@@ -63,7 +63,7 @@ impl Serve {
 }
 
 impl Bypass {
-    /// Whether everything was handed out (and, of a whole file, proven).
+    /// Whether everything was handed out (and, for a whole file, verified).
     pub fn is_done(&self) -> bool {
         self.missing == 0 && self.held.is_empty()
     }
@@ -74,7 +74,7 @@ impl Bypass {
             let mut chunk = match self.body.next().await {
                 Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => return Some(Err(Error::upstream(error, self.target.path.to_string()))),
-                None => return Some(Err(Error::BadUpstream("upstream's body ended early".into()))),
+                None => return Some(Err(Error::BadUpstream("upstream cut off the body".into()))),
             };
             chunk.truncate(usize::try_from(self.missing).unwrap_or(usize::MAX));
             self.missing -= chunk.len() as u64;
@@ -91,7 +91,7 @@ impl Bypass {
             if let Err(error) = taints.add(target.content).await {
                 tracing::error!(%error, "could not record that a wrong body was sent");
             }
-            let text = format!("upstream sent wrong bytes for {}/{}: they hash to {actual}", target.repo, target.path);
+            let text = format!("upstream sent wrong bytes for {}/{}: their hash is {actual}", target.repo, target.path);
             return Some(Err(Error::BadUpstream(text)));
         }
         let rest = std::mem::take(&mut self.held);

@@ -1,4 +1,4 @@
-//! Getting at the bytes: from the store, from a flight in the air, or from a new flight.
+//! Getting at the bytes: from the store, from a flight in progress, or from a new flight.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::hub::{Caller, Error, Served};
 pub enum Opened {
     Stored(Arc<StoredFile>),
     Arriving(FlightReader),
-    /// Past the store, whose disk is full.
+    /// Passed through, as the store's disk is full.
     Passing(Box<Bypass>),
 }
 
@@ -58,7 +58,7 @@ impl Serve {
         if resolved.revision.is_local() {
             return Err(gone(resolved));
         }
-        // Not after a wait: nobody can fetch it now.
+        // Not after a wait: nobody can download it now.
         if self.upstream.is_away() && size > 0 && !self.flights.has(content) {
             return Err(self.out_of_reach(resolved));
         }
@@ -87,7 +87,7 @@ impl Serve {
             }
             Err(Error::NoSpace) => {
                 drop(reader);
-                // What a client may take for the end of a whole file is sent whole, and proven.
+                // What a client may take for the end of a whole file is sent whole, and verified.
                 let is_partial = is_partial && !finishes;
                 let range = if is_partial { bytes } else { 0..size };
                 let opened = Opened::Passing(Box::new(self.bypass(target, range.clone()).await?));
@@ -109,7 +109,7 @@ impl Serve {
         let artifact = &resolved.artifact;
         let is_local = resolved.revision.is_local();
         let is_away = is_local || self.upstream.is_away() || resolved.served == Served::Stale;
-        // Of an empty file nothing has to be here.
+        // An empty file needs no blob.
         if !is_away
             || artifact.size == 0
             || self.flights.has(artifact.content)
@@ -127,7 +127,7 @@ impl Serve {
         let what = format!("{}/{}", resolved.revision.repo.key, resolved.artifact.path);
         match self.upstream.is_offline() {
             true => Error::Offline { what },
-            false => Error::UpstreamUnavailable { what, reason: "it did not answer lately".into() },
+            false => Error::UpstreamUnavailable { what, reason: "it has not responded lately".into() },
         }
     }
 
@@ -142,6 +142,6 @@ fn gone(resolved: &Resolved) -> Error {
     let what = format!("{}/{}", resolved.revision.repo.key, resolved.artifact.path);
     Error::UpstreamUnavailable {
         what,
-        reason: "it was imported from a folder and is gone or changed; import that again".into(),
+        reason: "it was imported from a folder and is missing or changed; import it again".into(),
     }
 }

@@ -42,7 +42,7 @@ impl StoredFile {
         self.mapped.file()
     }
 
-    /// Whether nobody has written into the file that it is a hard link to.
+    /// Whether the original of a hard link is unchanged.
     pub(super) fn is_as_it_was(&self) -> bool {
         let is_same = |linked_ns| blob::modified(self.file()).is_ok_and(|now| now == (self.row.size, linked_ns));
         self.row.linked_ns.is_none_or(is_same)

@@ -14,7 +14,7 @@ const PLACE: &str = "store_place";
 
 impl Store {
     /// Refuses a directory and a database that belong to different stores. `adopt`: this directory takes the place of
-    /// the database's, whose files are fetched again when they are asked for.
+    /// the database's, whose files are downloaded again on the next request.
     pub(in crate::hub) async fn check_identity(&self, adopt: bool) -> Result<()> {
         let db = &self.0.db;
         let here = self.secret(FILE).await?;
@@ -27,7 +27,7 @@ impl Store {
         };
         if adopt && there.as_ref().is_some_and(|there| *there != here) {
             db.put_settings(&[(SETTING.into(), here.clone()), (PLACE.into(), self.place())]).await?;
-            tracing::warn!(store.id = %here, "this data directory takes the place of the one that the database knew");
+            tracing::warn!(store.id = %here, "this data directory replaces the one that the database belonged to");
             return Ok(());
         }
         let there = match there {
@@ -53,8 +53,8 @@ impl Store {
         Ok(Error::Conflict(format!(
             "{} is {found}, but the database belongs to store {there}, which was at {at}. Every process on one database \
              needs the same data directory: set store.data_dir to that one, or database.url to another database. If \
-             that directory is lost for good, start once with MODELHUB_STORE_ADOPT=true: this one takes its place, and \
-             files are fetched again when they are asked for",
+             that directory is permanently lost, start once with MODELHUB_STORE_ADOPT=true: this one replaces it, and \
+             files are downloaded again on the next request",
             self.place()
         )))
     }

@@ -116,7 +116,7 @@ impl Store {
             Some(stored) => stored,
             None => {
                 let Some(stored) = self.open_anew(row).await? else {
-                    tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has another size; it will be fetched again");
+                    tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has the wrong size; it will be downloaded again");
                     self.0.db.delete_blob(&row).await?;
                     // Also if its row went before: whoever kept it has to let it go.
                     self.forget(row.digest, None, row.generation);
@@ -130,8 +130,8 @@ impl Store {
         if stored.is_as_it_was() {
             return Ok(Some(stored));
         }
-        tracing::error!(blob.digest = %row.digest, "the file that a blob is a hard link to was changed; it is no longer served: import it again, as a copy if it changes");
-        // Only the store's name of it: the file stays where it is.
+        tracing::error!(blob.digest = %row.digest, "the original of a hard-linked blob was changed, so it is no longer served: import it again, as a copy if it changes often");
+        // Only the store's own link: the original stays where it is.
         self.remove(&row).await?;
         Ok(None)
     }
@@ -152,7 +152,7 @@ impl Store {
         if !self.blocking(move |disk| disk.prove_orphan(digest, size)).await?? {
             return Ok(None);
         }
-        tracing::info!(blob.digest = %digest, "a file that was published without its row is proven and kept");
+        tracing::info!(blob.digest = %digest, "verified and kept a file that was published without a database row");
         let blob = NewBlob { digest, git: None, size, linked_ns: None, xet_hash: None };
         Ok(Some(self.0.db.put_blob(&blob, self.0.clock.now()).await?))
     }
@@ -160,7 +160,7 @@ impl Store {
 
 /// What arrives.
 impl Store {
-    /// The arriving file of a content, resumed if there is one; an error if another process has it.
+    /// The partial file of a content, resumed if there is one; an error if another process has it.
     pub(super) async fn partial(
         &self,
         content: ContentId,
@@ -170,13 +170,13 @@ impl Store {
         self.blocking(move |disk| disk.partial(content, size, segment_size)).await
     }
 
-    /// Takes the disk space of a whole arriving file.
+    /// Reserves the disk space of a whole partial file.
     pub(super) async fn reserve(&self, partial: &Arc<Partial>) -> Result<()> {
         let partial = Arc::clone(partial);
         Ok(self.blocking(move |_| partial.reserve(0..partial.size())).await??)
     }
 
-    /// Empties an arriving file, to be fetched once more.
+    /// Empties a partial file, to be downloaded once more.
     pub(super) async fn reset(&self, partial: &Arc<Partial>) -> Result<()> {
         let partial = Arc::clone(partial);
         Ok(self.blocking(move |_| partial.reset()).await??)
@@ -203,7 +203,7 @@ impl Store {
         Ok(self.0.db.blob(content, size).await?.is_some())
     }
 
-    /// Removes an arriving file; readers that have it open go on.
+    /// Removes a partial file; readers that have it open can keep reading.
     pub(super) async fn discard(&self, partial: &Arc<Partial>) -> Result<()> {
         let partial = Arc::clone(partial);
         self.blocking(move |disk| disk.discard(&partial)).await
@@ -215,7 +215,7 @@ impl Store {
         Ok(self.blocking(move |disk| disk.quarantine(&partial, now)).await??)
     }
 
-    /// Removes arriving files that nothing was added to for `age`. `unless_flying` runs what it is given while no
+    /// Removes partial files that nothing was added to for `age`. `unless_flying` runs what it is given while no
     /// flight of a content can begin.
     pub(super) async fn remove_stale_partials(
         &self,
@@ -226,7 +226,7 @@ impl Store {
             for content in disk.stale_partials(age)? {
                 let removed = unless_flying(content, &|| disk.remove_partial(content));
                 if removed.transpose()? == Some(true) {
-                    tracing::info!(blob.content = %content, "a download that nobody went on with for a week was removed");
+                    tracing::info!(blob.content = %content, "removed a download that was not resumed for a week");
                 }
             }
             Ok(())
@@ -234,7 +234,7 @@ impl Store {
         self.blocking(remove).await?
     }
 
-    /// Puts the bytes of a file outside of the store next to the arriving ones.
+    /// Puts the bytes of a file outside the store next to the partial ones.
     pub(super) async fn stage(
         &self,
         source: Arc<Source>,
@@ -276,7 +276,7 @@ impl Store {
         if !self.0.db.delete_blob(row).await? {
             return Ok(false);
         }
-        self.blocking(move |disk| disk.set_blob_aside(digest, now)).await??;
+        self.blocking(move |disk| disk.quarantine_blob(digest, now)).await??;
         Ok(true)
     }
 

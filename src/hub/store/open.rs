@@ -1,6 +1,6 @@
 //! Blobs that are kept open, the most recently used ones.
 //!
-//! What is forgotten here is closed by the last answer that sends of it, at once, so that an evicted file gives its space
+//! What is dropped here is closed by the last response that sends from it, immediately, so that an evicted file gives its space
 //! back. (A concurrent cache drops what it removes some time later.)
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! The form in which a chunk stands in a xorb (public Xet specification).
+//! How a chunk is stored in a xorb (public Xet specification).
 //!
 //! A head of eight bytes: version, packed length, scheme, length (little endian, three bytes each). Then
 //! the bytes: as they are, as an LZ4 frame, or as an LZ4 frame of the bytes in four groups, as for numbers
@@ -14,7 +14,7 @@ pub(super) const HEAD: usize = 8;
 /// The largest chunk (xet-core `MAX_CHUNK_SIZE`).
 const LARGEST: usize = 128 * 1024;
 
-/// What stands before a chunk.
+/// The header of a chunk.
 #[derive(Debug)]
 pub(super) struct Head {
     /// Bytes that follow.
@@ -31,7 +31,7 @@ enum Scheme {
 }
 
 impl Head {
-    /// Refuses what there is not: the size of a chunk is bounded by its head.
+    /// Refuses invalid headers: the size of a chunk is bounded by its header.
     pub(super) fn parse([version, p0, p1, p2, scheme, l0, l1, l2]: [u8; HEAD]) -> Result<Self, &'static str> {
         let number = |low, middle, high| u32::from_le_bytes([low, middle, high, 0]) as usize;
         let (packed, length) = (number(p0, p1, p2), number(l0, l1, l2));
@@ -39,13 +39,13 @@ impl Head {
             0 => Scheme::Plain,
             1 => Scheme::Lz4,
             2 => Scheme::GroupedLz4,
-            _ => return Err("a chunk that is packed in an unknown way"),
+            _ => return Err("unknown compression of a chunk"),
         };
         if version != 0 {
-            return Err("a chunk of an unknown version");
+            return Err("unknown version of a chunk");
         }
         if length > LARGEST || packed > 2 * LARGEST {
-            return Err("a chunk that is too large");
+            return Err("a chunk is too large");
         }
         Ok(Self { packed, scheme, length })
     }
@@ -57,19 +57,19 @@ impl Head {
             Scheme::Lz4 => self.unpack_lz4(&packed)?.into(),
             Scheme::GroupedLz4 => ungroup(&self.unpack_lz4(&packed)?).into(),
         };
-        if chunk.len() == self.length { Ok(chunk) } else { Err("a chunk of another length than its head says") }
+        if chunk.len() == self.length { Ok(chunk) } else { Err("the length of a chunk does not match its header") }
     }
 
     fn unpack_lz4(&self, packed: &[u8]) -> Result<Vec<u8>, &'static str> {
         let mut chunk = Vec::with_capacity(self.length + 1);
         // One byte more than it may have: a frame can unfold to very much.
         let mut frame = FrameDecoder::new(packed).take(self.length as u64 + 1);
-        frame.read_to_end(&mut chunk).map_err(|_| "a chunk that cannot be unpacked")?;
+        frame.read_to_end(&mut chunk).map_err(|_| "a chunk cannot be decompressed")?;
         Ok(chunk)
     }
 }
 
-/// Puts bytes in four groups back into their order. A rest that is no four bytes went to the first groups.
+/// Puts bytes in four groups back into their order. A remainder of less than four bytes went to the first groups.
 fn ungroup(grouped: &[u8]) -> Vec<u8> {
     let mut chunk = vec![0; grouped.len()];
     let mut rest = grouped;

@@ -79,14 +79,14 @@ impl Upstream {
         let answer = self.get(&path, caller).await?;
         // The text of an error of the parser could hold the token.
         let token: TokenWire =
-            serde_json::from_slice(&answer.body).map_err(|_| broken("an answer that is no token"))?;
-        let store = Url::parse(&token.cas_url).map_err(|_| broken("the store's address is no URL"))?;
+            serde_json::from_slice(&answer.body).map_err(|_| broken("the response is not a token"))?;
+        let store = Url::parse(&token.cas_url).map_err(|_| broken("the store address is not a URL"))?;
         let (Target::Origin(store) | Target::Cdn(store)) = self
             .egress
             .lead(&self.base, store)
-            .map_err(|why| broken(format_args!("the store's address is refused: {why}")))?;
+            .map_err(|why| broken(format_args!("the store address is refused: {why}")))?;
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.access_token))
-            .map_err(|_| broken("a token that is no text"))?;
+            .map_err(|_| broken("the token has invalid characters"))?;
         authorization.set_sensitive(true);
         Ok(XetSource { store, authorization, is_old: Arc::default() })
     }
@@ -111,11 +111,11 @@ impl Upstream {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(Error::Expired),
             status => {
-                return Err(Error::Unavailable { reason: format!("the Xet store answered {}", status.as_u16()) });
+                return Err(Error::Unavailable { reason: format!("the Xet store returned {}", status.as_u16()) });
             }
         }
         let answer = self.read(response, String::new()).await?;
-        let recipe = Recipe::parse(&answer.body).ok_or_else(|| broken("an answer that is no recipe"))?;
+        let recipe = Recipe::parse(&answer.body).ok_or_else(|| broken("the response is not a reconstruction"))?;
         Ok(XetRange {
             upstream: self,
             source: source.clone(),
@@ -130,7 +130,7 @@ impl Upstream {
     async fn ask_store(&self, source: &XetSource, version: &str, hash: &str, range: &Range<u64>) -> Result<Response> {
         // Not `Url::join`: the store's address may have a path.
         let url = format!("{}/{version}/reconstructions/{hash}", source.store.as_str().trim_end_matches('/'));
-        let url = Url::parse(&url).map_err(|_| broken("the store's address is no URL"))?;
+        let url = Url::parse(&url).map_err(|_| broken("the store address is not a URL"))?;
         let request = self.blobs.get(url).header(RANGE, range_header(range));
         self.send_download("xet", request.header(AUTHORIZATION, source.authorization.clone())).await
     }
@@ -142,7 +142,7 @@ impl Upstream {
         let request = request.header(ACCEPT_ENCODING, "identity");
         let outcome = match tokio::time::timeout(HEAD_TIMEOUT, request.send()).await {
             Ok(outcome) => outcome.map_err(|error| Error::network(&error)),
-            Err(_) => Err(Error::Unavailable { reason: "no answer in time".into() }),
+            Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
         };
         let response = outcome.inspect_err(|_| metrics::upstream_call(bucket, "error"))?;
         metrics::upstream_call(bucket, super::client::status_class(response.status()));
@@ -150,7 +150,7 @@ impl Upstream {
     }
 
     async fn open_piece(&self, source: &XetSource, hash: &str, piece: &Piece) -> Result<OpenPiece> {
-        let url = Url::parse(&piece.url).map_err(|_| broken("the address of a piece is no URL"))?;
+        let url = Url::parse(&piece.url).map_err(|_| broken("the address of a piece is not a URL"))?;
         let (Target::Origin(url) | Target::Cdn(url)) = self
             .egress
             .lead(&source.store, url)
@@ -164,19 +164,19 @@ impl Upstream {
                 return Err(Error::Expired);
             }
             status => {
-                return Err(Error::Unavailable { reason: format!("download host answered {}", status.as_u16()) });
+                return Err(Error::Unavailable { reason: format!("the download host returned {}", status.as_u16()) });
             }
         }
         let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::trim);
         if text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
-            return Err(broken("a piece with a content coding"));
+            return Err(broken("unexpected Content-Encoding of a piece"));
         }
         let length = piece.bytes.end.saturating_sub(piece.bytes.start);
         let place = format!("bytes {}-{}/", piece.bytes.start, piece.bytes.end.saturating_sub(1));
         if response.content_length().is_some_and(|actual| actual != length)
             || text(CONTENT_RANGE).is_some_and(|actual| !actual.starts_with(&place))
         {
-            return Err(broken("another piece than asked"));
+            return Err(broken("Content-Range does not match the requested piece"));
         }
         let idle = self.config.idle_timeout.duration();
         Ok(OpenPiece { hash: hash.to_owned(), chunks: piece.chunks, buffer: BytesMut::new(), response, idle })
@@ -196,7 +196,7 @@ impl XetRange<'_> {
             };
             if term.range.start >= term.range.end {
                 if term.unpacked_length != 0 {
-                    return Err(broken("a term has fewer bytes than its recipe says"));
+                    return Err(broken("a term is shorter than the reconstruction says"));
                 }
                 self.term = None;
                 continue;
@@ -208,7 +208,7 @@ impl XetRange<'_> {
                     self.open = None;
                     let known = self.pieces.get(&term.hash).into_iter().flatten();
                     let mut holding = known.filter(|piece| piece.chunks.holds(wanted));
-                    let piece = holding.next().ok_or_else(|| broken("a recipe without all of its pieces"))?;
+                    let piece = holding.next().ok_or_else(|| broken("the reconstruction lacks some of its pieces"))?;
                     let opened = self.upstream.open_piece(&self.source, &term.hash, piece).await?;
                     self.open.insert(opened)
                 }
@@ -222,7 +222,7 @@ impl XetRange<'_> {
             term.unpacked_length = term
                 .unpacked_length
                 .checked_sub(chunk.len() as u64)
-                .ok_or_else(|| broken("a term has more bytes than its recipe says"))?;
+                .ok_or_else(|| broken("a term is longer than the reconstruction says"))?;
             return Ok(Some(chunk));
         }
     }
@@ -253,7 +253,7 @@ impl OpenPiece {
     async fn fill(&mut self, length: usize) -> Result<()> {
         while self.buffer.len() < length {
             let Some(bytes) = next_bytes(&mut self.response, self.idle).await? else {
-                return Err(Error::Unavailable { reason: "the body ended early".into() });
+                return Err(Error::Unavailable { reason: "the body was cut off".into() });
             };
             self.buffer.extend_from_slice(&bytes);
         }

@@ -122,7 +122,7 @@ async fn orders_do_what_each_status_allows(base: &TestDatabase) {
             while claim(&db, "w", 40_000).await.is_some() {}
         }
     }
-    assert!(matches!(order(&db, "none", Order::Cancel, 1).await, Obeyed::NoSuchJob));
+    assert!(matches!(order(&db, "none", Order::Cancel, 1).await, Obeyed::NotFound));
 }
 
 async fn a_pause_that_was_taken_back_is_not_obeyed(base: &TestDatabase) {

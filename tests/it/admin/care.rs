@@ -81,7 +81,7 @@ async fn a_verification_says_what_has_to_be_imported_again() {
     hub.done(&hub.order("/v1/scans", json!({"path": disk.path().to_str().unwrap()})).await).await;
     flip(&blob(&hub, &weights()));
     let job = hub.ended(&hub.order("/v1/storage/verify", json!({})).await).await;
-    let said = "1 stored files were damaged; they are known from a folder only: import that again";
+    let said = "1 damaged file; imported from a folder: import that folder again";
     assert_eq!((text(&job["status"]), text(&job["error"])), ("failed", said));
     hub.done(&hub.order("/v1/scans", json!({"path": disk.path().to_str().unwrap()})).await).await;
     hub.get("/org/own/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
@@ -121,7 +121,7 @@ async fn evicting_a_model_frees_its_own_files_and_keeps_what_others_use() {
     hub.done(&hub.download("org/a", json!({})).await).await;
     let stored = number(&hub.look("/v1/storage").await["bytes"]);
     let job = hub.done(&hub.order("/v1/models/org/a/evict", json!({})).await).await;
-    assert!(text(&job["outcome"]).contains("1 file left") && text(&job["outcome"]).contains("3 stay"), "{job:#}");
+    assert!(text(&job["outcome"]).contains("(1 file); kept 3 files that other models use"), "{job:#}");
     assert_eq!(number(&hub.look("/v1/storage").await["bytes"]), stored - MIB);
     assert!(!blob(&hub, &Content::random(5, MIB)).exists() && blob(&hub, &weights()).exists());
     assert_eq!(hub.look("/v1/models/org/b").await["download"], "complete");

@@ -160,7 +160,7 @@ async fn a_cancelled_job_leaves_a_partial_that_a_retry_goes_on_with() {
     assert_eq!(hub.cdn_bytes(), 6 * MIB - here, "what was here was fetched again");
     let log = hub.look(&format!("/v1/jobs/{id}/log")).await;
     let lines = each(&log["lines"], "text").join("\n");
-    for word in ["cancelled", "to be tried again", "completed"] {
+    for word in ["cancelled", "retrying", "completed"] {
         assert!(lines.contains(word), "{lines}");
     }
     hub.finish().await;

@@ -116,7 +116,7 @@ async fn wrong_bodies_are_refused_by_the_name_of_their_field_and_change_nothing(
 #[tokio::test]
 async fn refusals_are_said_in_plain_words() {
     let hub = TestHub::builder().start().await;
-    let number = "use a whole number that is neither negative nor too large";
+    let number = "expected a whole number that is neither negative nor too large";
     let say = async |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
         let reply = hub.client.call(method, &format!("{}{path}", hub.admin_url()), headers, body).await;
         assert_eq!(reply.status, 400, "{}", reply.text());
@@ -127,7 +127,7 @@ async fn refusals_are_said_in_plain_words() {
         ("POST", "/v1/storage/verify", r#"{"bytes_per_second": "x"}"#, number),
         ("PATCH", "/v1/settings", r#"{"max_downloads": 1.5}"#, number),
         ("PATCH", "/v1/settings", r#"{"storage_path": "/x"}"#, "set store.data_dir (MODELHUB_DATA_DIR) there"),
-        ("PATCH", "/v1/settings", r#"{"offline": true, "offline": false}"#, "`offline` is given twice"),
+        ("PATCH", "/v1/settings", r#"{"offline": true, "offline": false}"#, "duplicate field `offline`"),
     ] {
         let said = say(method, path, &[], body).await;
         assert!(said.contains(text), "{body}: {said}");

@@ -189,21 +189,21 @@ async fn a_scan_that_takes_nothing_fails_and_says_why_as_its_preview_does() {
         std::os::unix::fs::symlink("/etc/hostname", folder.join(name)).unwrap();
     }
     let path = json!({"path": disk.path().to_str().unwrap()});
-    let first = format!("{}/100.bin: it is a link to something outside of the scanned folder", folder.display());
+    let first = format!("{}/100.bin: link to something outside the scanned folder", folder.display());
     let preview = hub.order("/v1/scans/preview", path.clone()).await;
     assert_eq!((list(&preview["findings"]).len(), number(&preview["files"])), (0, 0), "{preview:#}");
     assert!(text(&preview["problems"][0]["text"]).contains("outside"), "{preview:#}");
     let job = hub.ended(&hub.order("/v1/scans", path.clone()).await).await;
     assert_eq!((text(&job["status"]), text(&job["error"])), ("failed", &*format!("nothing was imported: {first}")));
     let log = hub.look(&format!("/v1/jobs/{}/log?page_size=500", text(&job["id"]))).await;
-    assert!(each(&log["lines"], "text").contains(&"21 more were not taken; only 100 are named here"), "{log:#}");
+    assert!(each(&log["lines"], "text").contains(&"21 more skipped; only the first 100 are listed"), "{log:#}");
 
     File::create(folder.join("weights.bin")).unwrap().write_all(b"right").unwrap();
     let preview = hub.order("/v1/scans/preview", path.clone()).await;
     assert_eq!((list(&preview["findings"]).len(), number(&preview["files"])), (1, 1), "{preview:#}");
     let job = hub.done(&hub.order("/v1/scans", path).await).await;
     let outcome = text(&job["outcome"]);
-    assert!(outcome.starts_with("1 repository, 1 files") && outcome.ends_with(&first), "{outcome}");
+    assert!(outcome.starts_with("1 repository, 1 file;") && outcome.ends_with(&first), "{outcome}");
     hub.finish().await;
 }
 

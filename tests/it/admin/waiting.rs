@@ -109,7 +109,7 @@ async fn downloads_wait_for_their_hours_and_nothing_else_does() {
     let settings = hub.ask("PATCH", "/v1/settings", json!({"download_hours": hours})).await;
     assert_eq!(settings["download_hours"], hours);
     let job = hub.download("org/model", json!({})).await;
-    let waiting = hub.job_until(&job, "it waits", waits_for("hours")).await;
+    let waiting = hub.job_until(&job, "it waits", waits_for("download window")).await;
     assert!(text(&waiting["waiting_for"]).contains(&hours), "{waiting:#}");
     hub.done(&hub.order("/v1/models/org/model/sync", json!({})).await).await;
     // Who reads does not wait for any hours.
@@ -140,8 +140,11 @@ async fn a_download_that_runs_when_the_hours_end_goes_on_where_it_was_when_they_
     let some = |job: &Value| number(&job["progress"]["bytes_done"]) > 0;
     hub.job_until(&job, "it brings something", |job| job["status"] == "running" && some(job)).await;
     hub.clock.advance(Duration::from_secs(61 * 60));
-    let waiting = hub.job_until(&job, "it waits", waits_for("hours")).await;
+    let waiting = hub.job_until(&job, "it waits", waits_for("download window")).await;
     assert!(some(&waiting) && waiting["attempts"] == 0, "{waiting:#}");
+    let log = hub.look(&format!("/v1/jobs/{}/log", text(&job["id"]))).await;
+    let said = format!("suspended: outside the download window; resumes at {}", clock(minute + 23 * 60));
+    assert!(each(&log["lines"], "text").contains(&&*said), "{log:#}");
     hub.ask("PATCH", "/v1/settings", json!({"download_bytes_per_second": 0})).await;
     hub.clock.advance(Duration::from_secs(22 * 3600));
     hub.done(&job).await;

@@ -234,7 +234,7 @@ async fn a_hard_link_whose_file_was_changed_is_not_served() {
     for _ in 0..2 {
         let reply = hub.get(path).await;
         assert_eq!(reply.status, 504, "{}", reply.everything());
-        assert!(reply.error().2.contains("import that again"), "{}", reply.everything());
+        assert!(reply.error().2.contains("import it again"), "{}", reply.everything());
     }
     assert_eq!(std::fs::read(&file).unwrap()[..11], *b"other bytes", "the file itself stays as it is");
     // As it lies there now it is another commit's.

@@ -122,7 +122,7 @@ async fn assert_not_to_be_had(hub: &TestHub, grant: &Grant, file: &str) {
             let reply = xet.ask_recipe(grant, version, file, range).await;
             assert_eq!(reply.status, 501, "hf_xet tries any other again for minutes: {:?}", reply.error());
             let message = reply.header("x-error-message");
-            assert!(message.contains("org/big/big.bin") && message.contains("not here"), "{message}");
+            assert!(message.contains("org/big/big.bin") && message.contains("not cached"), "{message}");
         }
     }
 }

@@ -1,4 +1,4 @@
-"""The client of modelhub's admin API: register models, fetch them, follow the jobs."""
+"""The client of modelhub's admin API: register models, download them, follow jobs."""
 
 from . import errors, types
 from ._async.client import AsyncClient

@@ -17,7 +17,7 @@ from .gen.modelhub.v1 import Job, ModelRepo, Selection, SelectionPreset
 # A model by its id, `namespace/name` or `kind/namespace/name`, or as it was answered.
 ModelRef: TypeAlias = ModelRepo | str
 JobRef: TypeAlias = Job | str
-# One text, or several.
+# One string, or several.
 Texts: TypeAlias = str | Iterable[str]
 
 _M = TypeVar("_M", bound=Message)
@@ -49,13 +49,13 @@ def texts(value: Texts) -> list[str]:
 
 
 def word(kind: type[_E], value: _E | str) -> _E:
-    """A word of an enum; empty: none."""
+    """A word of an enum; empty: unset."""
     if isinstance(value, str):
         if not value:
             return kind(0)
         if value not in kind.__members__:
             words = ", ".join(list(kind.__members__)[1:])
-            raise ValueError(f"{value!r} is none of: {words}")
+            raise ValueError(f"unknown value {value!r}; expected one of: {words}")
         return kind[value]
     return value
 
@@ -103,7 +103,7 @@ def to_query(request: Message) -> QueryParams:
 
 
 def parse(kind: type[_M], text: bytes | str) -> _M:
-    """A message of JSON. What a newer server says more is left out."""
+    """A message from JSON. Fields that only a newer server knows are ignored."""
     try:
         value = json.loads(text)
     except ValueError as error:

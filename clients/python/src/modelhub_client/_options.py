@@ -1,4 +1,4 @@
-"""Where the server is, and how it is asked."""
+"""Where the server is, and how requests to it are made."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Options:
     base_url: str
     token: str
     timeout: float
-    # How often a request is tried again when the connection fails.
+    # How often a request is retried when the connection fails.
     retries: int
 
     @classmethod
@@ -72,7 +72,7 @@ class Options:
 
 
 def delay(failures: int, limit: float) -> float:
-    """Seconds before the next try: twice as long each time, and not for all at once."""
+    """Seconds before the next attempt: twice as long each time, with jitter."""
     longest = min(limit, 0.2 * 2.0 ** min(failures - 1, 16))
     return longest * random.uniform(0.5, 1.0)
 

@@ -12,27 +12,27 @@ from .gen.modelhub.v1 import Job
 
 
 class ModelhubError(Exception):
-    """Something that this client did not get done."""
+    """The base class of all errors of this client."""
 
 
 class ConnectionFailed(ModelhubError):
-    """The server did not answer, or not to the end."""
+    """The server did not respond, or the response was cut off."""
 
 
 class UnexpectedAnswer(ModelhubError):
-    """What answered is not a modelhub, or a version that this client cannot read."""
+    """The server is not a modelhub, or of a version that this client cannot read."""
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """A field of the request that is wrong."""
+    """An invalid field of the request."""
 
     field: str
     message: str
 
 
 class APIError(ModelhubError):
-    """The server answered that it was not done, and why."""
+    """The server refused the request, and says why."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class APIError(ModelhubError):
         self.title = title
         self.detail = detail
         self.type = type
-        # Fields that are wrong, mostly of InvalidRequest.
+        # Invalid fields, mostly of InvalidRequest.
         self.errors = errors
         # Seconds after which it may work, where the server says so.
         self.retry_after = retry_after
@@ -62,11 +62,11 @@ class APIError(ModelhubError):
 
 
 class InvalidRequest(APIError):
-    """A field is wrong; `errors` says which, and what would be right."""
+    """A field is invalid; `errors` says which, and what was expected."""
 
 
 class Unauthorized(APIError):
-    """A token is needed, or this one is wrong."""
+    """A token is missing or wrong."""
 
 
 class Forbidden(APIError):
@@ -74,19 +74,19 @@ class Forbidden(APIError):
 
 
 class NotFound(APIError):
-    """There is no such thing."""
+    """Not found."""
 
 
 class Conflict(APIError):
-    """Not possible as things are now, e.g. cancelling a job that has ended."""
+    """Not possible in the current state, e.g. cancelling a job that has ended."""
 
 
 class Misdirected(APIError):
-    """The server does not answer to the name in `base_url`."""
+    """The server does not accept the host name in `base_url`."""
 
 
 class RateLimited(APIError):
-    """Too many requests; `retry_after` says when to come again."""
+    """Too many requests; `retry_after` says when to try again."""
 
 
 class ServerError(APIError):
@@ -94,15 +94,15 @@ class ServerError(APIError):
 
 
 class UpstreamFailed(ServerError):
-    """The Hub that the server reads from answered wrongly or not in time."""
+    """The upstream hub sent an invalid response, or none in time."""
 
 
 class Unavailable(ServerError):
-    """Not now."""
+    """Temporarily unavailable."""
 
 
 class JobFailed(ModelhubError):
-    """A job that was waited for has failed; `job.error` says why."""
+    """The awaited job failed; `job.error` says why."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -115,14 +115,14 @@ class JobFailed(ModelhubError):
 
 
 class JobCancelled(JobFailed):
-    """A job that was waited for was cancelled."""
+    """The awaited job was cancelled."""
 
     def __str__(self) -> str:
         return f"{self.job.kind.name} job {self.job.id} was cancelled"
 
 
 class WaitTimeout(ModelhubError, TimeoutError):
-    """A job did not end in time. It goes on; `job` is how it was."""
+    """The awaited job did not end in time, and continues; `job` is its last state."""
 
     def __init__(self, job: Job, timeout: float) -> None:
         self.job = job
@@ -130,7 +130,7 @@ class WaitTimeout(ModelhubError, TimeoutError):
         super().__init__(job, timeout)
 
     def __str__(self) -> str:
-        why = f", it waits for {self.job.waiting_for}" if self.job.waiting_for else ""
+        why = f", waiting for {self.job.waiting_for}" if self.job.waiting_for else ""
         state = f"{self.job.status.name}{why}"
         return f"job {self.job.id} is {state} after {self.timeout:g} s"
 
@@ -151,7 +151,7 @@ _BY_STATUS: dict[int, type[APIError]] = {
 
 
 def of_response(response: httpx2.Response) -> ModelhubError:
-    """The error that an answer says (RFC 9457); its body has been read."""
+    """The error of a response (RFC 9457) whose body has been read."""
     status = response.status_code
     if not 400 <= status <= 599:
         request = response.request
@@ -165,8 +165,8 @@ def of_response(response: httpx2.Response) -> ModelhubError:
         if status != 429 and status < 500:
             request = response.request
             return UnexpectedAnswer(
-                f"{request.method} {request.url}: what answers is no admin API of "
-                f"modelhub: status {status}; check base_url. It says: {said or '-'}"
+                f"{request.method} {request.url}: not a modelhub admin "
+                f"API: status {status}; check base_url. It says: {said or '-'}"
             )
         problem = {"detail": said}
     title = problem.get("title") or response.reason_phrase or f"status {status}"

@@ -1,4 +1,4 @@
-"""What the client answers. Each class is a message of the API's definition; times are
+"""What the client returns. Each class is a message of the API's definition; times are
 aware datetimes, and None where there is none."""
 
 from .gen.modelhub.v1 import (

@@ -11,7 +11,7 @@ use super::rules::{Rule, rules};
 use schema::{Schemas, Use, comment, field_comment, reference};
 
 const ABOUT: &str = "\
-Models of this hub, and the jobs that fetch, check and remove their files.
+The models of this hub, and the jobs that download, verify and evict their files.
 
 A `model` is named by its id, by `namespace/name`, or by `kind/namespace/name` (`dataset/org/data`). In a path its \
 slashes may be written as they are or as `%2F`.
@@ -47,7 +47,7 @@ pub(crate) fn document(version: &str) -> Value {
             "securitySchemes": {"bearer": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "The admin token, where one is set.",
+                "description": "The admin token, if one is set.",
             }},
         },
     })
@@ -117,7 +117,7 @@ fn last_event_id() -> Value {
     json!({
         "name": "Last-Event-ID",
         "in": "header",
-        "description": "Goes on after this event, as `after` does.",
+        "description": "Resumes after this event, as `after` does.",
         "schema": {"type": "string"},
     })
 }
@@ -131,31 +131,31 @@ fn events(data: &Value) -> Value {
     let schema = json!({
         "type": "object",
         "properties": {
-            "id": {"type": "string", "description": "What Last-Event-ID goes on from."},
+            "id": {"type": "string", "description": "The value to send as Last-Event-ID to resume after this event."},
             "event": {"type": "string", "description": "The kind of the event."},
             "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": data},
         },
     });
     let content = json!({"text/event-stream": {"schema": schema}});
-    json!({"description": "Server-sent events, without end.", "content": content})
+    json!({"description": "An endless stream of server-sent events.", "content": content})
 }
 
 /// What every error says (RFC 9457).
 fn problem() -> Value {
     let statuses = BTreeMap::from([
-        (400, "a field is wrong; `errors` names it"),
-        (401, "a token is needed, or this one is wrong"),
+        (400, "a field is invalid; `errors` names it"),
+        (401, "a token is missing or wrong"),
         (403, "not allowed"),
-        (404, "there is no such thing"),
-        (409, "not possible as things are now"),
-        (421, "this Host is not served here"),
-        (429, "too many requests; `Retry-After` says when to come again"),
-        (500, "a fault of the server; its log says more"),
-        (502, "upstream answered wrongly"),
-        (503, "not now"),
+        (404, "not found"),
+        (409, "not possible in the current state"),
+        (421, "this Host is not served by this listener"),
+        (429, "too many requests; `Retry-After` says when to try again"),
+        (500, "an internal error; see the server log"),
+        (502, "upstream gave an invalid response"),
+        (503, "temporarily unavailable"),
         (504, "upstream did not answer in time"),
     ]);
-    let mut description = String::from("It was not done.\n");
+    let mut description = String::from("The request failed.\n");
     for (status, meaning) in statuses {
         description.push_str(&format!("\n- {status}: {meaning}"));
     }
@@ -169,15 +169,15 @@ fn problem() -> Value {
 fn problem_details() -> Value {
     json!({
         "type": "object",
-        "description": "Why something was not done (RFC 9457).",
+        "description": "Why a request failed (RFC 9457).",
         "properties": {
             "type": {"type": "string", "description": "Names the kind of problem."},
             "title": {"type": "string", "description": "The kind of problem in words."},
-            "status": {"type": "integer", "description": "The status of the answer."},
-            "detail": {"type": "string", "description": "What is wrong this time, and what would be right."},
+            "status": {"type": "integer", "description": "The HTTP status code of the response."},
+            "detail": {"type": "string", "description": "What is wrong with this request, and what was expected."},
             "errors": {
                 "type": "array",
-                "description": "The fields that are wrong.",
+                "description": "The invalid fields.",
                 "items": {
                     "type": "object",
                     "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
@@ -204,7 +204,7 @@ mod tests {
         }
         assert!(
             std::fs::read_to_string(path).unwrap_or_default() == document,
-            "docs/openapi.json is not what proto/ makes; run WRITE_OPENAPI=1 cargo test --lib openapi, and commit it"
+            "docs/openapi.json is out of date; run WRITE_OPENAPI=1 cargo test --lib openapi, and commit it"
         );
     }
 

@@ -129,7 +129,7 @@ impl Schemas {
         reference(&name)
     }
 
-    /// The schema of a parameter; in a query all are texts.
+    /// The schema of a parameter; in a query all are strings.
     pub(super) fn parameter(&mut self, field: &FieldDescriptor) -> Value {
         let schema = match field.kind() {
             Kind::Uint64 | Kind::Fixed64 => json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),

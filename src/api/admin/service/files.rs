@@ -28,17 +28,17 @@ impl Service {
             "" => None,
             word => Some(FileType::parse(word).ok_or_else(|| {
                 let words: Vec<&str> = FileType::ALL.iter().map(|kind| kind.as_str()).collect();
-                Problem::field("file_type", format!("use one of {}", words.join(", ")))
+                Problem::field("file_type", format!("expected one of {}", words.join(", ")))
             })?),
         };
         let stored = match request.download_status() {
             DownloadStatus::Unspecified => None,
             DownloadStatus::Completed => Some(true),
             DownloadStatus::Pending => Some(false),
-            _ => return Err(Problem::field("download_status", "use completed or pending")),
+            _ => return Err(Problem::field("download_status", "expected completed or pending")),
         };
         if !request.flat && (file_type.is_some() || stored.is_some() || !request.search.is_empty()) {
-            return Err(Problem::field("flat", "search, file_type and download_status go with flat=true"));
+            return Err(Problem::field("flat", "search, file_type and download_status require flat=true"));
         }
         let mut page = FilePage {
             folder,
@@ -95,7 +95,7 @@ impl Service {
         let path = RepoPath::parse(&request.path).map_err(Problem::of("path"))?;
         let (bytes, size_bytes) = self.hub.models.read_start(&model, &commit, &path, MOST_TEXT).await?;
         if bytes.contains(&0) {
-            return Err(Problem::field("path", format!("{path} is no text file")));
+            return Err(Problem::field("path", format!("{path} is not a text file")));
         }
         let truncated = size_bytes > bytes.len() as u64;
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -122,10 +122,10 @@ impl Service {
         request: pb::ListRevisionsRequest,
     ) -> Answer<pb::ListRevisionsResponse> {
         let model = self.model_named("model", &request.model).await?;
-        let revisions = self.hub.models.revisions(&model).await?.into_iter().map(|(pin, listed)| pb::Revision {
-            name: pin.name,
-            commit: pin.commit.to_string(),
-            checked_at: convert::time(pin.checked_at),
+        let revisions = self.hub.models.revisions(&model).await?.into_iter().map(|(known, listed)| pb::Revision {
+            name: known.name,
+            commit: known.commit.to_string(),
+            checked_at: convert::time(known.checked_at),
             listed,
         });
         Ok(pb::ListRevisionsResponse { revisions: revisions.collect() })
@@ -195,7 +195,9 @@ impl Service {
         let limit = page::size(request.page_size)? as usize;
         let start: usize = match page::after(&request.page_token)? {
             None => 0,
-            Some(text) => text.parse().map_err(|_| Problem::field("page_token", "it belongs to another list"))?,
+            Some(text) => {
+                text.parse().map_err(|_| Problem::field("page_token", "this page_token is from a different list"))?
+            }
         };
         let head = self.hub.models.weights_head(&model, &commit, &path).await?;
         let total = head.tensors.len();

@@ -71,7 +71,7 @@ impl Service {
     pub(in crate::api) fn watch_events(&self, request: pb::WatchEventsRequest) -> Answer<Watching> {
         const KINDS: [&str; 6] = ["job", "progress", "activity", "traffic", "model", "lost"];
         if let Some(kind) = request.kinds.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
-            return Err(Problem::field("kinds", format!("`{kind}` is none: use {}", KINDS.join(", "))));
+            return Err(Problem::field("kinds", format!("unknown kind `{kind}`; expected {}", KINDS.join(", "))));
         }
         let after = (request.after > 0).then_some(request.after);
         let job = match request.job_id.as_str() {
@@ -109,7 +109,7 @@ fn job_id(field: &str, id: &str) -> Answer<JobId> {
         Ok(id) => Ok(JobId::new(id.hyphenated().to_string())),
         Err(_) => Err(Problem::field(
             field,
-            format!("`{}` is no job id: it is a UUID", id.chars().take(80).collect::<String>()),
+            format!("`{}` is not a job id; expected a UUID", id.chars().take(80).collect::<String>()),
         )),
     }
 }

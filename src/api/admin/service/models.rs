@@ -6,7 +6,7 @@ use crate::api::admin::problem::{Answer, Problem};
 use crate::api::admin::source::Source;
 use crate::domain::job::priority;
 use crate::domain::{ModelStatus, ParseError, RepoId, RepoKey, RepoKind, Revision, Selection, Visibility};
-use crate::hub::Wish;
+use crate::hub::DownloadRequest;
 use crate::hub::{Held, ModelFilter, ModelOrder, ModelRow};
 use crate::pb;
 
@@ -15,15 +15,25 @@ impl Service {
         let named = [("repo_id", &request.repo_id), ("source_repo_id", &request.source_repo_id)];
         let named: Vec<_> = named.into_iter().filter(|(_, text)| !text.is_empty()).collect();
         let (field, text) = match (named.as_slice(), request.vendor.as_str(), request.name.as_str()) {
-            ([], "", "") => return Err(Problem::field("repo_id", "say which repository, e.g. Wan-AI/Wan2.1-T2V-1.3B")),
+            ([], "", "") => {
+                return Err(Problem::field(
+                    "repo_id",
+                    "no repository given; expected namespace/name, e.g. Wan-AI/Wan2.1-T2V-1.3B",
+                ));
+            }
             ([], vendor, "") => {
-                return Err(Problem::field("name", format!("which repository of {vendor}? Give its name as well")));
+                return Err(Problem::field("name", format!("name is required with vendor {vendor}")));
             }
             ([], "", name) => ("name", name.to_owned()),
             ([], vendor, name) => ("name", format!("{vendor}/{name}")),
             ([(field, text)], ..) => (*field, (*text).clone()),
             ([(_, one), (_, other)], ..) if one == other => ("repo_id", (*one).clone()),
-            _ => return Err(Problem::field("source_repo_id", "it names another repository than repo_id: give one")),
+            _ => {
+                return Err(Problem::field(
+                    "source_repo_id",
+                    "repo_id and source_repo_id name different repositories; give only one of them",
+                ));
+            }
         };
         if !named.is_empty()
             && !request.name.is_empty()
@@ -47,7 +57,7 @@ impl Service {
         let every = (every > 0).then_some(every * 1000);
         let (row, job) = self.hub.models.register(&key, revision.as_ref(), every).await?;
         match job {
-            // Also when it has ended meanwhile: who registers wants to know how.
+            // Also when it has ended meanwhile: whoever registers wants to know how.
             Some(job) => Ok(convert::model(row, Some(job), &self.about.upstream_url)),
             None => self.shown(row).await,
         }
@@ -63,7 +73,7 @@ impl Service {
             "used" => ModelOrder::Used,
             "created" => ModelOrder::Created,
             _ => {
-                let rule = "use name, size, used or created, with a - before it for the other way round";
+                let rule = "expected name, size, used or created, with a leading - for descending order";
                 return Err(Problem::field("order", rule));
             }
         };
@@ -73,7 +83,7 @@ impl Service {
                 let parts = token.split_once('\n').map(|(value, id)| (value.to_owned(), id.to_owned()));
                 let number = |value: &str| order == ModelOrder::Name || value.parse::<i64>().is_ok();
                 let parts = parts.filter(|(value, _)| number(value));
-                Some(parts.ok_or_else(|| Problem::field("page_token", "it belongs to another list"))?)
+                Some(parts.ok_or_else(|| Problem::field("page_token", "this page_token is from a different list"))?)
             }
         };
         let filter = ModelFilter {
@@ -145,12 +155,12 @@ impl Service {
         let mut warnings = Vec::new();
         if found.visibility != Visibility::Public {
             warnings.push(format!(
-                "it is {}: files go only to callers whom upstream lets have them",
+                "this repository is {}: its files are served only to callers with access to it on upstream",
                 found.visibility.as_str()
             ));
         }
         if found.only_pickle {
-            warnings.push("its weights are pickle files, which can run code when they are loaded".into());
+            warnings.push("the weights are pickle files, which can run code when loaded".into());
         }
         Ok(pb::LookUpModelResponse {
             kind: source.key.kind.as_str().into(),
@@ -177,9 +187,9 @@ impl Service {
     }
 
     pub(in crate::api) async fn plan_download(&self, request: pb::DownloadModelRequest) -> Answer<pb::DownloadPlan> {
-        let (row, wish) = self.wish(request).await?;
-        let plan = self.hub.models.plan_download(&row, &wish).await?;
-        let revision = wish.revision.map_or_else(|| row.revision.clone(), |revision| revision.to_string());
+        let (row, request) = self.download_request(request).await?;
+        let plan = self.hub.models.plan_download(&row, &request).await?;
+        let revision = request.revision.map_or_else(|| row.revision.clone(), |revision| revision.to_string());
         let fits = plan.fits();
         let largest = plan.largest.into_iter().map(|(file, is_here)| {
             let mut totals = crate::hub::FileTotals::default();
@@ -205,19 +215,19 @@ impl Service {
     }
 
     pub(in crate::api) async fn download_model(&self, request: pb::DownloadModelRequest) -> Answer<pb::Job> {
-        let (row, wish) = self.wish(request).await?;
-        Ok(convert::job(self.hub.models.enqueue_download(&row, wish).await?))
+        let (row, request) = self.download_request(request).await?;
+        Ok(convert::job(self.hub.models.enqueue_download(&row, request).await?))
     }
 
-    async fn wish(&self, request: pb::DownloadModelRequest) -> Answer<(ModelRow, Wish)> {
+    async fn download_request(&self, request: pb::DownloadModelRequest) -> Answer<(ModelRow, DownloadRequest)> {
         let row = self.meant(&request.model, &request.repo_id, &request.kind).await?;
         let priority = i64::from(request.priority.unwrap_or(priority::PREFETCH as i32));
         if !(priority::SCHEDULED..=priority::WAITING).contains(&priority) {
-            return Err(Problem::field("priority", format!("{priority} is none: use 0 to 100")));
+            return Err(Problem::field("priority", format!("invalid priority {priority}; expected 0 to 100")));
         }
         let selection = selection(request.selection)?;
         let revision = revision(&request.revision)?;
-        Ok((row, Wish { revision, selection, priority, bytes_per_second: request.bytes_per_second }))
+        Ok((row, DownloadRequest { revision, selection, priority, bytes_per_second: request.bytes_per_second }))
     }
 
     pub(in crate::api) async fn pin_model(&self, request: pb::PinModelRequest) -> Answer<pb::ModelRepo> {
@@ -272,7 +282,7 @@ impl Service {
     /// The model that a request names in a field.
     pub(super) async fn model_named(&self, field: &'static str, text: &str) -> Answer<ModelRow> {
         if text.is_empty() {
-            return Err(Problem::field(field, "say which model: its id, or namespace/name"));
+            return Err(Problem::field(field, "no model given; expected an id or namespace/name"));
         }
         if uuid::Uuid::parse_str(text).is_err() {
             RepoKey::parse(text).map_err(Problem::of(field))?;
@@ -283,14 +293,16 @@ impl Service {
     /// The model of a request that may name it in the path, or by `repo_id` and `kind`.
     pub(super) async fn meant(&self, model: &str, repo_id: &str, of_kind: &str) -> Answer<ModelRow> {
         match (model, repo_id) {
-            ("", "") => Err(Problem::field("repo_id", "say which model, e.g. Wan-AI/Wan2.1-T2V-1.3B")),
+            ("", "") => {
+                Err(Problem::field("repo_id", "no model given; expected namespace/name, e.g. Wan-AI/Wan2.1-T2V-1.3B"))
+            }
             (model, "") => self.model_named("model", model).await,
             ("", repo_id) => {
                 let id = RepoId::parse(repo_id).map_err(Problem::of("repo_id"))?;
                 let key = RepoKey::new(kind("kind", of_kind)?, id);
                 self.model_named("repo_id", &key.to_string()).await
             }
-            _ => Err(Problem::field("repo_id", "it is the same as model: give one of them")),
+            _ => Err(Problem::field("repo_id", "repo_id and model mean the same; give only one of them")),
         }
     }
 }
@@ -299,8 +311,9 @@ fn kind(field: &'static str, text: &str) -> Answer<RepoKind> {
     if text.is_empty() {
         return Ok(RepoKind::Model);
     }
-    RepoKind::parse(text)
-        .ok_or_else(|| Problem::field(field, format!("`{}` is none: use model, dataset or space", shown(text))))
+    RepoKind::parse(text).ok_or_else(|| {
+        Problem::field(field, format!("unknown kind `{}`; expected model, dataset or space", shown(text)))
+    })
 }
 
 /// The beginning of what somebody sent, to be shown.
@@ -308,7 +321,7 @@ fn shown(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// A selection whose every part can be used.
+/// A selection whose every part is valid.
 fn selection(message: Option<pb::Selection>) -> Answer<Selection> {
     let selection = convert::selection(message)?;
     let wrong = |error: ParseError| {
@@ -326,5 +339,8 @@ fn check_every(seconds: u64) -> Answer<()> {
     if seconds == 0 || (60..=366 * 86_400).contains(&seconds) {
         return Ok(());
     }
-    Err(Problem::field("sync_every_seconds", format!("{seconds}: use 60 or more (up to a year), or 0 for never")))
+    Err(Problem::field(
+        "sync_every_seconds",
+        format!("invalid value {seconds}; expected 60 or more (up to a year), or 0 for never"),
+    ))
 }

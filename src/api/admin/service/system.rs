@@ -138,12 +138,12 @@ impl Service {
     pub(in crate::api) async fn test_token(&self, request: pb::TestTokenRequest) -> Answer<pb::TestTokenResponse> {
         let token = (!request.token.trim().is_empty()).then(|| request.token.trim().to_owned());
         if token.is_none() && self.hub.settings.token_source() == TokenSource::None {
-            return Err(Problem::field("token", "no token is set: give one to test"));
+            return Err(Problem::field("token", "no token is set; give one to test"));
         }
         match self.hub.settings.token_account(token.as_deref()).await {
             Ok(account) => Ok(pb::TestTokenResponse { valid: true, account, problem: String::new() }),
             Err(error @ (crate::hub::Error::Unauthenticated { .. } | crate::hub::Error::Forbidden { .. })) => {
-                let problem = format!("upstream does not accept it: {error}");
+                let problem = format!("upstream rejected the token: {error}");
                 Ok(pb::TestTokenResponse { valid: false, account: String::new(), problem })
             }
             Err(error) => Err(error.into()),
@@ -214,13 +214,13 @@ fn format_of(path: &str) -> String {
 fn scan_of(store: &str, request: pb::ScanStorageRequest) -> Answer<crate::hub::Scan> {
     let path = if request.path.is_empty() { store.to_owned() } else { request.path };
     if !path.starts_with('/') || path.contains('\0') {
-        return Err(Problem::field("path", "use an absolute path of a folder on the hub's machine"));
+        return Err(Problem::field("path", "expected the absolute path of a folder on the hub's machine"));
     }
     let placement = crate::hub::Scan::placement(&request.placement)
-        .ok_or_else(|| Problem::field("placement", "use auto, reflink, hard_link or copy"))?;
+        .ok_or_else(|| Problem::field("placement", "expected auto, reflink, hard_link or copy"))?;
     let kind = match request.kind.as_str() {
         "" => RepoKind::Model,
-        word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", "use model, dataset or space"))?,
+        word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", "expected model, dataset or space"))?,
     };
     let repo = match request.repo_id.as_str() {
         "" => None,

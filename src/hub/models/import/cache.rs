@@ -1,8 +1,8 @@
 //! A repository of a Hugging Face cache: refs, snapshots, and what the cache knows of their listings.
 //!
 //! Steps: ask upstream what it knows of the repository → for each snapshot: its listing, by upstream, else as
-//! the cache has noted it, else none → each file, which has to be what the listing says, or what the name of
-//! its blob promises → the artifacts → the names.
+//! the cache has noted it, else none → each file, which has to match the listing, or the name of
+//! its blob → the artifacts → the names.
 //!
 //! Without upstream the commit is `Scanned`: good until upstream can be asked (`hub/repos/origin.rs`).
 
@@ -70,20 +70,24 @@ impl Run<'_> {
         let known = repos.known_repo(&found.key).await?;
         match self.ask(&found.key).await? {
             Asked::Knows(repo, _) => Ok(Some((repo, true))),
-            // Private for good: only those whom upstream accepts may have it.
+            // Private from now on: only callers whom upstream accepts may have it.
             Asked::Hides if known.is_none_or(|known| !known.is_local) => {
                 self.report.problems.add(ProblemKind::NotVisible, &found.folder, HIDDEN);
                 Ok(Some((repos.note_repo(&found.key, Visibility::Private).await?, false)))
             }
             Asked::Hides => {
-                self.report.problems.add(ProblemKind::Twice, &found.folder, "a folder was imported under this name");
+                self.report.problems.add(
+                    ProblemKind::Twice,
+                    &found.folder,
+                    "a folder was already imported under this name",
+                );
                 Ok(None)
             }
             Asked::Away => Ok(Some((self.add_repo(&found.key, Origin::Scanned).await?, false))),
         }
     }
 
-    /// Takes the files of one snapshot; how many belong to the commit now.
+    /// Imports the files of one snapshot; how many belong to the commit now.
     async fn snapshot(
         &mut self,
         found: &Found,
@@ -114,7 +118,7 @@ impl Run<'_> {
                 }
             }
         }
-        // Also what was taken before it was stopped.
+        // Including what was imported before it was stopped.
         if !new.is_empty() {
             if outcome.is_ok() {
                 new.extend(folders(&artifacts));
@@ -140,12 +144,12 @@ impl Run<'_> {
             Some(Entry::File(artifact)) => Some(artifact),
             Some(Entry::Directory { .. }) => {
                 self.report.files += 1;
-                self.different(file, None, "there it is a folder");
+                self.different(file, None, "it is a folder there");
                 return Ok(None);
             }
             None if is_complete => {
                 self.report.files += 1;
-                self.different(file, None, "it is not in it");
+                self.different(file, None, "the file is missing there");
                 return Ok(None);
             }
             None => None,
@@ -183,7 +187,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Files that upstream has told this cache are not in the commit.
+    /// Files that are not in the commit, as upstream told this cache.
     async fn absent(&self, found: &Found, repo: &Repo, commit: &CommitId) -> Result<()> {
         if self.models.catalog.has_tree(repo, commit).await? {
             return Ok(());
@@ -196,10 +200,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What upstream or an earlier scan said of a name stays, unless it is a folder's.
+    /// What upstream or an earlier scan said about a name stays, unless it is a folder's.
     async fn name(&self, repo: &Repo, name: &str, commit: &CommitId) -> Result<()> {
-        if let Some((pinned, checked_at)) = self.models.repos.known_revision(repo, name).await? {
-            let is_local = self.models.repos.origin(repo, &pinned).await? == Some(Origin::Local);
+        if let Some((resolved, checked_at)) = self.models.repos.known_revision(repo, name).await? {
+            let is_local = self.models.repos.origin(repo, &resolved).await? == Some(Origin::Local);
             if checked_at != 0 && !is_local {
                 return Ok(());
             }
@@ -210,7 +214,7 @@ impl Run<'_> {
     }
 }
 
-const HIDDEN: &str = "upstream does not show this repository: only callers whose token it accepts get it from here";
+const HIDDEN: &str = "upstream does not show this repository; it is served only to callers whose token has access";
 
 /// Reads refs and the names of snapshots. Blocks.
 fn noted(folder: &Path, problems: &mut Problems) -> Noted {
@@ -225,7 +229,7 @@ fn noted(folder: &Path, problems: &mut Problems) -> Noted {
             }
             match read_ref(&item.path, &base, folder) {
                 Some(named) if refs.len() < MAX_ENTRIES => refs.push(named),
-                _ => problems.add(ProblemKind::Name, &item.path, "it is no ref: a name, and 40 hex digits in it"),
+                _ => problems.add(ProblemKind::Name, &item.path, "not a ref; expected a file with 40 hex digits"),
             }
         }
     }
@@ -235,7 +239,11 @@ fn noted(folder: &Path, problems: &mut Problems) -> Noted {
         for item in read_folder(&base, problems) {
             match CommitId::parse(&item.name) {
                 Ok(commit) if item.kind.is_dir() => snapshots.push(commit),
-                _ => problems.add(ProblemKind::Name, &item.path, "a snapshot is a folder named by its commit"),
+                _ => problems.add(
+                    ProblemKind::Name,
+                    &item.path,
+                    "not a snapshot; expected a folder named after its commit",
+                ),
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The files of one repository on disk.
 //!
-//! Each has its path in the repository and the place where it lies. Names are looked at, contents are not:
-//! whatever a name promises is proven later. Links to folders are not followed, and what a download has not
-//! finished is left out.
+//! Each has its path in the repository and its place on disk. Names are looked at, contents are not:
+//! whatever a name promises is verified later. Links to folders are not followed, and what a download has not
+//! finished is skipped.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub(super) struct FoundFile {
     pub(super) path: RepoPath,
     /// May be a link.
     pub(super) place: PathBuf,
-    /// Where it says that its bytes are these, for now believed by nobody.
+    /// The content that its name promises, unverified.
     pub(super) promised: Option<ContentId>,
     /// The commit that it was downloaded from.
     pub(super) commit: Option<CommitId>,
@@ -55,7 +55,7 @@ pub(super) fn tree(folder: &Path, problems: &mut Problems) -> Vec<FoundFile> {
                     continue;
                 }
                 if depth == MAX_DEPTH {
-                    problems.add(ProblemKind::TooMuch, &place, "it is too deep");
+                    problems.add(ProblemKind::TooMuch, &place, "nested too deeply");
                 } else {
                     waiting.push((place, depth + 1));
                 }
@@ -65,7 +65,7 @@ pub(super) fn tree(folder: &Path, problems: &mut Problems) -> Vec<FoundFile> {
                 continue;
             }
             if UNFINISHED.contains(&extension(&name)) {
-                problems.add(ProblemKind::Unfinished, &place, "a download that was not finished, or its lock");
+                problems.add(ProblemKind::Unfinished, &place, "an unfinished download, or its lock");
                 continue;
             }
             if kind.is_symlink() && place.is_dir() {
@@ -73,16 +73,16 @@ pub(super) fn tree(folder: &Path, problems: &mut Problems) -> Vec<FoundFile> {
                 continue;
             }
             if !kind.is_file() && !kind.is_symlink() {
-                problems.add(ProblemKind::Special, &place, "it is neither a file nor a folder");
+                problems.add(ProblemKind::Special, &place, "neither a file nor a folder");
                 continue;
             }
             let path = place.strip_prefix(folder).ok().and_then(Path::to_str).map(RepoPath::parse);
             let Some(Ok(path)) = path else {
-                problems.add(ProblemKind::Name, &place, "no file of a repository can have this path");
+                problems.add(ProblemKind::Name, &place, "not a valid path in a repository");
                 continue;
             };
             if files.len() >= MAX_ENTRIES {
-                problems.add(ProblemKind::TooMuch, folder, format!("it has more than {MAX_ENTRIES} files"));
+                problems.add(ProblemKind::TooMuch, folder, format!("more than {MAX_ENTRIES} files"));
                 return files;
             }
             let promised = if kind.is_symlink() { promised_by_link(&place) } else { None };
@@ -101,7 +101,7 @@ fn promised_by_link(place: &Path) -> Option<ContentId> {
 }
 
 /// What `hf download --local-dir` has noted in `.cache/huggingface/download`: one file of metadata for each
-/// file. Others in the folder are none of its.
+/// file. Other files in the folder are not part of the download.
 fn downloaded(folder: &Path, problems: &mut Problems) -> Vec<FoundFile> {
     let notes = folder.join(".cache/huggingface/download");
     let mut files = Vec::new();
@@ -113,7 +113,7 @@ fn downloaded(folder: &Path, problems: &mut Problems) -> Vec<FoundFile> {
                 continue;
             }
             if extension(&item.name) == "incomplete" {
-                problems.add(ProblemKind::Unfinished, &item.path, "a download that was not finished");
+                problems.add(ProblemKind::Unfinished, &item.path, "an unfinished download");
             }
             if extension(&item.name) != "metadata" || !item.kind.is_file() || files.len() >= MAX_ENTRIES {
                 continue;
@@ -121,7 +121,7 @@ fn downloaded(folder: &Path, problems: &mut Problems) -> Vec<FoundFile> {
             let path = item.path.strip_prefix(&notes).ok().and_then(Path::to_str);
             let path = path.and_then(|path| RepoPath::parse(path.strip_suffix(".metadata")?).ok());
             let Some(path) = path else {
-                problems.add(ProblemKind::Name, &item.path, "no file of a repository can have this path");
+                problems.add(ProblemKind::Name, &item.path, "not a valid path in a repository");
                 continue;
             };
             let place = folder.join(path.as_str());

@@ -2,7 +2,7 @@
 //!
 //! Steps: ask upstream what it knows of the repository → take every file → those that a listing of
 //! upstream's has, with this content, are that commit's → if they are not all of them, the files as they lie
-//! here make a local revision: a commit of our own, complete, of which upstream is never asked.
+//! here make a local revision: a commit of our own, complete, about which upstream is never asked.
 //!
 //! It is `main` of a repository that upstream does not know, and `local` beside upstream's names in one that
 //! it does.
@@ -22,9 +22,9 @@ use crate::hub::repos::Repo;
 /// Pointers of Git LFS are not longer.
 const MAX_POINTER: u64 = 1024;
 
-/// A second folder of one name is not taken.
+/// A second folder of the same name is skipped.
 pub(super) fn twice(found: &Found, problems: &mut Problems) {
-    problems.add(ProblemKind::Twice, &found.folder, format!("{} was found in another folder already", found.key));
+    problems.add(ProblemKind::Twice, &found.folder, format!("{} was already found in another folder", found.key));
 }
 
 impl Run<'_> {
@@ -67,7 +67,7 @@ impl Run<'_> {
             // Upstream's own stays what it is known by, also in a local revision.
             this.names.xet_hash = listed.and_then(|listed| listed.xet_hash).or(this.names.xet_hash);
             if this.size <= MAX_POINTER && !matches && self.is_pointer(&file).await? {
-                self.report.problems.add(ProblemKind::Pointer, &file.place, "it is a pointer of Git LFS, not the file");
+                self.report.problems.add(ProblemKind::Pointer, &file.place, "a Git LFS pointer, not the file itself");
                 continue;
             }
             if matches {
@@ -75,7 +75,7 @@ impl Run<'_> {
             } else {
                 is_all = false;
                 if listing.is_some() {
-                    self.different(&file, None, "its content, or its name");
+                    self.different(&file, None, "different content or name");
                 }
             }
             taken.push((file.path, this));

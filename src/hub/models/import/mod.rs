@@ -1,11 +1,11 @@
-//! Importing models that are on disk already: caches, folders, loose weights.
+//! Importing models that are already on disk: caches, folders, loose weights.
 //!
-//! Steps: walk the folder (`walk`) → for each repository list its files (`files`) → take each over into the
+//! Steps: walk the folder (`walk`) → for each repository list its files (`files`) → import each into the
 //! store (`take`: hash, compare, clone or copy, publish) → record what it is: an artifact of upstream's commit
 //! (`cache`), or of a commit of our own (`local`, `commit`) → report.
 //!
-//! Nothing in the folder is changed. No name is believed: what a file is, its bytes say. A second import reads
-//! only what has changed, and goes on where one that was stopped left off.
+//! Nothing in the folder is changed. No name is trusted: only the bytes say what a file is. A second import reads
+//! only what has changed, and resumes where one that was stopped left off.
 
 mod cache;
 mod commit;
@@ -64,8 +64,8 @@ enum Asked {
 }
 
 impl Models {
-    /// See the module's text. Tells `progress` after each file and now and then in between. An import that was
-    /// stopped is no error: its report says so.
+    /// See the module's text. Reports `progress` after each file and occasionally in between. An import that was
+    /// stopped is not an error: its report says so.
     pub async fn import(
         &self,
         request: ImportRequest,
@@ -142,7 +142,7 @@ impl Models {
         let (given, own) = (request.path.clone(), self.store.own_folders());
         let look = move || {
             let root = given.canonicalize().and_then(|root| std::fs::read_dir(&root).map(|_| root));
-            let root = root.map_err(|e| Error::Invalid(format!("{} is no folder to import: {e}", given.display())))?;
+            let root = root.map_err(|e| Error::Invalid(format!("cannot import {}: {e}", given.display())))?;
             let own = own.map(|folder| folder.canonicalize());
             Ok::<_, Error>((root, own.into_iter().flatten().collect()))
         };
@@ -232,7 +232,7 @@ impl Run<'_> {
             Some(repo) if repo.is_local => self.models.repos.known_revision(repo, Revision::DEFAULT).await?,
             _ => None,
         };
-        // That upstream does not know what is local makes it no secret.
+        // A local repository that upstream does not know is not secret.
         let known = known.filter(|repo| !repo.is_local);
         let asked = self.models.repos.ask_revision(&Caller::owner(), key, &Revision::main(), known.as_ref()).await;
         Ok(match asked {
@@ -244,9 +244,9 @@ impl Run<'_> {
             }
             Err(error @ (Error::Internal(_) | Error::NoSpace | Error::Stopping)) => return Err(error),
             Err(Error::RepoNotFound | Error::Gated { .. } | Error::Disabled | Error::Forbidden { .. }) => Asked::Hides,
-            // Away, or it says nothing of the repository: it has no `main`, or our own token is wrong.
+            // Down, or it says nothing about the repository: it has no `main`, or our own token is wrong.
             Err(error) => {
-                tracing::debug!(repo.id = %key, %error, "upstream did not tell of a repository that was found");
+                tracing::debug!(repo.id = %key, %error, "upstream did not confirm a repository that was found");
                 Asked::Away
             }
         })

@@ -1,4 +1,4 @@
-//! What an import is asked for, and what it says: as it goes, and at the end.
+//! The request for an import, its progress, and its report.
 //!
 //! Lists are bounded, counts are not: a folder with a million bad files fits into one report.
 
@@ -12,24 +12,24 @@ use crate::domain::{RepoKey, RepoKind};
 const MOST_PROBLEMS: usize = 200;
 const MOST_REPOS: usize = 10_000;
 
-/// Take over what is in a folder.
+/// Import what is in a folder.
 #[derive(Debug, Clone)]
 pub struct ImportRequest {
     /// An absolute path: a cache, a store, one repository, or anything above.
     pub path: PathBuf,
     pub how: Placement,
-    /// The repository of files that do not say whose they are.
+    /// The repository of files that do not name one.
     pub repo: Option<RepoKey>,
     /// The kind of repositories that are named by their folder.
     pub kind: RepoKind,
-    /// Reads no faster.
+    /// Limit of the reading speed.
     pub bytes_per_second: Option<u64>,
-    /// Whether upstream may be asked what it knows of the repositories that are found.
+    /// Whether upstream may be asked about the repositories that are found.
     pub ask_upstream: bool,
 }
 
 impl ImportRequest {
-    /// A request with nothing out of the ordinary.
+    /// A request with default options.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -51,7 +51,7 @@ pub enum Layout {
     Folder,
     /// What `hf download --local-dir` made.
     LocalDir,
-    /// Weights in a folder that says nothing of them.
+    /// Weights in a folder that says nothing about them.
     LooseFiles,
 }
 
@@ -66,7 +66,7 @@ impl Layout {
     }
 }
 
-/// How far an import is.
+/// The progress of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportProgress {
     pub repos: u64,
@@ -126,7 +126,7 @@ pub struct ImportedRepo {
     pub known_upstream: bool,
 }
 
-/// What an import would find. Nothing was hashed, and nobody asked.
+/// What an import would find. Nothing was hashed, and upstream was not asked.
 #[derive(Debug, Clone, Default)]
 pub struct ImportPreview {
     pub repos: Vec<PreviewedRepo>,
@@ -146,7 +146,7 @@ pub struct PreviewedRepo {
     pub bytes: u64,
 }
 
-/// What kind of trouble a path makes.
+/// The kind of a problem with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProblemKind {
     /// A link that leads out of the folder, to nothing, or to a folder.
@@ -156,7 +156,7 @@ pub enum ProblemKind {
     Unreadable,
     /// A download that was not finished, or its lock.
     Unfinished,
-    /// A name that no repository, revision or file of one can have.
+    /// A name that is not valid for a repository, a revision or a file.
     Name,
     /// Deeper, or more in number, than is looked at.
     TooMuch,
@@ -175,7 +175,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// Why a file is not taken; `None` if nothing is wrong with the file.
+    /// Why a file is skipped; `None` if nothing is wrong with the file.
     pub(super) fn of(refusal: &Refusal) -> Option<Self> {
         match refusal {
             Refusal::Outside => Some(Self::Link),

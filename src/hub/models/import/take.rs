@@ -1,4 +1,4 @@
-//! Taking one file over: its hashes, whether it is wanted, and its blob.
+//! Importing one file: its hashes, whether it is wanted, and its blob.
 //!
 //! Steps: open it within the scanned folder → if it is as it was at an earlier scan, its hashes are known →
 //! else compute them, of the bytes that go into the store if they are not there already → publish, if the
@@ -21,7 +21,7 @@ use crate::hub::Error;
 
 /// The Hub keeps larger files in LFS, where the name of a content is its sha256.
 const LARGEST_IN_GIT: u64 = 10_000_000;
-/// Progress is told this often while a large file is read.
+/// Progress is reported this often while a large file is read.
 const TELL_EVERY: Duration = Duration::from_millis(300);
 /// Hashes are noted when so many, or of so many bytes, have gathered: as much is done twice after a crash.
 const NOTE_FILES: usize = 500;
@@ -53,7 +53,7 @@ enum Read {
 }
 
 impl Run<'_> {
-    /// The file in the store; `None` if it is not taken, and the report says why. That it is what is `listed` under its
+    /// The file in the store; `None` if it is skipped, and the report says why. That it is what is `listed` under its
     /// path need not be true: it saves copying what is there.
     pub(super) async fn take(
         &mut self,
@@ -76,7 +76,7 @@ impl Run<'_> {
         self.progress.files += 1;
         self.progress.bytes += stamp.size;
         if wanted.is_some_and(|wanted| wanted.size.is_some_and(|size| size != stamp.size)) {
-            return Ok(self.different(file, wanted, "its size is another"));
+            return Ok(self.different(file, wanted, "different size"));
         }
 
         let likely = listed.map(|artifact| artifact.content).or(wanted.map(|wanted| wanted.content));
@@ -88,7 +88,7 @@ impl Run<'_> {
         if let Some(names) = known {
             self.report.unchanged += 1;
             if wanted.is_some_and(|wanted| !names.are(wanted.content)) {
-                return Ok(self.different(file, wanted, "its content is another"));
+                return Ok(self.different(file, wanted, "different content"));
             }
             let has_all = !wants_xet || self.models.db.has_xet_hash(names.sha256).await?;
             if has_all && self.models.store.holds(ContentId::Sha256(names.sha256), stamp.size).await? {
@@ -116,7 +116,7 @@ impl Run<'_> {
         };
         self.note(text, stamp, &names).await?;
         if wanted.is_some_and(|wanted| !names.are(wanted.content)) {
-            return Ok(self.different(file, wanted, "its content is another"));
+            return Ok(self.different(file, wanted, "different content"));
         }
         if self.models.store.holds(ContentId::Sha256(names.sha256), stamp.size).await? {
             self.report.already_stored += 1;
@@ -124,7 +124,7 @@ impl Run<'_> {
             return Ok(Some(Taken { names, size: stamp.size }));
         }
         let read = match read {
-            // It was not what it was likely to be.
+            // It was not what was expected.
             Read::Hashed(_) => self.read(&source, false).await?,
             read => Ok(read),
         };
@@ -212,11 +212,11 @@ impl Run<'_> {
     pub(super) fn different(&mut self, file: &FoundFile, wanted: Option<Wanted>, how: &str) -> Option<Taken> {
         self.report.different += 1;
         let by = wanted.map_or("upstream's listing", |wanted| wanted.by);
-        self.report.problems.add(ProblemKind::Different, &file.place, format!("it is not what {by} says: {how}"));
+        self.report.problems.add(ProblemKind::Different, &file.place, format!("does not match {by}: {how}"));
         None
     }
 
-    /// A file that cannot be taken is reported; a store that cannot take any ends the import.
+    /// A file that cannot be imported is reported; a failing store ends the import.
     fn refused(&mut self, file: &FoundFile, refusal: Refusal) -> Result<Option<Taken>> {
         match (ProblemKind::of(&refusal), refusal) {
             (_, Refusal::Store(error)) => return Err(error.into()),

@@ -19,12 +19,12 @@ use crate::domain::{RepoId, RepoKey, RepoKind};
 const MAX_DEPTH: usize = 16;
 /// Entries of one folder, and folders that wait.
 pub(super) const MAX_ENTRIES: usize = 200_000;
-/// A longer `config.json` is none.
+/// A longer `config.json` does not count.
 const MAX_CONFIG: u64 = 4 << 20;
 /// Folders that hold no models, whatever lies in them.
 const SKIPPED: [&str; 6] = [".git", ".locks", ".no_exist", "node_modules", "__pycache__", "lost+found"];
 const WEIGHTS: [&str; 9] = ["safetensors", "gguf", "bin", "pt", "pth", "ckpt", "onnx", "h5", "msgpack"];
-const NO_NAME: &str = "no repository can have this name: give the repository";
+const NO_NAME: &str = "not a valid repository name; specify the repository";
 const LOOSE: [&str; 2] = ["safetensors", "gguf"];
 
 /// A repository on disk.
@@ -102,10 +102,10 @@ impl Walk {
                 self.problems.add(
                     ProblemKind::Link,
                     &item.path,
-                    "links are not followed while repositories are looked for",
+                    "links are not followed when searching for repositories",
                 );
             } else if !item.kind.is_file() {
-                self.problems.add(ProblemKind::Special, &item.path, "it is neither a file nor a folder");
+                self.problems.add(ProblemKind::Special, &item.path, "neither a file nor a folder");
             } else if LOOSE.contains(&extension(&item.name)) {
                 let stem = stem(&item.name);
                 match loose.iter_mut().find(|(known, _)| *known == stem || self.repo.is_some()) {
@@ -128,7 +128,7 @@ impl Walk {
             return;
         }
         if depth > MAX_DEPTH || self.waiting.len() >= MAX_ENTRIES {
-            self.problems.add(ProblemKind::TooMuch, &item.path, "it is too deep, or there are too many folders");
+            self.problems.add(ProblemKind::TooMuch, &item.path, "nested too deeply, or too many folders");
             return;
         }
         self.waiting.push((item.path, depth));
@@ -186,11 +186,11 @@ pub(super) fn read_folder(folder: &Path, problems: &mut Problems) -> Vec<Item> {
         };
         let (path, kind) = entry;
         let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else {
-            problems.add(ProblemKind::Name, &path, "its name is not UTF-8");
+            problems.add(ProblemKind::Name, &path, "the name is not UTF-8");
             continue;
         };
         if items.len() >= MAX_ENTRIES {
-            problems.add(ProblemKind::TooMuch, folder, format!("it has more than {MAX_ENTRIES} entries"));
+            problems.add(ProblemKind::TooMuch, folder, format!("more than {MAX_ENTRIES} entries"));
             break;
         }
         items.push(Item { name, path, kind });
@@ -203,7 +203,7 @@ pub(super) fn is_folder(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
 }
 
-/// `models--org--name`, `datasets--name`, …; `None` if it is no such name.
+/// `models--org--name`, `datasets--name`, …; `None` for any other name.
 fn cache_key(name: &str) -> Option<Result<RepoKey, String>> {
     let (kind, id) = name.split_once("--")?;
     let kind = RepoKind::from_plural(kind)?;

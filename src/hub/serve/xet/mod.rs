@@ -7,14 +7,14 @@
 //!    ([`Serve::xet_token`]). The caller's own token is in it, because a download from upstream
 //!    may have to be made with it.
 //! 3. **Recipe**: the terms of a range of the file ([`Serve::recipe`]). Access is asked again. A
-//!    client that begins at the beginning wants it all: the flight starts here.
+//!    client that starts at the beginning wants all of it: the flight starts here.
 //! 4. **Xorb**: cut from the blob, or from the flight as it arrives ([`Serve::xorb`]). These URLs
-//!    are asked without authorisation; the ticket in them is the right to these bytes.
+//!    are requested without authorisation; the ticket in them is the right to these bytes.
 //!
-//! Clients of Xet check lengths and no content. So the end of a file that is not proven is held
-//! back as everywhere; and once a wrong body went out, every token and ticket that was made
+//! Clients of Xet check lengths but not content. So the end of an unverified file is held
+//! back as everywhere; and once a wrong body was sent, every token and ticket that was made
 //! before is refused for that content: its holder would complete a wrong beginning. Nor does a
-//! peer get the rest of it that has not begun again since.
+//! peer get the rest of it that has not started over since.
 
 mod recipe;
 mod seal;
@@ -37,15 +37,15 @@ use crate::hub::catalog::Resolved;
 use crate::hub::flights::FlightTarget;
 use crate::hub::repos::{Need, Repo};
 use crate::hub::{Caller, Error, Served};
-use crate::upstream::Weight;
+use crate::upstream::Impact;
 
 /// hf_xet asks for a new token half a minute before the old one ends, and never after a 401.
 const TOKEN_MS: Millis = 15 * 60 * 1000;
-/// As long as a download URL of the Hub; after it clients ask for the recipe again.
+/// As long as a download URL of the Hub; afterwards clients request the recipe again.
 const TICKET_MS: Millis = 60 * 60 * 1000;
-/// Recipes that are made at once; more wait.
+/// Concurrent recipes; further requests wait.
 const RECIPES: usize = 64;
-/// Who finds all of them taken waits this long.
+/// How long a request waits if all of them are taken.
 const RECIPE_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Row of the repository, commit, Xet hash.
@@ -56,7 +56,7 @@ pub(super) struct Xet {
     /// What a hash means in a repository, seen from a commit; commits do not change, so neither
     /// does this.
     files: moka::sync::Cache<FileKey, (CommitId, Arc<Artifact>)>,
-    /// Callers whose tickets are about, by the digest of their token: a flight for a file that
+    /// Callers with valid tickets, by the digest of their token: a flight for a file that
     /// is not public must be made in their name.
     callers: moka::sync::Cache<String, Principal>,
     recipes: Arc<Semaphore>,
@@ -86,7 +86,7 @@ pub struct XetToken {
 struct TokenClaims {
     kind: String,
     repo: String,
-    /// Where the file is looked for first: others may be gone upstream.
+    /// Where the file is looked up first: other commits may be gone upstream.
     commit: String,
     /// The caller's own token.
     hf: Option<String>,
@@ -137,7 +137,7 @@ impl Serve {
         if !self.catalog.has_tree(&revision.repo, &revision.commit).await? {
             let listing = self.catalog.ask_tree(caller, &revision.repo, &revision.commit);
             // Without it the hashes that HEAD gave are still known.
-            let _ = self.upstream.in_time(Weight::Counts, listing).await;
+            let _ = self.upstream.in_time(Impact::Counts, listing).await;
         }
         let made = self.clock.now();
         let key = &revision.repo.key;
@@ -173,22 +173,22 @@ impl Serve {
         if !stored {
             if self.upstream.is_away() {
                 let what = format!(
-                    "{}/{} is not here, and upstream is not available",
+                    "{}/{} is not cached, and upstream is unavailable",
                     resolved.revision.repo.key, artifact.path
                 );
-                // Not 504: Xet clients would try that again for minutes.
+                // Not 504: Xet clients would retry that for minutes.
                 return Err(Error::NotSupported(what));
             }
             if range.start == 0 {
-                // Nobody reads from this one: it only says that everything is wanted.
+                // Nobody reads from this one: it only marks that everything is wanted.
                 drop(self.flights.join(self.xet_flight(&caller, &resolved), 0..0, true));
             }
         }
         let by = self.digests.of(&caller.principal);
         self.xet.callers.insert(by.clone(), caller.principal);
-        // Readers that take their time must not leave the others without a word.
+        // Slow readers must not keep the others waiting without an answer.
         let permit = tokio::time::timeout(RECIPE_WAIT, Arc::clone(&self.xet.recipes).acquire_owned()).await;
-        let busy = |_| Error::Busy { what: format!("{RECIPES} reconstructions are being read; try again in a moment") };
+        let busy = |_| Error::Busy { what: format!("{RECIPES} reconstructions are in progress; try again shortly") };
         let permit = permit.map_err(busy)?.map_err(Error::internal)?;
         Ok(Some(Recipe {
             serve: self.clone(),
@@ -204,7 +204,7 @@ impl Serve {
         }))
     }
 
-    /// The size of a file, for who holds a token of its repository.
+    /// The size of a file, for a caller with a token of its repository.
     pub async fn xet_file_size(&self, caller: &Caller, token: Option<&str>, file: &str) -> Result<u64> {
         Ok(self.xet_file(caller, token, file).await?.1.artifact.size)
     }
@@ -212,11 +212,11 @@ impl Serve {
     /// Who asks for which file, and since when they may.
     async fn xet_file(&self, caller: &Caller, token: Option<&str>, file: &str) -> Result<(Caller, Resolved, Millis)> {
         let refused = |message: &str| Error::Unauthenticated { message: message.to_owned() };
-        let claims: TokenClaims = token.and_then(|token| self.xet.seal.open("token", token)).ok_or_else(|| {
-            refused("this is no Xet token of this hub: ask for one at the repository's xet-read-token")
-        })?;
+        let claims: TokenClaims = token
+            .and_then(|token| self.xet.seal.open("token", token))
+            .ok_or_else(|| refused("invalid Xet token; get one from the repository's xet-read-token"))?;
         if !(claims.made..claims.expires).contains(&self.clock.now()) {
-            return Err(refused("this Xet token has expired: ask for a new one at the repository's xet-read-token"));
+            return Err(refused("expired Xet token; get a new one from the repository's xet-read-token"));
         }
         let principal = claims.hf.map_or(Principal::Anonymous, Principal::Token);
         let caller = Caller { principal, ..caller.clone() };
@@ -265,7 +265,7 @@ impl Serve {
 
     /// Opens parts of a xorb. Without `ranges` it is all that the ticket is for.
     ///
-    /// A ticket that is not good (any more) is 403, on which clients ask for the recipe again.
+    /// An invalid or expired ticket is 403, on which clients request the recipe again.
     pub async fn xorb(
         &self,
         caller: &Caller,
@@ -275,17 +275,16 @@ impl Serve {
         with_body: bool,
     ) -> Result<XorbPart> {
         let refused = |message: &str| Error::Forbidden { message: message.to_owned() };
-        let ticket: Ticket =
-            self.xet.seal.open("xorb", ticket).ok_or_else(|| refused("this is no download address of this hub"))?;
+        let ticket: Ticket = self.xet.seal.open("xorb", ticket).ok_or_else(|| refused("invalid download URL"))?;
         if !(ticket.made..ticket.expires).contains(&self.clock.now()) {
-            return Err(refused("this download address has expired: ask for the reconstruction again"));
+            return Err(refused("expired download URL; request the reconstruction again"));
         }
         let repo = self.xet_repo(&ticket.kind, &ticket.repo).await?;
         let principal = match self.xet.callers.get(&ticket.by) {
             Some(principal) => principal,
             None if repo.visibility == Visibility::Public => Principal::Anonymous,
-            // After a restart. The recipe, which is asked with a token, tells who it is.
-            None => return Err(refused("ask for the reconstruction again")),
+            // After a restart. The recipe, which is requested with a token, tells who it is.
+            None => return Err(refused("request the reconstruction again")),
         };
         let caller = Caller { principal, ..caller.clone() };
         self.repos.authorise(&caller, &repo, Need::Bytes).await?;
@@ -299,7 +298,7 @@ impl Serve {
         let term = layout.checked_term(ticket.xorb, ticket.chunks).ok_or_else(absent)?;
         if ranges.iter().any(|range| range.start < term.bytes.start || range.end > term.bytes.end) {
             return Err(refused(&format!(
-                "this download address is for bytes {}-{} of the xorb",
+                "this download URL covers bytes {}-{} of the xorb",
                 term.bytes.start,
                 term.bytes.end - 1
             )));
@@ -319,7 +318,7 @@ impl Serve {
     }
 
     /// Follows the flight, or starts it. The client may be done when it has the file's end, so
-    /// that comes only when all is proven.
+    /// that comes only when everything is verified.
     async fn open_arriving(
         &self,
         caller: &Caller,
@@ -337,12 +336,12 @@ impl Serve {
             Ok(()) => Ok((Opened::Arriving(reader), file, if joined { Served::Join } else { Served::Miss })),
             Err(Error::NoSpace) => {
                 drop(reader);
-                // Only a whole pass through proves the end.
+                // Only a whole pass through verifies the end.
                 let range = if finishes { 0..size } else { file };
                 let passing = self.bypass(target, range.clone()).await?;
                 Ok((Opened::Passing(Box::new(passing)), range, Served::Bypass))
             }
-            // Nothing has begun yet: Xet clients would try 504 again for minutes.
+            // Nothing was sent yet: Xet clients would retry 504 for minutes.
             Err(error @ Error::UpstreamUnavailable { .. }) if file.start == 0 && self.upstream.is_away() => {
                 Err(Error::NotSupported(error.to_string()))
             }
@@ -350,7 +349,7 @@ impl Serve {
         }
     }
 
-    /// The identifier of one of our xorbs: of this content, the same for ever, and by its key
+    /// The identifier of one of our xorbs: of this content, always the same, and by its key
     /// never one of upstream's. Only a wrong body changes it: clients may have kept its chunks.
     fn xorb_name(&self, artifact: &Artifact, xorb: u64) -> String {
         let name = match self.taints.mark(artifact.content) {
@@ -362,7 +361,7 @@ impl Serve {
 }
 
 fn begin_again() -> Error {
-    let message = "upstream sent wrong bytes of this file: begin the download again with a new Xet token";
+    let message = "upstream sent wrong bytes of this file; restart the download with a new Xet token";
     Error::Unauthenticated { message: message.to_owned() }
 }
 

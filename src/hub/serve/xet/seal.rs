@@ -1,4 +1,4 @@
-//! Sealed texts: what we hand out to be given back, readable and makeable by this installation
+//! Sealed texts: what we hand out to get back, readable and makeable by this installation
 //! only (AES-256-GCM). The purpose is sealed in, so that one kind is never taken for another.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};

@@ -65,7 +65,7 @@ export type RegisterModelRequest = Message<"modelhub.v1.RegisterModelRequest"> &
   revision: string;
 
   /**
-   * Seconds between syncs; 0: only on demand, or as it was before (PinModel changes it to 0).
+   * Seconds between syncs; 0: manual sync only, or as it was before (use PinModel to change it to 0).
    *
    * @generated from field: uint64 sync_every_seconds = 7;
    */
@@ -127,7 +127,7 @@ export type ListModelsRequest = Message<"modelhub.v1.ListModelsRequest"> & {
   pageSize: number;
 
   /**
-   * Of the page before.
+   * From the previous page.
    *
    * @generated from field: string page_token = 8;
    */
@@ -276,7 +276,7 @@ export type LookUpModelResponse = Message<"modelhub.v1.LookUpModelResponse"> & {
   bytes: bigint;
 
   /**
-   * Formats of weights, with how much there is of each.
+   * Formats of weights, with their sizes.
    *
    * @generated from field: repeated modelhub.v1.Usage formats = 8;
    */
@@ -300,14 +300,14 @@ export type LookUpModelResponse = Message<"modelhub.v1.LookUpModelResponse"> & {
   task: string;
 
   /**
-   * What the pasted command wanted.
+   * What the pasted command selected.
    *
    * @generated from field: modelhub.v1.Selection selection = 12;
    */
   selection?: Selection | undefined;
 
   /**
-   * Set when it is registered here already.
+   * Set if it is already registered.
    *
    * @generated from field: string model_id = 13;
    */
@@ -371,7 +371,7 @@ export type ListFilesRequest = Message<"modelhub.v1.ListFilesRequest"> & {
   fileType: string;
 
   /**
-   * With `flat`: only what is here (`completed`) or is not (`pending`).
+   * With `flat`: only files that are cached (`completed`) or are not (`pending`).
    *
    * @generated from field: modelhub.v1.ModelArtifact.DownloadStatus download_status = 7;
    */
@@ -626,7 +626,7 @@ export type GetModelFactsRequest = Message<"modelhub.v1.GetModelFactsRequest"> &
   context: bigint;
 
   /**
-   * Only this GGUF file or folder of weights counts.
+   * Look only at this GGUF file or folder of weights.
    *
    * @generated from field: string path = 4;
    */
@@ -777,7 +777,7 @@ export type DownloadModelRequest = Message<"modelhub.v1.DownloadModelRequest"> &
   selection?: Selection | undefined;
 
   /**
-   * Higher goes first, 0 to 100; 50 if unset.
+   * 0 to 100, higher goes first; 50 if unset.
    *
    * @generated from field: optional int32 priority = 6;
    */
@@ -907,7 +907,7 @@ export type ScanStorageRequest = Message<"modelhub.v1.ScanStorageRequest"> & {
   placement: string;
 
   /**
-   * For folders that do not say which repository they are.
+   * The repository id, for a folder that does not name it.
    *
    * @generated from field: string repo_id = 3;
    */
@@ -919,7 +919,7 @@ export type ScanStorageRequest = Message<"modelhub.v1.ScanStorageRequest"> & {
   kind: string;
 
   /**
-   * Reading speed; 0: no limit.
+   * Limit of the reading speed; 0: no limit.
    *
    * @generated from field: uint64 bytes_per_second = 5;
    */
@@ -970,7 +970,7 @@ export const PreviewScanResponseSchema: GenMessage<PreviewScanResponse> = /*@__P
  */
 export type VerifyStoreRequest = Message<"modelhub.v1.VerifyStoreRequest"> & {
   /**
-   * Reading speed; 0: no limit.
+   * Limit of the reading speed; 0: no limit.
    *
    * @generated from field: uint64 bytes_per_second = 1;
    */
@@ -989,14 +989,14 @@ export const VerifyStoreRequestSchema: GenMessage<VerifyStoreRequest> = /*@__PUR
  */
 export type EvictStoreRequest = Message<"modelhub.v1.EvictStoreRequest"> & {
   /**
-   * Until this many bytes are freed.
+   * Stop when this many bytes are freed.
    *
    * @generated from field: uint64 free_bytes = 1;
    */
   freeBytes: bigint;
 
   /**
-   * Only what was not used for this long.
+   * Only files that were not used for this long.
    *
    * @generated from field: uint64 unused_seconds = 2;
    */
@@ -1115,7 +1115,7 @@ export type GetStorageResponse = Message<"modelhub.v1.GetStorageResponse"> & {
   limit: bigint;
 
   /**
-   * Arriving files and bodies that were set aside.
+   * Incomplete downloads, and quarantined bodies.
    *
    * @generated from field: uint64 partial_bytes = 6;
    */
@@ -1127,7 +1127,7 @@ export type GetStorageResponse = Message<"modelhub.v1.GetStorageResponse"> & {
   quarantineBytes: bigint;
 
   /**
-   * The largest first, at most 1000.
+   * Largest first, at most 1000.
    *
    * @generated from field: repeated modelhub.v1.Usage models = 8;
    */
@@ -1139,7 +1139,7 @@ export type GetStorageResponse = Message<"modelhub.v1.GetStorageResponse"> & {
   formats: Usage[];
 
   /**
-   * Stored bytes that no known file names.
+   * Stored bytes that no known file refers to.
    *
    * @generated from field: uint64 unreferenced_bytes = 10;
    */
@@ -1168,7 +1168,7 @@ export type ListJobsRequest = Message<"modelhub.v1.ListJobsRequest"> & {
   kind: Job_Kind[];
 
   /**
-   * A model, as everywhere.
+   * A model, named as everywhere.
    *
    * @generated from field: string model = 3;
    */
@@ -1376,7 +1376,7 @@ export const ResumeJobRequestSchema: GenMessage<ResumeJobRequest> = /*@__PURE__*
  */
 export type WatchEventsRequest = Message<"modelhub.v1.WatchEventsRequest"> & {
   /**
-   * Goes on after this event.
+   * Resume after this event.
    *
    * @generated from field: uint64 after = 1;
    */
@@ -1390,7 +1390,7 @@ export type WatchEventsRequest = Message<"modelhub.v1.WatchEventsRequest"> & {
   kinds: string[];
 
   /**
-   * Only of this job.
+   * Only events of this job.
    *
    * @generated from field: string job_id = 3;
    */
@@ -1521,7 +1521,7 @@ export type TestTokenResponse = Message<"modelhub.v1.TestTokenResponse"> & {
   valid: boolean;
 
   /**
-   * Whose it is.
+   * The account that the token belongs to.
    *
    * @generated from field: string account = 2;
    */
@@ -1549,7 +1549,7 @@ export const TestTokenResponseSchema: GenMessage<TestTokenResponse> = /*@__PURE_
  */
 export const HubService: GenService<{
   /**
-   * Makes a repository known here and begins to sync it. Registering again changes what is given.
+   * Registers a repository and starts to sync it. Registering it again changes the fields that are set.
    *
    * @generated from rpc modelhub.v1.HubService.RegisterModel
    */
@@ -1559,7 +1559,7 @@ export const HubService: GenService<{
     output: typeof ModelRepoSchema;
   },
   /**
-   * Models, with what is here of each.
+   * Models, with how much of each is on disk.
    *
    * @generated from rpc modelhub.v1.HubService.ListModels
    */
@@ -1577,7 +1577,7 @@ export const HubService: GenService<{
     output: typeof ModelRepoSchema;
   },
   /**
-   * Forgets a repository. Its bytes stay until they are evicted, unless another repository uses them.
+   * Removes a repository from the list. Its files stay until they are evicted.
    *
    * @generated from rpc modelhub.v1.HubService.DeleteModel
    */
@@ -1587,7 +1587,7 @@ export const HubService: GenService<{
     output: typeof DeleteModelResponseSchema;
   },
   /**
-   * Asks upstream about a repository, a Hub address or a pasted `hf download` command, without registering it.
+   * Looks up a repository, a Hub URL or a pasted `hf download` command on upstream, without registering it.
    *
    * @generated from rpc modelhub.v1.HubService.LookUpModel
    */
@@ -1607,7 +1607,7 @@ export const HubService: GenService<{
     output: typeof ListFilesResponseSchema;
   },
   /**
-   * The text of a small file that is here or can be fetched, e.g. README.md or config.json.
+   * The text of a small file that is cached or can be downloaded, e.g. README.md or config.json.
    *
    * @generated from rpc modelhub.v1.HubService.ReadFile
    */
@@ -1625,7 +1625,7 @@ export const HubService: GenService<{
     output: typeof ListRevisionsResponseSchema;
   },
   /**
-   * The stored files of a model that were fetched or read last, the latest first.
+   * The stored files of a model that were used last, most recent first.
    *
    * @generated from rpc modelhub.v1.HubService.ListUses
    */
@@ -1635,7 +1635,7 @@ export const HubService: GenService<{
     output: typeof ListUsesResponseSchema;
   },
   /**
-   * What the model is: from its config files and the heads of its weights.
+   * What the model is: from its config files and the headers of its weights.
    *
    * @generated from rpc modelhub.v1.HubService.GetModelFacts
    */
@@ -1655,7 +1655,7 @@ export const HubService: GenService<{
     output: typeof ListTensorsResponseSchema;
   },
   /**
-   * Reads refs and files from upstream again, as a job.
+   * Refreshes refs and the file list from upstream, as a job.
    *
    * @generated from rpc modelhub.v1.HubService.SyncModel
    */
@@ -1675,7 +1675,7 @@ export const HubService: GenService<{
     output: typeof DownloadPlanSchema;
   },
   /**
-   * Fetches files into the store, as a job.
+   * Downloads files into the store, as a job.
    *
    * @generated from rpc modelhub.v1.HubService.DownloadModel
    */
@@ -1685,7 +1685,7 @@ export const HubService: GenService<{
     output: typeof JobSchema;
   },
   /**
-   * Pins a model, so that nothing of it is evicted, or takes the pin away; sets how often it is synced.
+   * Pins a model, so that none of it is evicted, or unpins it; sets how often it is synced.
    *
    * @generated from rpc modelhub.v1.HubService.PinModel
    */
@@ -1695,7 +1695,7 @@ export const HubService: GenService<{
     output: typeof ModelRepoSchema;
   },
   /**
-   * Reads stored files of a model again and compares their hashes, as a job.
+   * Verifies the hashes of the stored files of a model, as a job.
    *
    * @generated from rpc modelhub.v1.HubService.VerifyModel
    */
@@ -1746,7 +1746,7 @@ export const HubService: GenService<{
     output: typeof PreviewScanResponseSchema;
   },
   /**
-   * Reads the whole store again and compares hashes, as a job.
+   * Verifies the hashes of all stored files, as a job.
    *
    * @generated from rpc modelhub.v1.HubService.VerifyStore
    */
@@ -1777,7 +1777,7 @@ export const HubService: GenService<{
     output: typeof PlanEvictionResponseSchema;
   },
   /**
-   * What takes the space.
+   * Disk usage.
    *
    * @generated from rpc modelhub.v1.HubService.GetStorage
    */
@@ -1787,7 +1787,7 @@ export const HubService: GenService<{
     output: typeof GetStorageResponseSchema;
   },
   /**
-   * Jobs, the newest first.
+   * Jobs, newest first.
    *
    * @generated from rpc modelhub.v1.HubService.ListJobs
    */
@@ -1847,7 +1847,7 @@ export const HubService: GenService<{
     output: typeof JobSchema;
   },
   /**
-   * What happens, as it happens. Over HTTP: server-sent events, resumable with Last-Event-ID.
+   * Events as they happen. Over HTTP: server-sent events, resumable with Last-Event-ID.
    *
    * @generated from rpc modelhub.v1.HubService.WatchEvents
    */
@@ -1883,7 +1883,7 @@ export const HubService: GenService<{
     output: typeof SettingsSchema;
   },
   /**
-   * Changes the settings that are given.
+   * Changes the settings that are set in the request.
    *
    * @generated from rpc modelhub.v1.HubService.UpdateSettings
    */
@@ -1893,7 +1893,7 @@ export const HubService: GenService<{
     output: typeof SettingsSchema;
   },
   /**
-   * Asks upstream whose token this is.
+   * Checks a token with upstream.
    *
    * @generated from rpc modelhub.v1.HubService.TestToken
    */

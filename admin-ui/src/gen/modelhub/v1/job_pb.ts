@@ -60,7 +60,7 @@ export type Job = Message<"modelhub.v1.Job"> & {
   payload?: JobPayload | undefined;
 
   /**
-   * Higher goes first. A person who waits has 100, scheduled work 0.
+   * Higher goes first: 100 if a person is waiting, 0 for scheduled work.
    *
    * @generated from field: int32 priority = 8;
    */
@@ -82,14 +82,14 @@ export type Job = Message<"modelhub.v1.Job"> & {
   progress?: JobProgress | undefined;
 
   /**
-   * Why it does not run now: the queue, a pause, disk space, a rate limit, opening hours.
+   * What it is waiting for: the queue, a resume, disk space, a rate limit, the download window.
    *
    * @generated from field: string waiting_for = 12;
    */
   waitingFor: string;
 
   /**
-   * What went wrong the last time.
+   * Why the last attempt failed.
    *
    * @generated from field: string error = 13;
    */
@@ -137,7 +137,7 @@ export type Job = Message<"modelhub.v1.Job"> & {
   changes?: Changes | undefined;
 
   /**
-   * Grows with every change. Answers and events can overtake one another: of two copies of a job, the one with the
+   * Grows with every change. Responses and events can overtake one another: of two copies of a job, the one with the
    * greater version is the newer.
    *
    * @generated from field: uint64 version = 21;
@@ -162,28 +162,28 @@ export enum Job_Kind {
   KIND_UNSPECIFIED = 0,
 
   /**
-   * Refs and the list of files from upstream.
+   * Refreshes refs and the file list from upstream.
    *
    * @generated from enum value: sync = 1;
    */
   sync = 1,
 
   /**
-   * Files from upstream into the store.
+   * Downloads files from upstream into the store.
    *
    * @generated from enum value: download = 2;
    */
   download = 2,
 
   /**
-   * Models on this machine's disk into the store.
+   * Imports models on this machine's disk into the store.
    *
    * @generated from enum value: scan = 3;
    */
   scan = 3,
 
   /**
-   * Reads stored files again and compares their hashes.
+   * Verifies the hashes of stored files.
    *
    * @generated from enum value: verify = 4;
    */
@@ -289,7 +289,7 @@ export type JobPayload = Message<"modelhub.v1.JobPayload"> & {
   placement: string;
 
   /**
-   * Of an evict: until this many bytes are freed.
+   * Of an eviction: stop when this many bytes are freed.
    *
    * @generated from field: uint64 free_bytes = 6;
    */
@@ -342,7 +342,7 @@ export type JobProgress = Message<"modelhub.v1.JobProgress"> & {
   bytesTotal: bigint;
 
   /**
-   * Of the last seconds.
+   * Average of the last seconds.
    *
    * @generated from field: uint64 bytes_per_second = 5;
    */

@@ -15,7 +15,7 @@ export const file_modelhub_v1_model: GenFile = /*@__PURE__*/
   fileDesc("Chdtb2RlbGh1Yi92MS9tb2RlbC5wcm90bxILbW9kZWxodWIudjEi+wUKCU1vZGVsUmVwbxIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnZlbmRvchgDIAEoCRIMCgRuYW1lGAQgASgJEg8KB3JlcG9faWQYBSABKAkSDgoGc291cmNlGAYgASgJEi0KBnN0YXR1cxgHIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSDwoHcHJvYmxlbRgIIAEoCRISCgp2aXNpYmlsaXR5GAkgASgJEg4KBnBpbm5lZBgKIAEoCBIxCg1yZWdpc3RlcmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgMIAEoCRIOCgZjb21taXQYDSABKAkSDQoFZmlsZXMYDiABKAQSEgoKZmlsZXNfaGVyZRgPIAEoBBINCgVieXRlcxgQIAEoBBISCgpieXRlc19oZXJlGBEgASgEEjEKCGRvd25sb2FkGBIgASgOMh8ubW9kZWxodWIudjEuTW9kZWxSZXBvLkRvd25sb2FkEi4KCmNyZWF0ZWRfYXQYEyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCXN5bmNlZF9hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYFiABKAQSFQoNYWN0aXZlX2pvYl9pZBgXIAEoCRILCgN1cmwYGCABKAkiRwoGU3RhdHVzEhYKElNUQVRVU19VTlNQRUNJRklFRBAAEg4KCnJlZ2lzdGVyZWQQARIKCgZzeW5jZWQQAhIJCgVlcnJvchADIkkKCERvd25sb2FkEhgKFERPV05MT0FEX1VOU1BFQ0lGSUVEEAASCAoEbm9uZRABEgsKB3BhcnRpYWwQAhIMCghjb21wbGV0ZRADIs0ECg1Nb2RlbEFydGlmYWN0EgoKAmlkGAEgASgJEhUKDW1vZGVsX3JlcG9faWQYAiABKAkSDgoGY29tbWl0GAMgASgJEhEKCWZpbGVfcGF0aBgEIAEoCRIvCgVlbnRyeRgFIAEoDjIgLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRW50cnkSEQoJZmlsZV90eXBlGAYgASgJEhIKCnNpemVfYnl0ZXMYByABKAQSFAoMY29udGVudF9oYXNoGAggASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgJIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEgoKYnl0ZXNfaGVyZRgKIAEoBBISCgpsb2NhbF9wYXRoGAsgASgJEjQKEGxhc3RfdmVyaWZpZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWZpbGVzGA0gASgEEhIKCmZpbGVzX2hlcmUYDiABKAQSFAoMY2FuX3J1bl9jb2RlGA8gASgIIjQKBUVudHJ5EhUKEUVOVFJZX1VOU1BFQ0lGSUVEEAASCAoEZmlsZRABEgoKBmZvbGRlchACIncKDkRvd25sb2FkU3RhdHVzEh8KG0RPV05MT0FEX1NUQVRVU19VTlNQRUNJRklFRBAAEgsKB3BlbmRpbmcQARIPCgtkb3dubG9hZGluZxACEg0KCWNvbXBsZXRlZBADEgoKBmZhaWxlZBAEEgsKB3BhcnRpYWwQBSJoCghSZXZpc2lvbhIMCgRuYW1lGAEgASgJEg4KBmNvbW1pdBgCIAEoCRIuCgpjaGVja2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZsaXN0ZWQYBCABKAgiiAEKB0NoYW5nZXMSEwoLZnJvbV9jb21taXQYASABKAkSEQoJdG9fY29tbWl0GAIgASgJEg0KBWFkZGVkGAMgASgEEg8KB3JlbW92ZWQYBCABKAQSDwoHY2hhbmdlZBgFIAEoBBIkCgdjaGFuZ2VzGAYgAygLMhMubW9kZWxodWIudjEuQ2hhbmdlIpoBCgZDaGFuZ2USJgoEa2luZBgBIAEoDjIYLm1vZGVsaHViLnYxLkNoYW5nZS5LaW5kEhEKCWZpbGVfcGF0aBgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyK+AQoJU2VsZWN0aW9uEg0KBXBhdGhzGAEgAygJEg8KB2luY2x1ZGUYAiADKAkSDwoHZXhjbHVkZRgDIAMoCRItCgZwcmVzZXQYBCABKA4yHS5tb2RlbGh1Yi52MS5TZWxlY3Rpb24uUHJlc2V0EhQKDHF1YW50aXNhdGlvbhgFIAEoCSI7CgZQcmVzZXQSFgoSUFJFU0VUX1VOU1BFQ0lGSUVEEAASDwoLc2FmZXRlbnNvcnMQARIICgRnZ3VmEAIilQIKDERvd25sb2FkUGxhbhIlCgVtb2RlbBgBIAEoCzIWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxIQCghyZXZpc2lvbhgCIAEoCRIOCgZjb21taXQYAyABKAkSDQoFZmlsZXMYBCABKAQSDQoFYnl0ZXMYBSABKAQSEgoKZmlsZXNfaGVyZRgGIAEoBBISCgpieXRlc19oZXJlGAcgASgEEhYKDmJ5dGVzX3RvX2ZldGNoGAggASgEEhEKCWRpc2tfZnJlZRgJIAEoBBIMCgRmaXRzGAogASgIEisKB2xhcmdlc3QYCyADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhAKCHdhcm5pbmdzGAwgAygJIvoDCgpNb2RlbEZhY3RzEg4KBmNvbW1pdBgBIAEoCRIUCgxhcmNoaXRlY3R1cmUYAiABKAkSEgoKbW9kZWxfdHlwZRgDIAEoCRISCgpwYXJhbWV0ZXJzGAQgASgEEiIKBmR0eXBlcxgFIAMoCzISLm1vZGVsaHViLnYxLkR0eXBlEhYKDmNvbnRleHRfbGVuZ3RoGAYgASgEEhQKDHF1YW50aXNhdGlvbhgHIAEoCRIOCgZsYXllcnMYCCABKAQSEwoLaGlkZGVuX3NpemUYCSABKAQSFwoPYXR0ZW50aW9uX2hlYWRzGAogASgEEhAKCGt2X2hlYWRzGAsgASgEEhIKCnZvY2FiX3NpemUYDCABKAQSEQoJdG9rZW5pemVyGA0gASgJEhUKDWNoYXRfdGVtcGxhdGUYDiABKAgSKgoKY29tcG9uZW50cxgPIAMoCzIWLm1vZGVsaHViLnYxLkNvbXBvbmVudBIUCgxtZW1vcnlfYnl0ZXMYECABKAQSDwoHY29udGV4dBgRIAEoBBIeCgRmaXRzGBIgAygLMhAubW9kZWxodWIudjEuRml0EgwKBHJlYWQYEyADKAkSEAoIcHJvYmxlbXMYFCADKAkSDwoHbGljZW5jZRgVIAEoCRIMCgR0YXNrGBYgASgJEgwKBHRhZ3MYFyADKAkiKQoFRHR5cGUSDAoEbmFtZRgBIAEoCRISCgpwYXJhbWV0ZXJzGAIgASgEIj4KCUNvbXBvbmVudBIMCgRuYW1lGAEgASgJEg8KB2xpYnJhcnkYAiABKAkSEgoKY2xhc3NfbmFtZRgDIAEoCSJLCgNGaXQSCwoDZ3B1GAEgASgNEgwKBGZpdHMYAiABKAgSEwoLbWVtb3J5X2ZyZWUYAyABKAQSFAoMbWVtb3J5X3RvdGFsGAQgASgEIkgKBlRlbnNvchIMCgRuYW1lGAEgASgJEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygEEhIKCnNpemVfYnl0ZXMYBCABKAQiKwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAliBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
- * A repository that is registered here, or that somebody downloaded from.
+ * A repository that is registered, or that somebody downloaded from.
  *
  * @generated from message modelhub.v1.ModelRepo
  */
@@ -54,7 +54,7 @@ export type ModelRepo = Message<"modelhub.v1.ModelRepo"> & {
   repoId: string;
 
   /**
-   * `huggingface`, or `local` for what exists here only.
+   * `huggingface`, or `local` for a local-only model.
    *
    * @generated from field: string source = 6;
    */
@@ -73,7 +73,7 @@ export type ModelRepo = Message<"modelhub.v1.ModelRepo"> & {
   problem: string;
 
   /**
-   * `public`, `gated` or `private`; empty while upstream has not said it.
+   * `public`, `gated` or `private`; empty while unknown.
    *
    * @generated from field: string visibility = 9;
    */
@@ -87,7 +87,7 @@ export type ModelRepo = Message<"modelhub.v1.ModelRepo"> & {
   pinned: boolean;
 
   /**
-   * When somebody registered it; unset: it is here because somebody downloaded from it.
+   * When somebody registered it; unset if it is only known because somebody downloaded from it.
    *
    * @generated from field: google.protobuf.Timestamp registered_at = 11;
    */
@@ -148,22 +148,22 @@ export type ModelRepo = Message<"modelhub.v1.ModelRepo"> & {
   lastUsedAt?: Timestamp | undefined;
 
   /**
-   * Seconds between scheduled syncs; 0: only on demand.
+   * Seconds between scheduled syncs; 0: manual sync only.
    *
    * @generated from field: uint64 sync_every_seconds = 22;
    */
   syncEverySeconds: bigint;
 
   /**
-   * A job of this repository that waits or runs, if there is one. RegisterModel gives the sync that it began, even if that
-   * has ended already.
+   * The pending or running job of this repository, if any. RegisterModel returns the sync that it started, even if that
+   * has already ended.
    *
    * @generated from field: string active_job_id = 23;
    */
   activeJobId: string;
 
   /**
-   * Where it can be looked at upstream.
+   * Its page on upstream.
    *
    * @generated from field: string url = 24;
    */
@@ -178,7 +178,7 @@ export const ModelRepoSchema: GenMessage<ModelRepo> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_model, 0);
 
 /**
- * Whether what upstream has is known here.
+ * Whether the file list is known.
  *
  * @generated from enum modelhub.v1.ModelRepo.Status
  */
@@ -217,7 +217,7 @@ export const ModelRepo_StatusSchema: GenEnum<ModelRepo_Status> = /*@__PURE__*/
   enumDesc(file_modelhub_v1_model, 0, 0);
 
 /**
- * How much of it is here.
+ * How much of it is on disk.
  *
  * @generated from enum modelhub.v1.ModelRepo.Download
  */
@@ -256,7 +256,7 @@ export const ModelRepo_DownloadSchema: GenEnum<ModelRepo_Download> = /*@__PURE__
  */
 export type ModelArtifact = Message<"modelhub.v1.ModelArtifact"> & {
   /**
-   * Names this artifact: its repository, commit and path.
+   * Identifies this artifact: its repository, commit and path.
    *
    * @generated from field: string id = 1;
    */
@@ -309,7 +309,7 @@ export type ModelArtifact = Message<"modelhub.v1.ModelArtifact"> & {
   downloadStatus: ModelArtifact_DownloadStatus;
 
   /**
-   * Bytes of it that are here.
+   * Bytes of it that are on disk.
    *
    * @generated from field: uint64 bytes_here = 10;
    */
@@ -328,7 +328,7 @@ export type ModelArtifact = Message<"modelhub.v1.ModelArtifact"> & {
   lastVerifiedAt?: Timestamp | undefined;
 
   /**
-   * Of a folder: files below it, and those of them that are here.
+   * Of a folder: the files below it, and how many of them are on disk.
    *
    * @generated from field: uint64 files = 13;
    */
@@ -340,7 +340,7 @@ export type ModelArtifact = Message<"modelhub.v1.ModelArtifact"> & {
   filesHere: bigint;
 
   /**
-   * The format can run code when it is loaded (pickle).
+   * The format can run code when loaded (pickle).
    *
    * @generated from field: bool can_run_code = 15;
    */
@@ -390,7 +390,7 @@ export enum ModelArtifact_DownloadStatus {
   DOWNLOAD_STATUS_UNSPECIFIED = 0,
 
   /**
-   * Not here.
+   * Not on disk.
    *
    * @generated from enum value: pending = 1;
    */
@@ -402,7 +402,7 @@ export enum ModelArtifact_DownloadStatus {
   downloading = 2,
 
   /**
-   * Here and verified.
+   * On disk and verified.
    *
    * @generated from enum value: completed = 3;
    */
@@ -414,7 +414,7 @@ export enum ModelArtifact_DownloadStatus {
   failed = 4,
 
   /**
-   * A folder of which some files are here.
+   * A folder of which some files are on disk.
    *
    * @generated from enum value: partial = 5;
    */
@@ -449,7 +449,7 @@ export type Revision = Message<"modelhub.v1.Revision"> & {
   checkedAt?: Timestamp | undefined;
 
   /**
-   * Whether all files of the commit are listed here.
+   * Whether the file list of the commit is known.
    *
    * @generated from field: bool listed = 4;
    */
@@ -568,13 +568,13 @@ export const Change_KindSchema: GenEnum<Change_Kind> = /*@__PURE__*/
   enumDesc(file_modelhub_v1_model, 4, 0);
 
 /**
- * Which files are meant. Empty means all; each part narrows.
+ * Which files to use. Empty means all; each part narrows the selection.
  *
  * @generated from message modelhub.v1.Selection
  */
 export type Selection = Message<"modelhub.v1.Selection"> & {
   /**
-   * Files, or folders with all below.
+   * Files, or folders with everything in them.
    *
    * @generated from field: repeated string paths = 1;
    */
@@ -598,7 +598,7 @@ export type Selection = Message<"modelhub.v1.Selection"> & {
   preset: Selection_Preset;
 
   /**
-   * E.g. `Q4_K_M`; it means the preset `gguf`.
+   * E.g. `Q4_K_M`; implies the preset `gguf`.
    *
    * @generated from field: string quantisation = 5;
    */
@@ -622,14 +622,14 @@ export enum Selection_Preset {
   PRESET_UNSPECIFIED = 0,
 
   /**
-   * Weights as safetensors only, with everything that is no weights.
+   * Weights as safetensors only, with all files that are not weights.
    *
    * @generated from enum value: safetensors = 1;
    */
   safetensors = 1,
 
   /**
-   * One GGUF quantisation: the one named in `quantisation`, else the smallest, with what is no weights.
+   * One GGUF quantisation: the one named in `quantisation`, else the smallest, with all files that are not weights.
    *
    * @generated from enum value: gguf = 2;
    */
@@ -674,7 +674,7 @@ export type DownloadPlan = Message<"modelhub.v1.DownloadPlan"> & {
   bytes: bigint;
 
   /**
-   * Of these, what is here already.
+   * How much of that is already on disk.
    *
    * @generated from field: uint64 files_here = 6;
    */
@@ -686,7 +686,7 @@ export type DownloadPlan = Message<"modelhub.v1.DownloadPlan"> & {
   bytesHere: bigint;
 
   /**
-   * What has to come: content that several files share counts once.
+   * What has to be downloaded: content that several files share counts once.
    *
    * @generated from field: uint64 bytes_to_fetch = 8;
    */
@@ -712,7 +712,7 @@ export type DownloadPlan = Message<"modelhub.v1.DownloadPlan"> & {
   largest: ModelArtifact[];
 
   /**
-   * What is worth knowing before, e.g. that only pickle weights exist.
+   * Warnings, e.g. that only pickle weights exist.
    *
    * @generated from field: repeated string warnings = 12;
    */
@@ -727,7 +727,7 @@ export const DownloadPlanSchema: GenMessage<DownloadPlan> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_model, 6);
 
 /**
- * What config files and the heads of weight files say.
+ * What config files and the headers of weight files say.
  *
  * @generated from message modelhub.v1.ModelFacts
  */

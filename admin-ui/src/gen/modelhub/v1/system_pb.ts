@@ -60,7 +60,7 @@ export type Overview = Message<"modelhub.v1.Overview"> & {
   bytesFromUpstream: bigint;
 
   /**
-   * Answers from here by all answers with files, 0 to 1, since the first start.
+   * The share of file responses that were served from the cache, 0 to 1, since the first start.
    *
    * @generated from field: double hit_ratio = 8;
    */
@@ -97,14 +97,14 @@ export type Overview = Message<"modelhub.v1.Overview"> & {
   diskTotal: bigint;
 
   /**
-   * The newest first.
+   * Newest first.
    *
    * @generated from field: repeated modelhub.v1.Activity recent = 15;
    */
   recent: Activity[];
 
   /**
-   * What tools set HF_ENDPOINT to.
+   * The value for HF_ENDPOINT in tools.
    *
    * @generated from field: string endpoint = 16;
    */
@@ -129,7 +129,7 @@ export const OverviewSchema: GenMessage<Overview> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_system, 0);
 
 /**
- * How the hub that this one reads from is doing.
+ * The state of the upstream hub.
  *
  * @generated from message modelhub.v1.Upstream
  */
@@ -182,7 +182,7 @@ export enum Upstream_State {
   down = 3,
 
   /**
-   * Deliberately not asked.
+   * Offline mode.
    *
    * @generated from enum value: offline = 4;
    */
@@ -237,7 +237,7 @@ export const ActivitySchema: GenMessage<Activity> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_system, 2);
 
 /**
- * One event of the stream; `id` is what Last-Event-ID goes on from.
+ * One event of the stream; `Last-Event-ID` with its `id` resumes after it.
  *
  * @generated from message modelhub.v1.Event
  */
@@ -509,7 +509,7 @@ export type Gpu = Message<"modelhub.v1.Gpu"> & {
   memoryFree: bigint;
 
   /**
-   * Unset: the driver does not tell.
+   * Unset: not reported by the driver.
    *
    * @generated from field: optional uint32 utilisation_percent = 7;
    */
@@ -605,7 +605,7 @@ export const WorkerSchema: GenMessage<Worker> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_system, 8);
 
 /**
- * What can be changed while running, and what is good to know.
+ * Settings that can be changed while running, and some that cannot.
  *
  * @generated from message modelhub.v1.Settings
  */
@@ -652,7 +652,7 @@ export type Settings = Message<"modelhub.v1.Settings"> & {
   hfTokenSource: string;
 
   /**
-   * Downloads that jobs run at once.
+   * Concurrent download jobs.
    *
    * @generated from field: uint32 max_downloads = 8;
    */
@@ -666,21 +666,21 @@ export type Settings = Message<"modelhub.v1.Settings"> & {
   downloadBytesPerSecond: bigint;
 
   /**
-   * When downloads may run, local time, `22:00-06:00`; empty: always.
+   * The download window of jobs, local time, `22:00-06:00`; empty: always.
    *
    * @generated from field: string download_hours = 10;
    */
   downloadHours: string;
 
   /**
-   * Bytes that the store may take; 0: what the disk has.
+   * Maximum size of the store in bytes; 0: no limit.
    *
    * @generated from field: uint64 store_limit_bytes = 11;
    */
   storeLimitBytes: bigint;
 
   /**
-   * Seconds that a branch stays pinned to its commit.
+   * Seconds that a branch is trusted to point to the commit that it resolved to.
    *
    * @generated from field: uint64 ref_ttl_seconds = 12;
    */
@@ -702,41 +702,41 @@ export const SettingsSchema: GenMessage<Settings> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_system, 9);
 
 /**
- * How long other answers of upstream hold.
+ * How long other responses of upstream are cached.
  *
  * @generated from message modelhub.v1.CacheTimes
  */
 export type CacheTimes = Message<"modelhub.v1.CacheTimes"> & {
   /**
-   * That a repository is public, when only pinned commits are asked for.
+   * That a repository is public, while only full commits are requested.
    *
    * @generated from field: uint64 visibility_ttl_seconds = 1;
    */
   visibilityTtlSeconds: bigint;
 
   /**
-   * Upstream's yes to a token on a private or gated repository.
+   * Granted access of a token to a private or gated repository.
    *
    * @generated from field: uint64 access_ttl_seconds = 2;
    */
   accessTtlSeconds: bigint;
 
   /**
-   * Its no.
+   * Denied access.
    *
    * @generated from field: uint64 access_denied_ttl_seconds = 3;
    */
   accessDeniedTtlSeconds: bigint;
 
   /**
-   * Lists, searches and other answers that are passed through.
+   * Lists, searches and other responses that are passed through.
    *
    * @generated from field: uint64 listing_ttl_seconds = 4;
    */
   listingTtlSeconds: bigint;
 
   /**
-   * While upstream is away, its last yes to a token.
+   * Granted access of a token while upstream is unreachable.
    *
    * @generated from field: uint64 offline_grace_seconds = 5;
    */
@@ -751,7 +751,7 @@ export const CacheTimesSchema: GenMessage<CacheTimes> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_system, 10);
 
 /**
- * A folder's model as a scan finds it.
+ * A model that a scan found in a folder.
  *
  * @generated from message modelhub.v1.ScanFinding
  */
@@ -819,7 +819,7 @@ export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_system, 12);
 
 /**
- * How much of the store one thing takes.
+ * The disk usage of one thing.
  *
  * @generated from message modelhub.v1.Usage
  */
@@ -847,7 +847,7 @@ export type Usage = Message<"modelhub.v1.Usage"> & {
   bytes: bigint;
 
   /**
-   * Bytes that nothing else uses: what removing it frees.
+   * Bytes that nothing else uses: what removing it would free.
    *
    * @generated from field: uint64 own_bytes = 5;
    */

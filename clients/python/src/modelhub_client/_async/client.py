@@ -17,7 +17,7 @@ from .storage import AsyncStorage
 
 
 class AsyncClient(AsyncModels, AsyncStorage, AsyncJobs):
-    """A modelhub.
+    """A client of a modelhub.
 
     `base_url` is where its admin API listens: MODELHUB_ADMIN_URL, else this machine.
     `token` is the admin token: MODELHUB_ADMIN_TOKEN, else none. `timeout` is in
@@ -29,7 +29,7 @@ class AsyncClient(AsyncModels, AsyncStorage, AsyncJobs):
     """
 
     async def overview(self) -> Overview:
-        """Figures for a glance."""
+        """The state of the hub at a glance."""
         return await self._get(Overview, "/v1/overview")
 
     async def system(self) -> System:
@@ -50,7 +50,7 @@ class AsyncClient(AsyncModels, AsyncStorage, AsyncJobs):
         store_limit_bytes: int | None = None,
         ref_ttl_seconds: int | None = None,
     ) -> Settings:
-        """Changes the settings that are given.
+        """Changes the given settings.
 
         An empty `hf_token` removes it; `download_hours` are like `22:00-06:00`, empty:
         always.
@@ -69,6 +69,6 @@ class AsyncClient(AsyncModels, AsyncStorage, AsyncJobs):
         )
 
     async def test_token(self, token: str = "") -> TestTokenResponse:
-        """Asks upstream whose token this is; the one in the settings if empty."""
+        """Checks a token with upstream; the one in the settings if empty."""
         request = TestTokenRequest(token=token)
         return await self._post(TestTokenResponse, "/v1/settings/test-token", request)

@@ -1,4 +1,4 @@
-"""Models: what is known, what is here, and jobs that change it."""
+"""Models: what is known, what is on disk, and jobs that change it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class AsyncModels(AsyncTransport):
         revision: str = "",
         sync_every_seconds: int = 0,
     ) -> ModelRepo:
-        """Makes a repository known and begins to sync it; again changes what is given.
+        """Registers a repository and starts to sync it; again, changes what is given.
 
         `kind` is `model` (the default), `dataset` or `space`.
         """
@@ -77,7 +77,7 @@ class AsyncModels(AsyncTransport):
         order: str = "",
         page_size: int = 0,
     ) -> AsyncIterator[ModelRepo]:
-        """All models that fit, page by page.
+        """All matching models, page by page.
 
         `order` is `name` (the default), `size`, `used` or `created`, with `-` before it
         for the other way round.
@@ -103,11 +103,11 @@ class AsyncModels(AsyncTransport):
         return await self._get(ModelRepo, model_path(model))
 
     async def delete(self, model: ModelRef) -> None:
-        """Forgets a model. Its bytes stay until they are evicted."""
+        """Removes a model from the list. Its files stay until they are evicted."""
         await self._send(DeleteModelResponse, "DELETE", model_path(model))
 
     async def look_up(self, source: str) -> LookUpModelResponse:
-        """Asks upstream about a repository without registering it.
+        """Looks up a repository on upstream without registering it.
 
         `source` is `org/name`, an address of the Hub, or a whole `hf download` command.
         """
@@ -164,7 +164,7 @@ class AsyncModels(AsyncTransport):
     async def uses(
         self, model: ModelRef, *, revision: str = "", limit: int = 0
     ) -> list[Use]:
-        """The stored files that were fetched or read last, the latest first."""
+        """The stored files that were used last, most recent first."""
         request = ListUsesRequest(revision=revision, page_size=limit)
         return (
             await self._get(ListUsesResponse, model_path(model, "uses"), request)
@@ -178,7 +178,7 @@ class AsyncModels(AsyncTransport):
         context: int = 0,
         path: str = "",
     ) -> ModelFacts:
-        """What the model is, by its config files and the heads of its weights.
+        """What the model is, from its config files and the headers of its weights.
 
         `context`: tokens to estimate memory for. `path`: only these weights count.
         """
@@ -209,7 +209,7 @@ class AsyncModels(AsyncTransport):
         return (await self._get(ListTensorsResponse, target, request)).metadata
 
     async def sync(self, model: ModelRef, *, revision: str = "") -> Job:
-        """Reads refs and the list of files from upstream again."""
+        """Refreshes refs and the file list from upstream."""
         request = SyncModelRequest(revision=revision)
         return await self._post(Job, model_path(model, "sync"), request)
 
@@ -244,7 +244,7 @@ class AsyncModels(AsyncTransport):
         priority: int | None = None,
         bytes_per_second: int = 0,
     ) -> Job:
-        """Fetches files into the store; all, or those that every given part allows.
+        """Downloads files into the store: all, or those that match every given part.
 
         `paths` are files or folders, `include` and `exclude` globs. `preset` is
         `safetensors`, or `gguf` for one `quantisation`: the named or the smallest.
@@ -264,7 +264,7 @@ class AsyncModels(AsyncTransport):
         *,
         sync_every_seconds: int | None = None,
     ) -> ModelRepo:
-        """Keeps a model from being evicted, or no longer."""
+        """Protects a model from eviction, or no longer."""
         request = PinModelRequest(pinned=pinned, sync_every_seconds=sync_every_seconds)
         return await self._post(ModelRepo, model_path(model, "pin"), request)
 
@@ -279,7 +279,7 @@ class AsyncModels(AsyncTransport):
         preset: SelectionPreset | str = "",
         quantisation: str = "",
     ) -> Job:
-        """Reads stored files again and compares their hashes."""
+        """Verifies the hashes of stored files."""
         request = VerifyModelRequest(
             revision=revision,
             selection=selection(paths, include, exclude, preset, quantisation),

@@ -1,4 +1,4 @@
-"""Requests, answers, and what is done when the connection fails."""
+"""Requests, responses, and retries when the connection fails."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from .storage import Storage
 
 
 class Client(Models, Storage, Jobs):
-    """A modelhub.
+    """A client of a modelhub.
 
     `base_url` is where its admin API listens: MODELHUB_ADMIN_URL, else this machine.
     `token` is the admin token: MODELHUB_ADMIN_TOKEN, else none. `timeout` is in
@@ -29,7 +29,7 @@ class Client(Models, Storage, Jobs):
     """
 
     def overview(self) -> Overview:
-        """Figures for a glance."""
+        """The state of the hub at a glance."""
         return self._get(Overview, "/v1/overview")
 
     def system(self) -> System:
@@ -50,7 +50,7 @@ class Client(Models, Storage, Jobs):
         store_limit_bytes: int | None = None,
         ref_ttl_seconds: int | None = None,
     ) -> Settings:
-        """Changes the settings that are given.
+        """Changes the given settings.
 
         An empty `hf_token` removes it; `download_hours` are like `22:00-06:00`, empty:
         always.
@@ -67,6 +67,6 @@ class Client(Models, Storage, Jobs):
         return self._send(Settings, "PATCH", "/v1/settings", json=to_body(request))
 
     def test_token(self, token: str = "") -> TestTokenResponse:
-        """Asks upstream whose token this is; the one in the settings if empty."""
+        """Checks a token with upstream; the one in the settings if empty."""
         request = TestTokenRequest(token=token)
         return self._post(TestTokenResponse, "/v1/settings/test-token", request)

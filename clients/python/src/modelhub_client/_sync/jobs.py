@@ -33,7 +33,7 @@ from ..gen.modelhub.v1 import (
 )
 from .transport import Transport
 
-# Seconds that the server may be away while somebody waits for a job, e.g. to restart.
+# Seconds that the server may be unreachable during `wait`, e.g. while it restarts.
 _PATIENCE = 60.0
 
 
@@ -49,7 +49,7 @@ class Jobs(Transport):
         created_before: datetime | None = None,
         page_size: int = 0,
     ) -> Iterator[Job]:
-        """All jobs that fit, the newest first, page by page.
+        """All matching jobs, newest first, page by page.
 
         `search` is a part of the repository's name, the error or the outcome.
         """
@@ -71,7 +71,7 @@ class Jobs(Transport):
             request.page_token = page.next_page_token
 
     def job(self, job: JobRef) -> Job:
-        """How a job is now."""
+        """The current state of a job."""
         return self._get(Job, job_path(job))
 
     def job_log(self, job: JobRef, *, after: int = 0) -> Iterator[LogLine]:
@@ -101,10 +101,10 @@ class Jobs(Transport):
     def events(
         self, *, kinds: Texts = (), job: JobRef = "", after: int = 0
     ) -> Generator[Event, None]:
-        """What happens, as it happens, without end.
+        """An endless stream of events as they happen.
 
         Only these `kinds`, or all; only of this `job`; only what comes `after` this
-        event. When the connection is lost it is made again and goes on where it was; an
+        event. When the connection is lost it is reopened and resumes where it was; an
         event of the kind `lost` says that some were missed.
         """
         request = WatchEventsRequest(

@@ -46,7 +46,7 @@ class Storage(Transport):
         return self._post(PreviewScanResponse, "/v1/scans/preview", request)
 
     def verify_store(self, *, bytes_per_second: int = 0) -> Job:
-        """Reads the whole store again and compares hashes."""
+        """Verifies the hashes of all stored files."""
         request = VerifyStoreRequest(bytes_per_second=bytes_per_second)
         return self._post(Job, "/v1/storage/verify", request)
 
@@ -57,10 +57,10 @@ class Storage(Transport):
         unused_seconds: int = 0,
         include_unrecoverable: bool = False,
     ) -> Job:
-        """Frees space: the least recently used first, pinned models never.
+        """Frees space: least recently used files first; pinned models are kept.
 
-        Imported files that upstream does not have stay, unless
-        `include_unrecoverable` says that they go too.
+        Imported files that upstream does not have are kept too, unless
+        `include_unrecoverable` is set.
         """
         request = EvictStoreRequest(
             free_bytes=free_bytes,
@@ -85,5 +85,5 @@ class Storage(Transport):
         return self._post(PlanEvictionResponse, "/v1/storage/evict/plan", request)
 
     def storage(self) -> GetStorageResponse:
-        """What takes the space."""
+        """Disk usage."""
         return self._get(GetStorageResponse, "/v1/storage")

@@ -123,22 +123,22 @@ class JobKind(betterproto2.Enum):
 
     sync = 1
     """
-    Refs and the list of files from upstream.
+    Refreshes refs and the file list from upstream.
     """
 
     download = 2
     """
-    Files from upstream into the store.
+    Downloads files from upstream into the store.
     """
 
     scan = 3
     """
-    Models on this machine's disk into the store.
+    Imports models on this machine's disk into the store.
     """
 
     verify = 4
     """
-    Reads stored files again and compares their hashes.
+    Verifies the hashes of stored files.
     """
 
     evict = 5
@@ -171,21 +171,21 @@ class ModelArtifactDownloadStatus(betterproto2.Enum):
 
     pending = 1
     """
-    Not here.
+    Not on disk.
     """
 
     downloading = 2
 
     completed = 3
     """
-    Here and verified.
+    On disk and verified.
     """
 
     failed = 4
 
     partial = 5
     """
-    A folder of which some files are here.
+    A folder of which some files are on disk.
     """
 
 
@@ -199,7 +199,7 @@ class ModelArtifactEntry(betterproto2.Enum):
 
 class ModelRepoDownload(betterproto2.Enum):
     """
-    How much of it is here.
+    How much of it is on disk.
     """
 
     DOWNLOAD_UNSPECIFIED = 0
@@ -213,7 +213,7 @@ class ModelRepoDownload(betterproto2.Enum):
 
 class ModelRepoStatus(betterproto2.Enum):
     """
-    Whether what upstream has is known here.
+    Whether the file list is known.
     """
 
     STATUS_UNSPECIFIED = 0
@@ -239,12 +239,12 @@ class SelectionPreset(betterproto2.Enum):
 
     safetensors = 1
     """
-    Weights as safetensors only, with everything that is no weights.
+    Weights as safetensors only, with all files that are not weights.
     """
 
     gguf = 2
     """
-    One GGUF quantisation: the one named in `quantisation`, else the smallest, with what is no weights.
+    One GGUF quantisation: the one named in `quantisation`, else the smallest, with all files that are not weights.
     """
 
 
@@ -259,7 +259,7 @@ class UpstreamState(betterproto2.Enum):
 
     offline = 4
     """
-    Deliberately not asked.
+    Offline mode.
     """
 
 
@@ -302,42 +302,42 @@ default_message_pool.register_message("modelhub.v1", "Activity", Activity)
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class CacheTimes(betterproto2.Message):
     """
-    How long other answers of upstream hold.
+    How long other responses of upstream are cached.
     """
 
     visibility_ttl_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = betterproto2.field(
         1, betterproto2.TYPE_UINT64
     )
     """
-    That a repository is public, when only pinned commits are asked for.
+    That a repository is public, while only full commits are requested.
     """
 
     access_ttl_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(2, betterproto2.TYPE_UINT64)
     )
     """
-    Upstream's yes to a token on a private or gated repository.
+    Granted access of a token to a private or gated repository.
     """
 
     access_denied_ttl_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = betterproto2.field(
         3, betterproto2.TYPE_UINT64
     )
     """
-    Its no.
+    Denied access.
     """
 
     listing_ttl_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(4, betterproto2.TYPE_UINT64)
     )
     """
-    Lists, searches and other answers that are passed through.
+    Lists, searches and other responses that are passed through.
     """
 
     offline_grace_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = betterproto2.field(
         5, betterproto2.TYPE_UINT64
     )
     """
-    While upstream is away, its last yes to a token.
+    Granted access of a token while upstream is unreachable.
     """
 
 
@@ -515,7 +515,7 @@ class DownloadModelRequest(betterproto2.Message):
         6, betterproto2.TYPE_INT32, optional=True
     )
     """
-    Higher goes first, 0 to 100; 50 if unset.
+    0 to 100, higher goes first; 50 if unset.
     """
 
     bytes_per_second: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -561,7 +561,7 @@ class DownloadPlan(betterproto2.Message):
         betterproto2.field(6, betterproto2.TYPE_UINT64)
     )
     """
-    Of these, what is here already.
+    How much of that is already on disk.
     """
 
     bytes_here: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -572,7 +572,7 @@ class DownloadPlan(betterproto2.Message):
         betterproto2.field(8, betterproto2.TYPE_UINT64)
     )
     """
-    What has to come: content that several files share counts once.
+    What has to be downloaded: content that several files share counts once.
     """
 
     disk_free: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -595,7 +595,7 @@ class DownloadPlan(betterproto2.Message):
         12, betterproto2.TYPE_STRING, repeated=True
     )
     """
-    What is worth knowing before, e.g. that only pickle weights exist.
+    Warnings, e.g. that only pickle weights exist.
     """
 
 
@@ -619,7 +619,7 @@ default_message_pool.register_message("modelhub.v1", "Dtype", Dtype)
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Event(betterproto2.Message):
     """
-    One event of the stream; `id` is what Last-Event-ID goes on from.
+    One event of the stream; `Last-Event-ID` with its `id` resumes after it.
     """
 
     id: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -693,14 +693,14 @@ class EvictStoreRequest(betterproto2.Message):
         betterproto2.field(1, betterproto2.TYPE_UINT64)
     )
     """
-    Until this many bytes are freed.
+    Stop when this many bytes are freed.
     """
 
     unused_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(2, betterproto2.TYPE_UINT64)
     )
     """
-    Only what was not used for this long.
+    Only files that were not used for this long.
     """
 
     include_unrecoverable: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
@@ -787,7 +787,7 @@ class GetModelFactsRequest(betterproto2.Message):
         4, betterproto2.TYPE_STRING
     )
     """
-    Only this GGUF file or folder of weights counts.
+    Look only at this GGUF file or folder of weights.
     """
 
 
@@ -862,7 +862,7 @@ class GetStorageResponse(betterproto2.Message):
         betterproto2.field(6, betterproto2.TYPE_UINT64)
     )
     """
-    Arriving files and bodies that were set aside.
+    Incomplete downloads, and quarantined bodies.
     """
 
     quarantine_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -873,7 +873,7 @@ class GetStorageResponse(betterproto2.Message):
         8, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The largest first, at most 1000.
+    Largest first, at most 1000.
     """
 
     formats: "list[Usage]" = betterproto2.field(
@@ -884,7 +884,7 @@ class GetStorageResponse(betterproto2.Message):
         betterproto2.field(10, betterproto2.TYPE_UINT64)
     )
     """
-    Stored bytes that no known file names.
+    Stored bytes that no known file refers to.
     """
 
 
@@ -933,7 +933,7 @@ class Gpu(betterproto2.Message):
         7, betterproto2.TYPE_UINT32, optional=True
     )
     """
-    Unset: the driver does not tell.
+    Unset: not reported by the driver.
     """
 
     temperature_celsius: "typing.Annotated[int, pydantic.Field(ge=0, le=2**32 - 1)] | None" = betterproto2.field(
@@ -1003,7 +1003,7 @@ class Job(betterproto2.Message):
         betterproto2.field(8, betterproto2.TYPE_INT32)
     )
     """
-    Higher goes first. A person who waits has 100, scheduled work 0.
+    Higher goes first: 100 if a person is waiting, 0 for scheduled work.
     """
 
     attempts: "typing.Annotated[int, pydantic.Field(ge=0, le=2**32 - 1)]" = (
@@ -1022,14 +1022,14 @@ class Job(betterproto2.Message):
         12, betterproto2.TYPE_STRING
     )
     """
-    Why it does not run now: the queue, a pause, disk space, a rate limit, opening hours.
+    What it is waiting for: the queue, a resume, disk space, a rate limit, the download window.
     """
 
     error: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         13, betterproto2.TYPE_STRING
     )
     """
-    What went wrong the last time.
+    Why the last attempt failed.
     """
 
     outcome: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -1085,7 +1085,7 @@ class Job(betterproto2.Message):
         betterproto2.field(21, betterproto2.TYPE_UINT64)
     )
     """
-    Grows with every change. Answers and events can overtake one another: of two copies of a job, the one with the
+    Grows with every change. Responses and events can overtake one another: of two copies of a job, the one with the
     greater version is the newer.
     """
 
@@ -1132,7 +1132,7 @@ class JobPayload(betterproto2.Message):
         betterproto2.field(6, betterproto2.TYPE_UINT64)
     )
     """
-    Of an evict: until this many bytes are freed.
+    Of an eviction: stop when this many bytes are freed.
     """
 
     bytes_per_second: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -1173,7 +1173,7 @@ class JobProgress(betterproto2.Message):
         betterproto2.field(5, betterproto2.TYPE_UINT64)
     )
     """
-    Of the last seconds.
+    Average of the last seconds.
     """
 
     seconds_left: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -1246,7 +1246,7 @@ class ListFilesRequest(betterproto2.Message):
         default_factory=lambda: ModelArtifactDownloadStatus(0),
     )
     """
-    With `flat`: only what is here (`completed`) or is not (`pending`).
+    With `flat`: only files that are cached (`completed`) or are not (`pending`).
     """
 
     page_size: "typing.Annotated[int, pydantic.Field(ge=0, le=2**32 - 1)]" = (
@@ -1338,7 +1338,7 @@ class ListJobsRequest(betterproto2.Message):
         3, betterproto2.TYPE_STRING
     )
     """
-    A model, as everywhere.
+    A model, named as everywhere.
     """
 
     search: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -1435,7 +1435,7 @@ class ListModelsRequest(betterproto2.Message):
         8, betterproto2.TYPE_STRING
     )
     """
-    Of the page before.
+    From the previous page.
     """
 
 
@@ -1661,7 +1661,7 @@ class LookUpModelResponse(betterproto2.Message):
         8, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    Formats of weights, with how much there is of each.
+    Formats of weights, with their sizes.
     """
 
     quantisations: "list[Usage]" = betterproto2.field(
@@ -1683,14 +1683,14 @@ class LookUpModelResponse(betterproto2.Message):
         12, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    What the pasted command wanted.
+    What the pasted command selected.
     """
 
     model_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         13, betterproto2.TYPE_STRING
     )
     """
-    Set when it is registered here already.
+    Set if it is already registered.
     """
 
     warnings: "list[typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]]" = betterproto2.field(
@@ -1731,7 +1731,7 @@ class ModelArtifact(betterproto2.Message):
         1, betterproto2.TYPE_STRING
     )
     """
-    Names this artifact: its repository, commit and path.
+    Identifies this artifact: its repository, commit and path.
     """
 
     model_repo_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -1781,7 +1781,7 @@ class ModelArtifact(betterproto2.Message):
         betterproto2.field(10, betterproto2.TYPE_UINT64)
     )
     """
-    Bytes of it that are here.
+    Bytes of it that are on disk.
     """
 
     local_path: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -1802,7 +1802,7 @@ class ModelArtifact(betterproto2.Message):
         betterproto2.field(13, betterproto2.TYPE_UINT64)
     )
     """
-    Of a folder: files below it, and those of them that are here.
+    Of a folder: the files below it, and how many of them are on disk.
     """
 
     files_here: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -1811,7 +1811,7 @@ class ModelArtifact(betterproto2.Message):
 
     can_run_code: "bool" = betterproto2.field(15, betterproto2.TYPE_BOOL)
     """
-    The format can run code when it is loaded (pickle).
+    The format can run code when loaded (pickle).
     """
 
 
@@ -1821,7 +1821,7 @@ default_message_pool.register_message("modelhub.v1", "ModelArtifact", ModelArtif
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class ModelFacts(betterproto2.Message):
     """
-    What config files and the heads of weight files say.
+    What config files and the headers of weight files say.
     """
 
     commit: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -1931,7 +1931,7 @@ default_message_pool.register_message("modelhub.v1", "ModelFacts", ModelFacts)
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class ModelRepo(betterproto2.Message):
     """
-    A repository that is registered here, or that somebody downloaded from.
+    A repository that is registered, or that somebody downloaded from.
     """
 
     id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -1970,7 +1970,7 @@ class ModelRepo(betterproto2.Message):
         6, betterproto2.TYPE_STRING
     )
     """
-    `huggingface`, or `local` for what exists here only.
+    `huggingface`, or `local` for a local-only model.
     """
 
     status: "ModelRepoStatus" = betterproto2.field(
@@ -1988,7 +1988,7 @@ class ModelRepo(betterproto2.Message):
         9, betterproto2.TYPE_STRING
     )
     """
-    `public`, `gated` or `private`; empty while upstream has not said it.
+    `public`, `gated` or `private`; empty while unknown.
     """
 
     pinned: "bool" = betterproto2.field(10, betterproto2.TYPE_BOOL)
@@ -2003,7 +2003,7 @@ class ModelRepo(betterproto2.Message):
         optional=True,
     )
     """
-    When somebody registered it; unset: it is here because somebody downloaded from it.
+    When somebody registered it; unset if it is only known because somebody downloaded from it.
     """
 
     revision: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -2065,22 +2065,22 @@ class ModelRepo(betterproto2.Message):
         betterproto2.field(22, betterproto2.TYPE_UINT64)
     )
     """
-    Seconds between scheduled syncs; 0: only on demand.
+    Seconds between scheduled syncs; 0: manual sync only.
     """
 
     active_job_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         23, betterproto2.TYPE_STRING
     )
     """
-    A job of this repository that waits or runs, if there is one. RegisterModel gives the sync that it began, even if that
-    has ended already.
+    The pending or running job of this repository, if any. RegisterModel returns the sync that it started, even if that
+    has already ended.
     """
 
     url: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         24, betterproto2.TYPE_STRING
     )
     """
-    Where it can be looked at upstream.
+    Its page on upstream.
     """
 
 
@@ -2125,7 +2125,7 @@ class Overview(betterproto2.Message):
 
     hit_ratio: "float" = betterproto2.field(8, betterproto2.TYPE_DOUBLE)
     """
-    Answers from here by all answers with files, 0 to 1, since the first start.
+    The share of file responses that were served from the cache, 0 to 1, since the first start.
     """
 
     jobs_active: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -2156,14 +2156,14 @@ class Overview(betterproto2.Message):
         15, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    The newest first.
+    Newest first.
     """
 
     endpoint: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         16, betterproto2.TYPE_STRING
     )
     """
-    What tools set HF_ENDPOINT to.
+    The value for HF_ENDPOINT in tools.
     """
 
     version: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -2385,7 +2385,7 @@ class RegisterModelRequest(betterproto2.Message):
         betterproto2.field(7, betterproto2.TYPE_UINT64)
     )
     """
-    Seconds between syncs; 0: only on demand, or as it was before (PinModel changes it to 0).
+    Seconds between syncs; 0: manual sync only, or as it was before (use PinModel to change it to 0).
     """
 
 
@@ -2439,7 +2439,7 @@ class Revision(betterproto2.Message):
 
     listed: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
     """
-    Whether all files of the commit are listed here.
+    Whether the file list of the commit is known.
     """
 
 
@@ -2449,7 +2449,7 @@ default_message_pool.register_message("modelhub.v1", "Revision", Revision)
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class ScanFinding(betterproto2.Message):
     """
-    A folder's model as a scan finds it.
+    A model that a scan found in a folder.
     """
 
     kind: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -2503,7 +2503,7 @@ class ScanStorageRequest(betterproto2.Message):
         3, betterproto2.TYPE_STRING
     )
     """
-    For folders that do not say which repository they are.
+    The repository id, for a folder that does not name it.
     """
 
     kind: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -2514,7 +2514,7 @@ class ScanStorageRequest(betterproto2.Message):
         betterproto2.field(5, betterproto2.TYPE_UINT64)
     )
     """
-    Reading speed; 0: no limit.
+    Limit of the reading speed; 0: no limit.
     """
 
 
@@ -2526,14 +2526,14 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Selection(betterproto2.Message):
     """
-    Which files are meant. Empty means all; each part narrows.
+    Which files to use. Empty means all; each part narrows the selection.
     """
 
     paths: "list[typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]]" = betterproto2.field(
         1, betterproto2.TYPE_STRING, repeated=True
     )
     """
-    Files, or folders with all below.
+    Files, or folders with everything in them.
     """
 
     include: "list[typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]]" = betterproto2.field(
@@ -2555,7 +2555,7 @@ class Selection(betterproto2.Message):
         5, betterproto2.TYPE_STRING
     )
     """
-    E.g. `Q4_K_M`; it means the preset `gguf`.
+    E.g. `Q4_K_M`; implies the preset `gguf`.
     """
 
 
@@ -2565,7 +2565,7 @@ default_message_pool.register_message("modelhub.v1", "Selection", Selection)
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Settings(betterproto2.Message):
     """
-    What can be changed while running, and what is good to know.
+    Settings that can be changed while running, and some that cannot.
     """
 
     storage_path: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -2605,7 +2605,7 @@ class Settings(betterproto2.Message):
         betterproto2.field(8, betterproto2.TYPE_UINT32)
     )
     """
-    Downloads that jobs run at once.
+    Concurrent download jobs.
     """
 
     download_bytes_per_second: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = betterproto2.field(
@@ -2619,21 +2619,21 @@ class Settings(betterproto2.Message):
         10, betterproto2.TYPE_STRING
     )
     """
-    When downloads may run, local time, `22:00-06:00`; empty: always.
+    The download window of jobs, local time, `22:00-06:00`; empty: always.
     """
 
     store_limit_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(11, betterproto2.TYPE_UINT64)
     )
     """
-    Bytes that the store may take; 0: what the disk has.
+    Maximum size of the store in bytes; 0: no limit.
     """
 
     ref_ttl_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(12, betterproto2.TYPE_UINT64)
     )
     """
-    Seconds that a branch stays pinned to its commit.
+    Seconds that a branch is trusted to point to the commit that it resolved to.
     """
 
     cache_times: "CacheTimes | None" = betterproto2.field(
@@ -2797,7 +2797,7 @@ class TestTokenResponse(betterproto2.Message):
         2, betterproto2.TYPE_STRING
     )
     """
-    Whose it is.
+    The account that the token belongs to.
     """
 
     problem: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -2882,7 +2882,7 @@ default_message_pool.register_message(
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Upstream(betterproto2.Message):
     """
-    How the hub that this one reads from is doing.
+    The state of the upstream hub.
     """
 
     url: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -2907,7 +2907,7 @@ default_message_pool.register_message("modelhub.v1", "Upstream", Upstream)
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Usage(betterproto2.Message):
     """
-    How much of the store one thing takes.
+    The disk usage of one thing.
     """
 
     name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -2933,7 +2933,7 @@ class Usage(betterproto2.Message):
         betterproto2.field(5, betterproto2.TYPE_UINT64)
     )
     """
-    Bytes that nothing else uses: what removing it frees.
+    Bytes that nothing else uses: what removing it would free.
     """
 
     pinned: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
@@ -3018,7 +3018,7 @@ class VerifyStoreRequest(betterproto2.Message):
         betterproto2.field(1, betterproto2.TYPE_UINT64)
     )
     """
-    Reading speed; 0: no limit.
+    Limit of the reading speed; 0: no limit.
     """
 
 
@@ -3033,7 +3033,7 @@ class WatchEventsRequest(betterproto2.Message):
         betterproto2.field(1, betterproto2.TYPE_UINT64)
     )
     """
-    Goes on after this event.
+    Resume after this event.
     """
 
     kinds: "list[typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]]" = betterproto2.field(
@@ -3047,7 +3047,7 @@ class WatchEventsRequest(betterproto2.Message):
         3, betterproto2.TYPE_STRING
     )
     """
-    Only of this job.
+    Only events of this job.
     """
 
 

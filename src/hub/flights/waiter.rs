@@ -1,6 +1,6 @@
-//! Somebody who wants a whole file to be here and reads nothing of it: a job.
+//! A waiter: it wants a whole file in the store and reads nothing of it. Jobs are waiters.
 //!
-//! A flight that only passengers are on flies at their pace; a reader who boards makes it fly as fast as it can.
+//! A flight with waiters only runs at their speed limit; a reader that joins makes it run at full speed.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,12 +10,12 @@ use crate::hub::pace::Pace;
 use crate::hub::{Error, Result};
 
 /// See the module's text. Dropping it tells the flight that it is not wanted for this.
-pub(in crate::hub) struct Passenger {
+pub(in crate::hub) struct Waiter {
     flight: Arc<Flight>,
     id: u64,
 }
 
-/// How far a flight is.
+/// The progress of a flight.
 pub(in crate::hub) struct FlightWatch {
     flight: Arc<Flight>,
     /// What was here when this watch began, if that was known.
@@ -36,21 +36,21 @@ impl FlightWatch {
 
 impl Flights {
     /// Joins or starts the flight of a whole file.
-    pub(in crate::hub) fn board(&self, target: FlightTarget, paces: Vec<Pace>) -> Passenger {
+    pub(in crate::hub) fn wait_for(&self, target: FlightTarget, paces: Vec<Pace>) -> Waiter {
         let range = 0..target.size;
         let whole = target.size <= self.settings.flight.verify_first.bytes();
         let (flight, id, _) = self.enter(target, range, whole, Some(paces));
-        Passenger { flight, id }
+        Waiter { flight, id }
     }
 }
 
-impl Passenger {
+impl Waiter {
     pub(in crate::hub) fn watch(&self) -> FlightWatch {
         FlightWatch { flight: Arc::clone(&self.flight), before: self.flight.present_bytes() }
     }
 
     /// Returns when the file is in the store, or why it is not.
-    pub(in crate::hub) async fn landed(&self) -> Result<()> {
+    pub(in crate::hub) async fn done(&self) -> Result<()> {
         loop {
             let changed = self.flight.changed.notified();
             tokio::pin!(changed);
@@ -61,7 +61,7 @@ impl Passenger {
                 Outcome::Failed(error) => return Err(error),
                 Outcome::Stopped => return Err(Error::Stopping),
                 Outcome::Verified if over => return Ok(()),
-                // Its owner is gone without a word: it was stopped with the hub.
+                // Its owner ended without a result: it was stopped with the hub.
                 Outcome::Flying | Outcome::Repeating if over => return Err(Error::Stopping),
                 Outcome::Flying | Outcome::Repeating | Outcome::Verified => changed.await,
             }
@@ -69,7 +69,7 @@ impl Passenger {
     }
 }
 
-impl Drop for Passenger {
+impl Drop for Waiter {
     fn drop(&mut self) {
         let mut state = self.flight.lock();
         state.readers.remove(&self.id);
@@ -85,14 +85,14 @@ impl Flight {
         self.partial.get().map(|partial| partial.present_bytes())
     }
 
-    /// Waits until `bytes` more may come, if nobody but passengers is on board.
+    /// Waits until `bytes` more may be downloaded, if there are only waiters.
     pub(super) async fn pace(&self, bytes: usize) {
         let paces = {
             let state = self.lock();
             if state.paces.is_empty() || state.readers.len() != state.paces.len() {
                 return;
             }
-            // Who may go fastest takes the others along.
+            // The fastest limit counts for all of them.
             let speed = |paces: &&Vec<Pace>| paces.iter().map(Pace::speed).min();
             state.paces.values().max_by_key(speed).cloned().unwrap_or_default()
         };
