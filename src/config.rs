@@ -263,6 +263,8 @@ fn default_data_dir() -> Result<PathBuf, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a test makes the file that it reads")]
+
     use super::*;
 
     fn load(file: &str, env: &[(&str, &str)]) -> Result<Config, String> {

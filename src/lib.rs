@@ -7,7 +7,7 @@
 //! L3  api · worker                  edges: HTTP and gRPC in; time and the queue in
 //! L2  hub                           use cases: resolve, fetch, list, access
 //! L1  db · blob · upstream          adapters: SQL, bytes, the other hub
-//! L0  domain                        types and rules; no I/O, no async
+//! L0  domain                        types and rules; no I/O, and of async only the waits of Clock
 //!     config · crypto · machine · metrics · pb · telemetry · shutdown   leaves
 //! ```
 //!

@@ -19,7 +19,7 @@ use super::extract::bears;
 use super::ops;
 use crate::config::Secret;
 use crate::domain::job::{Job, priority};
-use crate::domain::{RepoId, RepoKey, RepoKind, Revision};
+use crate::domain::{Clock, RepoId, RepoKey, RepoKind, Revision};
 use crate::hub::{DownloadRequest, Happening, Hub, Scan};
 use crate::pb;
 use crate::pb::worker_service_server::{WorkerService, WorkerServiceServer};
@@ -31,11 +31,12 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 struct Worker {
     hub: Hub,
+    clock: Clock,
 }
 
 /// Everything on a worker's listener.
-pub fn router(hub: Hub, token: Secret) -> Router {
-    let service = WorkerServiceServer::new(Worker { hub: hub.clone() }).max_decoding_message_size(8 << 20);
+pub fn router(hub: Hub, clock: Clock, token: Secret) -> Router {
+    let service = WorkerServiceServer::new(Worker { hub: hub.clone(), clock }).max_decoding_message_size(8 << 20);
     Router::new()
         .route_service("/modelhub.v1.WorkerService/{*call}", service)
         .layer(axum::middleware::from_fn(move |request, next| authenticate(token.clone(), request, next)))
@@ -73,10 +74,10 @@ impl Worker {
 
     /// The job, each time it changes, until it has ended, that state included.
     fn follow(&self, job: Job) -> impl Stream<Item = Result<Job, Status>> + Send + use<> {
-        let (hub, watch) = (self.hub.clone(), self.hub.events.watch(None));
+        let (hub, clock, watch) = (self.hub.clone(), self.clock.clone(), self.hub.events.watch(None));
         let id = job.id.clone();
-        futures_util::stream::unfold(Some((hub, watch, id, Some(job))), |state| async {
-            let (hub, mut watch, id, first) = state?;
+        futures_util::stream::unfold(Some((hub, clock, watch, id, Some(job))), |state| async {
+            let (hub, clock, mut watch, id, first) = state?;
             let job = match first {
                 Some(job) => Ok(job),
                 None => {
@@ -90,12 +91,12 @@ impl Worker {
                             }
                         }
                     };
-                    tokio::select! { () = event => {}, () = tokio::time::sleep(LOOK) => {}, () = hub.stopping() => return None }
+                    tokio::select! { () = event => {}, () = clock.sleep(LOOK) => {}, () = hub.stopping() => return None }
                     hub.jobs.get(&id).await.map_err(|error| Status::from(Problem::from(error)))
                 }
             };
             let over = job.as_ref().map_or(true, |job| job.status.is_final());
-            Some((job, (!over).then_some((hub, watch, id, None))))
+            Some((job, (!over).then_some((hub, clock, watch, id, None))))
         })
     }
 }

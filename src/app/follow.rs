@@ -13,7 +13,7 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::Endpoint;
 
 use crate::config::Secret;
-use crate::domain::{Backoff, JobId, WorkerId};
+use crate::domain::{Backoff, Clock, JobId, WorkerId};
 use crate::hub::Hub;
 use crate::pb;
 use crate::pb::worker_service_client::WorkerServiceClient;
@@ -25,15 +25,15 @@ const CALL_AGAIN: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// Follows all workers with an address until `stop`.
-pub(super) async fn follow_workers(hub: &Hub, token: &Secret, stop: &CancellationToken) {
+pub(super) async fn follow_workers(hub: &Hub, token: &Secret, clock: &Clock, stop: &CancellationToken) {
     // By name and address: one that comes back listens elsewhere.
     let mut followed: HashMap<(WorkerId, String), AbortHandle> = HashMap::new();
     let mut tasks = tokio::task::JoinSet::new();
-    let mut beat = tokio::time::interval(BEAT);
+    let mut beats = clock.beats(BEAT);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = beat.tick() => {}
+            () = beats.next() => {}
         }
         while tasks.try_join_next().is_some() {}
         let workers = match hub.overview.workers().await {
@@ -53,22 +53,23 @@ pub(super) async fn follow_workers(hub: &Hub, token: &Secret, stop: &Cancellatio
         });
         for worker in alive {
             if let Entry::Vacant(place) = followed.entry(worker) {
-                let (hub, token, address) = (hub.clone(), token.clone(), place.key().1.clone());
-                place.insert(tasks.spawn(async move { keep_following(&hub, &token, &address).await }));
+                let (hub, token, clock) = (hub.clone(), token.clone(), clock.clone());
+                let address = place.key().1.clone();
+                place.insert(tasks.spawn(async move { keep_following(&hub, &token, &clock, &address).await }));
             }
         }
     }
 }
 
 /// Follows a worker, reconnecting as needed; whoever started this ends it when the worker is gone.
-async fn keep_following(hub: &Hub, token: &Secret, address: &str) {
+async fn keep_following(hub: &Hub, token: &Secret, clock: &Clock, address: &str) {
     let mut failures = 0;
     loop {
         if let Err(error) = follow(hub, token, address, &mut failures).await {
             tracing::debug!(worker.address = %address, %error, "lost contact with a worker");
         }
         failures += 1;
-        tokio::time::sleep(CALL_AGAIN.pause(failures)).await;
+        clock.sleep(CALL_AGAIN.pause(failures)).await;
     }
 }
 

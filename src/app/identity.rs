@@ -28,6 +28,7 @@ impl Identity {
         loop {
             let id = format!("{hostname}-{number}");
             let mut options = File::options();
+            #[expect(clippy::disallowed_methods, reason = "a name that is taken, without content")]
             let file = options.write(true).create(true).truncate(false).mode(0o600).open(names.join(&id))?;
             match file.try_lock() {
                 Ok(()) => return Ok(Self { id: WorkerId::new(id), _locked: file }),

@@ -141,8 +141,8 @@ impl App {
             };
             tokio::join!(runner.run(), stopping);
         };
-        let traffic = tell_traffic(&self.hub, &both);
-        let following = follow_workers(&self.hub, &self.worker_token, &both);
+        let traffic = tell_traffic(&self.hub, &self.clock, &both);
+        let following = follow_workers(&self.hub, &self.worker_token, &self.clock, &both);
         let ends_streams = async {
             both.cancelled().await;
             self.hub.begin_stop();
@@ -212,12 +212,12 @@ async fn runner(hub: &Hub, clock: &Clock, config: &Config, address: &str) -> any
 }
 
 /// Tells watchers every second what moved.
-async fn tell_traffic(hub: &Hub, stop: &CancellationToken) {
-    let mut second = tokio::time::interval(Duration::from_secs(1));
+async fn tell_traffic(hub: &Hub, clock: &Clock, stop: &CancellationToken) {
+    let mut seconds = clock.beats(Duration::from_secs(1));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = second.tick() => {}
+            () = seconds.next() => {}
         }
         hub.overview.tick_traffic();
     }

@@ -19,6 +19,7 @@ use crate::worker::Runner;
 pub struct Worker {
     pub addr: SocketAddr,
     hub: Hub,
+    clock: Clock,
     runner: Runner,
     _identity: Identity,
     config: Config,
@@ -46,13 +47,13 @@ impl Worker {
             address => address.trim_end_matches('/').to_owned(),
         };
         let (runner, identity) = runner(&hub, &clock, &config, &address).await?;
-        Ok(Self { addr, hub, runner, _identity: identity, config, token, listener })
+        Ok(Self { addr, hub, clock, runner, _identity: identity, config, token, listener })
     }
 
     /// Works until `stop`; then running jobs are suspended, to be resumed by another worker.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         self.hub.start_upkeep();
-        let router = worker_service::router(self.hub.clone(), self.token);
+        let router = worker_service::router(self.hub.clone(), self.clock, self.token);
         let drain = self.config.hub.drain_timeout.duration();
         let limits = serve::Limits { max_connections: 256, max_per_peer: 256, ..serve::Limits::default() };
         let serving = serve::serve(self.listener, router, limits, Speaks::Http1And2, stop.clone(), drain);

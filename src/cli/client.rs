@@ -76,6 +76,7 @@ impl Client {
             None if is_local(&base) => configured.token,
             None => Secret::default(),
         };
+        #[expect(clippy::disallowed_methods, reason = "the way to the hub, from a process of its own")]
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)

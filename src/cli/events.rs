@@ -74,7 +74,7 @@ impl<'a> Events<'a> {
     async fn reconnect(&mut self) -> Outcome {
         let since = *self.down_since.get_or_insert(self.clock.elapsed());
         self.failures = self.failures.saturating_add(1);
-        tokio::time::sleep(OPEN_AGAIN.pause(self.failures)).await;
+        self.clock.sleep(OPEN_AGAIN.pause(self.failures)).await;
         match self.open().await {
             Err(failure) if failure.code == Code::Unreachable && self.clock.elapsed() - since < PATIENCE => Ok(()),
             outcome => outcome,

@@ -99,7 +99,7 @@ pub(super) async fn to_end(call: &Call, id: &str) -> Outcome<Value> {
         display.show(&job);
         let heard = tokio::select! {
             event = events.next() => Some(event),
-            () = tokio::time::sleep(ASK_AFTER) => None,
+            () = call.clock.sleep(ASK_AFTER) => None,
             _ = &mut interrupted => {
                 display.end();
                 let text = format!(

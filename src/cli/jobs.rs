@@ -195,7 +195,7 @@ async fn log(call: &Call, arguments: Log) -> Outcome {
     while arguments.follow && !ended {
         let pause = if down_since.is_some() { OPEN_AGAIN.pause(1) } else { READ_AGAIN };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = call.clock.sleep(pause) => {}
             _ = tokio::signal::ctrl_c() => break,
         }
         match reader.read(call, true).await {

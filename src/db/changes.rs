@@ -16,7 +16,7 @@ use sqlx::{Postgres, Transaction};
 
 use super::sql::{Lock, args};
 use super::{Db, Result};
-use crate::domain::{CommitId, ContentId, Digest, GitOid, Millis, RepoId, RepoKey, RepoKind};
+use crate::domain::{Clock, CommitId, ContentId, Digest, GitOid, Millis, RepoId, RepoKey, RepoKind};
 
 /// PostgreSQL's name for what wakes the readers.
 const CHANNEL: &str = "modelhub_invalidation";
@@ -185,7 +185,7 @@ impl Feed {
             listener.listen(CHANNEL).await?;
             self.listener = Some(listener);
         } else if let Some(listener) = &mut self.listener
-            && let Ok(Err(error)) = tokio::time::timeout(POLL, listener.recv()).await
+            && let Ok(Err(error)) = Clock::system().timeout(POLL, listener.recv()).await
         {
             self.listener = None;
             return Err(error.into());

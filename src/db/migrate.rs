@@ -48,6 +48,7 @@ async fn applied(db: &Db) -> Result<Option<i64>> {
 }
 
 /// Copies an SQLite database to `<name>.schema-<version>.db` next to it. PostgreSQL has its own tools.
+#[expect(clippy::disallowed_methods, reason = "the database's own files")]
 async fn backup(db: &Db, found: i64) -> Result<()> {
     let Pools::Sqlite { write, .. } = &db.pools else { return Ok(()) };
     let file = write.connect_options().get_filename().to_owned();

@@ -18,7 +18,7 @@ use sqlx::{ConnectOptions as _, FromRow, Postgres, Sqlite, Transaction};
 use super::changes::{self, Announcer, Change};
 use super::error::words;
 use super::{Error, Result, migrate};
-use crate::domain::{JobId, WorkerId};
+use crate::domain::{Clock, JobId, WorkerId};
 
 /// How long a statement waits for a connection to PostgreSQL, and a start for a server that starts as well.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -189,6 +189,7 @@ impl Db {
         // Made before SQLite makes it: what it holds is for its owner only.
         use std::os::unix::fs::OpenOptionsExt as _;
         let mut file = std::fs::OpenOptions::new();
+        #[expect(clippy::disallowed_methods, reason = "the database's own file")]
         file.write(true).create(true).truncate(false).mode(0o600).open(path).map_err(sqlx::Error::Io)?;
         let _one_at_a_time = lock_directory_of(path).await;
         // FULL syncs the log at each commit: with NORMAL a power cut loses acknowledged rows.
@@ -224,7 +225,7 @@ impl Db {
             Ok(pool) => pool,
             Err(sqlx::Error::PoolTimedOut) => {
                 // The pool has retried, and does not say why it failed.
-                let attempt = tokio::time::timeout(Duration::from_secs(1), options.connect()).await;
+                let attempt = Clock::system().timeout(Duration::from_secs(1), options.connect()).await;
                 let cause = attempt.ok().and_then(|outcome| outcome.err()).unwrap_or(sqlx::Error::PoolTimedOut);
                 return Err(Error::Connect { at, cause });
             }

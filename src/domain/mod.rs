@@ -1,4 +1,4 @@
-//! Types and rules of the field. No I/O, no async, no clock of its own.
+//! Types and rules of the field. No I/O, no clock of its own, and of async only the waits of `Clock`.
 //!
 //! Text from the wire is parsed here, once, into types that cannot be wrong; everything
 //! above passes those types on. A parse error says what was wrong and what was expected.
@@ -29,7 +29,7 @@ pub mod xet;
 pub use activity::Activity;
 pub use artifact::{Artifact, Entry, Visibility};
 pub use backoff::Backoff;
-pub use clock::{Clock, Millis, millis};
+pub use clock::{Beats, Clock, Millis, millis};
 pub use counted::counted;
 pub use digest::{ContentId, Digest, GitOid};
 pub use facts::{FactsError, ModelFacts};

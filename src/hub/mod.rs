@@ -251,7 +251,7 @@ impl Hub {
                     Ok(changes) => changes.iter().for_each(|change| hub.apply(change)),
                     Err(error) => {
                         tracing::debug!(%error, "could not read what other processes change");
-                        tokio::time::sleep(FEED_RETRY).await;
+                        hub.clock.sleep(FEED_RETRY).await;
                     }
                 }
             }
@@ -293,12 +293,12 @@ impl Hub {
     }
 
     async fn upkeep(&self) {
-        let mut tick = tokio::time::interval(UPKEEP);
+        let mut beats = self.clock.beats(UPKEEP);
         let mut round = 0u64;
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                _ = tick.tick() => {}
+                () = beats.next() => {}
             }
             self.store.flush_uses().await;
             self.overview.record_gauges().await;

@@ -51,7 +51,7 @@ impl Pace {
             (start - now).min(Duration::from_secs(10))
         };
         if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+            self.0.clock.sleep(wait).await;
         }
     }
 }

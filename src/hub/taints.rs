@@ -64,14 +64,10 @@ impl Taints {
 
     /// Another process may have sent a wrong body; this one's own are known already.
     pub(super) fn apply(&self, change: &Change) {
-        match change {
-            Change::Taint { content, until } => {
-                let is_known = self.lock().get(content).is_some_and(|taint| taint.until >= *until);
-                if !is_known {
-                    self.put(*content, *until);
-                }
-            }
-            _ => {}
+        let Change::Taint { content, until } = change else { return };
+        let is_known = self.lock().get(content).is_some_and(|taint| taint.until >= *until);
+        if !is_known {
+            self.put(*content, *until);
         }
     }
 

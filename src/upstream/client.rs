@@ -102,6 +102,7 @@ pub struct Upstream {
     /// This hub's own; it may be changed while running.
     token: RwLock<config::Secret>,
     sanitiser: Sanitiser,
+    pub(super) clock: Clock,
     budget: Budget,
     health: Health,
     pub(super) silence: Silence,
@@ -113,6 +114,7 @@ impl Upstream {
     /// Fails only if TLS cannot be set up or the URL is invalid (which the settings checked).
     pub fn new(config: config::Upstream, clock: &Clock) -> anyhow::Result<Self> {
         let base = Url::parse(&config.url)?;
+        #[expect(clippy::disallowed_methods, reason = "these are the only ways out")]
         let builder = || {
             reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
@@ -130,6 +132,7 @@ impl Upstream {
         Ok(Self {
             egress: Egress::new(base.clone(), config.cdn_hosts.clone()),
             sanitiser: Sanitiser::new(&base, config.cdn_hosts.clone()),
+            clock: clock.clone(),
             budget: Budget::new(clock.clone()),
             health: Health::new(clock.clone()),
             silence: Silence::new(clock.clone(), config.slow_after.duration()),
@@ -284,7 +287,7 @@ impl Upstream {
             return Err(Error::Unavailable { reason: "it failed several times in a row; retrying shortly".into() });
         }
         let deadline = self.config.metadata_timeout.duration();
-        let outcome = match tokio::time::timeout(deadline, request.send()).await {
+        let outcome = match self.clock.timeout(deadline, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(Error::network(&error)),
             Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
@@ -338,7 +341,9 @@ impl Upstream {
             }
             Ok(body.freeze())
         };
-        let body = tokio::time::timeout(BODY_TIMEOUT, body)
+        let body = self
+            .clock
+            .timeout(BODY_TIMEOUT, body)
             .await
             .map_err(|_| Error::Unavailable { reason: "timed out while reading the response".into() })??;
         Ok(Answer { content_type, link, total_count, commit, body, path })

@@ -16,7 +16,7 @@ use super::client::Impact;
 use super::egress::Target;
 use super::error::retry_after;
 use super::{Bucket, Caller, Error, Result, Upstream};
-use crate::domain::{CommitId, ContentId, Digest, RepoKey, RepoPath};
+use crate::domain::{Clock, CommitId, ContentId, Digest, RepoKey, RepoPath};
 use crate::metrics;
 
 const MAX_REDIRECTS: usize = 5;
@@ -53,6 +53,7 @@ pub enum RangeBody {
 pub struct RangeReply {
     pub body: RangeBody,
     response: Response,
+    clock: Clock,
     idle: Duration,
 }
 
@@ -60,11 +61,11 @@ impl RangeReply {
     /// The bytes as they arrive; ends early with an error if the connection does, or if it
     /// brings nothing for `upstream.idle_timeout`.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + Unpin {
-        let Self { response, idle, .. } = self;
-        Box::pin(futures_util::stream::unfold(Some(response), move |response| async move {
-            let mut response = response?;
-            match next_bytes(&mut response, idle).await {
-                Ok(Some(bytes)) => Some((Ok(bytes), Some(response))),
+        let Self { response, clock, idle, .. } = self;
+        Box::pin(futures_util::stream::unfold(Some((response, clock)), move |state| async move {
+            let (mut response, clock) = state?;
+            match next_bytes(&mut response, &clock, idle).await {
+                Ok(Some(bytes)) => Some((Ok(bytes), Some((response, clock)))),
                 Ok(None) => None,
                 Err(error) => Some((Err(error), None)),
             }
@@ -73,8 +74,8 @@ impl RangeReply {
 }
 
 /// What a body brings next; an error if it brings nothing for `idle`.
-pub(super) async fn next_bytes(response: &mut Response, idle: Duration) -> Result<Option<Bytes>> {
-    match tokio::time::timeout(idle, response.chunk()).await {
+pub(super) async fn next_bytes(response: &mut Response, clock: &Clock, idle: Duration) -> Result<Option<Bytes>> {
+    match clock.timeout(idle, response.chunk()).await {
         Ok(Ok(bytes)) => {
             metrics::upstream_bytes(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64));
             Ok(bytes)
@@ -189,7 +190,7 @@ impl Upstream {
         if let Some(range) = range {
             request = request.header(RANGE, range_header(range));
         }
-        let outcome = match tokio::time::timeout(HEAD_TIMEOUT, request.send()).await {
+        let outcome = match self.clock.timeout(HEAD_TIMEOUT, request.send()).await {
             Ok(outcome) => outcome.map_err(|error| Error::network(&error)),
             Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
         };
@@ -233,7 +234,7 @@ fn file_head(headers: &HeaderMap) -> Result<FileHead> {
 impl Upstream {
     /// Accepts a response only if it is what was requested.
     fn check_reply(&self, response: Response, range: Option<&Range<u64>>, size: u64) -> Result<RangeReply> {
-        let idle = self.config.idle_timeout.duration();
+        let (clock, idle) = (self.clock.clone(), self.config.idle_timeout.duration());
         let fail = |text: &str| Err(Error::Protocol(text.to_owned()));
         let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::trim);
         if text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
@@ -245,14 +246,14 @@ impl Upstream {
                 if text(CONTENT_RANGE) != Some(expected.as_str()) {
                     return fail("Content-Range does not match the request");
                 }
-                Ok(RangeReply { body: RangeBody::Partial, response, idle })
+                Ok(RangeReply { body: RangeBody::Partial, response, clock, idle })
             }
             (StatusCode::OK, _) => {
                 let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
                 if length.is_some_and(|length| length != size) {
                     return fail("Content-Length does not match the file's size");
                 }
-                Ok(RangeReply { body: RangeBody::Whole, response, idle })
+                Ok(RangeReply { body: RangeBody::Whole, response, clock, idle })
             }
             _ => fail("unexpected status"),
         }

@@ -27,7 +27,7 @@ const WRITES: u32 = 10;
 impl Runner {
     pub(super) async fn work(&self, run: JobRun) {
         let (job, worker) = (&run.job, self.id());
-        let hub = &self.0.hub;
+        let (hub, clock) = (&self.0.hub, &self.0.clock);
         tracing::info!(job.id = %job.id, job.kind = job.kind().as_str(), repo = %job.repo_name, attempt = job.attempts, "a job starts");
         let text = format!("started by worker {worker} (attempt {} of {})", job.attempts, job.max_attempts);
         run.log(Level::Info, &text).await;
@@ -45,7 +45,7 @@ impl Runner {
             loop {
                 let grace = async {
                     match deadline {
-                        Some(at) => tokio::time::sleep_until(at).await,
+                        Some(at) => clock.sleep_until(at).await,
                         None => std::future::pending().await,
                     }
                 };
@@ -58,10 +58,10 @@ impl Runner {
                     () = &mut stopping, if !told => {
                         told = true;
                         run.stop.cancel();
-                        deadline = Some(tokio::time::Instant::now() + GRACE);
+                        deadline = Some(clock.elapsed() + GRACE);
                     }
                     () = run.stop.cancelled(), if deadline.is_none() => {
-                        deadline = Some(tokio::time::Instant::now() + GRACE);
+                        deadline = Some(clock.elapsed() + GRACE);
                     }
                     () = grace => break Ending::Failed(Error::Stopping),
                     () = &mut lost => return,
@@ -73,10 +73,10 @@ impl Runner {
 
     /// Renews the lease, reports the progress and watches the download window; returns when the lease is lost.
     async fn keep_lease(&self, run: &JobRun) {
-        let mut beat = tokio::time::interval(BEAT);
+        let mut beats = self.0.clock.beats(BEAT);
         let mut kept_at = self.0.clock.elapsed();
         loop {
-            beat.tick().await;
+            beats.next().await;
             if run.job.kind() == JobKind::Download && !self.may_download() {
                 run.stop.cancel();
             }
@@ -125,7 +125,7 @@ impl Runner {
                     tracing::error!(job.id = %run.job.id, %error, attempt, "could not record how a job ended")
                 }
             }
-            tokio::time::sleep(WRITE_AGAIN.pause(attempt)).await;
+            self.0.clock.sleep(WRITE_AGAIN.pause(attempt)).await;
         }
     }
 }

@@ -96,7 +96,7 @@ impl Runner {
     }
 
     async fn claim_jobs(&self) {
-        let Inner { hub, stop, .. } = &*self.0;
+        let Inner { hub, clock, stop, .. } = &*self.0;
         let mut failures = 0;
         loop {
             // Armed before looking, so that a job that is added meanwhile is not missed.
@@ -108,11 +108,11 @@ impl Runner {
             match claimed {
                 Ok(Some(run)) => self.start(run),
                 Ok(None) => {
-                    tokio::select! { () = stop.cancelled() => {}, () = added => {}, () = tokio::time::sleep(POLL) => {} }
+                    tokio::select! { () = stop.cancelled() => {}, () = added => {}, () = clock.sleep(POLL) => {} }
                 }
                 Err(error) => {
                     tracing::error!(%error, "could not look for jobs");
-                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(LOOK_AGAIN.pause(failures)) => {} }
+                    tokio::select! { () = stop.cancelled() => {}, () = clock.sleep(LOOK_AGAIN.pause(failures)) => {} }
                 }
             }
             if stop.is_cancelled() {

@@ -14,18 +14,17 @@ impl Runner {
     /// Does the maintenance until this worker stops. A round that fails is repeated the next time.
     pub(super) async fn keep_time(&self) {
         let inner = &*self.0;
-        let mut beat = tokio::time::interval(BEAT);
-        let mut hour = tokio::time::interval(HOUR);
+        let (mut beats, mut hours) = (inner.clock.beats(BEAT), inner.clock.beats(HOUR));
         loop {
             tokio::select! {
                 () = inner.stop.cancelled() => return,
-                _ = hour.tick() => {
+                () = hours.next() => {
                     if let Err(error) = inner.hub.models.remove_stale_partials().await {
                         tracing::warn!(%error, "could not remove abandoned downloads");
                     }
                     continue;
                 }
-                _ = beat.tick() => {}
+                () = beats.next() => {}
             }
             let look = async {
                 inner.hub.overview.note_worker(self.id(), Some(self.row())).await?;

@@ -4,6 +4,7 @@
 //! started here; `cargo test --test db sqlite` needs none.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
+#![expect(clippy::disallowed_methods, reason = "tests wait in true time, and make the files that they need")]
 
 mod artifacts;
 mod blobs;

@@ -2,6 +2,7 @@
 //! gives it back. Run with `cargo test --release --test load`.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
+#![expect(clippy::disallowed_methods, reason = "tests wait in true time, and make the files that they need")]
 
 #[expect(dead_code, reason = "the harness of the binary `it`, of which this one needs a part")]
 mod harness;

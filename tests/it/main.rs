@@ -4,6 +4,7 @@
 //! 1 GiB for 64 clients, a tree of 100 000 files) is in the binary `load`, which wants `--release`.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
+#![expect(clippy::disallowed_methods, reason = "tests wait in true time, and make the files that they need")]
 
 mod access;
 mod admin;

@@ -2,6 +2,7 @@
 //! real Xet store behind it. The harness is that of `tests/it`.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
+#![expect(clippy::disallowed_methods, reason = "tests wait in true time, and make the files that they need")]
 
 mod fetch;
 #[path = "../it/harness/mod.rs"]

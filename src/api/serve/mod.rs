@@ -9,6 +9,8 @@
 //! 3. On stop: no new connections, idle ones closed, busy ones finished until the drain ends, the
 //!    rest aborted. [`serve`] returns when every connection is gone.
 
+#![expect(clippy::disallowed_methods, reason = "sockets wait in true time, as hyper's own timers do")]
+
 mod admission;
 mod region;
 mod sendfile;

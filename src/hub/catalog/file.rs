@@ -36,7 +36,7 @@ pub struct Resolved {
 impl Catalog {
     /// See the module's text. Starts no download.
     pub async fn file(&self, caller: &Caller, target: &Target) -> Result<Resolved> {
-        match tokio::time::timeout(LONGEST, self.find(caller, target)).await {
+        match self.clock.timeout(LONGEST, self.find(caller, target)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let what = format!("{}/{}", target.repo, target.path);

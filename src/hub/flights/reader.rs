@@ -75,7 +75,7 @@ impl FlightReader {
     /// Waits until the answer's head may be sent: the first byte is here (for small files: all
     /// are, and verified), or the flight failed, which is then a clean error; at most 5 s.
     pub async fn ready(&mut self) -> Result<()> {
-        let waited = tokio::time::timeout(LONGEST_SILENCE, async {
+        let waited = self.flights.clock.timeout(LONGEST_SILENCE, async {
             loop {
                 let changed = self.flight.changed.notified();
                 tokio::pin!(changed);

@@ -120,7 +120,7 @@ impl Flights {
                     if wanted.is_empty() && !whole && self.retire(flight) {
                         return Ok(None);
                     }
-                    tokio::time::sleep(ELSEWHERE.pause(1)).await;
+                    self.clock.sleep(ELSEWHERE.pause(1)).await;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -189,8 +189,8 @@ impl Flights {
         let fetcher = Arc::new(Fetcher::new(self, flight));
         let mut running: JoinSet<(u64, Result<Fetched, upstream::Error>)> = JoinSet::new();
         let mut ramp = Ramp::new(settings.connections, settings.attempts, partial.present_bytes());
-        let mut tick = tokio::time::interval(TICK);
-        tick.reset();
+        let mut beats = self.clock.beats(TICK);
+        beats.restart();
         let mut reserved = false;
 
         loop {
@@ -238,7 +238,7 @@ impl Flights {
                     }
                     (_, Err(error)) => self.failed(flight, &mut ramp, partial.present_bytes(), error).await?,
                 },
-                _ = tick.tick(), if ramp.is_ramping() => ramp.ticked(partial.present_bytes()),
+                () = beats.next(), if ramp.is_ramping() => ramp.ticked(partial.present_bytes()),
                 // With work in hand a change of demand is looked at when a segment ends; the
                 // wait is for when there is none, or somebody new needs another place first.
                 () = &mut changed => {}
@@ -259,7 +259,7 @@ impl Flights {
         if !error.is_transient() || ramp.is_over() {
             return Err(trouble);
         }
-        tokio::time::sleep(pause(&error, failures)).await;
+        self.clock.sleep(pause(&error, failures)).await;
         Ok(())
     }
 }

@@ -207,14 +207,14 @@ impl Models {
         self.choose_quantisation(&resolved.repo.row, &resolved.commit, &mut matcher).await?;
         let fetched = Arc::new(Fetching::new(self, work.bytes_per_second));
         let mut fetching = self.fetch_selected(&resolved, &matcher, &fetched).boxed();
-        let mut tick = tokio::time::interval(TICK);
+        let mut beats = self.clock.beats(TICK);
         let mut speed = Speed::default();
         let failed = loop {
             tokio::select! {
                 biased;
                 () = run.stop.cancelled() => return Err(Error::Stopping),
                 outcome = &mut fetching => break outcome?,
-                _ = tick.tick() => fetched.show(run, &plan.totals, speed.note(self.clock.elapsed(), fetched.arrived())),
+                () = beats.next() => fetched.show(run, &plan.totals, speed.note(self.clock.elapsed(), fetched.arrived())),
             }
         };
         fetched.show(run, &plan.totals, 0);

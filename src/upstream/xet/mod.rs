@@ -36,7 +36,7 @@ use self::recipe::{Chunks, Piece, Recipe, Term};
 use super::download::{HEAD_TIMEOUT, next_bytes, range_header};
 use super::egress::Target;
 use super::{Caller, Error, Result, Upstream};
-use crate::domain::{CommitId, RepoKey};
+use crate::domain::{Clock, CommitId, RepoKey};
 use crate::metrics;
 
 /// Upstream's Xet store, and a token that opens it for one repository. In memory only, never logged or shown.
@@ -140,7 +140,7 @@ impl Upstream {
             return Err(Error::Offline);
         }
         let request = request.header(ACCEPT_ENCODING, "identity");
-        let outcome = match tokio::time::timeout(HEAD_TIMEOUT, request.send()).await {
+        let outcome = match self.clock.timeout(HEAD_TIMEOUT, request.send()).await {
             Ok(outcome) => outcome.map_err(|error| Error::network(&error)),
             Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
         };
@@ -178,8 +178,8 @@ impl Upstream {
         {
             return Err(broken("Content-Range does not match the requested piece"));
         }
-        let idle = self.config.idle_timeout.duration();
-        Ok(OpenPiece { hash: hash.to_owned(), chunks: piece.chunks, buffer: BytesMut::new(), response, idle })
+        let (clock, idle) = (self.clock.clone(), self.config.idle_timeout.duration());
+        Ok(OpenPiece { hash: hash.to_owned(), chunks: piece.chunks, buffer: BytesMut::new(), response, clock, idle })
     }
 }
 
@@ -234,6 +234,7 @@ struct OpenPiece {
     chunks: Chunks,
     buffer: BytesMut,
     response: Response,
+    clock: Clock,
     idle: std::time::Duration,
 }
 
@@ -252,7 +253,7 @@ impl OpenPiece {
 
     async fn fill(&mut self, length: usize) -> Result<()> {
         while self.buffer.len() < length {
-            let Some(bytes) = next_bytes(&mut self.response, self.idle).await? else {
+            let Some(bytes) = next_bytes(&mut self.response, &self.clock, self.idle).await? else {
                 return Err(Error::Unavailable { reason: "the body was cut off".into() });
             };
             self.buffer.extend_from_slice(&bytes);

@@ -146,13 +146,14 @@ impl Run<'_> {
             })
         };
         tokio::pin!(reading);
+        let clock = self.models.clock.clone();
         loop {
             tokio::select! {
                 outcome = &mut reading => {
                     self.tell();
                     return outcome;
                 }
-                () = tokio::time::sleep(TELL_EVERY) => self.tell(),
+                () = clock.sleep(TELL_EVERY) => self.tell(),
             }
         }
     }

@@ -187,7 +187,7 @@ impl Serve {
         let by = self.digests.of(&caller.principal);
         self.xet.callers.insert(by.clone(), caller.principal);
         // Slow readers must not keep the others waiting without an answer.
-        let permit = tokio::time::timeout(RECIPE_WAIT, Arc::clone(&self.xet.recipes).acquire_owned()).await;
+        let permit = self.clock.timeout(RECIPE_WAIT, Arc::clone(&self.xet.recipes).acquire_owned()).await;
         let busy = |_| Error::Busy { what: format!("{RECIPES} reconstructions are in progress; try again shortly") };
         let permit = permit.map_err(busy)?.map_err(Error::internal)?;
         Ok(Some(Recipe {
