@@ -79,7 +79,7 @@ impl Fetcher {
             let next = if batch.is_empty() {
                 body.next().await
             } else {
-                self.flights.clock.timeout(GATHER, body.next()).await.unwrap_or(Some(Ok(Bytes::new())))
+                self.clock.timeout(GATHER, body.next()).await.unwrap_or(Some(Ok(Bytes::new())))
             };
             let paused = matches!(&next, Some(Ok(chunk)) if chunk.is_empty());
             let mut ended = None;
