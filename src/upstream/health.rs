@@ -1,17 +1,16 @@
 //! A circuit breaker: while upstream is down, calls fail fast.
 //!
-//! After three failures in a row calls fail without asking, for 2 s at first and up to 30 s;
-//! then one call may try. Any answer of upstream, also a refusal, closes the circuit.
+//! After three failures in a row calls fail without asking, for up to 2 s at first and up to 30 s
+//! later, partly random; then one call may try. Any answer of upstream, also a refusal, closes the circuit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::Clock;
+use crate::domain::{Backoff, Clock};
 
 const THRESHOLD: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
 
 pub(super) struct Health {
     clock: Clock,
@@ -68,9 +67,9 @@ impl Health {
         state.failures += 1;
         self.in_trouble.store(true, Ordering::Relaxed);
         if state.failures >= THRESHOLD {
-            state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            state.pause = PAUSES.pause(state.failures - THRESHOLD + 1);
             state.open_until = now + state.pause;
-            let (failures, pause_s) = (state.failures, state.pause.as_secs());
+            let (failures, pause_s) = (state.failures, state.pause.as_secs_f64());
             tracing::warn!(failures, pause_s, "upstream failed repeatedly: requests fail fast for a while");
         }
     }
@@ -89,7 +88,9 @@ mod tests {
             health.failed();
         }
         assert!(!health.admits() && health.is_open());
-        clock.advance(FIRST_PAUSE);
+        clock.advance(Duration::from_millis(999));
+        assert!(!health.admits());
+        clock.advance(Duration::from_millis(1001));
         assert!(health.admits());
         assert!(!health.admits(), "a second call must wait for the first");
         health.succeeded();

@@ -90,7 +90,7 @@ impl Upstream {
         // Where all of upstream is silent, so are the routes that say nothing of the whole.
         let silence = if self.silence.is_silent() { &self.silence } else { self.silence_of(impact) };
         let patience = silence.patience()?;
-        let call = tokio::time::timeout(patience, call);
+        let call = silence.clock.timeout(patience, call);
         if patience.is_zero() {
             return call.await.ok();
         }
@@ -107,7 +107,7 @@ impl Upstream {
         // Any call tries for the whole, too.
         let _in_the_air = (own.begin(), self.silence.begin());
         let mut call = std::pin::pin!(call);
-        let outcome = match tokio::time::timeout(self.config.slow_after.duration(), &mut call).await {
+        let outcome = match own.clock.timeout(self.config.slow_after.duration(), &mut call).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 own.set(true);

@@ -50,6 +50,12 @@ async fn outdated(settings: &[(&'static str, &str)]) -> TestHub {
     hub
 }
 
+/// Without waiting for a call that gets no answer.
+async fn end(hub: TestHub) {
+    hub.mock.stop().await;
+    hub.finish().await;
+}
+
 #[tokio::test]
 async fn once_somebody_has_waited_in_vain_nobody_else_waits() {
     let never = Duration::from_secs(3600);
@@ -66,7 +72,7 @@ async fn once_somebody_has_waited_in_vain_nobody_else_waits() {
             assert!(took < SLOW_AFTER, "{path} waited for {took:?}");
         }
         assert_eq!(hub.upstream_calls(), 1, "one call goes on trying");
-        hub.finish().await;
+        end(hub).await;
     }
 }
 
@@ -116,5 +122,5 @@ async fn a_slow_search_makes_no_branch_stale() {
     for id in REPOS {
         assert_eq!(ask(&hub, &routes(id)[3]).await.0.served(), "miss", "{id}");
     }
-    hub.finish().await;
+    end(hub).await;
 }

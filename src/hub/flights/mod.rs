@@ -2,14 +2,19 @@
 //!
 //! A flight is keyed by what the bytes are, so that requests for the same content, whatever
 //! repository or revision names it, share it. A detached task owns it (`run.rs`): it fetches
-//! segments into a `Partial` (`segment.rs`), those that readers wait for first; hashes behind
+//! segments into a `Partial` (`segment.rs`) from one source or another (`sources.rs`), over as many connections as
+//! go well (`ramp.rs`), those that readers wait for first; hashes behind
 //! the contiguous beginning (`hash.rs`); and publishes (`verify.rs`). Readers (`reader.rs`) follow the
 //! file behind the writer at their own speed.
 
 mod hash;
+mod http;
+mod ramp;
 mod reader;
 mod run;
 mod segment;
+mod source;
+mod sources;
 mod verify;
 mod waiter;
 mod xet;
@@ -65,7 +70,7 @@ pub(super) struct Inner {
     flying: Mutex<HashMap<ContentId, Arc<Flight>>>,
     /// Connections of all flights together: what bounds their memory.
     connections: Arc<Semaphore>,
-    xet_sources: xet::Sources,
+    xet_stores: xet::Stores,
 }
 
 impl Deref for Flights {
@@ -99,7 +104,7 @@ impl Flights {
             stop,
             flying: Mutex::default(),
             connections,
-            xet_sources: xet::sources(),
+            xet_stores: xet::Stores::default(),
         }))
     }
 
@@ -162,8 +167,8 @@ pub(super) struct Flight {
     disk_full: AtomicBool,
     /// Its owner has finished.
     over: AtomicBool,
-    /// Its bytes were wrong once: they are downloaded again over plain HTTP.
-    distrusts_xet: AtomicBool,
+    /// Its bytes were wrong once: they are downloaded again from upstream itself.
+    was_wrong: AtomicBool,
 }
 
 #[derive(Default)]
@@ -290,7 +295,7 @@ impl Flights {
             hash: hash::Progress::default(),
             disk_full: AtomicBool::new(false),
             over: AtomicBool::new(false),
-            distrusts_xet: AtomicBool::new(false),
+            was_wrong: AtomicBool::new(false),
         });
         flights.insert(flight.target.content, Arc::clone(&flight));
         drop(flights);

@@ -12,21 +12,21 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::hash::Verdict;
-use super::segment::{Fetched, Route};
-use super::{Flight, Flights, Outcome};
+use super::ramp::Ramp;
+use super::segment::{Fetched, Fetcher};
+use super::{Flight, FlightTarget, Flights, Outcome};
 use crate::blob::{self, Partial, Proven};
+use crate::domain::{Backoff, backoff};
 use crate::hub::{Error, Result};
 use crate::metrics;
 use crate::upstream;
 
 /// How often a new flight checks whether more connections would help.
 const TICK: Duration = Duration::from_millis(25);
-/// What a connection transfers in a tick if more of them would not help: 200 MB/s.
-const FAST_ENOUGH: u64 = 5_000_000;
-/// How often a file that another process downloads is checked.
-const ELSEWHERE: Duration = Duration::from_millis(200);
-/// Most segments that are asked for in one request.
-const LONGEST_RUN: usize = 8;
+/// How often a file that arrives in another process is looked at.
+const ELSEWHERE: Backoff = Backoff::constant(Duration::from_millis(200));
+/// Between tries of a connection that failed.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(6400));
 
 impl Flights {
     /// Owns a flight until it is done, failed or stopped.
@@ -120,7 +120,7 @@ impl Flights {
                     if wanted.is_empty() && !whole && self.retire(flight) {
                         return Ok(None);
                     }
-                    self.clock.sleep(ELSEWHERE).await;
+                    self.clock.sleep(ELSEWHERE.pause(1)).await;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -174,7 +174,7 @@ impl Flights {
                         return Err(self.reject(flight, &partial, sent).await);
                     }
                     may_repeat = false;
-                    flight.distrusts_xet.store(true, Ordering::Relaxed);
+                    flight.was_wrong.store(true, Ordering::Relaxed);
                     self.store.reset(&partial).await?;
                     flight.found.store(0, Ordering::Release);
                     flight.settle(Outcome::Flying);
@@ -186,21 +186,12 @@ impl Flights {
     /// Fetches what is wanted until everything is present, or nobody wants more.
     async fn fetch_segments(&self, flight: &Arc<Flight>, partial: &Arc<Partial>) -> Result<Fetch> {
         let settings = &self.settings.flight;
-        let route = Arc::new(Route::new(self.clone(), Arc::clone(flight)));
+        let fetcher = Arc::new(Fetcher::new(self, flight));
         let mut running: JoinSet<(u64, Result<Fetched, upstream::Error>)> = JoinSet::new();
-        // Connections that break together are one failure: each knows in which wave it started.
-        let mut wave = 0;
-        // From one connection to all within three ticks, unless a few do as well: on a fast network
-        // each more costs the processor that the hash needs.
-        let mut limit = 1;
-        let mut ramping = settings.connections > 1;
-        let mut ramped = partial.present_bytes();
+        let mut ramp = Ramp::new(settings.connections, settings.attempts, partial.present_bytes());
         let mut beats = self.clock.beats(TICK);
         beats.restart();
-        let mut failures = 0;
-        let mut best = partial.present_bytes();
         let mut reserved = false;
-        let mut run = 1;
 
         loop {
             if partial.is_complete() {
@@ -223,69 +214,53 @@ impl Flights {
                 self.store.reserve(partial).await?;
                 reserved = true;
             }
-            let allowed = if route.is_single() { 1 } else { limit };
-            while running.len() < allowed {
-                let fair = (partial.missing_segments() / (2 * allowed)).max(1);
-                let count = if route.is_single() { usize::MAX } else { fair.min(run) };
-                let Some(claim) = partial.claim(&wanted, whole, count) else { break };
-                let (route, permits) = (Arc::clone(&route), Arc::clone(&self.connections));
+            let is_single = fetcher.sources.is_whole_only();
+            let most = if is_single { 1 } else { ramp.limit() };
+            while running.len() < most {
+                let run = if is_single { usize::MAX } else { ramp.run(partial.missing_segments()) };
+                let Some(claim) = partial.claim(&wanted, whole, run) else { break };
+                let (fetcher, permits) = (Arc::clone(&fetcher), Arc::clone(&self.connections));
+                let wave = ramp.wave();
                 running.spawn(async move {
                     let _permit = permits.acquire_owned().await;
-                    (wave, route.fetch(claim).await)
+                    (wave, fetcher.fetch(claim).await)
                 });
             }
             tokio::select! {
                 Some(joined) = running.join_next() => match joined? {
                     (_, Ok(Fetched::Segments { fast })) => {
-                        failures = 0;
                         flight.lock().trouble = None;
-                        if !ramping {
-                            limit = (limit + 1).min(settings.connections);
-                        }
-                        // A connection that finishes a run quickly gets twice as much in one request.
-                        run = if fast { (run * 2).min(LONGEST_RUN) } else { (run / 2).max(1) };
+                        ramp.arrived(fast);
                     }
-                    (_, Ok(Fetched::IgnoresRange)) => {
-                        tracing::info!(path = %flight.target.path, "upstream ignores ranges: using a single stream");
-                        running.shutdown().await;
+                    (_, Ok(Fetched::WholeOnly)) => running.shutdown().await,
+                    (wave, Err(error)) if error.is_transient() && wave < ramp.wave() => {
+                        tracing::debug!(path = %flight.target.path, %error, "another connection of the same wave failed");
                     }
-                    (started, Err(error)) if error.is_transient() && started < wave => {
-                        tracing::debug!(path = %flight.target.path, %error, "another connection failed at the same time");
-                    }
-                    (_, Err(error)) => {
-                        wave += 1;
-                        ramping = false;
-                        let present = partial.present_bytes();
-                        let progressed = present > best;
-                        best = best.max(present);
-                        // Connections that make progress before they break are worth having;
-                        // those that make none are too many, or upstream is in trouble.
-                        (failures, limit) = if progressed { (0, limit) } else { (failures + 1, (limit / 2).max(1)) };
-                        if flight.disk_full.load(Ordering::Relaxed) {
-                            return Err(Error::NoSpace);
-                        }
-                        tracing::debug!(path = %flight.target.path, %error, failures, "a segment failed");
-                        let what = || format!("{}/{}", flight.target.repo, flight.target.path);
-                        flight.lock().trouble = Some(Error::upstream(error.clone(), what()));
-                        if !error.is_transient() || failures >= settings.attempts {
-                            return Err(Error::upstream(error, what()));
-                        }
-                        self.clock.sleep(backoff(&error, failures)).await;
-                    }
+                    (_, Err(error)) => self.failed(flight, &mut ramp, partial.present_bytes(), error).await?,
                 },
-                () = beats.next(), if ramping => {
-                    let present = partial.present_bytes();
-                    if present - ramped < limit as u64 * FAST_ENOUGH {
-                        limit = (limit * 2).min(settings.connections);
-                        ramping = limit < settings.connections;
-                    }
-                    ramped = present;
-                }
+                () = beats.next(), if ramp.is_ramping() => ramp.ticked(partial.present_bytes()),
                 // With work in hand a change of demand is looked at when a segment ends; the
                 // wait is for when there is none, or somebody new needs another place first.
                 () = &mut changed => {}
             }
         }
+    }
+
+    /// What follows when a connection breaks: the flight's end, or a pause.
+    async fn failed(&self, flight: &Flight, ramp: &mut Ramp, present: u64, error: upstream::Error) -> Result<()> {
+        let failures = ramp.failed(present);
+        if flight.disk_full.load(Ordering::Relaxed) {
+            return Err(Error::NoSpace);
+        }
+        let FlightTarget { repo, path, .. } = &flight.target;
+        tracing::debug!(%path, %error, failures, "a segment failed");
+        let trouble = Error::upstream(error.clone(), format!("{repo}/{path}"));
+        flight.lock().trouble = Some(trouble.clone());
+        if !error.is_transient() || ramp.is_over() {
+            return Err(trouble);
+        }
+        self.clock.sleep(pause(&error, failures)).await;
+        Ok(())
     }
 }
 
@@ -301,10 +276,10 @@ enum Fetch {
 }
 
 /// How long to wait after a failure: what upstream asks for, else longer each time.
-fn backoff(error: &upstream::Error, failures: u32) -> Duration {
+fn pause(error: &upstream::Error, failures: u32) -> Duration {
     match error {
-        upstream::Error::RateLimited { retry_after } => *retry_after,
-        _ => Duration::from_millis(25 << failures.min(8)),
+        upstream::Error::RateLimited { retry_after } => backoff::at_least(*retry_after),
+        _ => BACKOFF.pause(failures),
     }
 }
 

@@ -1,61 +1,45 @@
-//! Fetching one run of segments over one connection.
+//! Fetching one run of segments over one connection, from whichever source gives it.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use super::source::Opened;
+use super::sources::Sources;
 use super::{Flight, Flights};
 use crate::blob::{self, Claim};
-use crate::upstream::{Error, RangeBody, RangeReply, Result, Source};
+use crate::domain::Clock;
+use crate::upstream::{Error, Result};
 
 /// Bytes collected before they are written: few system calls, bounded memory.
 const BATCH: usize = 1 << 20;
 /// How long received bytes wait for more before they are written and readers get them.
 const GATHER: Duration = Duration::from_millis(4);
 /// A segment that arrives within this is fast.
-pub(super) const FAST: Duration = Duration::from_millis(400);
+const FAST: Duration = Duration::from_millis(400);
 
-/// This many refusals in a row by the download host are final; a single one may be a mishap.
-const LAST_REFUSAL: u32 = 4;
-
-/// The source of a flight's bytes, shared by its connections.
-pub(super) struct Route {
-    pub(super) flights: Flights,
-    pub(super) flight: Arc<Flight>,
-    /// Where upstream said the bytes are, and the generation of that URL.
-    source: Mutex<Option<(u64, Source)>>,
-    /// Upstream does not support ranges of this file.
-    single: AtomicBool,
-    /// How often in a row the download host refused this file.
-    refusals: AtomicU32,
-    pub(super) xet: super::xet::Xet,
+/// What a flight's connections share.
+pub(super) struct Fetcher {
+    flight: Arc<Flight>,
+    clock: Clock,
+    pub(super) sources: Sources,
 }
 
 pub(super) enum Fetched {
-    Segments { fast: bool },
-    IgnoresRange,
+    Segments {
+        fast: bool,
+    },
+    /// There are no ranges: one connection is to fetch all.
+    WholeOnly,
 }
 
-impl Route {
-    pub(super) fn new(flights: Flights, flight: Arc<Flight>) -> Self {
-        Self {
-            xet: super::xet::Xet::new(&flights, &flight),
-            flights,
-            flight,
-            source: Mutex::new(None),
-            single: AtomicBool::new(false),
-            refusals: AtomicU32::new(0),
-        }
-    }
-
-    pub(super) fn is_single(&self) -> bool {
-        self.single.load(Ordering::Relaxed)
+impl Fetcher {
+    pub(super) fn new(flights: &Flights, flight: &Arc<Flight>) -> Self {
+        Self { flight: Arc::clone(flight), clock: flights.clock.clone(), sources: Sources::of(flights, flight) }
     }
 
     /// Downloads what a claim still lacks. What arrived before a failure is kept.
@@ -65,83 +49,28 @@ impl Route {
         if let Err(error) = tokio::task::spawn_blocking(move || room.reserve()).await.unwrap_or(Ok(())) {
             return Err(local_failure(&self.flight, &error));
         }
-        let claim = match self.fetch_by_xet(claim).await {
-            ControlFlow::Break(outcome) => return outcome,
-            ControlFlow::Continue(claim) => claim,
-        };
         let range = claim.remaining();
-        let size = self.flight.target.size;
-        // A whole file is asked for without a range: nothing can be ignored then.
-        let asked = (!self.is_single() && range != (0..size)).then_some(&range);
-        let start = self.flights.clock.elapsed();
-        let reply = self.ask(asked, size).await?;
-        match reply.body {
-            RangeBody::Whole if asked.is_some() => {
-                self.single.store(true, Ordering::Relaxed);
-                return Ok(Fetched::IgnoresRange);
+        let start = self.clock.elapsed();
+        let (chosen, opened) = self.sources.open(&range).await?;
+        let Opened::Bytes { skip, bytes } = opened else { return Ok(Fetched::WholeOnly) };
+        match self.drain(bytes, claim, skip).await {
+            Ok(()) => {
+                self.sources.worked(chosen);
+                Ok(Fetched::Segments { fast: self.clock.elapsed().saturating_sub(start) < FAST })
             }
-            // The body begins at 0; what is here already is skipped.
-            RangeBody::Whole => self.drain(reply.into_stream(), claim, range.start).await?,
-            RangeBody::Partial => self.drain(reply.into_stream(), claim, 0).await?,
+            Err(Broken::Source(error)) => Err(self.sources.broke(chosen, error)),
+            Err(Broken::Disk(error)) => Err(error),
         }
-        Ok(Fetched::Segments { fast: self.flights.clock.elapsed().saturating_sub(start) < FAST })
-    }
-
-    /// Requests a range. An expired URL is renewed, once: connections that
-    /// find it expired together share the new one.
-    async fn ask(&self, range: Option<&std::ops::Range<u64>>, size: u64) -> Result<RangeReply> {
-        let target = &self.flight.target;
-        let caller = target.caller.upstream();
-        let mut expired = None;
-        loop {
-            let (number, source) = {
-                // Held while asking: the other connections wait for this one answer.
-                let mut known = self.source.lock().await;
-                match &*known {
-                    Some((number, source)) if expired != Some(*number) => (*number, source.clone()),
-                    _ => {
-                        let upstream = &self.flights.upstream;
-                        let (source, reply) =
-                            upstream.locate(&target.repo, &target.commit, &target.path, range, size, caller).await?;
-                        let number = expired.map_or(0, |number| number + 1);
-                        *known = Some((number, source.clone()));
-                        if let Some(reply) = reply {
-                            return Ok(reply);
-                        }
-                        (number, source)
-                    }
-                }
-            };
-            match self.flights.upstream.fetch(&source, range, size, caller).await {
-                Err(Error::Expired) if expired.is_none() => expired = Some(number),
-                Err(Error::Refused) => return Err(self.refused()),
-                outcome => {
-                    self.refusals.store(0, Ordering::Relaxed);
-                    return outcome;
-                }
-            }
-        }
-    }
-
-    /// The error for a refusal by the download host.
-    fn refused(&self) -> Error {
-        if self.xet.resume() {
-            return Error::Unavailable { reason: format!("{}; retrying", Error::Refused) };
-        }
-        if self.refusals.fetch_add(1, Ordering::Relaxed) + 1 < LAST_REFUSAL {
-            return Error::Refused;
-        }
-        Error::Rejected { status: 502, message: Error::Refused.to_string() }
     }
 
     /// Writes a body into the claim as it comes, in batches, without waiting for a batch to
     /// fill while upstream pauses. Bytes past the claim are not read.
-    pub(super) async fn drain(
+    async fn drain(
         &self,
         mut body: impl Stream<Item = Result<Bytes>> + Unpin,
         claim: Claim,
         mut skip: u64,
-    ) -> Result<()> {
+    ) -> Result<(), Broken> {
         let mut missing = claim.remaining().end - claim.remaining().start;
         let mut writer = Writer { flight: Arc::clone(&self.flight), claim: Some(claim), writing: None };
         let mut batch: Vec<Bytes> = Vec::new();
@@ -150,7 +79,7 @@ impl Route {
             let next = if batch.is_empty() {
                 body.next().await
             } else {
-                self.flights.clock.timeout(GATHER, body.next()).await.unwrap_or(Some(Ok(Bytes::new())))
+                self.clock.timeout(GATHER, body.next()).await.unwrap_or(Some(Ok(Bytes::new())))
             };
             let paused = matches!(&next, Some(Ok(chunk)) if chunk.is_empty());
             let mut ended = None;
@@ -176,11 +105,18 @@ impl Route {
             }
             if let Some(error) = ended {
                 writer.finish().await?;
-                return Err(error);
+                return Err(Broken::Source(error));
             }
         }
         writer.finish().await
     }
+}
+
+/// Why a run did not arrive whole.
+enum Broken {
+    Source(Error),
+    /// Our own: no other source would help.
+    Disk(Error),
 }
 
 /// Writes batches into a claim, one while the next one arrives.
@@ -191,7 +127,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<()> {
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<(), Broken> {
         self.finish().await?;
         let Some(mut claim) = self.claim.take() else { return Ok(()) };
         if let Some(partial) = self.flight.partial.get() {
@@ -208,12 +144,15 @@ impl Writer {
     }
 
     /// Waits for what is being written.
-    async fn finish(&mut self) -> Result<()> {
+    async fn finish(&mut self) -> Result<(), Broken> {
         let Some(writing) = self.writing.take() else { return Ok(()) };
         match writing.await {
             Ok(Ok(claim)) => self.claim = Some(claim),
-            Ok(Err(error)) => return Err(local_failure(&self.flight, &error)),
-            Err(error) => return Err(Error::Unavailable { reason: format!("writing was interrupted: {error}") }),
+            Ok(Err(error)) => return Err(Broken::Disk(local_failure(&self.flight, &error))),
+            Err(error) => {
+                let reason = format!("writing was interrupted: {error}");
+                return Err(Broken::Disk(Error::Unavailable { reason }));
+            }
         }
         Ok(())
     }
