@@ -137,7 +137,12 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
           {included ? "." : ", and so are imported files that cannot be downloaded again."}
         </p>
         {pinned > 0 && <p>{plural(pinned, "pinned model keeps its files", "pinned models keep their files")}.</p>}
-        <CheckBox visible label="Also remove files that cannot be downloaded again" checked={included} onChange={setIncluded} />
+        <CheckBox
+          visible
+          label="Also remove files that cannot be downloaded again"
+          checked={included}
+          onChange={setIncluded}
+        />
         <CheckBox visible label="Also remove the models from the list" checked={unlist} onChange={setUnlist} />
       </Confirm>
     </BulkBar>

@@ -1756,8 +1756,8 @@ export const HubService: GenService<{
     output: typeof JobSchema;
   },
   /**
-   * Frees space: the least recently used first, pinned models never, what could not be downloaded again only if the
-   * request includes it; as a job.
+   * Frees space, as a job: least recently used files first, never those of pinned models, and those that could not be
+   * downloaded again only if the request includes them.
    *
    * @generated from rpc modelhub.v1.HubService.EvictStore
    */
