@@ -2,10 +2,12 @@
 //!
 //! A stream that breaks is opened again where it was (Last-Event-ID), until the hub stays away for too long.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use clap::Args;
+use eventsource_stream::{Event, EventStreamError, Eventsource as _};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use serde_json::Value;
 
 use super::call::Call;
@@ -22,14 +24,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Before the stream is opened again. Shorter than `follow` waits for an event, which would drop a longer pause.
 pub(super) const OPEN_AGAIN: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(1));
 
+type Stream = BoxStream<'static, Result<Event, EventStreamError<reqwest::Error>>>;
+
 /// Events, one after the other, over as many connections as it takes.
 pub(super) struct Events<'a> {
     client: &'a Client,
     clock: Clock,
     query: Vec<(&'static str, String)>,
-    response: Option<reqwest::Response>,
-    parser: Parser,
-    ready: VecDeque<Value>,
+    stream: Option<Stream>,
     last: Option<String>,
     down_since: Option<Duration>,
     failures: u32,
@@ -37,14 +39,13 @@ pub(super) struct Events<'a> {
 
 impl<'a> Events<'a> {
     pub(super) fn new(client: &'a Client, clock: Clock, query: Vec<(&'static str, String)>) -> Self {
-        let (response, parser, ready) = (None, Parser::default(), VecDeque::new());
-        Self { client, clock, query, response, parser, ready, last: None, down_since: None, failures: 0 }
+        Self { client, clock, query, stream: None, last: None, down_since: None, failures: 0 }
     }
 
     /// Starts the stream now, so that nothing is missed that happens after this.
     pub(super) async fn open(&mut self) -> Outcome {
-        self.response = Some(self.client.open_events(&self.query, self.last.as_deref()).await?);
-        self.parser = Parser::default();
+        let response = self.client.open_events(&self.query, self.last.as_deref()).await?;
+        self.stream = Some(response.bytes_stream().eventsource().boxed());
         (self.down_since, self.failures) = (None, 0);
         Ok(())
     }
@@ -52,21 +53,20 @@ impl<'a> Events<'a> {
     /// The next event. A call that is dropped loses none.
     pub(super) async fn next(&mut self) -> Outcome<Value> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Ok(event);
-            }
-            let Some(response) = &mut self.response else {
+            let Some(stream) = &mut self.stream else {
                 self.reconnect().await?;
                 continue;
             };
-            match response.chunk().await {
-                Ok(Some(chunk)) => {
-                    for (id, data) in self.parser.push(&chunk) {
-                        self.last = id.or(self.last.take());
-                        self.ready.extend(serde_json::from_str::<Value>(&data).ok());
+            match stream.next().await {
+                Some(Ok(event)) => {
+                    if !event.id.is_empty() {
+                        self.last = Some(event.id);
+                    }
+                    if let Ok(event) = serde_json::from_str(&event.data) {
+                        return Ok(event);
                     }
                 }
-                Ok(None) | Err(_) => self.response = None,
+                Some(Err(_)) | None => self.stream = None,
             }
         }
     }
@@ -79,41 +79,6 @@ impl<'a> Events<'a> {
             Err(failure) if failure.code == Code::Unreachable && self.clock.elapsed() - since < PATIENCE => Ok(()),
             outcome => outcome,
         }
-    }
-}
-
-/// Takes a stream of server-sent events apart (WHATWG HTML, 9.2.6): ids and data.
-#[derive(Default)]
-struct Parser {
-    rest: Vec<u8>,
-    id: Option<String>,
-    data: Vec<String>,
-}
-
-impl Parser {
-    fn push(&mut self, chunk: &[u8]) -> Vec<(Option<String>, String)> {
-        self.rest.extend_from_slice(chunk);
-        let mut events = Vec::new();
-        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.rest.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
-            let line = line.trim_end_matches(['\n', '\r']);
-            if line.is_empty() {
-                let (id, data) = (self.id.take(), std::mem::take(&mut self.data));
-                if !data.is_empty() {
-                    events.push((id, data.join("\n")));
-                }
-                continue;
-            }
-            let (field, value) = line.split_once(':').unwrap_or((line, ""));
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            match field {
-                "id" => self.id = Some(value.to_owned()),
-                "data" => self.data.push(value.to_owned()),
-                _ => {}
-            }
-        }
-        events
     }
 }
 
@@ -170,20 +135,4 @@ fn sentence(event: &pb::Event) -> String {
         );
     }
     if event.kind == "lost" { "some events were missed".into() } else { format!("model {} changed", event.model_id) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_are_put_together_from_any_chunks() {
-        let stream = ": hello\n\nevent: job\nid: 7\ndata: {\"a\":1}\n\ndata: x\r\ndata: y\r\n\r\nid: 9\n\n";
-        let whole = Parser::default().push(stream.as_bytes());
-        let expected = vec![(Some("7".to_owned()), "{\"a\":1}".to_owned()), (None, "x\ny".to_owned())];
-        assert_eq!(whole, expected);
-        let mut parser = Parser::default();
-        let pieces: Vec<_> = stream.as_bytes().chunks(1).flat_map(|piece| parser.push(piece)).collect();
-        assert_eq!(pieces, expected);
-    }
 }

@@ -4,11 +4,13 @@
 //! adapters (`db`, `blob`, `upstream`), and on each other downwards only (`tests/it/layers.rs`):
 //!
 //! ```text
-//! overview   models
-//!            jobs         serve
-//! events                  catalog   flights
-//!                         repos
-//!            settings     store     taints     digests
+//! models
+//! serve
+//! catalog     overview
+//! repos       flights     jobs
+//! settings
+//! store
+//! events   taints   pace   coalesce   kept   digests   caller   error
 //! ```
 //!
 //! They keep in memory what the hit path needs, so that a hit asks neither the database nor upstream. What is changed,

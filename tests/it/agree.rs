@@ -172,16 +172,26 @@ async fn what_one_server_learns_of_a_repository_the_other_goes_by() {
     for at in three.both() {
         within_2_s("the new tip", async || three.get(at, config, &[]).await.text(), |text| text == "{\"new\":1}").await;
     }
-    // It becomes private, and one server learns it: nobody gets it from the other without a token.
-    three.team.mock.set_visibility("model", "org/model", true, None, vec![TOKEN_ALICE.into()]);
-    let learns = three.get(here, "/api/models/org/model/revision/other", &[]).await;
-    assert_ne!(learns.status, 200);
-    for path in [PATH, config] {
-        within_2_s("it is hidden", async || three.get(there, path, &[]).await.status, |status| *status == 401).await;
-    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn what_one_server_learns_is_private_the_other_hides() {
+    let three = Three::start(&[]).await;
+    let [here, there] = three.both();
     let bearer = format!("Bearer {TOKEN_ALICE}");
-    let alice = three.get(there, PATH, &[("authorization", &bearer)]).await;
-    assert_ne!(alice.status, 401, "who may see it still does: {}", alice.text());
+    for (at, other, id) in [(here, there, "org/one"), (there, here, "org/two")] {
+        three.team.mock.put(Repo::model(id).file("config.json", CONFIG));
+        let path = format!("/{id}/resolve/main/config.json");
+        for server in three.both() {
+            three.get(server, &path, &[]).await.assert_is(200, CONFIG.as_bytes());
+        }
+        three.team.mock.set_visibility("model", id, true, None, vec![TOKEN_ALICE.into()]);
+        // A revision that has to be asked for: so the one learns it.
+        assert_ne!(three.get(at, &format!("/api/models/{id}/revision/other"), &[]).await.status, 200);
+        within_2_s("it is hidden", async || three.get(other, &path, &[]).await.status, |status| *status == 401).await;
+        three.get(other, &path, &[("authorization", &bearer)]).await.assert_is(200, CONFIG.as_bytes());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,15 +199,19 @@ async fn what_one_server_learns_of_a_repository_the_other_goes_by() {
 async fn a_wrong_body_that_one_server_sent_makes_both_careful() {
     let three = Three::start(&[("flight.segment_size", "256KiB"), ("flight.verify_first", "64KiB")]).await;
     let [here, there] = three.both();
-    three.get(there, "/org/model/resolve/main/config.json", &[]).await.assert_is(200, CONFIG.as_bytes());
-    three.team.mock.fault(Rule::on_cdn("").fault(Fault::FlipByte(SIZE / 2)));
-    let wrong = three.get(here, PATH, &[]).await;
-    assert!(wrong.broken.is_some(), "a wrong body breaks: {}", wrong.status);
-    three.team.mock.clear_faults();
-    let range = [("range", "bytes=0-99")];
-    within_2_s("a piece is refused", async || three.get(there, PATH, &range).await.status, |status| *status == 503)
-        .await;
-    three.get(there, PATH, &[]).await.assert_is(200, &weights().read_all());
+    for (at, other, id, seed) in [(here, there, "org/one", 93), (there, here, "org/two", 94)] {
+        let content = Content::random(seed, SIZE);
+        three.team.mock.put(Repo::model(id).file("config.json", CONFIG).lfs("model.safetensors", content.clone()));
+        let file = |name: &str| format!("/{id}/resolve/main/{name}");
+        three.get(other, &file("config.json"), &[]).await.assert_is(200, CONFIG.as_bytes());
+        three.team.mock.fault(Rule::on_cdn("").fault(Fault::FlipByte(SIZE / 2)));
+        let wrong = three.get(at, &file("model.safetensors"), &[]).await;
+        assert!(wrong.broken.is_some(), "a wrong body breaks: {}", wrong.status);
+        three.team.mock.clear_faults();
+        let piece = async || three.get(other, &file("model.safetensors"), &[("range", "bytes=0-99")]).await.status;
+        within_2_s("a piece is refused", piece, |status| *status == 503).await;
+        three.get(other, &file("model.safetensors"), &[]).await.assert_is(200, &content.read_all());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
