@@ -93,7 +93,7 @@ mod tests {
             seconds_left: 40,
             ..Default::default()
         });
-        assert_eq!(state_of(&job), "1.0 GiB of 4.0 GiB, 3 of 12 files, 80 MiB/s, 40 s left");
+        assert_eq!(state_of(&job), "1 GiB of 4 GiB, 3 of 12 files, 80 MiB/s, 40 s left");
     }
 
     #[test]

@@ -88,7 +88,7 @@ async fn team_for_six(settings: &[(&'static str, &str)]) -> Team {
     let options = Options { bytes_per_second_per_connection: Some(MIB), ..Options::default() };
     let mock = MockHf::start_with(options).await.unwrap();
     for n in 0..6 {
-        mock.put(Repo::model(&format!("org/m{n}")).lfs("model.safetensors", Content::random(80 + n, 2 * MIB)));
+        mock.put(Repo::model(format!("org/m{n}")).lfs("model.safetensors", Content::random(80 + n, 2 * MIB)));
     }
     let mut all = vec![("upstream.cdn_hosts", "127.0.0.1"), ("jobs.lease", "3s"), ("jobs.max_downloads", "4")];
     all.extend(settings);
