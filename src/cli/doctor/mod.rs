@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::client::{Client, Connection};
 use super::failure::{Code, Failure, Outcome};
+use super::format::counted;
 use super::output::{Screen, Tone, clean, one_line};
 use crate::config::Config;
 use crate::domain::Clock;
@@ -128,7 +129,10 @@ fn show(screen: &Screen, report: &Report) -> Outcome {
     if fails > 0 {
         return Err(match screen.json {
             true => Failure::silent(Code::Failed),
-            false => Failure::new(Code::Failed, format!("{fails}, {warnings}")),
+            false => {
+                let (failed, warned) = (counted(fails as u64, "failed check"), counted(warnings as u64, "warning"));
+                Failure::new(Code::Failed, format!("{failed}, {warned}"))
+            }
         });
     }
     Ok(())

@@ -19,7 +19,7 @@ async fn a_store_that_is_full_is_said_and_the_job_goes_on_when_there_is_room() {
     hub.synced("org/big").await;
     hub.ask("PATCH", "/v1/settings", json!({"store_limit_bytes": MIB})).await;
     let job = hub.download("org/big", json!({})).await;
-    let waiting = hub.job_until(&job, "it waits", waits_for("the store's limit of 1 MiB")).await;
+    let waiting = hub.job_until(&job, "it waits", waits_for("the store limit of 1 MiB")).await;
     assert!(text(&waiting["waiting_for"]).contains("4 MiB"), "{waiting:#}");
     assert_eq!(waiting["attempts"], 0, "waiting is no try");
     assert_eq!(hub.cdn_bytes(), 0, "nothing was begun that cannot end");
