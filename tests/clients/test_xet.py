@@ -360,7 +360,7 @@ def test_switched_off_a_client_with_an_old_listing_is_told(client, mock, hub, st
     error = answer.fails_as("HfHubHTTPError")
     assert error["status"] == 501
     # What README says about it.
-    assert "does not speak Xet" in error["message"]
+    assert "Xet is disabled on this hub" in error["message"]
     [answer] = client.with_settings(HF_HUB_DISABLE_XET="1").calls(wish)
     assert answer.value["sha256"] == heavy
 

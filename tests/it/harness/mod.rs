@@ -68,7 +68,7 @@ impl Builder {
     }
 
     pub(crate) async fn start(self) -> TestHub {
-        let with_xet = self.options.xet_store;
+        let with_xet = self.options.xet_store || self.options.xet_base.is_some();
         let mock = MockHf::start_with(self.options).await.unwrap();
         for repo in self.repos {
             mock.put(repo);
