@@ -159,7 +159,6 @@ async fn what_one_server_is_told_counts_on_the_other() {
 #[ignore = "needs a PostgreSQL server: make test-db"]
 async fn what_one_server_learns_of_a_repository_the_other_goes_by() {
     let three = Three::start(&[]).await;
-    let [here, there] = three.both();
     three.warm().await;
     let config = "/org/model/resolve/main/config.json";
     for at in three.both() {

@@ -17,10 +17,17 @@ impl Repos {
         let seen = (self.names.seen(), self.repos.seen());
         let name = match self.names.get(key) {
             Some(name) => name,
-            None => match self.db.alias(key).await? {
-                Some(id) => RepoKey::new(key.kind, id),
-                None => key.clone(),
-            },
+            None => {
+                let name = match self.db.alias(key).await? {
+                    Some(id) => RepoKey::new(key.kind, id),
+                    None => key.clone(),
+                };
+                // Of a repository that is not known here nothing is kept: names come from anybody.
+                if self.repos.get(&name).is_some() {
+                    self.names.keep(seen.0, key.clone(), name.clone());
+                }
+                name
+            }
         };
         if let Some(repo) = self.repos.get(&name) {
             return Ok(Some(repo));
