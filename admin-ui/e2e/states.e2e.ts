@@ -65,17 +65,16 @@ describe("an error says what it is, and offers another try", () => {
 
 test("the state of upstream is shown in words", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/nowhere`);
+  const overview = await (await page.request.get(`${hub.url}/v1/overview`)).json();
   const say = async (upstream: object, short: string, long: RegExp) => {
-    await page.route("**/v1/overview", async (route) => {
-      const answer = await route.fetch();
-      const json = { ...(await answer.json()), upstream: { url: "https://huggingface.co", ...upstream } };
-      await route.fulfill({ response: answer, json });
-    });
+    // Answered at once: a handler that fetched could still be at it when the page moves on.
+    const json = { ...overview, upstream: { url: "https://huggingface.co", ...upstream } };
+    await page.route("**/v1/overview", (route) => route.fulfill({ json }));
     await page.goto(`${hub.url}/ui/`);
     await page.getByRole("main").getByText(short).first().waitFor();
     await page.goto(`${hub.url}/ui/settings`);
     await page.getByRole("main").getByText(long).waitFor();
-    await page.unroute("**/v1/overview");
+    await page.unrouteAll({ behavior: "wait" });
   };
   await say({ state: "ok" }, "Hugging Face reachable", /huggingface\.co is responding/);
   await say({ state: "down" }, "Hugging Face unreachable", /is not responding\. Cached files are still served/);
