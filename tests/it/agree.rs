@@ -123,6 +123,7 @@ async fn what_a_worker_finds_damaged_or_evicts_no_server_serves() {
     three.team.call("POST", "/v1/models", &json!({"repo_id": "org/model"})).await;
     let job = three.job("/v1/storage/evict", json!({"free_bytes": 10 * SIZE})).await;
     assert_eq!(job["status"], "completed", "{job:#}");
+    assert_eq!(job["progress"]["files_done"].to_string().trim_matches('"'), "1", "{job:#}");
     three.team.mock.fault(Rule::on_cdn("").fault(Fault::Status {
         code: 404,
         error_code: None,

@@ -92,6 +92,7 @@ impl Models {
             }
         };
         'pages: while let Some(page) = blobs.next(self).await? {
+            let before = seen.len();
             for blob in page {
                 if run.stop.is_cancelled() {
                     return Err(Error::Stopping);
@@ -115,6 +116,10 @@ impl Models {
                 }
                 count(&mut did, fate, blob.size);
                 run.update(|progress| (progress.files_done, progress.bytes_done) = (did.goes.files, did.goes.bytes));
+            }
+            // Only what was downloaded again meanwhile is left.
+            if model.is_none() && seen.len() == before {
+                break;
             }
         }
         if let Some(repo) = &run.job.repo {
@@ -170,7 +175,11 @@ impl Models {
         Ok(EvictionPlan { sums, models: vec![line] })
     }
 
+    /// Blobs used after this stay. Without an age none does, also if a server writes down a use while this runs.
     fn unused_since(&self, unused_ms: u64) -> Millis {
+        if unused_ms == 0 {
+            return Millis::MAX;
+        }
         self.clock.now().saturating_sub(i64::try_from(unused_ms).unwrap_or(i64::MAX)).saturating_add(1)
     }
 
