@@ -335,9 +335,9 @@ async fn some_models(db: &Db) {
         db.put_synced(&row, (n == 4).then_some("broken"), 1).await.unwrap();
         db.put_pinned(&row, Some(n % 2 == 0), None).await.unwrap();
     }
-    put_blob(&db, digest(10), None, 1 << 40, 700).await.unwrap();
-    put_blob(&db, digest(11), None, 1 << 40, 800).await.unwrap();
-    put_blob(&db, digest(51), None, 1 << 40, 900).await.unwrap();
+    put_blob(db, digest(10), None, 1 << 40, 700).await.unwrap();
+    put_blob(db, digest(11), None, 1 << 40, 800).await.unwrap();
+    put_blob(db, digest(51), None, 1 << 40, 900).await.unwrap();
     db.recount_models(100).await.unwrap();
 }
 

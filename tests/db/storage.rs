@@ -36,7 +36,7 @@ async fn add_commit(db: &Db, row: &str, digit: char, entries: &[Entry]) {
 }
 
 async fn blob(db: &Db, content: u8, size: u64, used: i64) {
-    put_blob(&db, digest(content), None, size, used).await.unwrap();
+    put_blob(db, digest(content), None, size, used).await.unwrap();
 }
 
 /// Name, files, bytes, own bytes, last use.

@@ -361,7 +361,7 @@ async fn a_job_of_a_silent_worker_goes_back_and_takes_its_orders_along(base: &Te
     db.renew_job(&job_id("job-0004"), &by("w"), 500, &some_progress()).await.unwrap();
     let mut back = db.reclaim_jobs(Gone::Silent, 300).await.unwrap();
     back.sort_by(|a, b| a.id.cmp(&b.id));
-    let states: Vec<_> = back.iter().map(|job| (job.id.as_str(), job.status, by_whom(&job))).collect();
+    let states: Vec<_> = back.iter().map(|job| (job.id.as_str(), job.status, by_whom(job))).collect();
     use JobStatus::{Cancelled, Paused, Pending};
     assert_eq!(states, [("job-0001", Pending, ""), ("job-0002", Cancelled, ""), ("job-0003", Paused, "")]);
     assert_eq!(back[1].finished_at, Some(300));
