@@ -136,7 +136,6 @@ fn main() {
         let folder = Path::new(&corpus).join(target);
         std::fs::create_dir_all(&folder).unwrap();
         for (at, seed) in seeds.iter().enumerate() {
-            #[expect(clippy::disallowed_methods, reason = "this is not the store")]
             std::fs::write(folder.join(format!("seed-{at}")), seed).unwrap();
         }
     };
