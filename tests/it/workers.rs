@@ -227,3 +227,38 @@ async fn a_server_shows_what_its_workers_do_and_a_worker_needs_the_token() {
     assert_eq!(system["workers"].as_array().unwrap().len(), 1, "{system:#}");
     drop(team.hub);
 }
+
+/// A process dies between giving a file its name and writing down that it is there, while another one waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn what_a_process_had_published_when_it_died_is_not_fetched_again() {
+    let content = Content::random(78, 2 * MIB);
+    let repo = Repo::model("org/model").file("config.json", CONFIG).lfs("model.safetensors", content.clone());
+    let team = team(repo, MIB).await;
+    let (data, hex) = (team.data_dir(), content.sha256());
+    let part = data.join("partial").join(format!("{hex}.part"));
+    let dying = std::fs::File::options().create(true).truncate(true).write(true).open(&part).unwrap();
+    rustix::fs::flock(&dying, rustix::fs::FlockOperation::LockExclusive).unwrap();
+
+    let url = format!("{}/org/model/resolve/main/model.safetensors", team.addresses.hub);
+    let (client, first) = (team.client.clone(), url.clone());
+    let asked = tokio::spawn(async move { client.call("GET", &first, &[], "").await });
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let metrics = team.client.call("GET", &format!("{}/metrics", team.addresses.admin), &[], "").await.text();
+        if metrics.contains("modelhub_flights 1\n") {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the server waits for the other process: {metrics}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    std::fs::write(&part, content.read_all()).unwrap();
+    std::fs::rename(&part, data.join("blobs/sha256").join(&hex[..2]).join(&hex)).unwrap();
+    drop(dying);
+
+    asked.await.unwrap().assert_is(200, &content.read_all());
+    let again = team.client.call("GET", &url, &[], "").await;
+    again.assert_is(200, &content.read_all());
+    assert_eq!((again.served(), team.mock.stats().cdn_body_bytes), ("hit", 0));
+    assert!(!part.exists(), "nothing is left of the download");
+}

@@ -99,23 +99,18 @@ impl Flights {
     async fn open_partial(&self, flight: &Arc<Flight>) -> Result<Option<Arc<Partial>>> {
         let (content, size) = (flight.target.content, flight.target.size);
         let segment_size = self.settings.flight.segment_size.bytes();
-        let mut waited = false;
         loop {
             match self.store.partial(content, size, segment_size).await? {
                 Ok(partial) => {
                     let partial = Arc::new(partial);
-                    // The other process may have published it.
-                    if waited && self.store.came(content, size).await? {
+                    // Whoever had it may have published it since it was looked for.
+                    if self.store.came(content, size).await? {
                         self.store.discard(&partial).await?;
                         return Err(Error::CameElsewhere);
                     }
                     return Ok(Some(partial));
                 }
-                Err(blob::Error::Elsewhere { .. }) if self.store.came(content, size).await? => {
-                    return Err(Error::CameElsewhere);
-                }
                 Err(blob::Error::Elsewhere { .. }) => {
-                    waited = true;
                     let (wanted, whole) = flight.demand(1);
                     if wanted.is_empty() && !whole && self.retire(flight) {
                         return Ok(None);

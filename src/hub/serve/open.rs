@@ -1,6 +1,7 @@
 //! Getting at the bytes: from the store, from a flight in progress, or from a new flight.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::bypass::Bypass;
@@ -23,7 +24,7 @@ pub enum Opened {
 pub struct Body {
     pub opened: Opened,
     /// Half-open; the whole file for a 200.
-    pub range: std::ops::Range<u64>,
+    pub range: Range<u64>,
     /// Whether this is a 206.
     pub is_partial: bool,
     pub served: Served,
@@ -62,45 +63,49 @@ impl Serve {
         if self.upstream.is_away() && size > 0 && !self.flights.has(content) {
             return Err(self.out_of_reach(resolved));
         }
-        let target = FlightTarget {
-            content,
-            size,
-            repo: resolved.revision.repo.key.clone(),
-            commit: resolved.revision.commit.clone(),
-            path: artifact.path.clone(),
-            caller: caller.clone(),
-            xet_hash: artifact.xet_hash.clone(),
-        };
         // A client may put a file together from this and check only its size.
         let finishes = range.is_none_or(|range| range.finishes_a_file(size));
-        let (mut reader, joined) = self.flights.join(target.clone(), bytes.clone(), finishes);
-        if self.taints.is_hopeless(content) {
+        let (opened, range, served) = self.open_arriving(caller, resolved, bytes, finishes).await?;
+        // What a client may take for the end of a whole file is passed through whole, and verified.
+        let is_partial = is_partial && !(finishes && matches!(served, Served::Bypass));
+        let served = match (resolved.served, served) {
+            (Served::Stale, Served::Join | Served::Miss) => Served::Stale,
+            (_, served) => served,
+        };
+        Ok(Some(Body { opened, range, is_partial, served, clears }))
+    }
+
+    /// Joins the flight of a file that is not here, or starts one. With a full disk the bytes are passed through.
+    ///
+    /// `finishes`: the client may take the end of `range` for the end of a whole, right file: then that comes only
+    /// when everything is verified, and what is passed through is the whole file. Gives the range that is sent.
+    pub(super) async fn open_arriving(
+        &self,
+        caller: &Caller,
+        resolved: &Resolved,
+        range: Range<u64>,
+        finishes: bool,
+    ) -> Result<(Opened, Range<u64>, Served)> {
+        let target = flight_target(caller, resolved);
+        let (mut reader, joined) = self.flights.join(target.clone(), range.clone(), finishes);
+        if self.taints.is_hopeless(target.content) {
             reader.prove_first();
         }
         match reader.ready().await {
-            Ok(()) => {}
+            Ok(()) => Ok((Opened::Arriving(reader), range, if joined { Served::Join } else { Served::Miss })),
             Err(Error::CameElsewhere) => {
                 drop(reader);
-                let stored = self.store.get(artifact).await?.ok_or(Error::CameElsewhere)?;
-                let opened = Opened::Stored(stored);
-                return Ok(Some(Body { opened, range: bytes, is_partial, served: Served::Join, clears }));
+                let stored = self.store.get(&resolved.artifact).await?.ok_or(Error::CameElsewhere)?;
+                Ok((Opened::Stored(stored), range, Served::Join))
             }
             Err(Error::NoSpace) => {
                 drop(reader);
-                // What a client may take for the end of a whole file is sent whole, and verified.
-                let is_partial = is_partial && !finishes;
-                let range = if is_partial { bytes } else { 0..size };
-                let opened = Opened::Passing(Box::new(self.bypass(target, range.clone()).await?));
-                return Ok(Some(Body { opened, range, is_partial, served: Served::Bypass, clears }));
+                let range = if finishes { 0..target.size } else { range };
+                let passing = self.bypass(target, range.clone()).await?;
+                Ok((Opened::Passing(Box::new(passing)), range, Served::Bypass))
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
-        let served = match (resolved.served, joined) {
-            (Served::Stale, _) => Served::Stale,
-            (_, true) => Served::Join,
-            (_, false) => Served::Miss,
-        };
-        Ok(Some(Body { opened: Opened::Arriving(reader), range: bytes, is_partial, served, clears }))
     }
 
     /// For HEAD: refuses a file whose bytes are neither here nor to be had now, as GET would. A
@@ -134,6 +139,18 @@ impl Serve {
     /// A peer that might have held a wrong beginning has received one whole right body.
     pub fn whole_body_sent(&self, (content, peer): (ContentId, IpAddr)) {
         self.taints.clear(content, peer);
+    }
+}
+
+pub(super) fn flight_target(caller: &Caller, resolved: &Resolved) -> FlightTarget {
+    FlightTarget {
+        content: resolved.artifact.content,
+        size: resolved.artifact.size,
+        repo: resolved.revision.repo.key.clone(),
+        commit: resolved.revision.commit.clone(),
+        path: resolved.artifact.path.clone(),
+        caller: caller.clone(),
+        xet_hash: resolved.artifact.xet_hash.clone(),
     }
 }
 

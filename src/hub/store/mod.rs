@@ -149,6 +149,10 @@ impl Store {
     async fn adopt(&self, content: ContentId, size: u64) -> Result<Option<BlobRow>> {
         let ContentId::Sha256(digest) = content else { return Ok(None) };
         let _turn = self.turn(digest).await;
+        // Whoever had the turn before may have been about to write the row.
+        if let Some(row) = self.0.db.blob(content, size).await? {
+            return Ok(Some(row));
+        }
         if !self.blocking(move |disk| disk.prove_orphan(digest, size)).await?? {
             return Ok(None);
         }
@@ -198,9 +202,10 @@ impl Store {
         Ok(())
     }
 
-    /// Whether another process has published this content.
+    /// Whether this content was published since it was looked for: by another flight or process, also by one that died
+    /// before it wrote the row. For whoever has its partial file, so that nobody is about to publish it.
     pub(super) async fn came(&self, content: ContentId, size: u64) -> Result<bool> {
-        Ok(self.0.db.blob(content, size).await?.is_some())
+        Ok(self.0.db.blob(content, size).await?.is_some() || self.adopt(content, size).await?.is_some())
     }
 
     /// Removes a partial file; readers that have it open can keep reading.

@@ -27,14 +27,13 @@ use tokio::sync::Semaphore;
 
 pub use self::recipe::Recipe;
 use self::seal::Seal;
-use super::open::Opened;
+use super::open::{Opened, flight_target};
 use super::{Result, Serve};
 use crate::domain::xet::{Layout, Piece};
 use crate::domain::{
     Artifact, ByteRange, CommitId, Millis, Principal, RepoId, RepoKey, RepoKind, Revision, Visibility,
 };
 use crate::hub::catalog::Resolved;
-use crate::hub::flights::FlightTarget;
 use crate::hub::repos::{Need, Repo};
 use crate::hub::{Caller, Error, Served};
 use crate::upstream::Impact;
@@ -181,7 +180,7 @@ impl Serve {
             }
             if range.start == 0 {
                 // Nobody reads from this one: it only marks that everything is wanted.
-                drop(self.flights.join(self.xet_flight(&caller, &resolved), 0..0, true));
+                drop(self.flights.join(flight_target(&caller, &resolved), 0..0, true));
             }
         }
         let by = self.digests.of(&caller.principal);
@@ -251,18 +250,6 @@ impl Serve {
         Ok(Resolved { revision, artifact, served: Served::Hit })
     }
 
-    fn xet_flight(&self, caller: &Caller, resolved: &Resolved) -> FlightTarget {
-        FlightTarget {
-            content: resolved.artifact.content,
-            size: resolved.artifact.size,
-            repo: resolved.revision.repo.key.clone(),
-            commit: resolved.revision.commit.clone(),
-            path: resolved.artifact.path.clone(),
-            caller: caller.clone(),
-            xet_hash: resolved.artifact.xet_hash.clone(),
-        }
-    }
-
     /// Opens parts of a xorb. Without `ranges` it is all that the ticket is for.
     ///
     /// An invalid or expired ticket is 403, on which clients request the recipe again.
@@ -313,40 +300,17 @@ impl Serve {
         if !with_body {
             return Ok(XorbPart { opened: None, file, layout, xorb: ticket.xorb, bytes, served: Served::Miss });
         }
-        let (opened, file, served) = self.open_arriving(&caller, &resolved, file).await?;
-        Ok(XorbPart { opened: Some(opened), file, layout, xorb: ticket.xorb, bytes, served })
-    }
-
-    /// Follows the flight, or starts it. The client may be done when it has the file's end, so
-    /// that comes only when everything is verified.
-    async fn open_arriving(
-        &self,
-        caller: &Caller,
-        resolved: &Resolved,
-        file: Range<u64>,
-    ) -> Result<(Opened, Range<u64>, Served)> {
-        let target = self.xet_flight(caller, resolved);
-        let size = target.size;
-        let finishes = file.end == size;
-        let (mut reader, joined) = self.flights.join(target.clone(), file.clone(), finishes);
-        if self.taints.is_hopeless(target.content) {
-            reader.prove_first();
-        }
-        match reader.ready().await {
-            Ok(()) => Ok((Opened::Arriving(reader), file, if joined { Served::Join } else { Served::Miss })),
-            Err(Error::NoSpace) => {
-                drop(reader);
-                // Only a whole pass through verifies the end.
-                let range = if finishes { 0..size } else { file };
-                let passing = self.bypass(target, range.clone()).await?;
-                Ok((Opened::Passing(Box::new(passing)), range, Served::Bypass))
-            }
+        // The client may be done when it has the file's end.
+        let (start, finishes) = (file.start, file.end == artifact.size);
+        let opened = self.open_arriving(&caller, &resolved, file, finishes).await;
+        let (opened, file, served) = opened.map_err(|error| match error {
             // Nothing was sent yet: Xet clients would retry 504 for minutes.
-            Err(error @ Error::UpstreamUnavailable { .. }) if file.start == 0 && self.upstream.is_away() => {
-                Err(Error::NotSupported(error.to_string()))
+            Error::UpstreamUnavailable { .. } if start == 0 && self.upstream.is_away() => {
+                Error::NotSupported(error.to_string())
             }
-            Err(error) => Err(error),
-        }
+            error => error,
+        })?;
+        Ok(XorbPart { opened: Some(opened), file, layout, xorb: ticket.xorb, bytes, served })
     }
 
     /// The identifier of one of our xorbs: of this content, always the same, and by its key
