@@ -10,6 +10,7 @@ use futures_util::TryStreamExt as _;
 use http_body_util::BodyExt as _;
 
 use super::serve::{FileSlot, read_stored};
+use crate::domain::XetHash;
 use crate::hub::{self, FlightReader, Hub, MappedFile, Opened, ReadError, Resolved, Served, StoredFile};
 use crate::upstream::{BASE_MARK, encode};
 
@@ -44,11 +45,13 @@ pub(super) fn file_headers(resolved: &Resolved) -> HeaderMap {
 
 /// What tells clients that speak Xet to ask this hub for it (huggingface_hub `_xet.py`, hf-hub
 /// `files.rs`, huggingface.js `file-download-info.ts`).
-pub(super) fn set_xet(headers: &mut HeaderMap, base: &str, resolved: &Resolved, hash: &str) {
+pub(super) fn set_xet(headers: &mut HeaderMap, base: &str, resolved: &Resolved, hash: XetHash) {
     let token = format!("{base}{}/xet-read-token/{}", resolved.revision.repo.key.api_path(), resolved.revision.commit);
     let link =
         format!("<{token}>; rel=\"xet-auth\", <{base}/xet/v1/reconstructions/{hash}>; rel=\"xet-reconstruction-info\"");
-    for (name, value) in [("x-xet-hash", hash), ("x-xet-refresh-route", token.as_str()), ("link", link.as_str())] {
+    for (name, value) in
+        [("x-xet-hash", hash.to_string().as_str()), ("x-xet-refresh-route", token.as_str()), ("link", link.as_str())]
+    {
         if let Some(value) = text(value) {
             headers.insert(HeaderName::from_static(name), value);
         }

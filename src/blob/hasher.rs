@@ -4,7 +4,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::XetHasher;
-use crate::domain::{ContentId, Digest, GitOid};
+use crate::domain::{ContentId, Digest, GitOid, XetHash};
 
 /// Hashes a file of known size. The sha256 names the blob in the store; the git blob id is
 /// computed as well when that is what upstream promised, or when the file is small.
@@ -20,7 +20,7 @@ pub struct ContentHasher {
 pub struct Proven {
     pub digest: Digest,
     /// If it was wanted.
-    pub xet_hash: Option<String>,
+    pub xet_hash: Option<XetHash>,
 }
 
 impl ContentHasher {
@@ -70,7 +70,7 @@ pub struct Names {
     pub sha256: Digest,
     pub git_oid: GitOid,
     /// If it was wanted.
-    pub xet_hash: Option<String>,
+    pub xet_hash: Option<XetHash>,
 }
 
 impl Names {

@@ -50,6 +50,13 @@ pub struct Staged {
     pub how: Placed,
 }
 
+/// What was put under a staged name.
+struct Bytes {
+    file: File,
+    names: Names,
+    how: Placed,
+}
+
 impl Drop for Staged {
     fn drop(&mut self) {
         remove(&self.path);
@@ -82,7 +89,7 @@ impl LocalStore {
             },
         };
         match staged {
-            Ok((file, names, how)) => Ok(Staged { path, file, names, how }),
+            Ok(Bytes { file, names, how }) => Ok(Staged { path, file, names, how }),
             Err(error) => {
                 remove(&path);
                 Err(error)
@@ -99,7 +106,7 @@ impl LocalStore {
         sync_dir(path.parent().unwrap_or(self.root()))
     }
 
-    fn copy(&self, source: &Source, path: &Path, pace: &Pace) -> Result<(File, Names, Placed), Refusal> {
+    fn copy(&self, source: &Source, path: &Path, pace: &Pace) -> Result<Bytes, Refusal> {
         let size = source.stamp().size;
         if self.free_bytes().is_ok_and(|free| free < size) {
             return Err(Error::NoSpace { path: path.to_owned() }.into());
@@ -111,7 +118,7 @@ impl LocalStore {
             Ok(file.write_all(piece).map_err(Error::io("cannot write", path))?)
         })?;
         source.check_unchanged()?;
-        Ok((file, names, Placed::Copy))
+        Ok(Bytes { file, names, how: Placed::Copy })
     }
 
     /// What a process that died left behind. Called while nobody else has the store.
@@ -135,7 +142,7 @@ fn create(path: &Path) -> Result<File> {
 }
 
 /// A clone is hashed itself: it cannot change any more.
-fn clone(source: &Source, path: &Path, pace: &Pace) -> Result<(File, Names, Placed), Refusal> {
+fn clone(source: &Source, path: &Path, pace: &Pace) -> Result<Bytes, Refusal> {
     let mut file = create(path)?;
     match rustix::fs::ioctl_ficlone(&file, &source.file) {
         Ok(()) => {}
@@ -146,11 +153,11 @@ fn clone(source: &Source, path: &Path, pace: &Pace) -> Result<(File, Names, Plac
     }
     let names = source::hash(&mut file, source, pace, |_| Ok(()))?;
     source.check_unchanged()?;
-    Ok((file, names, Placed::Reflink))
+    Ok(Bytes { file, names, how: Placed::Reflink })
 }
 
 /// The very file that was hashed, under one more name.
-fn link(source: &Source, path: &Path, pace: &Pace) -> Result<(File, Names, Placed), Refusal> {
+fn link(source: &Source, path: &Path, pace: &Pace) -> Result<Bytes, Refusal> {
     let names = source.hash(pace)?;
     std::fs::hard_link(&source.path, path).map_err(Refusal::CannotPlace)?;
     let linked = path.symlink_metadata().map_err(Error::io("cannot read", path))?;
@@ -159,7 +166,7 @@ fn link(source: &Source, path: &Path, pace: &Pace) -> Result<(File, Names, Place
         return Err(Refusal::Changed);
     }
     let file = source.file.try_clone().map_err(Refusal::Unreadable)?;
-    Ok((file, names, Placed::HardLink))
+    Ok(Bytes { file, names, how: Placed::HardLink })
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::sql::{Lock, Pick, Sharing, args};
 use super::{Change, Db, Error, Result};
-use crate::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, Millis, ParseError, RepoPath};
+use crate::domain::{
+    Artifact, CommitId, ContentId, Digest, Entry, GitOid, Millis, ModelId, ParseError, RepoPath, XetHash,
+};
 
 /// Which entries of a commit are wanted.
 #[derive(Debug, Clone, Default)]
@@ -31,14 +33,14 @@ struct NewEntry<'a> {
     size: i64,
     oid: Option<String>,
     sha256: Option<String>,
-    xet: Option<&'a str>,
+    xet: Option<String>,
 }
 
 pub(super) type EntryRow = (String, String, i64, Option<String>, Option<String>, Option<String>);
 
 impl Db {
     /// Adds entries to a commit that `put_revision` has recorded. Known entries are updated.
-    pub async fn put_entries(&self, repo: &str, commit: &CommitId, entries: &[Entry]) -> Result<()> {
+    pub async fn put_entries(&self, repo: &ModelId, commit: &CommitId, entries: &[Entry]) -> Result<()> {
         let sql = Pick {
             sqlite: "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash)
                 select $1, $2, value->>'path', value->>'parent', value->>'entry', value->>'size', value->>'oid', value->>'sha256',
@@ -69,7 +71,7 @@ impl Db {
 
     /// From now on a path that has no entry is proven to be absent from this commit. What a scan found is
     /// confirmed by upstream now.
-    pub async fn complete_tree(&self, repo: &str, commit: &CommitId) -> Result<()> {
+    pub async fn complete_tree(&self, repo: &ModelId, commit: &CommitId) -> Result<()> {
         let mut tx = self.begin().await?;
         let sql = "select count(*) from repo_commit where repo = $1 and commit_id = $2 and origin = 'scanned'";
         let scanned: Option<(i64,)> = tx.optional(sql, args![repo, commit.as_str()]).await?;
@@ -85,13 +87,13 @@ impl Db {
         tx.commit().await
     }
 
-    pub async fn tree_is_complete(&self, repo: &str, commit: &CommitId) -> Result<bool> {
+    pub async fn tree_is_complete(&self, repo: &ModelId, commit: &CommitId) -> Result<bool> {
         let sql = "select tree_complete from repo_commit where repo = $1 and commit_id = $2";
         let row: Option<(bool,)> = self.optional(sql, args![repo, commit.as_str()]).await?;
         Ok(row.is_some_and(|(complete,)| complete))
     }
 
-    pub async fn entry(&self, repo: &str, commit: &CommitId, path: &RepoPath) -> Result<Option<Entry>> {
+    pub async fn entry(&self, repo: &ModelId, commit: &CommitId, path: &RepoPath) -> Result<Option<Entry>> {
         const SQL: &str = "select file_path, entry, size_bytes, oid, sha256, xet_hash from model_artifact
             where repo = $1 and commit_id = $2 and file_path = $3";
         let row: Option<EntryRow> = self.optional(SQL, args![repo, commit.as_str(), path.as_str()]).await?;
@@ -101,14 +103,14 @@ impl Db {
     /// A file of a repository by its Xet hash, and a commit that has it: `prefer` if it does.
     pub async fn artifact_by_xet(
         &self,
-        repo: &str,
-        xet_hash: &str,
+        repo: &ModelId,
+        xet_hash: XetHash,
         prefer: &str,
     ) -> Result<Option<(CommitId, Artifact)>> {
         const SQL: &str = "select commit_id, file_path, entry, size_bytes, oid, sha256, xet_hash from model_artifact
             where repo = $1 and xet_hash = $2 and sha256 is not null order by case when commit_id = $3 then 0 else 1 end, commit_id, file_path limit 1";
         type Row = (String, String, String, i64, Option<String>, Option<String>, Option<String>);
-        let row: Option<Row> = self.optional(SQL, args![repo, xet_hash, prefer]).await?;
+        let row: Option<Row> = self.optional(SQL, args![repo, xet_hash.to_string(), prefer]).await?;
         let Some((commit, path, entry, size, oid, sha256, xet_hash)) = row else { return Ok(None) };
         let commit = CommitId::parse(&commit).map_err(|source| Error::Corrupt { what: "commit", source })?;
         Ok(match entry_of((path, entry, size, oid, sha256, xet_hash))? {
@@ -118,7 +120,7 @@ impl Db {
     }
 
     /// One page of a commit's entries, ordered by path.
-    pub async fn tree_page(&self, repo: &str, commit: &CommitId, page: &TreePage) -> Result<Vec<Entry>> {
+    pub async fn tree_page(&self, repo: &ModelId, commit: &CommitId, page: &TreePage) -> Result<Vec<Entry>> {
         let commit = commit.as_str();
         let rows: Vec<EntryRow> = if !page.recursive {
             const SQL: &str = "select file_path, entry, size_bytes, oid, sha256, xet_hash from model_artifact
@@ -138,14 +140,14 @@ impl Db {
         rows.into_iter().map(entry_of).collect()
     }
 
-    pub async fn put_missing(&self, repo: &str, commit: &CommitId, path: &RepoPath, now: Millis) -> Result<()> {
+    pub async fn put_missing(&self, repo: &ModelId, commit: &CommitId, path: &RepoPath, now: Millis) -> Result<()> {
         let sql = "insert into missing_path (repo, commit_id, file_path, seen_at) values ($1, $2, $3, $4)
             on conflict (repo, commit_id, file_path) do nothing";
         self.execute(sql, args![repo, commit.as_str(), path.as_str(), now]).await?;
         Ok(())
     }
 
-    pub async fn is_missing(&self, repo: &str, commit: &CommitId, path: &RepoPath) -> Result<bool> {
+    pub async fn is_missing(&self, repo: &ModelId, commit: &CommitId, path: &RepoPath) -> Result<bool> {
         let sql = "select seen_at from missing_path where repo = $1 and commit_id = $2 and file_path = $3";
         let row: Option<(i64,)> = self.optional(sql, args![repo, commit.as_str(), path.as_str()]).await?;
         Ok(row.is_some())
@@ -164,7 +166,7 @@ fn new_entry(entry: &Entry) -> NewEntry<'_> {
                 ContentId::Sha256(digest) => (artifact.oid.map(GitOid::to_hex), Some(digest.to_hex())),
                 ContentId::Git(oid) => (Some(oid.to_hex()), None),
             };
-            let xet = artifact.xet_hash.as_deref();
+            let xet = artifact.xet_hash.map(|hash| hash.to_string());
             let size = i64::try_from(artifact.size).unwrap_or(i64::MAX);
             NewEntry { path, parent, entry: "file", size, oid, sha256, xet }
         }
@@ -189,5 +191,6 @@ pub(super) fn entry_of((path, entry, size, oid, sha256, xet_hash): EntryRow) -> 
         return Ok(Entry::Directory { path, oid });
     }
     let size = u64::try_from(size).unwrap_or(0);
+    let xet_hash = xet_hash.map(|hash| XetHash::parse(&hash)).transpose().map_err(corrupt("Xet hash"))?;
     Ok(Entry::File(Artifact { path, size, content, oid, xet_hash }))
 }

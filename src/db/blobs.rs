@@ -2,7 +2,7 @@
 
 use super::sql::{Lock, Pick, Sharing, Tx, args};
 use super::{Change, Db, Error, Result};
-use crate::domain::{ContentId, Digest, GitOid, Millis};
+use crate::domain::{ContentId, Digest, GitOid, Millis, XetHash};
 
 /// A blob with all that is needed to serve it, also while the database is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct BlobRow {
 
 /// A file that has just got its name in the store.
 #[derive(Debug, Clone, Copy)]
-pub struct NewBlob<'a> {
+pub struct NewBlob {
     pub digest: Digest,
     /// Adds to what is known; `None` if it is not known.
     pub git: Option<GitOid>,
@@ -25,7 +25,7 @@ pub struct NewBlob<'a> {
     /// As in `BlobRow`.
     pub linked_ns: Option<i64>,
     /// Where upstream gave none and it was computed.
-    pub xet_hash: Option<&'a str>,
+    pub xet_hash: Option<XetHash>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,10 +53,10 @@ fn git_of(oid: Option<String>) -> Option<GitOid> {
 }
 
 /// Notes a Xet hash with the blob and every artifact of this content.
-async fn note_xet_hash(tx: &mut Tx, digest: Digest, xet_hash: &str) -> Result<()> {
-    tx.execute("update blob set xet_hash = $2 where sha256 = $1", args![digest.to_hex(), xet_hash]).await?;
+async fn note_xet_hash(tx: &mut Tx, digest: Digest, xet_hash: XetHash) -> Result<()> {
+    tx.execute("update blob set xet_hash = $2 where sha256 = $1", args![digest.to_hex(), xet_hash.to_string()]).await?;
     let sql = "update model_artifact set xet_hash = $2 where sha256 = $1 and xet_hash is null";
-    tx.execute(sql, args![digest.to_hex(), xet_hash]).await?;
+    tx.execute(sql, args![digest.to_hex(), xet_hash.to_string()]).await?;
     tx.tells(Change::XetHash(digest));
     Ok(())
 }
@@ -78,7 +78,7 @@ impl Db {
     }
 
     /// The commit point of publishing: its row; what a file of this name was before is not served any more.
-    pub async fn put_blob(&self, blob: &NewBlob<'_>, now: Millis) -> Result<BlobRow> {
+    pub async fn put_blob(&self, blob: &NewBlob, now: Millis) -> Result<BlobRow> {
         let NewBlob { digest, git, size, linked_ns, xet_hash } = *blob;
         let mut tx = self.begin().await?;
         if xet_hash.is_some() {
@@ -112,7 +112,7 @@ impl Db {
     }
 
     /// Notes the Xet hash of a blob that is there already, and with it that of every artifact of this content.
-    pub async fn put_xet_hash(&self, digest: Digest, xet_hash: &str) -> Result<()> {
+    pub async fn put_xet_hash(&self, digest: Digest, xet_hash: XetHash) -> Result<()> {
         let mut tx = self.begin().await?;
         // See `put_entries`.
         tx.lock(Lock::XET_HASHES, Sharing::Alone).await?;

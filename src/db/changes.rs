@@ -16,7 +16,7 @@ use sqlx::{Postgres, Transaction};
 
 use super::sql::{Lock, args};
 use super::{Db, Result};
-use crate::domain::{Clock, CommitId, ContentId, Digest, GitOid, Millis, RepoId, RepoKey, RepoKind};
+use crate::domain::{Clock, CommitId, ContentId, Digest, GitOid, Millis, ModelId, RepoId, RepoKey, RepoKind};
 
 /// PostgreSQL's name for what wakes the readers.
 const CHANNEL: &str = "modelhub_invalidation";
@@ -38,9 +38,9 @@ pub enum Change {
     /// A repository has another visibility, another name, or is gone; also announced under its older names.
     Repo(RepoKey),
     /// A name of the repository with this id means another commit, or nothing.
-    Revision { repo: String, name: String },
+    Revision { repo: ModelId, name: String },
     /// It is known otherwise than before what this commit has, or where it is known from.
-    Commit { repo: String, commit: CommitId },
+    Commit { repo: ModelId, commit: CommitId },
     /// This content has a Xet hash now.
     XetHash(Digest),
     /// Settings that can be changed while running.
@@ -92,11 +92,11 @@ impl Change {
             }
             "revision" => {
                 let (repo, name) = two()?;
-                Self::Revision { repo: repo.to_owned(), name: name.to_owned() }
+                Self::Revision { repo: ModelId::new(repo), name: name.to_owned() }
             }
             "commit" => {
                 let (repo, commit) = two()?;
-                Self::Commit { repo: repo.to_owned(), commit: CommitId::parse(commit).ok()? }
+                Self::Commit { repo: ModelId::new(repo), commit: CommitId::parse(commit).ok()? }
             }
             "xet_hash" => Self::XetHash(Digest::parse(key).ok()?),
             "settings" => Self::Settings,
@@ -217,7 +217,7 @@ mod tests {
     fn a_change_is_read_as_it_was_written() {
         let digest = Digest::from_bytes([7; 32]);
         let content = ContentId::Sha256(digest);
-        let repo = "0190".to_owned();
+        let repo = ModelId::new("0190");
         let commit = CommitId::parse("0123456789012345678901234567890123456789").unwrap();
         let all = [
             Change::Blob { digest, git: None, generation: 12 },

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::artifacts::{EntryRow, entry_of};
 use super::sql::{Pick, args};
 use super::{Db, Error, Result, like};
-use crate::domain::{CommitId, Digest, Entry, Millis};
+use crate::domain::{CommitId, Digest, Entry, Millis, ModelId};
 
 /// An entry of a commit, and the blob that holds its content.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ impl Db {
     /// The stored files of a commit that were used last, the latest first: path, size and time.
     pub async fn last_used_files(
         &self,
-        repo: &str,
+        repo: &ModelId,
         commit: &CommitId,
         limit: u64,
     ) -> Result<Vec<(String, u64, Millis)>> {
@@ -111,7 +111,7 @@ impl Db {
     }
 
     /// One page of a commit's entries, ordered by path.
-    pub async fn file_page(&self, repo: &str, commit: &CommitId, page: &FilePage) -> Result<Vec<FileRow>> {
+    pub async fn file_page(&self, repo: &ModelId, commit: &CommitId, page: &FilePage) -> Result<Vec<FileRow>> {
         let commit = commit.as_str();
         let rows: Vec<Row> = if page.flat {
             const SQL: &str = with_blob!(
@@ -148,7 +148,7 @@ impl Db {
     /// What is below each folder of `parent` between two paths, added up.
     async fn folder_totals(
         &self,
-        repo: &str,
+        repo: &ModelId,
         commit: &str,
         parent: &str,
         from: String,

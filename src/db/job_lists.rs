@@ -4,7 +4,7 @@ use super::jobs::{JobRow, with_columns, words};
 use super::sql::{Pick, args};
 use super::{Db, Result, like};
 use crate::domain::job::{Job, JobFilter, JobStatus, Level, LogLine};
-use crate::domain::{JobId, Millis};
+use crate::domain::{JobId, Millis, ModelId};
 
 /// A job's log is cut off here: nobody reads more, and a loop must not fill the disk.
 const MAX_LOG_LINES: u64 = 10_000;
@@ -39,7 +39,7 @@ impl Db {
                 args![
                     statuses,
                     kinds,
-                    filter.repo.clone().unwrap_or_default(),
+                    filter.repo.as_ref().map_or("", ModelId::as_str),
                     search,
                     filter.created_after.unwrap_or(i64::MIN),
                     filter.created_before.unwrap_or(i64::MAX),
@@ -59,7 +59,7 @@ impl Db {
     }
 
     /// The live job of each of these repositories, if there is one.
-    pub async fn live_job_of(&self, repo: &str) -> Result<Option<JobId>> {
+    pub async fn live_job_of(&self, repo: &ModelId) -> Result<Option<JobId>> {
         let sql = "select id from job where repo = $1 and status in ('pending', 'running', 'paused') order by id desc limit 1";
         let row: Option<(String,)> = self.optional(sql, args![repo]).await?;
         Ok(row.map(|(id,)| JobId::new(id)))

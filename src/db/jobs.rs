@@ -7,7 +7,7 @@
 use super::sql::{Lock, Pick, Sharing, Tx, args};
 use super::{Db, Result};
 use crate::domain::job::{Changes, Job, JobKind, JobStatus, NewJob, Order, Progress};
-use crate::domain::{JobId, Millis, Work, WorkerId};
+use crate::domain::{JobId, Millis, ModelId, Work, WorkerId};
 
 /// `select`/`returning` with all columns of a job, made once per statement.
 macro_rules! with_columns {
@@ -63,7 +63,7 @@ impl From<JobRow> for Job {
             max_attempts: u32::try_from(row.max_attempts).unwrap_or(0),
             id: JobId::new(row.id),
             version: row.version.max(0) as u64,
-            repo: row.repo,
+            repo: row.repo.map(ModelId::new),
             repo_name: row.repo_name,
             priority: row.priority,
             waiting_for: row.waiting_for,
@@ -392,7 +392,7 @@ pub(super) async fn enqueue_in(
             args![
                 id,
                 job.work.kind().as_str(),
-                job.repo.clone(),
+                job.repo.clone().map(String::from),
                 job.repo_name.as_str(),
                 json(&job.work),
                 job.priority,

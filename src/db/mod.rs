@@ -31,7 +31,7 @@ pub use changes::{Change, Feed, Listener};
 pub use error::{Error, Result};
 pub use files::{FilePage, FileRow, FileTotals};
 pub use jobs::{Claimant, Gone, Obeyed, Settled};
-pub use models::{Held, ModelFilter, ModelOrder, ModelRow, Registration};
+pub use models::{Held, ModelFilter, ModelOrder, ModelRow, Registered, Registration};
 pub use records::WorkerRow;
 pub use repos::{RepoListing, RepoRow};
 pub use revisions::NamedCommit;

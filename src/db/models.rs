@@ -8,14 +8,14 @@ use super::sql::{Pick, Tx, args};
 use super::{Change, Db, Error, Result, like};
 use crate::domain::job::{Job, NewJob};
 use crate::domain::{
-    CommitId, Digest, GitOid, JobId, Millis, ModelSource, ModelStatus, RepoId, RepoKey, RepoKind, Visibility, Work,
-    work,
+    CommitId, Digest, GitOid, JobId, Millis, ModelId, ModelSource, ModelStatus, RepoId, RepoKey, RepoKind, Visibility,
+    Work, work,
 };
 
 /// A repository with what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelRow {
-    pub id: String,
+    pub id: ModelId,
     pub key: RepoKey,
     pub source: ModelSource,
     pub status: ModelStatus,
@@ -68,7 +68,7 @@ impl TryFrom<Row> for ModelRow {
         let id = RepoId::parse(&row.repo_id).map_err(|source| Error::Corrupt { what: "repository id", source })?;
         let kind = RepoKind::parse(&row.kind).unwrap_or(RepoKind::Model);
         Ok(Self {
-            id: row.id,
+            id: ModelId::new(row.id),
             key: RepoKey::new(kind, id),
             // A word of a later version is as good as the most common one.
             source: ModelSource::parse(&row.source).unwrap_or(ModelSource::HuggingFace),
@@ -156,15 +156,28 @@ pub struct Registration<'a> {
     pub revision: Option<&'a str>,
     /// Without it never, or as it was.
     pub sync_every_ms: Option<u64>,
-    pub new_id: &'a str,
-    pub job: Option<(&'a NewJob, &'a JobId, u32)>,
+    pub new_id: &'a ModelId,
+    /// Its sync.
+    pub job: &'a NewJob,
+    pub new_job_id: &'a JobId,
+    pub max_attempts: u32,
     pub now: Millis,
 }
 
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    pub id: ModelId,
+    /// The sync, unless it would have no point.
+    pub job: Option<Job>,
+    /// It was registered before.
+    pub again: bool,
+}
+
 impl Db {
-    /// Registers a repository and enqueues its sync, both or neither; whether it was registered already. Again, what is
+    /// Registers a repository and enqueues its sync, both or neither. Again, what is
     /// given is changed, and it is synced again if its revision is another one or its last sync failed.
-    pub async fn register(&self, what: &Registration<'_>) -> Result<(String, Option<Job>, bool)> {
+    pub async fn register(&self, what: &Registration<'_>) -> Result<Registered> {
         let mut tx = self.begin().await?;
         let (key, now) = (what.key, what.now);
         let known: Option<(Option<i64>, String, String)> = tx
@@ -189,23 +202,22 @@ impl Db {
                 args![key.kind.as_str(), id.as_str()],
             )
             .await?;
-        let (row, revision) = row.ok_or(Error::Driver(sqlx::Error::RowNotFound))?;
+        let (id, revision) = row.ok_or(Error::Driver(sqlx::Error::RowNotFound))?;
+        let id = ModelId::new(id);
         let again = matches!(known, Some((Some(_), ..)));
         let is_synced = again
             && known.is_some_and(|(_, before, status)| before == revision && status != ModelStatus::Error.as_str());
-        let job = match what.job {
-            Some((job, job_id, attempts)) if !is_synced => {
-                let work = Work::Sync(work::Sync { revision });
-                let job = NewJob { work, repo: Some(row.clone()), ..job.clone() };
-                Some(enqueue_in(&mut tx, &job, job_id, attempts, now).await?.0)
-            }
-            _ => None,
-        };
+        let mut job = None;
+        if !is_synced {
+            let work = Work::Sync(work::Sync { revision });
+            let sync = NewJob { work, repo: Some(id.clone()), ..what.job.clone() };
+            job = Some(enqueue_in(&mut tx, &sync, what.new_job_id, what.max_attempts, now).await?.0);
+        }
         tx.commit().await?;
-        Ok((row, job, again))
+        Ok(Registered { id, job, again })
     }
 
-    pub async fn model(&self, id: &str) -> Result<Option<ModelRow>> {
+    pub async fn model(&self, id: &ModelId) -> Result<Option<ModelRow>> {
         let row: Option<Row> = self.optional(select!("where id = $1"), args![id]).await?;
         row.map(ModelRow::try_from).transpose()
     }
@@ -273,12 +285,12 @@ impl Db {
         let rows: Vec<(String,)> = self.all(sql, args![limit]).await?;
         let count = rows.len() as u64;
         for (id,) in rows {
-            self.recount_model(&id).await?;
+            self.recount_model(&ModelId::new(id)).await?;
         }
         Ok(count)
     }
 
-    async fn recount_model(&self, id: &str) -> Result<()> {
+    async fn recount_model(&self, id: &ModelId) -> Result<()> {
         let mut tx = self.begin().await?;
         // Not stale before the count: what changes while counting makes it stale again.
         let tip = "update model_repo set stale = $2, tip = coalesce(
@@ -299,7 +311,7 @@ impl Db {
     }
 
     /// The outcome of a sync.
-    pub async fn put_synced(&self, id: &str, problem: Option<&str>, now: Millis) -> Result<()> {
+    pub async fn put_synced(&self, id: &ModelId, problem: Option<&str>, now: Millis) -> Result<()> {
         let (status, problem) = match problem {
             None => (ModelStatus::Synced, ""),
             Some(problem) => (ModelStatus::Error, problem),
@@ -310,7 +322,7 @@ impl Db {
         Ok(())
     }
 
-    pub async fn put_pinned(&self, id: &str, pinned: Option<bool>, sync_every_ms: Option<u64>) -> Result<()> {
+    pub async fn put_pinned(&self, id: &ModelId, pinned: Option<bool>, sync_every_ms: Option<u64>) -> Result<()> {
         if let Some(pinned) = pinned {
             self.execute("update model_repo set pinned = $2 where id = $1", args![id, pinned]).await?;
         }
@@ -321,7 +333,7 @@ impl Db {
     }
 
     /// Removes a repository with everything that is known about it. Blobs stay.
-    pub async fn delete_model(&self, id: &str) -> Result<bool> {
+    pub async fn delete_model(&self, id: &ModelId) -> Result<bool> {
         let mut tx = self.begin().await?;
         let sql = "delete from model_repo where id = $1 returning kind, repo_id";
         let row: Option<(String, String)> = tx.optional(sql, args![id]).await?;
@@ -343,7 +355,7 @@ impl Db {
     }
 
     /// How many files were `added`, `removed` and `changed` between two commits of a repository.
-    pub async fn count_changes(&self, repo: &str, from: &CommitId, to: &CommitId) -> Result<Vec<(String, u64)>> {
+    pub async fn count_changes(&self, repo: &ModelId, from: &CommitId, to: &CommitId) -> Result<Vec<(String, u64)>> {
         const SQL: &str = concat!("select what, count(*) from (", differences!(), ") d group by what");
         let rows: Vec<(String, i64)> = self.all(SQL, args![repo, from.as_str(), to.as_str()]).await?;
         Ok(rows.into_iter().map(|(what, count)| (what, count.max(0) as u64)).collect())
@@ -352,7 +364,7 @@ impl Db {
     /// The first files that differ: what happened, path, size.
     pub async fn first_changes(
         &self,
-        repo: &str,
+        repo: &ModelId,
         from: &CommitId,
         to: &CommitId,
         limit: u64,

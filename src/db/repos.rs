@@ -2,13 +2,13 @@
 
 use super::sql::{Tx, args};
 use super::{Change, Db, Error, Result, like};
-use crate::domain::{Millis, ModelSource, RepoId, RepoKey, RepoKind, Visibility};
+use crate::domain::{Millis, ModelId, ModelSource, RepoId, RepoKey, RepoKind, Visibility};
 
 /// A repository that upstream has shown to somebody, or that a scan has found.
 #[derive(Debug, Clone)]
 pub struct RepoRow {
     /// UUIDv7; what all other tables refer to.
-    pub id: String,
+    pub id: ModelId,
     pub visibility: Visibility,
     pub checked_at: Millis,
     /// Made here of a folder: upstream is never asked about it.
@@ -29,7 +29,7 @@ impl Db {
         let row: Option<(String, String, i64, String)> =
             self.optional(sql, args![key.kind.as_str(), key.id.as_str()]).await?;
         Ok(row.map(|(id, visibility, checked_at, source)| RepoRow {
-            id,
+            id: ModelId::new(id),
             visibility: Visibility::parse(&visibility),
             checked_at,
             is_local: source == ModelSource::Local.as_str(),
@@ -37,7 +37,13 @@ impl Db {
     }
 
     /// Records that upstream showed this repository with this visibility, also if it was local so far.
-    pub async fn put_repo(&self, key: &RepoKey, visibility: Visibility, new_id: &str, now: Millis) -> Result<RepoRow> {
+    pub async fn put_repo(
+        &self,
+        key: &RepoKey,
+        visibility: Visibility,
+        new_id: &ModelId,
+        now: Millis,
+    ) -> Result<RepoRow> {
         let sql = "insert into model_repo (id, kind, vendor, name, repo_id, source, status, visibility, checked_at, created_at)
             values ($1, $2, $3, $4, $5, 'huggingface', 'synced', $6, $7, $7)
             on conflict (kind, repo_id) do update set visibility = excluded.visibility, checked_at = excluded.checked_at,

@@ -2,7 +2,7 @@
 
 use super::sql::args;
 use super::{Change, Db, Error, Result};
-use crate::domain::{CommitId, Millis};
+use crate::domain::{CommitId, Millis, ModelId};
 
 /// A name and the commit that it meant at `checked_at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,20 +13,20 @@ pub struct NamedCommit {
 }
 
 impl Db {
-    pub async fn revision(&self, repo: &str, name: &str) -> Result<Option<NamedCommit>> {
+    pub async fn revision(&self, repo: &ModelId, name: &str) -> Result<Option<NamedCommit>> {
         let sql = "select name, commit_id, checked_at from repo_revision where repo = $1 and name = $2";
         let row: Option<(String, String, i64)> = self.optional(sql, args![repo, name]).await?;
         row.map(named_commit_of).transpose()
     }
 
-    pub async fn revisions(&self, repo: &str) -> Result<Vec<NamedCommit>> {
+    pub async fn revisions(&self, repo: &ModelId) -> Result<Vec<NamedCommit>> {
         let sql = "select name, commit_id, checked_at from repo_revision where repo = $1 order by name limit 1000";
         let rows: Vec<(String, String, i64)> = self.all(sql, args![repo]).await?;
         rows.into_iter().map(named_commit_of).collect()
     }
 
     /// Removes a name, unless it now means another commit, or one that upstream did not report.
-    pub async fn delete_revision(&self, repo: &str, known: &NamedCommit) -> Result<()> {
+    pub async fn delete_revision(&self, repo: &ModelId, known: &NamedCommit) -> Result<()> {
         let sql = "delete from repo_revision where repo = $1 and name = $2 and commit_id = $3 and checked_at = $4
             and not exists (select 1 from repo_commit c where c.repo = $1 and c.commit_id = $3 and c.origin is not null)";
         let mut tx = self.begin().await?;
@@ -41,7 +41,7 @@ impl Db {
     /// for a named revision, the commit that it means now.
     pub async fn put_revision(
         &self,
-        repo: &str,
+        repo: &ModelId,
         name: Option<&str>,
         commit: &CommitId,
         info: Option<&str>,
@@ -67,14 +67,14 @@ impl Db {
     }
 
     /// Whether anything is known of a commit.
-    pub async fn knows_commit(&self, repo: &str, commit: &CommitId) -> Result<bool> {
+    pub async fn knows_commit(&self, repo: &ModelId, commit: &CommitId) -> Result<bool> {
         let sql = "select commit_id from repo_commit where repo = $1 and commit_id = $2";
         let row: Option<(String,)> = self.optional(sql, args![repo, commit.as_str()]).await?;
         Ok(row.is_some())
     }
 
     /// The info of a commit, as stored by `put_revision`.
-    pub async fn commit_info(&self, repo: &str, commit: &CommitId) -> Result<Option<String>> {
+    pub async fn commit_info(&self, repo: &ModelId, commit: &CommitId) -> Result<Option<String>> {
         let sql = "select info from repo_commit where repo = $1 and commit_id = $2";
         let row: Option<(Option<String>,)> = self.optional(sql, args![repo, commit.as_str()]).await?;
         Ok(row.and_then(|(info,)| info))

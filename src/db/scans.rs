@@ -3,7 +3,7 @@
 
 use super::sql::args;
 use super::{Change, Db, Error, RepoRow, Result};
-use crate::domain::{CommitId, Digest, GitOid, Millis, Origin, RepoKey, RepoPath};
+use crate::domain::{CommitId, Digest, GitOid, Millis, ModelId, Origin, RepoKey, RepoPath};
 
 /// What PostgreSQL can find by an index is under 2700 bytes.
 const MAX_PATH: usize = 2560;
@@ -70,7 +70,7 @@ impl Db {
     /// Records a repository that a scan has found: one that upstream is never asked about, or (`Scanned`) one of
     /// upstream's, public until upstream was asked. What upstream said of it already stays; a local one becomes
     /// upstream's when it is found as such.
-    pub async fn add_repo(&self, key: &RepoKey, origin: Origin, new_id: &str, now: Millis) -> Result<RepoRow> {
+    pub async fn add_repo(&self, key: &RepoKey, origin: Origin, new_id: &ModelId, now: Millis) -> Result<RepoRow> {
         let sql = "insert into model_repo (id, kind, vendor, name, repo_id, source, status, visibility, checked_at, created_at)
             values ($1, $2, $3, $4, $5, $6, 'synced', 'public', $7, $8)
             on conflict (kind, repo_id) do update set
@@ -94,7 +94,7 @@ impl Db {
     }
 
     /// Records a commit that a scan has found. One whose whole tree is known stays what it is.
-    pub async fn add_commit(&self, repo: &str, commit: &CommitId, origin: Origin) -> Result<()> {
+    pub async fn add_commit(&self, repo: &ModelId, commit: &CommitId, origin: Origin) -> Result<()> {
         let sql = "insert into repo_commit (repo, commit_id, info, tree_complete, origin) values ($1, $2, null, $3, $4)
             on conflict (repo, commit_id) do update set origin = excluded.origin where repo_commit.tree_complete = $3";
         let origin = origin.as_str().map(str::to_owned);
@@ -105,7 +105,7 @@ impl Db {
     }
 
     /// A scan has found the whole listing of a commit. Upstream, which has the last word, was not asked yet.
-    pub async fn complete_scanned_tree(&self, repo: &str, commit: &CommitId) -> Result<()> {
+    pub async fn complete_scanned_tree(&self, repo: &ModelId, commit: &CommitId) -> Result<()> {
         let sql = "update repo_commit set tree_complete = $3 where repo = $1 and commit_id = $2";
         let mut tx = self.begin().await?;
         tx.execute(sql, args![repo, commit.as_str(), true]).await?;
@@ -114,14 +114,14 @@ impl Db {
     }
 
     /// Where a commit is known from; `None` if it is not known.
-    pub async fn commit_origin(&self, repo: &str, commit: &CommitId) -> Result<Option<Origin>> {
+    pub async fn commit_origin(&self, repo: &ModelId, commit: &CommitId) -> Result<Option<Origin>> {
         let sql = "select origin from repo_commit where repo = $1 and commit_id = $2";
         let row: Option<(Option<String>,)> = self.optional(sql, args![repo, commit.as_str()]).await?;
         Ok(row.map(|(word,)| Origin::parse(word.as_deref())))
     }
 
     /// Removes entries from a commit that turned out not to be in it.
-    pub async fn delete_entries(&self, repo: &str, commit: &CommitId, paths: &[RepoPath]) -> Result<()> {
+    pub async fn delete_entries(&self, repo: &ModelId, commit: &CommitId, paths: &[RepoPath]) -> Result<()> {
         let mut tx = self.begin().await?;
         tx.execute("update model_repo set stale = $2 where id = $1", args![repo, true]).await?;
         for path in paths {

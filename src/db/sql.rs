@@ -18,7 +18,7 @@ use sqlx::{ConnectOptions as _, FromRow, Postgres, Sqlite, Transaction};
 use super::changes::{self, Announcer, Change};
 use super::error::words;
 use super::{Error, Result, migrate};
-use crate::domain::{Clock, JobId, WorkerId};
+use crate::domain::{Clock, JobId, ModelId, WorkerId};
 
 /// How long a statement waits for a connection to PostgreSQL, and a start for a server that starts as well.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -91,6 +91,11 @@ impl From<&str> for Value {
 }
 impl From<&JobId> for Value {
     fn from(id: &JobId) -> Self {
+        id.as_str().into()
+    }
+}
+impl From<&ModelId> for Value {
+    fn from(id: &ModelId) -> Self {
         id.as_str().into()
     }
 }

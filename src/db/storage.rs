@@ -3,12 +3,12 @@
 use super::blobs::{Row, blob_of};
 use super::sql::{Pick, args};
 use super::{BlobRow, Db, Result};
-use crate::domain::{Digest, Millis, RepoKind};
+use crate::domain::{Digest, Millis, ModelId, RepoKind};
 
 /// How much of the store a repository takes at all its known commits.
 #[derive(Debug, Clone)]
 pub struct UsageRow {
-    pub id: String,
+    pub id: ModelId,
     /// `namespace/name`; datasets and spaces behind their kind.
     pub name: String,
     pub files: u64,
@@ -100,7 +100,7 @@ type Usage = (String, String, String, i64, i64, i64, bool, Option<i64>);
 
 fn usage_of((id, kind, repo_id, files, bytes, own, pinned, used): Usage) -> UsageRow {
     UsageRow {
-        id,
+        id: ModelId::new(id),
         name: format!("{}{repo_id}", RepoKind::parse(&kind).unwrap_or(RepoKind::Model).url_prefix()),
         files: files.max(0) as u64,
         bytes: bytes.max(0) as u64,
@@ -289,7 +289,7 @@ impl Db {
     }
 
     /// Whether a file of another repository than this one has this content.
-    pub async fn is_used_elsewhere(&self, digest: Digest, repo: &str) -> Result<bool> {
+    pub async fn is_used_elsewhere(&self, digest: Digest, repo: &ModelId) -> Result<bool> {
         let sql = "select count(*) from (select 1 from model_artifact where sha256 = $1 and repo <> $2
             union all select 1 from blob b join model_artifact a on a.sha256 is null and a.oid = b.git_oid
                 where b.sha256 = $1 and a.repo <> $2 limit 1) x";

@@ -1,6 +1,6 @@
 //! Entries of a commit's tree, and who may see a repository.
 
-use super::{ContentId, GitOid, RepoPath};
+use super::{ContentId, GitOid, RepoPath, XetHash};
 
 /// One file of one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Artifact {
     /// Unknown when the file was learned from a HEAD instead of a listing.
     pub oid: Option<GitOid>,
     /// The name of the content for Xet: upstream's, or computed here when the file was published.
-    pub xet_hash: Option<String>,
+    pub xet_hash: Option<XetHash>,
 }
 
 impl Artifact {

@@ -79,6 +79,36 @@ impl fmt::Debug for GitOid {
     }
 }
 
+/// The name of a content for Xet (public Xet specification, file hashes), as text of 64 lower-case hex digits. That text
+/// has the bytes of the hash in another order; nobody here needs the hash itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct XetHash([u8; 32]);
+
+impl XetHash {
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        decode("Xet hash", text, "expected 64 lower-case hex digits").map(Self)
+    }
+
+    /// From the bytes of a hash: each 8 of them are a number in little-endian order, written down in hex.
+    pub fn from_hash(hash: [u8; 32]) -> Self {
+        let mut text = hash;
+        text.chunks_exact_mut(8).for_each(<[u8]>::reverse);
+        Self(text)
+    }
+}
+
+impl fmt::Display for XetHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for XetHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "xet:{self}")
+    }
+}
+
 /// What the bytes of a file must hash to, learned from metadata before they are fetched.
 ///
 /// It keys flights and blobs: two repositories that name the same content share both.

@@ -1,16 +1,17 @@
-//! Names of jobs and workers, so that one is never taken for the other.
+//! Names of models, jobs and workers, so that one is never taken for another.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Declares a name that is a text.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
-            pub fn new(text: impl Into<String>) -> Self {
+            pub fn new(text: impl Into<Arc<str>>) -> Self {
                 Self(text.into())
             }
 
@@ -27,16 +28,22 @@ macro_rules! id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.0.as_ref().to_owned()
             }
         }
 
         impl PartialEq<&str> for $name {
             fn eq(&self, text: &&str) -> bool {
-                self.0 == *text
+                *self.0 == **text
             }
         }
     };
+}
+
+id! {
+    /// The row of a repository, which is a model when somebody has registered it: a UUIDv7. It stays when the
+    /// repository gets another name.
+    ModelId
 }
 
 id! {
@@ -47,4 +54,11 @@ id! {
 id! {
     /// A machine and a number. No two running processes have the same one.
     WorkerId
+}
+
+impl ModelId {
+    /// A new one.
+    pub fn generate() -> Self {
+        Self::new(uuid::Uuid::now_v7().to_string())
+    }
 }

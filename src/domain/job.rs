@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::clock::Millis;
-use super::id::{JobId, WorkerId};
+use super::id::{JobId, ModelId, WorkerId};
 use super::work::Work;
 
 /// Declares an enum with the words that tables, logs, JSON and the command line share.
@@ -154,7 +154,7 @@ pub struct Job {
     pub work: Work,
     pub status: JobStatus,
     /// The row of the repository, if it is about one, and its name at the time.
-    pub repo: Option<String>,
+    pub repo: Option<ModelId>,
     /// `kind/namespace/name`; empty for jobs about the whole store.
     pub repo_name: String,
     pub priority: i64,
@@ -187,7 +187,7 @@ impl Job {
 #[derive(Debug, Clone)]
 pub struct NewJob {
     pub work: Work,
-    pub repo: Option<String>,
+    pub repo: Option<ModelId>,
     pub repo_name: String,
     pub priority: i64,
 }
@@ -206,7 +206,7 @@ pub struct JobFilter {
     /// Any of these; any at all if empty.
     pub statuses: Vec<JobStatus>,
     pub kinds: Vec<JobKind>,
-    pub repo: Option<String>,
+    pub repo: Option<ModelId>,
     /// A part of the repository's name, the error or the outcome, in any letter case.
     pub search: String,
     pub created_after: Option<Millis>,

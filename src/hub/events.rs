@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 
 use crate::db::Db;
 use crate::domain::job::Job;
-use crate::domain::{Activity, Clock, JobId, Millis};
+use crate::domain::{Activity, Clock, JobId, Millis, ModelId};
 
 /// Events kept for watchers that come back.
 const KEPT: usize = 4096;
@@ -30,7 +30,7 @@ pub enum Happening {
     Activity(Activity),
     Traffic(Traffic),
     /// What is known about a model changed; its id.
-    Model(String),
+    Model(ModelId),
     /// Events were missed: lists should be read again.
     Lost,
 }

@@ -16,7 +16,7 @@ use super::client::Impact;
 use super::egress::Target;
 use super::error::retry_after;
 use super::{Bucket, Caller, Error, Result, Upstream};
-use crate::domain::{Clock, CommitId, ContentId, Digest, RepoKey, RepoPath};
+use crate::domain::{Clock, CommitId, ContentId, RepoKey, RepoPath, XetHash};
 use crate::metrics;
 
 const MAX_REDIRECTS: usize = 5;
@@ -30,7 +30,7 @@ pub struct FileHead {
     pub content: ContentId,
     pub size: u64,
     /// If upstream serves the file by Xet, too.
-    pub xet_hash: Option<String>,
+    pub xet_hash: Option<XetHash>,
 }
 
 /// Where the bytes of a file are. A download host's URL is signed and expires: it is never
@@ -227,7 +227,7 @@ fn file_head(headers: &HeaderMap) -> Result<FileHead> {
         ContentId::parse(etag).map_err(|_| Error::Protocol("no valid ETag in the response to HEAD".into()))?;
     let size = text("x-linked-size").or(text("content-length")).and_then(|size| size.parse().ok());
     let size = size.ok_or_else(|| Error::Protocol("no size in the response to HEAD".into()))?;
-    let xet_hash = text("x-xet-hash").filter(|hash| Digest::parse(hash).is_ok()).map(str::to_owned);
+    let xet_hash = text("x-xet-hash").and_then(|hash| XetHash::parse(hash).ok());
     Ok(FileHead { commit, content, size, xet_hash })
 }
 

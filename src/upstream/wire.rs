@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Error, Result};
-use crate::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, RepoPath, Visibility};
+use crate::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, RepoPath, Visibility, XetHash};
 
 /// What an info answer says about a repository.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ impl TreeItem {
             Some(lfs) => (ContentId::Sha256(Digest::parse(&lfs.oid).ok()?), lfs.size.max(self.size)),
             None => (ContentId::Git(oid?), self.size),
         };
-        let xet_hash = self.xet_hash.filter(|hash| Digest::parse(hash).is_ok());
+        let xet_hash = self.xet_hash.and_then(|hash| XetHash::parse(&hash).ok());
         Some(Entry::File(Artifact { path, size, content, oid, xet_hash }))
     }
 }

@@ -1,14 +1,13 @@
 //! Several processes on one database agree within 2 s about what any of them changed.
 
-use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use mock_hf::{Change, Content, Fault, MockHf, Options, Repo, Rule, TOKEN_ALICE};
 use serde_json::{Value, json};
 
-use crate::harness::Reply;
 use crate::harness::process::{self, Addresses, Server};
 use crate::harness::repos::{CONFIG, MIB};
+use crate::harness::{Reply, store};
 use crate::team::Team;
 
 /// What the others have to know by then.
@@ -74,11 +73,6 @@ impl Three {
         let id = job["id"].as_str().unwrap().to_owned();
         self.team.job_until(&id, "the job ends", |job| job["status"] == "completed" || job["status"] == "failed").await
     }
-
-    fn blob(&self) -> std::path::PathBuf {
-        let hex = weights().sha256();
-        self.team.data_dir().join("blobs/sha256").join(&hex[..2]).join(hex)
-    }
 }
 
 /// Asks until the answer is as wanted: not later than the others have to agree.
@@ -101,8 +95,7 @@ async fn what_a_worker_finds_damaged_or_evicts_no_server_serves() {
     three.warm().await;
     // Twice: what came back is looked after as what was there first.
     for _ in 0..2 {
-        let file = std::fs::File::options().write(true).open(three.blob()).unwrap();
-        file.write_all_at(b"\0\0\0\0", 1_000_000).unwrap();
+        store::damage(three.team.data_dir(), &weights().sha256(), 1_000_000);
         let job = three.job("/v1/storage/verify", json!({})).await;
         assert_eq!(job["status"], "failed", "{job:#}");
         for at in three.both() {

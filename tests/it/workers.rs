@@ -7,6 +7,7 @@ use mock_hf::{Content, MockHf, Options, Repo};
 use serde_json::{Value, json};
 
 use crate::harness::repos::{CONFIG, MIB};
+use crate::harness::store;
 use crate::team::Team;
 
 /// Upstream with one large file that comes slowly, and what it is asked for.
@@ -253,7 +254,7 @@ async fn what_a_process_had_published_when_it_died_is_not_fetched_again() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     std::fs::write(&part, content.read_all()).unwrap();
-    std::fs::rename(&part, data.join("blobs/sha256").join(&hex[..2]).join(&hex)).unwrap();
+    std::fs::rename(&part, store::blob_path(data, &hex)).unwrap();
     drop(dying);
 
     asked.await.unwrap().assert_is(200, &content.read_all());

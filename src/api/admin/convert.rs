@@ -34,7 +34,7 @@ pub(in crate::api) fn model(row: ModelRow, job: Option<JobId>, upstream: &str) -
     };
     let url = format!("{}/{}", upstream.trim_end_matches('/'), row.key);
     pb::ModelRepo {
-        id: row.id,
+        id: row.id.into(),
         kind: row.key.kind.as_str().into(),
         vendor: row.key.id.vendor().into(),
         name: row.key.id.name().into(),
@@ -73,7 +73,7 @@ pub(in crate::api) fn artifact(
     let path = row.entry.path().clone();
     let mut artifact = pb::ModelArtifact {
         id: format!("{}:{commit}:{path}", model.id),
-        model_repo_id: model.id.clone(),
+        model_repo_id: model.id.to_string(),
         commit: commit.to_owned(),
         file_path: path.to_string(),
         size_bytes: row.totals.bytes,
@@ -121,7 +121,7 @@ pub(in crate::api) fn job(job: Job) -> pb::Job {
         id: job.id.into(),
         kind: job_kind(job.work.kind()).into(),
         status: job_status(job.status).into(),
-        model_id: job.repo.unwrap_or_default(),
+        model_id: job.repo.map(String::from).unwrap_or_default(),
         repo_id: repo.as_ref().map(|key| key.id.to_string()).unwrap_or_default(),
         repo_kind: repo.map(|key| key.kind.as_str().to_owned()).unwrap_or_default(),
         payload: Some(job_payload(job.work)),
@@ -218,7 +218,7 @@ fn job_payload(work: Work) -> pb::JobPayload {
 pub(in crate::api) fn usage(row: UsageRow) -> pb::Usage {
     pb::Usage {
         name: row.name,
-        model_id: row.id,
+        model_id: row.id.into(),
         files: row.files,
         bytes: row.bytes,
         own_bytes: row.own_bytes,
@@ -381,7 +381,7 @@ pub(in crate::api) fn event(event: &hub::Event) -> pb::Event {
             "traffic"
         }
         Happening::Model(id) => {
-            message.model_id.clone_from(id);
+            message.model_id = id.to_string();
             "model"
         }
         Happening::Lost => "lost",

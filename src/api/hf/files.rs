@@ -11,7 +11,7 @@ use super::front::Known;
 use super::{Answer, Call};
 use crate::api::serve::FileSlot;
 use crate::api::{Shared, extract, respond};
-use crate::domain::ByteRange;
+use crate::domain::{ByteRange, XetHash};
 use crate::hub::{Resolved, Result, Served, Target};
 
 pub(super) async fn resolve(shared: &Shared, call: Call, target: &Target) -> Result<Answer> {
@@ -20,15 +20,15 @@ pub(super) async fn resolve(shared: &Shared, call: Call, target: &Target) -> Res
     let xet = shared.hub.serve.xet_hash(&resolved.artifact).await?;
     if let Some(stamp) = shared.hub.repos.stamp(&resolved.revision, &target.revision) {
         let again = Resolved { served: Served::Hit, ..resolved.clone() };
-        shared.front.put(call.parts.uri.path(), again, headers.clone(), xet.clone(), stamp);
+        shared.front.put(call.parts.uri.path(), again, headers.clone(), xet, stamp);
     }
-    answer(shared, call, resolved, headers, xet.as_deref()).await
+    answer(shared, call, resolved, headers, xet).await
 }
 
 /// HEAD of a file that was answered a moment ago.
 pub(super) fn known_head(shared: &Shared, asked: &HeaderMap, known: &Known) -> Response<Body> {
     let mut headers = known.headers.clone();
-    if let Some(hash) = &known.xet {
+    if let Some(hash) = known.xet {
         offer_xet(&mut headers, &extract::base_url(asked, &shared.public_url), &known.resolved, hash);
         if wants_xet_info(asked) {
             return xet_info(headers, &known.resolved, hash);
@@ -43,7 +43,7 @@ pub(super) fn known_head(shared: &Shared, asked: &HeaderMap, known: &Known) -> R
 
 /// A file that was answered a moment ago.
 pub(super) async fn known(shared: &Shared, call: Call, known: &Known) -> Result<Answer> {
-    answer(shared, call, known.resolved.clone(), known.headers.clone(), known.xet.as_deref()).await
+    answer(shared, call, known.resolved.clone(), known.headers.clone(), known.xet).await
 }
 
 async fn answer(
@@ -51,7 +51,7 @@ async fn answer(
     call: Call,
     resolved: Resolved,
     mut headers: HeaderMap,
-    xet: Option<&str>,
+    xet: Option<XetHash>,
 ) -> Result<Answer> {
     if let Some(hash) = xet {
         offer_xet(&mut headers, &call.base, &resolved, hash);
@@ -89,7 +89,7 @@ async fn send(shared: &Shared, call: Call, resolved: Resolved, mut headers: Head
 }
 
 /// Relative addresses mean nothing to Xet clients: without a Host there is no offer.
-fn offer_xet(headers: &mut HeaderMap, base: &str, resolved: &Resolved, hash: &str) {
+fn offer_xet(headers: &mut HeaderMap, base: &str, resolved: &Resolved, hash: XetHash) {
     if !base.is_empty() {
         respond::set_xet(headers, base, resolved, hash);
     }
@@ -103,8 +103,9 @@ fn wants_xet_info(headers: &HeaderMap) -> bool {
 
 const XET_INFO: &str = "application/vnd.xet-fileinfo+json";
 
-fn xet_info(mut headers: HeaderMap, resolved: &Resolved, hash: &str) -> Response<Body> {
-    let info = json!({ "hash": hash, "size": resolved.artifact.size, "etag": resolved.artifact.content.etag() });
+fn xet_info(mut headers: HeaderMap, resolved: &Resolved, hash: XetHash) -> Response<Body> {
+    let info =
+        json!({ "hash": hash.to_string(), "size": resolved.artifact.size, "etag": resolved.artifact.content.etag() });
     let info = info.to_string();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(XET_INFO));
     headers.insert(header::CONTENT_LENGTH, info.len().into());

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderMap, Method};
 
+use crate::domain::XetHash;
 use crate::hub::{Hub, Resolved, Stamp};
 
 const MOST: u64 = 50_000;
@@ -22,7 +23,7 @@ pub(super) struct Known {
     /// All headers of the file, without those of a single response.
     pub(super) headers: HeaderMap,
     /// The Xet hash under which it is offered.
-    pub(super) xet: Option<String>,
+    pub(super) xet: Option<XetHash>,
     stamp: Stamp,
 }
 
@@ -45,7 +46,7 @@ impl Front {
         None
     }
 
-    pub(super) fn put(&self, path: &str, resolved: Resolved, headers: HeaderMap, xet: Option<String>, stamp: Stamp) {
+    pub(super) fn put(&self, path: &str, resolved: Resolved, headers: HeaderMap, xet: Option<XetHash>, stamp: Stamp) {
         self.0.insert(path.to_owned(), Arc::new(Known { resolved, headers, xet, stamp }));
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Catalog;
-use crate::domain::{Artifact, CommitId, Entry};
+use crate::domain::{Artifact, CommitId, Entry, XetHash};
 
 impl Catalog {
     /// An entry as the Hub writes it. `last_commit` stands in for the commit dates of `expand`,
@@ -20,7 +20,7 @@ impl Catalog {
                     value["lfs"] =
                         json!({"oid": artifact.content.to_hex(), "size": artifact.size, "pointerSize": pointer.len()});
                     if let Some(hash) = self.listed_xet_hash(artifact) {
-                        value["xetHash"] = hash.into();
+                        value["xetHash"] = hash.to_string().into();
                     }
                 }
                 value["path"] = artifact.path.as_str().into();
@@ -36,14 +36,14 @@ impl Catalog {
     /// The Xet hash that a listing names; `None` if the file is not offered. While upstream is
     /// down none is: clients then ask for each file, and plain HTTP refuses one that is not cached
     /// immediately, Xet late.
-    fn listed_xet_hash<'a>(&self, artifact: &'a Artifact) -> Option<&'a str> {
+    fn listed_xet_hash(&self, artifact: &Artifact) -> Option<XetHash> {
         (!self.upstream.is_away()).then(|| self.offered(artifact)).flatten()
     }
 
     /// The Xet hash under which a file is offered. Files outside LFS are not, as at the Hub: they are small.
-    pub(in crate::hub) fn offered<'a>(&self, artifact: &'a Artifact) -> Option<&'a str> {
+    pub(in crate::hub) fn offered(&self, artifact: &Artifact) -> Option<XetHash> {
         let is_worth_it = artifact.content.is_lfs() && artifact.size > 0;
-        artifact.xet_hash.as_deref().filter(|_| self.settings.xet.serve && is_worth_it)
+        artifact.xet_hash.filter(|_| self.settings.xet.serve && is_worth_it)
     }
 }
 

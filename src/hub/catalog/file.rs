@@ -64,7 +64,7 @@ impl Catalog {
         path: &RepoPath,
     ) -> Result<(Arc<Artifact>, bool)> {
         let ResolvedRevision { repo, commit, .. } = resolved;
-        let key = (Arc::clone(&repo.row), commit.clone(), path.clone());
+        let key = (repo.row.clone(), commit.clone(), path.clone());
         let seen = self.artifacts.seen();
         if let Some(artifact) = self.artifacts.get(&key) {
             return Ok((artifact, false));

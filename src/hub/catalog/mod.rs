@@ -22,7 +22,7 @@ use super::kept::Kept;
 use super::repos::Repos;
 use super::settings::Settings;
 use crate::db::{Change, Db};
-use crate::domain::{Artifact, Clock, CommitId, RepoPath};
+use crate::domain::{Artifact, Clock, CommitId, ModelId, RepoPath};
 use crate::upstream::Upstream;
 
 pub(super) use entry::object_id;
@@ -43,12 +43,12 @@ pub struct Inner {
     digests: TokenDigests,
     repos: Repos,
     /// Files that were looked up; a commit never changes, so neither do they.
-    artifacts: Kept<(Arc<str>, CommitId, RepoPath), Arc<Artifact>>,
+    artifacts: Kept<(ModelId, CommitId, RepoPath), Arc<Artifact>>,
     /// Commits whose whole trees are kept.
-    complete: moka::sync::Cache<(Arc<str>, CommitId), ()>,
+    complete: moka::sync::Cache<(ModelId, CommitId), ()>,
     /// When upstream was asked for the listing of a commit that a scan has found, on the monotonic clock.
-    asked: moka::sync::Cache<(Arc<str>, CommitId), Duration>,
-    trees: Coalesce<(Arc<str>, CommitId, Option<String>), bool>,
+    asked: moka::sync::Cache<(ModelId, CommitId), Duration>,
+    trees: Coalesce<(ModelId, CommitId, Option<String>), bool>,
     answers: moka::sync::Cache<passthrough::Key, passthrough::Remembered>,
     passing: Coalesce<passthrough::Key, Passed>,
 }

@@ -43,7 +43,7 @@ pub enum Listing {
 impl Catalog {
     /// Whether the whole tree of a commit is kept here.
     pub(in crate::hub) async fn has_tree(&self, repo: &Repo, commit: &CommitId) -> Result<bool> {
-        let key = (Arc::clone(&repo.row), commit.clone());
+        let key = (repo.row.clone(), commit.clone());
         if self.complete.contains_key(&key) {
             return Ok(true);
         }
@@ -65,7 +65,7 @@ impl Catalog {
     /// Reads the tree from upstream, once for all who may share it.
     pub(in crate::hub) async fn ask_tree(&self, caller: &Caller, repo: &Arc<Repo>, commit: &CommitId) -> Result<bool> {
         let digest = (repo.visibility != Visibility::Public).then(|| self.digests.of(&caller.principal));
-        let key = (Arc::clone(&repo.row), commit.clone(), digest);
+        let key = (repo.row.clone(), commit.clone(), digest);
         let (catalog, caller, repo, commit) = (self.clone(), caller.clone(), Arc::clone(repo), commit.clone());
         self.trees.run(key, || async move { catalog.read_tree(&caller, &repo, &commit).await }).await
     }
@@ -116,7 +116,7 @@ impl Catalog {
                     self.db.delete_entries(&repo.row, commit, &unlisted).await?;
                 }
                 self.db.complete_tree(&repo.row, commit).await?;
-                self.complete.insert((Arc::clone(&repo.row), commit.clone()), ());
+                self.complete.insert((repo.row.clone(), commit.clone()), ());
                 return Ok(true);
             };
             path = next.to_owned();
@@ -132,7 +132,7 @@ impl Catalog {
         if !is_open || resolved.served == Served::Stale || self.upstream.is_away() {
             return;
         }
-        let key = (Arc::clone(&repo.row), commit.clone());
+        let key = (repo.row.clone(), commit.clone());
         let now = self.clock.elapsed();
         let ttl = self.repos.ref_ttl();
         if self.asked.get(&key).is_some_and(|asked| now.saturating_sub(asked) < ttl) {

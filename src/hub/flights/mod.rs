@@ -35,7 +35,7 @@ use super::store::Store;
 use super::taints::Taints;
 use super::{Caller, Error};
 use crate::blob::Partial;
-use crate::domain::{Clock, CommitId, ContentId, RepoKey, RepoPath};
+use crate::domain::{Clock, CommitId, ContentId, RepoKey, RepoPath, XetHash};
 use crate::upstream::Upstream;
 
 pub use reader::{FlightReader, ReadError};
@@ -51,7 +51,7 @@ pub(super) struct FlightTarget {
     pub(super) path: RepoPath,
     pub(super) caller: Caller,
     /// Upstream's, if it gave one.
-    pub(super) xet_hash: Option<String>,
+    pub(super) xet_hash: Option<XetHash>,
 }
 
 /// The flights in progress, and what each of them needs. Cheap to clone.

@@ -14,7 +14,7 @@ use futures_util::stream::{self, BoxStream};
 
 use super::source::{ByteSource, Expiring, Opened};
 use super::{FlightTarget, Flights};
-use crate::domain::{CommitId, RepoKey};
+use crate::domain::{CommitId, RepoKey, XetHash};
 use crate::upstream::{Error, Result, XetRange, XetSource};
 
 /// What flights share about Xet stores.
@@ -51,7 +51,7 @@ impl Stores {
 pub(super) struct Xet {
     flights: Flights,
     target: FlightTarget,
-    hash: String,
+    hash: XetHash,
     /// The store and its token.
     store: Expiring<XetSource>,
 }
@@ -59,7 +59,7 @@ pub(super) struct Xet {
 impl Xet {
     /// `None` for a file without a Xet hash, and while the store is left alone.
     pub(super) fn new(flights: &Flights, target: &FlightTarget) -> Option<Self> {
-        let hash = target.xet_hash.clone()?;
+        let hash = target.xet_hash?;
         let rests = flights.xet_stores.rests(flights.clock.elapsed());
         (!rests).then(|| Self { flights: flights.clone(), target: target.clone(), hash, store: Expiring::new() })
     }
@@ -79,7 +79,7 @@ impl Xet {
         let mut expired = None;
         loop {
             let (number, store) = self.store.get(expired, self.token(expired.is_some())).await?;
-            match upstream.xet_range(&store, &self.hash, range).await {
+            match upstream.xet_range(&store, self.hash, range).await {
                 Err(Error::Expired) if expired.is_none() => expired = Some(number),
                 outcome => return outcome,
             }

@@ -3,7 +3,7 @@
 use super::{Models, Result};
 use crate::db::{BlobRow, FilePage, ModelRow};
 use crate::domain::selection::Matcher;
-use crate::domain::{CommitId, Digest, Entry, Millis, Selection};
+use crate::domain::{CommitId, Digest, Entry, Millis, ModelId, Selection};
 use crate::hub::Error;
 use crate::hub::jobs::JobRun;
 
@@ -16,11 +16,11 @@ pub(super) enum Blobs {
     /// What an eviction may take: not used since then, and with `true` also what could not be downloaded again.
     Evictable(Millis, bool),
     /// Of a model's files those that are meant.
-    Model { model: String, commit: CommitId, matcher: Matcher, after: String },
+    Model { model: ModelId, commit: CommitId, matcher: Matcher, after: String },
 }
 
 impl Blobs {
-    pub(super) fn of_model(model: String, commit: CommitId, matcher: Matcher) -> Self {
+    pub(super) fn of_model(model: ModelId, commit: CommitId, matcher: Matcher) -> Self {
         Self::Model { model, commit, matcher, after: String::new() }
     }
 

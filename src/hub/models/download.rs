@@ -173,7 +173,7 @@ impl Models {
             self.jobs.settle_commit(run, &resolved.commit).await?;
         }
         // The listing may belong to another row than the job's: the model was renamed.
-        let model = ModelRow { id: resolved.repo.row.to_string(), ..model };
+        let model = ModelRow { id: resolved.repo.row.clone(), ..model };
         self.check_paths(&model, &resolved.commit, &work.selection.paths).await?;
         let plan = self.plan(&resolved, &work.selection).await?;
         run.update(|progress| {
@@ -273,7 +273,7 @@ impl Models {
             commit: resolved.commit.clone(),
             path: artifact.path.clone(),
             caller: Caller::owner(),
-            xet_hash: artifact.xet_hash.clone(),
+            xet_hash: artifact.xet_hash,
         };
         let waiter = self.flights.wait_for(target, fetched.paces.clone());
         fetched.begin(artifact, waiter.watch());

@@ -12,7 +12,7 @@ use super::blobs::Blobs;
 use super::{Models, Result};
 use crate::db::{Eviction, ModelRow, UsageRow};
 use crate::domain::job::{Job, NewJob, priority};
-use crate::domain::{ByteSize, Digest, Millis, Selection, Work, counted, work};
+use crate::domain::{ByteSize, Digest, Millis, ModelId, Selection, Work, counted, work};
 use crate::hub::Error;
 use crate::hub::events::Happening;
 use crate::hub::jobs::{Done, JobRun};
@@ -72,7 +72,7 @@ impl Models {
 
     /// Runs a job of the kind evict.
     pub async fn evict(&self, run: &JobRun, work: &work::Evict) -> Result<Done> {
-        let model = run.job.repo.as_deref();
+        let model = run.job.repo.as_ref();
         let (mut did, mut shared, mut seen) = (Eviction::default(), 0u64, HashSet::new());
         let mut wanted = u64::MAX;
         let mut blobs = match model {
@@ -184,7 +184,7 @@ impl Models {
     }
 
     /// What becomes of a blob in an eviction of this model, or of the store.
-    async fn fate(&self, digest: Digest, model: Option<&str>, include_unrecoverable: bool) -> Result<Fate> {
+    async fn fate(&self, digest: Digest, model: Option<&ModelId>, include_unrecoverable: bool) -> Result<Fate> {
         if let Some(model) = model
             && self.db.is_used_elsewhere(digest, model).await?
         {

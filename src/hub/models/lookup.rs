@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::{Models, Result};
 use crate::db::{FilePage, FileRow, FileTotals, ModelFilter, ModelRow, NamedCommit};
 use crate::domain::selection::{Matcher, quantisation};
-use crate::domain::{Artifact, ByteRange, CommitId, Digest, Entry, JobId, Millis, RepoKey, RepoPath, Revision};
+use crate::domain::{
+    Artifact, ByteRange, CommitId, Digest, Entry, JobId, Millis, ModelId, RepoKey, RepoPath, Revision,
+};
 use crate::hub::catalog::{Resolved, Target};
 use crate::hub::jobs::JobRun;
 use crate::hub::repos::{Need, ResolvedRevision};
@@ -23,14 +25,14 @@ impl Models {
     pub async fn model(&self, named: &str) -> Result<ModelRow> {
         self.db.recount_models(RECOUNTED).await?;
         if let Ok(id) = uuid::Uuid::parse_str(named) {
-            return self.model_by_id(&id.hyphenated().to_string()).await;
+            return self.model_by_id(&ModelId::new(id.hyphenated().to_string())).await;
         }
         let key = RepoKey::parse(named)?;
         let known = self.db.model_named(&key).await?;
         known.ok_or_else(|| Error::NotFound { what: format!("model {key} not found; register it first") })
     }
 
-    pub(super) async fn model_by_id(&self, id: &str) -> Result<ModelRow> {
+    pub(super) async fn model_by_id(&self, id: &ModelId) -> Result<ModelRow> {
         let known = self.db.model(id).await?;
         known.ok_or_else(|| Error::NotFound { what: format!("model with id {id} not found") })
     }
@@ -44,12 +46,12 @@ impl Models {
     /// The model that a job is about.
     pub(super) async fn model_of(&self, run: &JobRun) -> Result<ModelRow> {
         let gone = || Error::NotFound { what: format!("model {} was removed", run.job.repo_name) };
-        let id = run.job.repo.as_deref().ok_or_else(gone)?;
+        let id = run.job.repo.as_ref().ok_or_else(gone)?;
         self.db.model(id).await?.ok_or_else(gone)
     }
 
     /// The live job of a model, if there is one.
-    pub async fn live_job_of(&self, model: &str) -> Result<Option<JobId>> {
+    pub async fn live_job_of(&self, model: &ModelId) -> Result<Option<JobId>> {
         Ok(self.db.live_job_of(model).await?)
     }
 
@@ -122,7 +124,7 @@ impl Models {
     }
 
     /// A commit's info as upstream gave it; empty if it is not known.
-    pub async fn commit_facts(&self, model: &str, commit: &CommitId) -> Result<serde_json::Value> {
+    pub async fn commit_facts(&self, model: &ModelId, commit: &CommitId) -> Result<serde_json::Value> {
         let info = self.db.commit_info(model, commit).await?;
         Ok(info.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     }
@@ -130,7 +132,7 @@ impl Models {
     /// The next page of selected files, and whether each is stored; `None` at the end.
     pub(super) async fn selected(
         &self,
-        repo: &str,
+        repo: &ModelId,
         commit: &CommitId,
         matcher: &Matcher,
         after: &mut String,
@@ -150,7 +152,7 @@ impl Models {
     }
 
     /// Whether any file is selected.
-    pub(super) async fn selects_any(&self, repo: &str, commit: &CommitId, matcher: &Matcher) -> Result<bool> {
+    pub(super) async fn selects_any(&self, repo: &ModelId, commit: &CommitId, matcher: &Matcher) -> Result<bool> {
         let mut after = String::new();
         while let Some(files) = self.selected(repo, commit, matcher, &mut after).await? {
             if !files.is_empty() {
@@ -161,7 +163,12 @@ impl Models {
     }
 
     /// With the preset for GGUF: sees which quantisations there are and takes one.
-    pub(super) async fn choose_quantisation(&self, repo: &str, commit: &CommitId, matcher: &mut Matcher) -> Result<()> {
+    pub(super) async fn choose_quantisation(
+        &self,
+        repo: &ModelId,
+        commit: &CommitId,
+        matcher: &mut Matcher,
+    ) -> Result<()> {
         if !matcher.must_choose() {
             return Ok(());
         }
@@ -178,7 +185,7 @@ impl Models {
     }
 
     /// The files of a commit, added up.
-    pub(super) async fn commit_totals(&self, repo: &str, commit: &CommitId) -> Result<FileTotals> {
+    pub(super) async fn commit_totals(&self, repo: &ModelId, commit: &CommitId) -> Result<FileTotals> {
         let mut totals = FileTotals::default();
         let mut page = FilePage { flat: true, limit: PAGE, ..FilePage::default() };
         loop {

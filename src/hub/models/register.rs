@@ -1,9 +1,9 @@
 //! Models put on the list and taken off it: register, pin, forget; and the order to sync one.
 
 use super::{Models, Result};
-use crate::db::{ModelRow, Registration};
+use crate::db::{ModelRow, Registered, Registration};
 use crate::domain::job::{Job, NewJob, priority};
-use crate::domain::{JobId, RepoKey, Revision, Work, work};
+use crate::domain::{JobId, ModelId, RepoKey, Revision, Work, work};
 use crate::hub::Error;
 use crate::hub::events::Happening;
 use crate::hub::jobs::{MAX_ATTEMPTS, new_job_id};
@@ -26,16 +26,18 @@ impl Models {
             repo_name: key.to_string(),
             priority: priority::WAITING,
         };
-        let (repo_id, job_id) = (uuid::Uuid::now_v7().to_string(), new_job_id());
+        let (new_id, new_job_id) = (ModelId::generate(), new_job_id());
         let registration = Registration {
             key,
             revision: revision.map(Revision::as_str),
             sync_every_ms,
-            new_id: &repo_id,
-            job: Some((&job, &job_id, MAX_ATTEMPTS)),
+            new_id: &new_id,
+            job: &job,
+            new_job_id: &new_job_id,
+            max_attempts: MAX_ATTEMPTS,
             now: self.clock.now(),
         };
-        let (id, job, again) = self.db.register(&registration).await?;
+        let Registered { id, job, again } = self.db.register(&registration).await?;
         if let Some(job) = &job {
             self.jobs.announce(job);
         }

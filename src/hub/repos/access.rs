@@ -6,14 +6,13 @@
 //! cache. While upstream is down, a token that it accepted within the grace period is still
 //! accepted; nobody else is.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
 use super::{Need, Repo, Repos, Result};
 use crate::db::Grant;
-use crate::domain::{RepoKey, Visibility};
+use crate::domain::{ModelId, RepoKey, Visibility};
 use crate::hub::coalesce::Coalesce;
 use crate::hub::{Caller, Error};
 use crate::upstream::Impact;
@@ -26,7 +25,7 @@ struct Decision {
     checked: Duration,
 }
 
-type DecisionKey = (Arc<str>, String);
+type DecisionKey = (ModelId, String);
 
 /// What upstream said of callers.
 pub(super) struct Access {
@@ -64,7 +63,7 @@ impl Repos {
             });
         }
         let digest = self.digests.of(&caller.principal);
-        let key = (Arc::clone(&repo.row), digest);
+        let key = (repo.row.clone(), digest);
         if let Some(decision) = self.access.decisions.get(&key) {
             let age = self.clock.elapsed().saturating_sub(decision.checked);
             match decision.refusal {

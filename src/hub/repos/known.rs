@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Repo, Repos, ResolvedRevision, Result, Stamp};
 use crate::db::Change;
-use crate::domain::{CommitId, Millis, RepoKey, Revision, Visibility};
+use crate::domain::{CommitId, Millis, ModelId, RepoKey, Revision, Visibility};
 use crate::hub::Served;
 
 impl Repos {
@@ -51,7 +51,7 @@ impl Repos {
 
     /// What a name of a repository meant when upstream was last asked, and when that was.
     pub(in crate::hub) async fn known_revision(&self, repo: &Repo, name: &str) -> Result<Option<(CommitId, Millis)>> {
-        let key = (Arc::clone(&repo.row), name.to_owned());
+        let key = (repo.row.clone(), name.to_owned());
         let seen = self.revisions.seen();
         if let Some(known) = self.revisions.get(&key) {
             return Ok(Some(known));
@@ -75,7 +75,7 @@ impl Repos {
         let (checked_at, ttl) = match revision {
             Revision::Commit(_) => (repo.checked_at, self.settings.cache.visibility_ttl.duration()),
             Revision::Named(name) => {
-                let (commit, checked_at) = self.revisions.get(&(Arc::clone(&resolved.repo.row), name.clone()))?;
+                let (commit, checked_at) = self.revisions.get(&(resolved.repo.row.clone(), name.clone()))?;
                 if commit != resolved.commit {
                     return None;
                 }
@@ -95,7 +95,7 @@ impl Repos {
     }
 
     /// The commit that a revision is known to mean: upstream need not be asked.
-    pub(in crate::hub) async fn fresh_commit(&self, row: &str, revision: &Revision) -> Result<Option<CommitId>> {
+    pub(in crate::hub) async fn fresh_commit(&self, row: &ModelId, revision: &Revision) -> Result<Option<CommitId>> {
         Ok(match revision {
             Revision::Commit(commit) => Some(commit.clone()),
             Revision::Named(name) => {
@@ -113,7 +113,7 @@ impl Repos {
 
     /// Notes that upstream showed a repository with this visibility, now.
     pub(in crate::hub) async fn note_repo(&self, key: &RepoKey, visibility: Visibility) -> Result<Arc<Repo>> {
-        let new_id = uuid::Uuid::now_v7().to_string();
+        let new_id = ModelId::generate();
         let row = self.db.put_repo(key, visibility, &new_id, self.clock.now()).await?;
         let (checked_at, is_local) = (row.checked_at, row.is_local);
         let repo = Arc::new(Repo { row: row.id.into(), key: key.clone(), visibility, checked_at, is_local });
@@ -125,13 +125,13 @@ impl Repos {
     pub(in crate::hub) async fn note_revision(&self, repo: &Repo, name: &str, commit: &CommitId) -> Result<()> {
         let now = self.clock.now();
         self.db.put_revision(&repo.row, Some(name), commit, None, now).await?;
-        self.revisions.put((Arc::clone(&repo.row), name.to_owned()), (commit.clone(), now));
+        self.revisions.put((repo.row.clone(), name.to_owned()), (commit.clone(), now));
         Ok(())
     }
 
     /// The info of a commit as upstream gave it, without traces of Xet; `None` if it was never asked.
     pub(in crate::hub) async fn known_info(&self, repo: &Repo, commit: &CommitId) -> Result<Option<Arc<str>>> {
-        let key = (Arc::clone(&repo.row), commit.clone());
+        let key = (repo.row.clone(), commit.clone());
         let seen = self.infos.seen();
         if let Some(info) = self.infos.get(&key) {
             return Ok(Some(info));
@@ -149,9 +149,9 @@ impl Repos {
                 self.repos.forget(key);
                 self.names.forget(key);
             }
-            Change::Revision { repo, name } => self.revisions.forget(&(repo.as_str().into(), name.clone())),
+            Change::Revision { repo, name } => self.revisions.forget(&(repo.clone(), name.clone())),
             Change::Commit { repo, commit } => {
-                let key = (repo.as_str().into(), commit.clone());
+                let key = (repo.clone(), commit.clone());
                 self.origins.forget(&key);
                 self.infos.forget(&key);
             }

@@ -20,7 +20,7 @@ use super::kept::Kept;
 use super::settings::{LiveSettings, Settings};
 use super::{Error, Result, Served, is_outage};
 use crate::db::Db;
-use crate::domain::{Clock, CommitId, Millis, Origin, RepoKey, Visibility};
+use crate::domain::{Clock, CommitId, Millis, ModelId, Origin, RepoKey, Visibility};
 use crate::upstream::Upstream;
 
 /// What the caller wants from a repository.
@@ -36,7 +36,7 @@ pub enum Need {
 #[derive(Debug)]
 pub struct Repo {
     /// The id of its database row.
-    pub(in crate::hub) row: Arc<str>,
+    pub(in crate::hub) row: ModelId,
     pub key: RepoKey,
     pub visibility: Visibility,
     pub(in crate::hub) checked_at: Millis,
@@ -95,10 +95,10 @@ pub struct Inner {
     names: Kept<RepoKey, RepoKey>,
     repos: Kept<RepoKey, Arc<Repo>>,
     /// What names of a repository mean, and when upstream was asked.
-    revisions: Kept<(Arc<str>, String), (CommitId, Millis)>,
+    revisions: Kept<(ModelId, String), (CommitId, Millis)>,
     /// Of commits that are recorded here.
-    origins: Kept<(Arc<str>, CommitId), Origin>,
-    infos: Kept<(Arc<str>, CommitId), Arc<str>>,
+    origins: Kept<(ModelId, CommitId), Origin>,
+    infos: Kept<(ModelId, CommitId), Arc<str>>,
     calls: Coalesce<CallKey, (Arc<Repo>, CommitId)>,
 }
 

@@ -53,7 +53,7 @@ impl Repos {
 
     /// Where a commit is known from; `None` if it is not recorded here.
     pub(in crate::hub) async fn origin(&self, repo: &Repo, commit: &CommitId) -> Result<Option<Origin>> {
-        let key = (Arc::clone(&repo.row), commit.clone());
+        let key = (repo.row.clone(), commit.clone());
         let seen = self.origins.seen();
         if let Some(origin) = self.origins.get(&key) {
             return Ok(Some(origin));

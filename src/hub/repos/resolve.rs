@@ -150,9 +150,9 @@ impl Repos {
         };
         let (now, text) = (self.clock.now(), value.to_string());
         self.db.put_revision(&repo.row, named, &info.commit, Some(&text), now).await?;
-        self.infos.put((Arc::clone(&repo.row), info.commit.clone()), text.into());
+        self.infos.put((repo.row.clone(), info.commit.clone()), text.into());
         if let Some(name) = named {
-            let key = (Arc::clone(&repo.row), name.to_owned());
+            let key = (repo.row.clone(), name.to_owned());
             self.revisions.put(key, (info.commit.clone(), now));
         }
         Ok((repo, info.commit))

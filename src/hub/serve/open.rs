@@ -150,7 +150,7 @@ pub(super) fn flight_target(caller: &Caller, resolved: &Resolved) -> FlightTarge
         commit: resolved.revision.commit.clone(),
         path: resolved.artifact.path.clone(),
         caller: caller.clone(),
-        xet_hash: resolved.artifact.xet_hash.clone(),
+        xet_hash: resolved.artifact.xet_hash,
     }
 }
 

@@ -196,7 +196,7 @@ impl Store {
             ContentId::Git(oid) => Some(oid),
             ContentId::Sha256(_) => None,
         };
-        let blob = NewBlob { digest, git, size, linked_ns: None, xet_hash: proven.xet_hash.as_deref() };
+        let blob = NewBlob { digest, git, size, linked_ns: None, xet_hash: proven.xet_hash };
         let row = self.0.db.put_blob(&blob, self.0.clock.now()).await?;
         self.0.rows.put(content, row);
         Ok(())
@@ -255,7 +255,7 @@ impl Store {
         let _turn = self.turn(names.sha256).await;
         self.blocking(move |disk| disk.publish_staged(&staged)).await??;
         let linked_ns = (how == Placed::HardLink).then_some(modified_ns);
-        let (git, xet_hash) = (Some(names.git_oid), names.xet_hash.as_deref());
+        let (git, xet_hash) = (Some(names.git_oid), names.xet_hash);
         let blob = NewBlob { digest: names.sha256, git, size, linked_ns, xet_hash };
         self.0.db.put_blob(&blob, self.0.clock.now()).await?;
         Ok(())

@@ -36,7 +36,7 @@ use self::recipe::{Chunks, Piece, Recipe, Term};
 use super::download::{HEAD_TIMEOUT, next_bytes, range_header};
 use super::egress::Target;
 use super::{Caller, Error, Result, Upstream};
-use crate::domain::{Clock, CommitId, RepoKey};
+use crate::domain::{Clock, CommitId, RepoKey, XetHash};
 use crate::metrics;
 
 /// Upstream's Xet store, and a token that opens it for one repository. In memory only, never logged or shown.
@@ -92,7 +92,7 @@ impl Upstream {
     }
 
     /// Asks for the recipe of a range of the file with this Xet hash. `Expired`: the token is.
-    pub async fn xet_range(&self, source: &XetSource, hash: &str, range: &Range<u64>) -> Result<XetRange<'_>> {
+    pub async fn xet_range(&self, source: &XetSource, hash: XetHash, range: &Range<u64>) -> Result<XetRange<'_>> {
         let mut response = None;
         if !source.is_old.load(Ordering::Relaxed) {
             let answer = self.ask_store(source, "v2", hash, range).await?;
@@ -127,7 +127,13 @@ impl Upstream {
         })
     }
 
-    async fn ask_store(&self, source: &XetSource, version: &str, hash: &str, range: &Range<u64>) -> Result<Response> {
+    async fn ask_store(
+        &self,
+        source: &XetSource,
+        version: &str,
+        hash: XetHash,
+        range: &Range<u64>,
+    ) -> Result<Response> {
         // Not `Url::join`: the store's address may have a path.
         let url = format!("{}/{version}/reconstructions/{hash}", source.store.as_str().trim_end_matches('/'));
         let url = Url::parse(&url).map_err(|_| broken("the store address is not a URL"))?;

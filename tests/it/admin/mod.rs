@@ -93,7 +93,7 @@ impl TestHub {
         self.ask("GET", path, Value::Null).await
     }
 
-    async fn order(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn order(&self, path: &str, body: Value) -> Value {
         self.ask("POST", path, body).await
     }
 
@@ -119,12 +119,12 @@ impl TestHub {
     }
 
     /// Waits until a job has ended.
-    async fn ended(&self, job: &Value) -> Value {
+    pub(crate) async fn ended(&self, job: &Value) -> Value {
         self.job_until(job, "it ends", |job| ["completed", "failed", "cancelled"].contains(&text(&job["status"]))).await
     }
 
     /// Waits until a job has done what it should.
-    async fn done(&self, job: &Value) -> Value {
+    pub(crate) async fn done(&self, job: &Value) -> Value {
         let job = self.ended(job).await;
         assert_eq!(job["status"], "completed", "{job:#}");
         job

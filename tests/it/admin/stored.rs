@@ -1,13 +1,12 @@
 //! A stored file that is damaged, replaced or evicted, asked for again: by those who were served it before.
 
-use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use mock_hf::{Content, Repo};
 use serde_json::json;
 
-use crate::harness::TestHub;
 use crate::harness::repos::{CONFIG, MIB};
+use crate::harness::{TestHub, store};
 
 const SIZE: u64 = 20 * MIB;
 const PATH: &str = "/org/model/resolve/main/model.safetensors";
@@ -18,8 +17,7 @@ fn weights() -> Content {
 }
 
 fn blob(hub: &TestHub) -> PathBuf {
-    let hex = weights().sha256();
-    hub.data_dir().join("blobs/sha256").join(&hex[..2]).join(hex)
+    store::blob_path(hub.data_dir(), &weights().sha256())
 }
 
 /// A hub that has served the file from its store, whole and in part.
@@ -37,12 +35,6 @@ async fn hub() -> TestHub {
     hub
 }
 
-/// Overwrites 4 bytes of the stored file, as a failing disk does it: the inode stays.
-fn damage(hub: &TestHub) {
-    let file = std::fs::File::options().write(true).open(blob(hub)).unwrap();
-    file.write_all_at(b"\0\0\0\0", 1_234_567).unwrap();
-}
-
 /// What this process holds of files of the store that have no name any more.
 fn deleted_and_held(hub: &TestHub) -> Vec<String> {
     let dir = hub.data_dir().to_str().unwrap();
@@ -57,7 +49,7 @@ fn deleted_and_held(hub: &TestHub) -> Vec<String> {
 async fn damaged_bytes_are_not_served_once_they_were_found() {
     let hub = hub().await;
     for round in 0..2 {
-        damage(&hub);
+        store::damage(hub.data_dir(), &weights().sha256(), 1_234_567);
         let job = hub.ended(&hub.order("/v1/models/org/model/verify", json!({})).await).await;
         assert_eq!(job["status"], "failed", "round {round}: {job:#}");
         hub.mock.clear_log();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -29,6 +30,17 @@ pub(crate) fn blobs(data_dir: &Path) -> BTreeSet<String> {
     let shards = if dir.exists() { list(&dir) } else { Vec::new() };
     let files = shards.iter().flat_map(|shard| list(shard));
     files.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+/// Where the file of a blob is.
+pub(crate) fn blob_path(data_dir: &Path, sha256: &str) -> PathBuf {
+    data_dir.join("blobs/sha256").join(&sha256[..2]).join(sha256)
+}
+
+/// Overwrites 4 bytes of a blob, as a failing disk does it: the inode stays.
+pub(crate) fn damage(data_dir: &Path, sha256: &str, at: u64) {
+    let file = File::options().write(true).open(blob_path(data_dir, sha256)).unwrap();
+    file.write_all_at(b"\0\0\0\0", at).unwrap();
 }
 
 pub(crate) fn quarantined(data_dir: &Path) -> usize {

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use mock_hf::{MockHf, Repo, TOKEN_ALICE};
+use serde_json::json;
 
 use super::client::{Grant, Recipe, Xet};
 use super::{PATH, REPO, SIZE, TREE, XORB, big, get_all, offered, repo, slow};
@@ -268,4 +269,26 @@ async fn kill_9_in_the_middle_of_a_xorb_costs_no_finished_segment_and_no_address
     server.terminate();
     assert_eq!(server.ended().await.code(), Some(0));
     store::check(dir.path());
+}
+
+#[tokio::test]
+async fn damaged_bytes_are_not_served_once_they_were_found() {
+    let hub = TestHub::builder().repo(repo()).start().await;
+    for _ in 0..2 {
+        assert!(get_all(&hub).await == big().read_all());
+        hub.landed().await;
+    }
+    for round in 0..2 {
+        store::damage(hub.data_dir(), &big().sha256(), 9_000_000);
+        let job = hub.ended(&hub.order("/v1/storage/verify", json!({})).await).await;
+        assert_eq!(job["status"], "failed", "round {round}: {job:#}");
+        hub.mock.clear_log();
+        for request in 0..3 {
+            assert!(get_all(&hub).await == big().read_all(), "round {round}, request {request}");
+            hub.landed().await;
+        }
+        assert_eq!(hub.cdn_bytes(), SIZE, "fetched again, once");
+        hub.done(&hub.order("/v1/storage/verify", json!({})).await).await;
+    }
+    hub.finish().await;
 }

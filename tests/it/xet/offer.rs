@@ -41,7 +41,7 @@ async fn a_file_that_was_imported_is_offered_by_its_true_hash_and_comes_by_it() 
     File::create(folder.join("config.json")).unwrap().write_all(b"{}").unwrap();
     let mut hasher = XetHasher::default();
     hasher.update(&big().read_all());
-    let hash = hasher.finish();
+    let hash = hasher.finish().to_string();
     // The second time nothing is read.
     for (hashed, unchanged) in [(2, 0), (0, 2)] {
         let request = ImportRequest::new(disk.path());

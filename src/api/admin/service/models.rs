@@ -175,7 +175,7 @@ impl Service {
             licence: found.card.licence,
             task: found.card.task,
             selection: Some(convert::selection_message(source.selection)),
-            model_id: model.map(|row| row.id).unwrap_or_default(),
+            model_id: model.map(|row| row.id.into()).unwrap_or_default(),
             warnings,
         })
     }

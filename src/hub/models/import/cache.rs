@@ -18,7 +18,9 @@ use super::report::{ImportedRepo, ProblemKind, Problems};
 use super::take::Wanted;
 use super::walk::{Found, MAX_ENTRIES, is_folder, read_folder, read_small};
 use super::{Asked, Result, Run};
-use crate::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, Origin, RepoPath, Revision, Visibility};
+use crate::domain::{
+    Artifact, CommitId, ContentId, Digest, Entry, GitOid, Origin, RepoPath, Revision, Visibility, XetHash,
+};
 use crate::hub::repos::Repo;
 
 /// A ref holds 40 digits.
@@ -283,7 +285,7 @@ fn noted_files(json: &[u8]) -> Option<Vec<Artifact>> {
             None => ContentId::Git(oid),
         };
         let size = file.lfs_size.unwrap_or(file.size);
-        let xet_hash = file.xet_hash.filter(|hash| content.is_lfs() && Digest::parse(hash).is_ok());
+        let xet_hash = file.xet_hash.filter(|_| content.is_lfs()).and_then(|hash| XetHash::parse(&hash).ok());
         Some(Artifact { path: RepoPath::parse(&path).ok()?, size, content, oid: Some(oid), xet_hash })
     });
     files.collect()

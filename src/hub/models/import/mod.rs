@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Models, Result};
 use crate::blob::{Pace, Placement, Source};
 use crate::db::ScannedFile;
-use crate::domain::{CommitId, Origin, RepoKey, Revision};
+use crate::domain::{CommitId, ModelId, Origin, RepoKey, Revision};
 use crate::hub::repos::Repo;
 use crate::hub::{Caller, Error};
 
@@ -272,7 +272,7 @@ impl Run<'_> {
             Some(repo) if repo.is_local => self.models.repos.known_revision(repo, Revision::DEFAULT).await?,
             _ => None,
         };
-        let new_id = uuid::Uuid::now_v7().to_string();
+        let new_id = ModelId::generate();
         self.models.db.add_repo(key, origin, &new_id, self.models.clock.now()).await?;
         let repo = self.models.repos.known_repo(key).await?.ok_or(Error::RepoNotFound)?;
         if let Some((commit, _)) = local.filter(|_| !repo.is_local) {

@@ -175,7 +175,7 @@ impl Run<'_> {
 
     async fn keep_xet_hash(&self, names: &Names) -> Result<()> {
         if let Some(hash) = &names.xet_hash {
-            self.models.db.put_xet_hash(names.sha256, hash).await?;
+            self.models.db.put_xet_hash(names.sha256, *hash).await?;
         }
         Ok(())
     }

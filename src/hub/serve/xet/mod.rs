@@ -31,7 +31,7 @@ use super::open::{Opened, flight_target};
 use super::{Result, Serve};
 use crate::domain::xet::{Layout, Piece};
 use crate::domain::{
-    Artifact, ByteRange, CommitId, Millis, Principal, RepoId, RepoKey, RepoKind, Revision, Visibility,
+    Artifact, ByteRange, CommitId, Millis, ModelId, Principal, RepoId, RepoKey, RepoKind, Revision, Visibility, XetHash,
 };
 use crate::hub::catalog::Resolved;
 use crate::hub::repos::{Need, Repo};
@@ -48,7 +48,7 @@ const RECIPES: usize = 64;
 const RECIPE_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Row of the repository, commit, Xet hash.
-type FileKey = (Arc<str>, String, String);
+type FileKey = (ModelId, String, String);
 
 pub(super) struct Xet {
     seal: Seal,
@@ -108,6 +108,13 @@ struct Ticket {
     expires: Millis,
 }
 
+/// Who asks for which file, and since when they may.
+struct XetFile {
+    caller: Caller,
+    resolved: Resolved,
+    made: Millis,
+}
+
 /// A part of a xorb, ready to be sent.
 pub struct XorbPart {
     /// `None` if only the head was asked for.
@@ -123,10 +130,10 @@ pub struct XorbPart {
 
 impl Serve {
     /// The Xet hash that HEAD and GET name; `None` if the file is not offered.
-    pub async fn xet_hash(&self, artifact: &Artifact) -> Result<Option<String>> {
+    pub async fn xet_hash(&self, artifact: &Artifact) -> Result<Option<XetHash>> {
         let Some(hash) = self.catalog.offered(artifact) else { return Ok(None) };
         let is_to_be_had = !self.upstream.is_away() || self.store.get(artifact).await?.is_some();
-        Ok(is_to_be_had.then(|| hash.to_owned()))
+        Ok(is_to_be_had.then_some(hash))
     }
 
     /// The token route: for callers who may have the bytes.
@@ -160,7 +167,7 @@ impl Serve {
         file: &str,
         range: Option<ByteRange>,
     ) -> Result<Option<Recipe>> {
-        let (caller, resolved, made) = self.xet_file(caller, token, file).await?;
+        let XetFile { caller, resolved, made } = self.xet_file(caller, token, file).await?;
         let artifact = Arc::clone(&resolved.artifact);
         let size = artifact.size;
         let Some(range) = range.map_or(Some(0..size), |range| range.resolve(size)) else { return Ok(None) };
@@ -205,11 +212,10 @@ impl Serve {
 
     /// The size of a file, for a caller with a token of its repository.
     pub async fn xet_file_size(&self, caller: &Caller, token: Option<&str>, file: &str) -> Result<u64> {
-        Ok(self.xet_file(caller, token, file).await?.1.artifact.size)
+        Ok(self.xet_file(caller, token, file).await?.resolved.artifact.size)
     }
 
-    /// Who asks for which file, and since when they may.
-    async fn xet_file(&self, caller: &Caller, token: Option<&str>, file: &str) -> Result<(Caller, Resolved, Millis)> {
+    async fn xet_file(&self, caller: &Caller, token: Option<&str>, file: &str) -> Result<XetFile> {
         let refused = |message: &str| Error::Unauthenticated { message: message.to_owned() };
         let claims: TokenClaims = token
             .and_then(|token| self.xet.seal.open("token", token))
@@ -225,7 +231,7 @@ impl Serve {
         if self.taints.since(resolved.artifact.content, claims.made) {
             return Err(begin_again());
         }
-        Ok((caller, resolved, claims.made))
+        Ok(XetFile { caller, resolved, made: claims.made })
     }
 
     async fn xet_repo(&self, kind: &str, id: &str) -> Result<Arc<Repo>> {
@@ -235,12 +241,14 @@ impl Serve {
     }
 
     async fn xet_lookup(&self, repo: Arc<Repo>, commit: &str, file: &str) -> Result<Resolved> {
-        let key = (Arc::clone(&repo.row), commit.to_owned(), file.to_owned());
+        let key = (repo.row.clone(), commit.to_owned(), file.to_owned());
         let (commit, artifact) = match self.xet.files.get(&key) {
             Some(found) => found,
             None => {
-                let found = self.db.artifact_by_xet(&repo.row, file, commit).await?;
-                let (commit, artifact) = found.ok_or(Error::EntryNotFound { commit: None })?;
+                let absent = || Error::EntryNotFound { commit: None };
+                let hash = XetHash::parse(file).map_err(|_| absent())?;
+                let found = self.db.artifact_by_xet(&repo.row, hash, commit).await?;
+                let (commit, artifact) = found.ok_or_else(absent)?;
                 let found = (commit, Arc::new(artifact));
                 self.xet.files.insert(key, found.clone());
                 found
