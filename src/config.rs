@@ -116,7 +116,18 @@ pub struct Flight {
 #[serde(deny_unknown_fields)]
 pub struct Xet {
     pub serve: bool,
-    pub fetch: bool,
+    pub fetch: XetFetch,
+}
+
+/// Which files are downloaded from upstream by Xet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum XetFetch {
+    /// Those that upstream's download host refuses, as it does above 50 GB.
+    Auto,
+    /// Whatever has a Xet hash.
+    Always,
+    Never,
 }
 
 #[derive(Debug, Clone, Deserialize)]

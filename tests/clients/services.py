@@ -227,7 +227,7 @@ class Hub(Service):
             "MODELHUB_ADMIN_LISTEN": "127.0.0.1:0",
             "MODELHUB_UPSTREAM_URL": upstream,
             # The mock has no Xet store; so whoever asks it for one is a client that was led past the hub.
-            "MODELHUB_XET_FETCH": "false",
+            "MODELHUB_XET_FETCH": "never",
             "MODELHUB_LOG": "info,modelhub::api=debug",
             **{f"MODELHUB_{name.upper()}": str(value) for name, value in settings.items()},
         }

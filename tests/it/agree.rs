@@ -35,7 +35,7 @@ impl Three {
     async fn start(settings: &[(&'static str, &str)]) -> Self {
         let mock = MockHf::start_with(Options::default()).await.unwrap();
         mock.put(repo());
-        let mut all = vec![("upstream.cdn_hosts", "127.0.0.1"), ("cache.ref_ttl", "1h"), ("xet.fetch", "false")];
+        let mut all = vec![("upstream.cdn_hosts", "127.0.0.1"), ("cache.ref_ttl", "1h"), ("xet.fetch", "never")];
         all.extend(settings);
         let team = Team::start(mock, &all).await;
         let mut other = team.spawn_hub();

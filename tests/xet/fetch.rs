@@ -122,8 +122,22 @@ async fn plain_http_goes_on_where_xet_broke_off_also_after_a_restart() {
 async fn a_file_that_the_download_host_refuses_comes_by_xet() {
     let content = Content::random(4, 10 * MIB);
     let options = Options { bridge_limit: Some(5 * MIB), ..with_store() };
-    let hub = hub_with(&content).options(options).small_segments().start().await;
+    for fetch in ["auto", "always"] {
+        let hub = hub_with(&content).options(options.clone()).small_segments().set("xet.fetch", fetch).start().await;
+        hub.get(PATH).await.assert_is(200, &content.read_all());
+        hub.landed().await;
+        assert_eq!(hub.get(PATH).await.served(), "hit", "{fetch}");
+        hub.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn by_itself_xet_is_left_alone_where_the_download_host_sends_the_file() {
+    let content = Content::random(6, 10 * MIB);
+    let hub = hub_with(&content).set("xet.fetch", "auto").start().await;
     hub.get(PATH).await.assert_is(200, &content.read_all());
+    let tokens = hub.mock.requests().iter().filter(|call| call.path.contains("xet-read-token")).count();
+    assert_eq!((tokens, hub.cdn_bytes()), (0, content.size()));
     hub.finish().await;
 }
 
@@ -131,7 +145,7 @@ async fn a_file_that_the_download_host_refuses_comes_by_xet() {
 async fn without_xet_such_a_file_is_refused_with_the_reason() {
     let content = Content::random(5, 10 * MIB);
     let options = Options { bridge_limit: Some(5 * MIB), ..with_store() };
-    let hub = hub_with(&content).options(options).set("xet.fetch", "false").start().await;
+    let hub = hub_with(&content).options(options).set("xet.fetch", "never").start().await;
     let reply = hub.get(PATH).await;
     let (status, _, message) = reply.error();
     assert_eq!(status, 502);

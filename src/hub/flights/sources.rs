@@ -3,7 +3,7 @@
 //! A source only says how it streams a range of the content (`ByteSource`). The order is that of preference. A source
 //! that fails is left for the rest of the flight, and the next one goes on; what arrived is kept. The last one is
 //! upstream itself by plain HTTP: it is never left. If it refuses the file, as the Hub's download host does above 50 GB, a
-//! source that has worked before gets its next chance. Nobody is trusted: the digest of the whole decides, whoever sent
+//! source gets its next chance that has worked before, or that was held in reserve. Nobody is trusted: the digest of the whole decides, whoever sent
 //! the bytes, and what was wrong once is fetched again from the last source alone.
 
 use std::ops::Range;
@@ -13,8 +13,11 @@ use super::http::Http;
 use super::source::{ByteSource, Opened};
 use super::xet::Xet;
 use super::{Flight, FlightTarget, Flights};
+use crate::config::XetFetch;
 use crate::upstream::{Error, Result};
 
+/// What the Hub's download host sends at most; the rest has to come by Xet.
+const MOST_BY_HTTP: u64 = 50_000_000_000;
 /// This many refusals in a row are the last source's last word; one alone may be a mishap.
 const LAST_REFUSAL: u32 = 4;
 
@@ -31,24 +34,44 @@ pub(super) struct Sources {
 pub(super) struct Preferred {
     source: Box<dyn ByteSource>,
     is_left: AtomicBool,
-    has_worked: AtomicBool,
+    /// It is tried again when the last source refuses.
+    has_chance: AtomicBool,
+}
+
+impl Preferred {
+    fn first(source: Box<dyn ByteSource>) -> Self {
+        Self { source, is_left: AtomicBool::new(false), has_chance: AtomicBool::new(false) }
+    }
+
+    /// One that is not asked before the last source has refused.
+    fn in_reserve(source: Box<dyn ByteSource>) -> Self {
+        Self { source, is_left: AtomicBool::new(true), has_chance: AtomicBool::new(true) }
+    }
 }
 
 impl Sources {
     pub(super) fn of(flights: &Flights, flight: &Flight) -> Self {
         let target = flight.target.clone();
         let was_wrong = flight.was_wrong.load(Ordering::Relaxed) || flights.taints.knows(target.content);
-        let mut preferred: Vec<Box<dyn ByteSource>> = Vec::new();
-        if !was_wrong && flights.settings.xet.fetch {
-            preferred.extend(Xet::new(flights, &target).map(|xet| Box::new(xet) as Box<dyn ByteSource>));
+        let mut preferred = Vec::new();
+        let fetch = flights.settings.xet.fetch;
+        if !was_wrong
+            && fetch != XetFetch::Never
+            && let Some(xet) = Xet::new(flights, &target)
+        {
+            let is_first = fetch == XetFetch::Always || target.size > MOST_BY_HTTP;
+            preferred.push(if is_first {
+                Preferred::first(Box::new(xet))
+            } else {
+                Preferred::in_reserve(Box::new(xet))
+            });
         }
         let last = Box::new(Http::new(flights, &target));
         Self::new(target, preferred, last)
     }
 
-    fn new(target: FlightTarget, preferred: Vec<Box<dyn ByteSource>>, last: Box<dyn ByteSource>) -> Self {
-        let untried = |source| Preferred { source, is_left: AtomicBool::default(), has_worked: AtomicBool::default() };
-        Self { target, preferred: preferred.into_iter().map(untried).collect(), last, refusals: AtomicU32::new(0) }
+    fn new(target: FlightTarget, preferred: Vec<Preferred>, last: Box<dyn ByteSource>) -> Self {
+        Self { target, preferred, last, refusals: AtomicU32::new(0) }
     }
 
     pub(super) fn is_whole_only(&self) -> bool {
@@ -78,7 +101,7 @@ impl Sources {
     /// All that was asked of a source has come.
     pub(super) fn worked(&self, chosen: Option<&Preferred>) {
         if let Some(preferred) = chosen {
-            preferred.has_worked.store(true, Ordering::Relaxed);
+            preferred.has_chance.store(true, Ordering::Relaxed);
         }
     }
 
@@ -101,10 +124,11 @@ impl Sources {
 
     /// What it means that the last source refuses the file.
     fn refused(&self) -> Error {
-        let has_worked = |preferred: &&Preferred| preferred.has_worked.load(Ordering::Relaxed);
+        // Each chance is for one try: whoever fails again has to have worked in between.
+        let has_chance = |preferred: &&Preferred| preferred.has_chance.swap(false, Ordering::Relaxed);
         let is_back = |preferred: &Preferred| preferred.is_left.swap(false, Ordering::Relaxed);
-        if self.preferred.iter().filter(has_worked).any(is_back) {
-            return Error::Unavailable { reason: format!("{}, which is tried again", Error::Refused) };
+        if self.preferred.iter().filter(has_chance).any(is_back) {
+            return Error::Unavailable { reason: format!("{}, which is tried now", Error::Refused) };
         }
         if self.refusals.fetch_add(1, Ordering::Relaxed) + 1 < LAST_REFUSAL {
             return Error::Refused;
@@ -149,6 +173,10 @@ mod tests {
     }
 
     fn sources(preferred: Vec<Box<dyn ByteSource>>, last: Box<dyn ByteSource>) -> Sources {
+        sources_of(preferred.into_iter().map(Preferred::first).collect(), last)
+    }
+
+    fn sources_of(preferred: Vec<Preferred>, last: Box<dyn ByteSource>) -> Sources {
         let hex = "0123456789012345678901234567890123456789";
         let target = FlightTarget {
             content: ContentId::parse(hex).unwrap(),
@@ -218,5 +246,27 @@ mod tests {
         let error = giver(&sources).await.unwrap_err();
         assert!(error.is_transient() && matches!(error, Error::Unavailable { .. }), "{error}");
         assert_eq!(giver(&sources).await.unwrap(), "second", "the first has never brought anything");
+    }
+
+    #[tokio::test]
+    async fn a_source_in_reserve_is_asked_when_the_last_one_refuses_and_not_before() {
+        let reserve = Preferred::in_reserve(fake("reserve", vec![]));
+        let sources = sources_of(vec![reserve], fake("last", vec![away(), Error::Refused]));
+        assert!(matches!(giver(&sources).await, Err(Error::Unavailable { .. })));
+        assert!(giver(&sources).await.unwrap_err().is_transient());
+        for _ in 0..2 {
+            assert_eq!(giver(&sources).await.unwrap(), "reserve");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_in_reserve_that_fails_too_leaves_the_refusal_as_the_last_word() {
+        let reserve = Preferred::in_reserve(fake("reserve", vec![away(); 9]));
+        let sources = sources_of(vec![reserve], fake("last", vec![Error::Refused; 9]));
+        let mut errors = Vec::new();
+        while !matches!(errors.last(), Some(Error::Rejected { .. })) {
+            errors.push(giver(&sources).await.unwrap_err());
+            assert!(errors.len() < 9, "{errors:?}");
+        }
     }
 }

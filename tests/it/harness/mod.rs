@@ -76,7 +76,7 @@ impl Builder {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = database().await;
         // A mock without a Xet store names one all the same: what is not about Xet does without it.
-        settings.push(("xet.fetch", with_xet.to_string()));
+        settings.push(("xet.fetch", if with_xet { "always" } else { "never" }.to_owned()));
         settings.extend(self.settings);
         let running = Running::start(dir.path(), &mock.url(), &settings, &self.clock).await;
         TestHub { mock, clock: self.clock, client: Client::new(), settings, allowed_calls: None, running, dir }

@@ -34,7 +34,7 @@ fn serve(data_dir: &Path, upstream: &str, settings: &[(&str, &str)]) -> Command 
         ("upstream.url", upstream),
         ("log.level", "warn"),
         // The mock names Xet hashes, and has no store for them.
-        ("xet.fetch", "false"),
+        ("xet.fetch", "never"),
     ];
     all.extend(settings);
     command(&["serve"], &all)

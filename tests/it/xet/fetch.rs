@@ -13,7 +13,7 @@ async fn a_store_that_cannot_be_asked_costs_one_call_and_not_one_for_each_file()
     let repo =
         (40..).zip(names).fold(Repo::model("org/big"), |repo, (seed, name)| repo.lfs(name, Content::random(seed, MIB)));
     // The mock names a store on a host that is not listed.
-    let hub = TestHub::builder().manual_clock().set("xet.fetch", "true").repo(repo).start().await;
+    let hub = TestHub::builder().manual_clock().set("xet.fetch", "always").repo(repo).start().await;
     let tokens = || hub.mock.requests().iter().filter(|call| call.path.contains("xet-read-token")).count();
     for (seed, name) in (40..).zip(&names[..2]) {
         let reply = hub.get(&format!("/org/big/resolve/main/{name}")).await;
