@@ -33,26 +33,30 @@ where
     where
         F: Future<Output = Result<V>> + Send + 'static,
     {
-        let mut receiver = {
-            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-            match calls.get(&key) {
-                Some(receiver) => receiver.clone(),
-                None => {
-                    let (sender, receiver) = watch::channel(None);
-                    calls.insert(key.clone(), receiver.clone());
-                    let (calls, call) = (Arc::clone(&self.calls), call());
-                    self.tasks.spawn(async move {
-                        // Removed also if the call panics: the next one retries.
-                        let _guard = Remove { calls, key: Some(key) };
-                        let outcome = call.await;
-                        sender.send_replace(Some(outcome));
-                    });
-                    receiver
-                }
-            }
-        };
+        let mut receiver = self.begin(key, call);
         let outcome = receiver.wait_for(Option::is_some).await.map_err(Error::internal)?;
         outcome.clone().unwrap_or(Err(Error::Stopping))
+    }
+
+    /// Begins the call for `key`, unless it is in progress, and waits for nothing.
+    pub(super) fn begin<F>(&self, key: K, call: impl FnOnce() -> F) -> watch::Receiver<Option<Result<V>>>
+    where
+        F: Future<Output = Result<V>> + Send + 'static,
+    {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(receiver) = calls.get(&key) {
+            return receiver.clone();
+        }
+        let (sender, receiver) = watch::channel(None);
+        calls.insert(key.clone(), receiver.clone());
+        let (calls, call) = (Arc::clone(&self.calls), call());
+        self.tasks.spawn(async move {
+            // Removed also if the call panics: the next one retries.
+            let _guard = Remove { calls, key: Some(key) };
+            let outcome = call.await;
+            sender.send_replace(Some(outcome));
+        });
+        receiver
     }
 }
 

@@ -277,6 +277,51 @@ async fn a_repository_that_turns_private_is_closed_to_others_by_name_and_by_comm
     hub.finish().await;
 }
 
+/// Asks until the answer has this status: it is looked for in the background.
+async fn becomes(hub: &TestHub, status: u16, path: &str) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while hub.head(path).await.status != status {
+        assert!(tokio::time::Instant::now() < deadline, "{path} does not become {status}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_repository_that_is_used_by_commit_only_closes_within_a_minute_and_opens_again() {
+    // With a token of its own that upstream refuses, the hub has to find out all the same.
+    for own in ["", TOKEN_REVOKED] {
+        let public = files(Repo::model("org/public"));
+        let hub = TestHub::builder().manual_clock().repo(public).start().await;
+        let commit = hub.get("/org/public/resolve/main/config.json").await.header("x-repo-commit").to_owned();
+        hub.get("/org/public/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
+        hub.landed().await;
+        let hub = hub.restart_with(&[("upstream.token", own)]).await;
+        let paths = [
+            format!("/org/public/resolve/{commit}/config.json"),
+            format!("/org/public/resolve/{commit}/model.safetensors"),
+            format!("/api/models/org/public/tree/{commit}"),
+        ];
+        for round in 0..2 {
+            for path in &paths {
+                assert_eq!(hub.get(path).await.status, 200, "{own} {round} {path}");
+            }
+            hub.mock.set_visibility("model", "org/public", true, None, vec![TOKEN_ALICE.to_owned()]);
+            hub.clock.advance(Duration::from_secs(61));
+            becomes(&hub, 401, &paths[0]).await;
+            for path in &paths {
+                assert_eq!(hub.get(path).await.error().0, 401, "{own} {round} {path}");
+                assert_eq!(hub.get_as(TOKEN_BOB, path).await.error().0, 404, "{own} {round} {path}");
+                assert_eq!(hub.get_as(TOKEN_ALICE, path).await.status, 200, "{own} {round} {path}");
+                assert_eq!(hub.get(path).await.error().0, 401, "{own} {round} {path}");
+            }
+            hub.mock.set_visibility("model", "org/public", false, None, Vec::new());
+            hub.clock.advance(Duration::from_secs(61));
+            becomes(&hub, 200, &paths[0]).await;
+        }
+        hub.finish().await;
+    }
+}
+
 #[tokio::test]
 async fn while_upstream_is_away_an_accepted_token_is_still_accepted_and_nobody_else() {
     let hub = TestHub::builder().manual_clock().repo(private()).start().await;

@@ -207,7 +207,7 @@ impl Catalog {
     }
 
     /// Whether this caller may see unmasked hashes: accepted for the bytes, or nothing is gated.
-    async fn sees_hashes(&self, caller: &Caller, repo: &Repo) -> Result<bool> {
+    async fn sees_hashes(&self, caller: &Caller, repo: &Arc<Repo>) -> Result<bool> {
         match self.repos.authorise(caller, repo, Need::Bytes).await {
             Ok(()) => Ok(true),
             Err(error @ Error::Internal(_)) => Err(error),

@@ -6,6 +6,7 @@
 //! cache. While upstream is down, a token that it accepted within the grace period is still
 //! accepted; nobody else is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
@@ -46,7 +47,8 @@ impl Access {
 
 impl Repos {
     /// Lets the caller through to `need` of a known repository, or says why not.
-    pub(in crate::hub) async fn authorise(&self, caller: &Caller, repo: &Repo, need: Need) -> Result<()> {
+    pub(in crate::hub) async fn authorise(&self, caller: &Caller, repo: &Arc<Repo>, need: Need) -> Result<()> {
+        self.look_again(caller, repo);
         match (repo.visibility, need) {
             (Visibility::Public, _) | (Visibility::Gated, Need::Metadata) => return Ok(()),
             _ => {}

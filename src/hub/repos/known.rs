@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Repo, Repos, ResolvedRevision, Result, Stamp};
+use super::{Repo, Repos, ResolvedRevision, Result, Stamp, look};
 use crate::db::Change;
 use crate::domain::{CommitId, Millis, ModelId, RepoKey, Revision, Visibility};
 use crate::hub::Served;
@@ -82,8 +82,10 @@ impl Repos {
                 (checked_at, self.ref_ttl())
             }
         };
-        let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-        Some(Stamp { epoch, made: checked_at, until: checked_at.saturating_add(ttl) })
+        let after = |at: Millis, time: Duration| at.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        // Then its use has to make this hub look again.
+        let until = after(checked_at, ttl).min(after(self.looked_at(&repo), look::EVERY));
+        Some(Stamp { epoch, made: checked_at, until })
     }
 
     pub fn is_current(&self, stamp: &Stamp) -> bool {

@@ -1,10 +1,11 @@
 //! Which repository and which commit a request means, and who may see them.
 //!
-//! `known` says what is known here; `access` who may see it; `origin` where a commit is known from; `resolve` puts them
+//! `known` says what is known here, and `look` asks whether it is still so; `access` who may see it; `origin` where a commit is known from; `resolve` puts them
 //! together, and asks upstream where that has to be.
 
 mod access;
 mod known;
+mod look;
 mod origin;
 mod resolve;
 
@@ -99,6 +100,8 @@ pub struct Inner {
     /// Of commits that are recorded here.
     origins: Kept<(ModelId, CommitId), Origin>,
     infos: Kept<(ModelId, CommitId), Arc<str>>,
+    /// When the use of a repository has last led to a look.
+    looks: moka::sync::Cache<ModelId, Millis>,
     calls: Coalesce<CallKey, (Arc<Repo>, CommitId)>,
 }
 
@@ -137,6 +140,7 @@ impl Repos {
             revisions: Kept::new(50_000),
             origins: Kept::new(50_000),
             infos: Kept::with(infos),
+            looks: moka::sync::Cache::new(50_000),
             calls: Coalesce::new(tasks.clone()),
         }))
     }

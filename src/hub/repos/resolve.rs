@@ -11,9 +11,11 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::{Need, Repo, Repos, ResolvedRevision, Result};
+use super::{CallKey, Need, Repo, Repos, ResolvedRevision, Result};
 use crate::domain::{CommitId, RepoId, RepoKey, Revision, Visibility};
 use crate::hub::{Caller, Error, Served, is_outage};
 use crate::upstream::{self, Impact};
@@ -91,13 +93,31 @@ impl Repos {
         revision: &Revision,
         known: Option<&Arc<Repo>>,
     ) -> Result<(Arc<Repo>, CommitId)> {
+        let (shared, call) = self.call(caller, key, revision, known);
+        self.calls.run(shared, call).await
+    }
+
+    /// The same, and nobody waits for the answer.
+    pub(super) fn begin_to_ask(&self, caller: &Caller, repo: &Arc<Repo>, revision: &Revision) {
+        let (shared, call) = self.call(caller, &repo.key, revision, Some(repo));
+        self.calls.begin(shared, call);
+    }
+
+    /// A call of upstream, and who shares it.
+    fn call(
+        &self,
+        caller: &Caller,
+        key: &RepoKey,
+        revision: &Revision,
+        known: Option<&Arc<Repo>>,
+    ) -> (CallKey, impl FnOnce() -> BoxFuture<'static, Result<(Arc<Repo>, CommitId)>>) {
         let is_public = known.is_some_and(|repo| repo.visibility == Visibility::Public);
         let digest = (!is_public).then(|| self.digests.of(&caller.principal));
-        let call_key = (key.clone(), revision.as_str().to_owned(), digest);
+        let shared = (key.clone(), revision.as_str().to_owned(), digest);
         let (repos, caller, key, revision) = (self.clone(), caller.clone(), key.clone(), revision.clone());
         let known = known.cloned();
-        let call = || async move { repos.fetch_revision(&caller, &key, &revision, known).await };
-        self.calls.run(call_key, call).await
+        let call = || async move { repos.fetch_revision(&caller, &key, &revision, known).await }.boxed();
+        (shared, call)
     }
 
     async fn fetch_revision(
@@ -109,20 +129,21 @@ impl Repos {
     ) -> Result<(Arc<Repo>, CommitId)> {
         let path = format!("{}/revision/{}", key.api_path(), upstream::encode(revision.as_str(), false));
         let mut outcome = self.upstream.get(&path, caller.upstream()).await;
-        if matches!(outcome, Err(upstream::Error::Unauthenticated { .. }))
-            && known.as_ref().is_some_and(|repo| repo.visibility == Visibility::Public)
-        {
-            // A wrong token must not spoil the response that others share; none is needed here.
-            outcome = self.upstream.get(&path, upstream::Caller { token: None, ..caller.upstream() }).await;
+        // Others share this response, and a token that upstream refuses, the caller's or this hub's, says nothing of the
+        // repository: what it shows without one does.
+        let is_open = known.as_ref().is_some_and(|repo| repo.visibility != Visibility::Private);
+        if is_open && outcome.as_ref().is_err_and(is_refusal) {
+            let nobody = upstream::Caller { token: None, ..caller.without_hub_token() };
+            outcome = self.upstream.get(&path, nobody).await;
         }
         let answer = match outcome {
             Ok(answer) => answer,
             Err(error) => {
-                if matches!(error, upstream::Error::RepoNotFound)
+                if is_open
+                    && is_refusal(&error)
                     && let Some(repo) = known
-                    && repo.visibility != Visibility::Private
                 {
-                    // Gone or hidden now: from here on only callers whom upstream accepts.
+                    // Gone or hidden now, or upstream does not say: from here on only callers whom it accepts.
                     self.note_repo(&repo.key, Visibility::Private).await?;
                 }
                 let what = if matches!(error, upstream::Error::RevisionNotFound { .. }) {
@@ -163,6 +184,11 @@ impl Repos {
         let repo = self.repo(caller, key).await?;
         self.authorise(caller, &repo, Need::Bytes).await
     }
+}
+
+/// Whether upstream did not show the repository: an answer, but not that it is there.
+fn is_refusal(error: &upstream::Error) -> bool {
+    !error.is_outage() && !matches!(error, upstream::Error::RevisionNotFound { .. })
 }
 
 fn is_own_trouble(error: &Error) -> bool {
