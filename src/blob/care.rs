@@ -31,9 +31,14 @@ impl LocalStore {
             if stop() {
                 return Ok(Check::Stopped);
             }
-            match file.read(&mut buffer).map_err(Error::io("cannot read", &path))? {
-                0 => break,
-                n => hasher.update(&buffer[..n]),
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => hasher.update(&buffer[..n]),
+                // What the disk cannot give any more.
+                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
+                    return Ok(Check::Wrong);
+                }
+                Err(error) => return Err(Error::io("cannot read", &path)(error)),
             }
         }
         Ok(if hasher.finish().is_ok() { Check::Right } else { Check::Wrong })

@@ -18,7 +18,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{ContentHasher, Error, Partial, Result};
+use super::{ContentHasher, Error, Partial, Result, source};
 use crate::domain::{ContentId, Digest};
 
 const FORMAT: &str = "1";
@@ -92,10 +92,10 @@ impl LocalStore {
         }
     }
 
-    /// Whether a file of this name is there and holds what its name says; a wrong one is
+    /// Whether a file of this name is there and holds what its name says: then when it was modified. A wrong one is
     /// removed. Reads the whole file.
-    pub fn prove_orphan(&self, digest: Digest, size: u64) -> Result<bool> {
-        let Some(mut file) = self.open_blob(digest, size)? else { return Ok(false) };
+    pub fn prove_orphan(&self, digest: Digest, size: u64) -> Result<Option<i64>> {
+        let Some(mut file) = self.open_blob(digest, size)? else { return Ok(None) };
         let path = self.blob_path(digest);
         let mut hasher = ContentHasher::new(ContentId::Sha256(digest), size);
         let mut buffer = vec![0; 1 << 20];
@@ -109,10 +109,11 @@ impl LocalStore {
             sync_dir(path.parent().unwrap_or(&self.root))?;
             let part = self.root.join("partial").join(format!("{}.part", digest.to_hex()));
             remove_partial(&part);
-            return Ok(true);
+            let (_, modified_ns) = source::modified(&file).map_err(Error::io("cannot read", &path))?;
+            return Ok(Some(modified_ns));
         }
         std::fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
-        Ok(false)
+        Ok(None)
     }
 
     /// The partial of `content`, resumed if an earlier process left one. `Elsewhere` if another process has it now.
@@ -121,8 +122,8 @@ impl LocalStore {
     }
 
     /// Makes a complete and verified partial a blob. After this returns the blob survives a
-    /// power cut. A file of this name that is there already is replaced: this one is proven.
-    pub fn publish(&self, partial: &Partial, digest: Digest) -> Result<()> {
+    /// power cut. A file of this name that is there already is replaced: this one is proven. Gives when it was modified.
+    pub fn publish(&self, partial: &Partial, digest: Digest) -> Result<i64> {
         let path = self.blob_path(digest);
         if let Err(error) = partial.file().sync_data() {
             self.discard(partial);
@@ -132,7 +133,8 @@ impl LocalStore {
         let shard = path.parent().unwrap_or(&self.root);
         sync_dir(shard)?;
         self.discard(partial);
-        Ok(())
+        let (_, modified_ns) = source::modified(partial.file()).map_err(Error::io("cannot read", &path))?;
+        Ok(modified_ns)
     }
 
     /// Removes a partial and its journal; readers that have it open can keep reading.

@@ -97,13 +97,16 @@ impl LocalStore {
         }
     }
 
-    /// Makes a staged file the blob of its sha256. After this returns it survives a power cut. Blocks.
-    pub fn publish_staged(&self, staged: &Staged) -> Result<()> {
+    /// Makes a staged file the blob of its sha256. After this returns it survives a power cut. Gives when it was modified.
+    /// Blocks.
+    pub fn publish_staged(&self, staged: &Staged) -> Result<i64> {
         let path = self.blob_path(staged.names.sha256);
         staged.file.sync_all().map_err(Error::io("cannot sync", &staged.path))?;
         // If it is a link to this very blob already, the staged name stays, and goes when it is dropped.
         std::fs::rename(&staged.path, &path).map_err(Error::io("cannot publish", &path))?;
-        sync_dir(path.parent().unwrap_or(self.root()))
+        sync_dir(path.parent().unwrap_or(self.root()))?;
+        let (_, modified_ns) = source::modified(&staged.file).map_err(Error::io("cannot read", &path))?;
+        Ok(modified_ns)
     }
 
     fn copy(&self, source: &Source, path: &Path, pace: &Pace) -> Result<Bytes, Refusal> {

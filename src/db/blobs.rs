@@ -11,8 +11,10 @@ pub struct BlobRow {
     pub size: u64,
     /// Greater than that of every file that was a blob before this one was.
     pub generation: i64,
-    /// When the original of a hard link was modified; `None` if the blob is not a hard link.
-    pub linked_ns: Option<i64>,
+    /// When its file was modified last, as it was when its bytes were proven; `None` if an earlier version did not note it.
+    pub modified_ns: Option<i64>,
+    /// The file is a hard link to one outside of the store.
+    pub is_linked: bool,
 }
 
 /// A file that has just got its name in the store.
@@ -23,7 +25,8 @@ pub struct NewBlob {
     pub git: Option<GitOid>,
     pub size: u64,
     /// As in `BlobRow`.
-    pub linked_ns: Option<i64>,
+    pub modified_ns: i64,
+    pub is_linked: bool,
     /// Where upstream gave none and it was computed.
     pub xet_hash: Option<XetHash>,
 }
@@ -34,18 +37,18 @@ pub struct StoreTotals {
     pub bytes: u64,
 }
 
-pub(super) type Row = (String, i64, i64, Option<i64>);
+pub(super) type Row = (String, i64, i64, Option<i64>, bool);
 
 /// The columns of `Row`.
 macro_rules! columns {
     () => {
-        "select sha256, size_bytes, generation, linked_ns from blob "
+        "select sha256, size_bytes, generation, modified_ns, is_linked from blob "
     };
 }
 
-pub(super) fn blob_of((sha256, size, generation, linked_ns): Row) -> Result<BlobRow> {
+pub(super) fn blob_of((sha256, size, generation, modified_ns, is_linked): Row) -> Result<BlobRow> {
     let digest = Digest::parse(&sha256).map_err(|source| Error::Corrupt { what: "sha256", source })?;
-    Ok(BlobRow { digest, size: size.max(0) as u64, generation, linked_ns })
+    Ok(BlobRow { digest, size: size.max(0) as u64, generation, modified_ns, is_linked })
 }
 
 fn git_of(oid: Option<String>) -> Option<GitOid> {
@@ -79,7 +82,7 @@ impl Db {
 
     /// The commit point of publishing: its row; what a file of this name was before is not served any more.
     pub async fn put_blob(&self, blob: &NewBlob, now: Millis) -> Result<BlobRow> {
-        let NewBlob { digest, git, size, linked_ns, xet_hash } = *blob;
+        let NewBlob { digest, git, size, modified_ns, is_linked, xet_hash } = *blob;
         let mut tx = self.begin().await?;
         if xet_hash.is_some() {
             // See `put_entries`.
@@ -94,12 +97,13 @@ impl Db {
         let hex = digest.to_hex();
         let sql = "select generation, git_oid from blob where sha256 = $1";
         let was: Option<(i64, Option<String>)> = tx.optional(sql, args![hex.as_str()]).await?;
-        let sql = "insert into blob (sha256, git_oid, size_bytes, created_at, verified_at, last_used_at, linked_ns, generation)
-            values ($1, $2, $3, $4, $4, $4, $5, $6)
+        let sql = "insert into blob (sha256, git_oid, size_bytes, created_at, verified_at, last_used_at, modified_ns, is_linked, generation)
+            values ($1, $2, $3, $4, $4, $4, $5, $6, $7)
             on conflict (sha256) do update set git_oid = coalesce(excluded.git_oid, blob.git_oid),
-                verified_at = excluded.verified_at, linked_ns = excluded.linked_ns, generation = excluded.generation";
+                verified_at = excluded.verified_at, modified_ns = excluded.modified_ns, is_linked = excluded.is_linked,
+                generation = excluded.generation";
         let oid = git.map(GitOid::to_hex);
-        tx.execute(sql, args![hex.as_str(), oid, size, now, linked_ns, generation]).await?;
+        tx.execute(sql, args![hex.as_str(), oid, size, now, modified_ns, is_linked, generation]).await?;
         if let Some(xet_hash) = xet_hash {
             note_xet_hash(&mut tx, digest, xet_hash).await?;
         }
@@ -108,7 +112,14 @@ impl Db {
             tx.tells(Change::Blob { digest, git: git_of(oid), generation });
         }
         tx.commit().await?;
-        Ok(BlobRow { digest, size, generation, linked_ns })
+        Ok(BlobRow { digest, size, generation, modified_ns: Some(modified_ns), is_linked })
+    }
+
+    /// Notes when the file of a blob was modified, whose bytes were proven just now.
+    pub async fn put_modified(&self, blob: &BlobRow, modified_ns: i64) -> Result<()> {
+        let sql = "update blob set modified_ns = $3 where sha256 = $1 and generation = $2";
+        self.execute(sql, args![blob.digest.to_hex(), blob.generation, modified_ns]).await?;
+        Ok(())
     }
 
     /// Notes the Xet hash of a blob that is there already, and with it that of every artifact of this content.

@@ -173,8 +173,7 @@ impl Db {
 
     /// Blobs in the order of their names.
     pub async fn blob_page(&self, after: Option<Digest>, limit: u64) -> Result<Vec<BlobRow>> {
-        let sql =
-            "select sha256, size_bytes, generation, linked_ns from blob where sha256 > $1 order by sha256 limit $2";
+        let sql = "select sha256, size_bytes, generation, modified_ns, is_linked from blob where sha256 > $1 order by sha256 limit $2";
         let after = after.map(Digest::to_hex).unwrap_or_default();
         let rows: Vec<Row> = self.all(sql, args![after, limit]).await?;
         rows.into_iter().map(blob_of).collect()
@@ -191,7 +190,7 @@ impl Db {
         macro_rules! evictable {
             ($pinned:literal) => {
                 concat!(
-                    "select b.sha256, b.size_bytes, b.generation, b.linked_ns from blob b where b.last_used_at < $1 and ",
+                    "select b.sha256, b.size_bytes, b.generation, b.modified_ns, b.is_linked from blob b where b.last_used_at < $1 and ",
                     unless_named!($pinned),
                     " and ($2 = 1 or not ",
                     unrecoverable!(),

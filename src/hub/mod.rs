@@ -131,7 +131,7 @@ impl Hub {
     ) -> Result<Self> {
         let (settings, upstream) = (Arc::new(settings), Arc::new(upstream));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let store = Store::new(disk, db.clone(), clock.clone());
+        let store = Store::new(disk, db.clone(), clock.clone(), tasks.clone());
         store.check_identity(settings.adopt_store).await?;
         // From here on nothing is missed that makes untrue what the rooms keep.
         let feed = db.changes().await?;

@@ -28,6 +28,7 @@ mod process;
 mod range;
 mod resolve_get;
 mod resolve_head;
+mod rot;
 mod silence;
 mod taint;
 mod team;

@@ -30,6 +30,15 @@ impl StoredFile {
         self.row.size
     }
 
+    /// The same file by the row as it is now.
+    pub(super) fn with(self, row: BlobRow) -> Self {
+        Self { row, ..self }
+    }
+
+    pub(super) fn row(&self) -> BlobRow {
+        self.row
+    }
+
     pub(super) fn generation(&self) -> i64 {
         self.row.generation
     }
@@ -42,9 +51,10 @@ impl StoredFile {
         self.mapped.file()
     }
 
-    /// Whether the original of a hard link is unchanged.
+    /// Whether nobody has written to the file since its bytes were proven, as far as its size and time tell. `false`
+    /// also if its time was never noted.
     pub(super) fn is_as_it_was(&self) -> bool {
-        let is_same = |linked_ns| blob::modified(self.file()).is_ok_and(|now| now == (self.row.size, linked_ns));
-        self.row.linked_ns.is_none_or(is_same)
+        let is_same = |known_ns| blob::modified(self.file()).is_ok_and(|now| now == (self.row.size, known_ns));
+        self.row.modified_ns.is_some_and(is_same)
     }
 }

@@ -1,7 +1,7 @@
 //! The one owner of stored bytes: what is known of them, what is open, what arrives, what leaves.
 //!
 //! `get` finds the blob of a content: its row, from memory or the database; else a file without a row that a crash has
-//! left, proven again; then the file, from those that are open or from the disk. `publish` makes an arrived file a blob:
+//! left, proven again; then the file, from those that are open or from the disk, where it may have changed (`proof`). `publish` makes an arrived file a blob:
 //! synced and renamed, then its row. `remove` and `quarantine` take a blob away: the row goes first, which tells every
 //! process to close the file (`db/changes.rs`), then the name on the disk.
 //!
@@ -12,11 +12,14 @@
 mod file;
 mod identity;
 mod open;
+mod proof;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
 
 use crate::blob::{self, Check, LocalStore, Pace, Partial, Placed, Placement, Proven, Refusal, Source, Staged};
 use crate::db::{BlobRow, Change, Db, NewBlob, StoreTotals};
@@ -27,6 +30,7 @@ use super::{Error, Result};
 
 pub use file::StoredFile;
 use open::OpenFiles;
+use proof::Proofs;
 
 /// Blobs whose names are changed at the same time.
 const TURNS: usize = 64;
@@ -42,6 +46,7 @@ struct Inner {
     /// Blobs that were found: they are served also while the database is away.
     rows: Kept<ContentId, BlobRow>,
     open: OpenFiles,
+    proofs: Proofs,
     /// Uses since the last flush to the database.
     used: Mutex<HashSet<Digest>>,
     /// Whoever changes what a blob's name stands for waits for its turn, so that a file that leaves is not one that
@@ -65,13 +70,14 @@ pub struct DiskBytes {
 }
 
 impl Store {
-    pub(super) fn new(disk: Arc<LocalStore>, db: Db, clock: Clock) -> Self {
+    pub(super) fn new(disk: Arc<LocalStore>, db: Db, clock: Clock, tasks: TaskTracker) -> Self {
         Self(Arc::new(Inner {
             disk,
             db,
             clock,
             rows: Kept::new(200_000),
             open: OpenFiles::new(),
+            proofs: Proofs::new(tasks),
             used: Mutex::default(),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
         }))
@@ -93,7 +99,7 @@ impl Store {
             },
         };
         let Some(stored) = self.open(row).await? else { return Ok(None) };
-        self.0.rows.keep(seen, content, row);
+        self.0.rows.keep(seen, content, stored.row());
         self.used().insert(row.digest);
         Ok(Some(stored))
     }
@@ -101,7 +107,8 @@ impl Store {
     /// Whether the store has this content, row and file. Both are looked at anew.
     pub(super) async fn holds(&self, content: ContentId, size: u64) -> Result<bool> {
         let Some(row) = self.0.db.blob(content, size).await? else { return Ok(false) };
-        Ok(self.open_anew(row).await?.is_some_and(|stored| stored.is_as_it_was()))
+        let Some(stored) = self.open_anew(row).await? else { return Ok(false) };
+        Ok(self.proven(stored).await?.is_some())
     }
 
     /// The blob with this digest, if there is one.
@@ -112,28 +119,22 @@ impl Store {
     /// The file of a blob. Without one the row goes.
     async fn open(&self, row: BlobRow) -> Result<Option<Arc<StoredFile>>> {
         let seen = self.0.open.seen();
-        let stored = match self.0.open.get(row.digest, row.generation) {
-            Some(stored) => stored,
-            None => {
-                let Some(stored) = self.open_anew(row).await? else {
-                    tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has the wrong size; it will be downloaded again");
-                    self.0.db.delete_blob(&row).await?;
-                    // Also if its row went before: whoever kept it has to let it go.
-                    self.forget(row.digest, None, row.generation);
-                    return Ok(None);
-                };
-                let stored = Arc::new(stored);
-                self.0.open.keep(seen, &stored);
-                stored
-            }
-        };
-        if stored.is_as_it_was() {
+        if let Some(stored) = self.0.open.get(row.digest, row.generation)
+            && stored.is_as_it_was()
+        {
             return Ok(Some(stored));
         }
-        tracing::error!(blob.digest = %row.digest, "the original of a hard-linked blob was changed, so it is no longer served: import it again, as a copy if it changes often");
-        // Only the store's own link: the original stays where it is.
-        self.remove(&row).await?;
-        Ok(None)
+        let Some(stored) = self.open_anew(row).await? else {
+            tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has the wrong size; it will be downloaded again");
+            self.0.db.delete_blob(&row).await?;
+            // Also if its row went before: whoever kept it has to let it go.
+            self.forget(row.digest, None, row.generation);
+            return Ok(None);
+        };
+        let Some(stored) = self.proven(stored).await? else { return Ok(None) };
+        let stored = Arc::new(stored);
+        self.0.open.keep(seen, &stored);
+        Ok(Some(stored))
     }
 
     async fn open_anew(&self, row: BlobRow) -> Result<Option<StoredFile>> {
@@ -153,11 +154,10 @@ impl Store {
         if let Some(row) = self.0.db.blob(content, size).await? {
             return Ok(Some(row));
         }
-        if !self.blocking(move |disk| disk.prove_orphan(digest, size)).await?? {
-            return Ok(None);
-        }
+        let proven = self.blocking(move |disk| disk.prove_orphan(digest, size)).await??;
+        let Some(modified_ns) = proven else { return Ok(None) };
         tracing::info!(blob.digest = %digest, "verified and kept a file that was published without a database row");
-        let blob = NewBlob { digest, git: None, size, linked_ns: None, xet_hash: None };
+        let blob = NewBlob { digest, git: None, size, modified_ns, is_linked: false, xet_hash: None };
         Ok(Some(self.0.db.put_blob(&blob, self.0.clock.now()).await?))
     }
 }
@@ -191,12 +191,12 @@ impl Store {
         let (content, size, digest) = (partial.content(), partial.size(), proven.digest);
         let _turn = self.turn(digest).await;
         let file = Arc::clone(partial);
-        self.blocking(move |disk| disk.publish(&file, digest)).await??;
+        let modified_ns = self.blocking(move |disk| disk.publish(&file, digest)).await??;
         let git = match content {
             ContentId::Git(oid) => Some(oid),
             ContentId::Sha256(_) => None,
         };
-        let blob = NewBlob { digest, git, size, linked_ns: None, xet_hash: proven.xet_hash };
+        let blob = NewBlob { digest, git, size, modified_ns, is_linked: false, xet_hash: proven.xet_hash };
         let row = self.0.db.put_blob(&blob, self.0.clock.now()).await?;
         self.0.rows.put(content, row);
         Ok(())
@@ -249,14 +249,16 @@ impl Store {
         self.blocking(move |disk| disk.stage(&source, how, &pace)).await
     }
 
-    /// Makes a staged file a blob. `modified_ns`: when the file was modified that it was staged from.
-    pub(super) async fn publish_staged(&self, staged: Staged, size: u64, modified_ns: i64) -> Result<()> {
+    /// Makes a staged file a blob. `original_ns`: when the file was modified that it was staged from.
+    pub(super) async fn publish_staged(&self, staged: Staged, size: u64, original_ns: i64) -> Result<()> {
         let (names, how) = (staged.names.clone(), staged.how);
         let _turn = self.turn(names.sha256).await;
-        self.blocking(move |disk| disk.publish_staged(&staged)).await??;
-        let linked_ns = (how == Placed::HardLink).then_some(modified_ns);
+        let modified_ns = self.blocking(move |disk| disk.publish_staged(&staged)).await??;
+        let is_linked = how == Placed::HardLink;
+        // As it was when it was hashed: the original may have been written to since.
+        let modified_ns = if is_linked { original_ns } else { modified_ns };
         let (git, xet_hash) = (Some(names.git_oid), names.xet_hash);
-        let blob = NewBlob { digest: names.sha256, git, size, linked_ns, xet_hash };
+        let blob = NewBlob { digest: names.sha256, git, size, modified_ns, is_linked, xet_hash };
         self.0.db.put_blob(&blob, self.0.clock.now()).await?;
         Ok(())
     }
