@@ -2,8 +2,8 @@
 //! that are present, and a way to wait for more.
 //!
 //! The map is a journal next to the file (`journal.rs`): of each segment how much of it was written, and
-//! the CRC-32 of that. A segment is noted when it is finished, and when a claim on it is dropped before. After
-//! kill -9 the page cache keeps both, so what was noted is not fetched again; after a power cut
+//! the CRC-32 of that. A segment is noted when it is finished, each time that so much more of it is written, and when a
+//! claim on it is dropped before. After kill -9 the page cache keeps both, so what was noted is not fetched again; after a power cut
 //! a segment whose bytes were lost fails its CRC and is fetched again. Either way nothing
 //! depends on the journal being right: the digest decides at the end.
 //!
@@ -23,6 +23,9 @@ use tokio::sync::Notify;
 use super::journal::{Journal, Note, open_file};
 use super::{Error, Result};
 use crate::domain::ContentId;
+
+/// Of an unfinished segment so much may be written without being noted: what a kill costs a connection.
+const NOTED_EVERY: u64 = 512 << 10;
 
 /// See the module's text. All methods that touch the disk block.
 pub struct Partial {
@@ -317,7 +320,7 @@ impl Claim {
         Ok(())
     }
 
-    /// Writes up to the end of the current segment, and journals it when that is reached.
+    /// Writes up to the end of the current segment, and journals it when that is reached, or much of it.
     fn write_some(&mut self, bytes: &[u8]) -> Result<usize> {
         let partial = &*self.partial;
         let index = self.segments.start;
@@ -334,6 +337,9 @@ impl Claim {
         segment.crc.update(&bytes[..taken]);
         segment.written += taken as u64;
         if range.start + segment.written < range.end {
+            if written / NOTED_EVERY != segment.written / NOTED_EVERY {
+                state.note(index);
+            }
             return Ok(taken);
         }
         segment.status = Status::Present;

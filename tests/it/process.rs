@@ -175,6 +175,36 @@ async fn a_download_that_outlasts_the_drain_is_cut_and_goes_on_after_the_next_st
 }
 
 #[tokio::test]
+async fn kill_9_in_the_middle_of_segments_costs_at_most_a_mebibyte_a_connection() {
+    let (content, connections) = (Content::random(2, 24 * MIB), 3);
+    let options = Options { bytes_per_second_per_connection: Some(2 * MIB), ..Options::default() };
+    let mock = MockHf::start_with(options).await.unwrap();
+    mock.put(Repo::model("org/big").lfs("big.bin", content.clone()));
+    let dir = tempfile::tempdir().unwrap();
+    // Segments that no connection finishes before it is killed.
+    let settings = [("flight.segment_size", "8MiB"), ("flight.connections", "3")];
+    let (mut fetched, kills) = (0, 3);
+    for _ in 0..kills {
+        let mut server = Server::spawn(dir.path(), &mock.url(), &settings);
+        let url = format!("{}/org/big/resolve/main/big.bin", server.addresses().await.unwrap().hub);
+        let _reading = Client::new().send("GET", &url, &[], "").await.unwrap();
+        eventually("some of it is here", || mock.stats().cdn_body_bytes > 6 * MIB).await;
+        server.kill().await;
+        mock.idle().await;
+        fetched += mock.stats().cdn_body_bytes;
+        mock.clear_log();
+        let kept = store::kept_bytes(dir.path(), &content.sha256());
+        assert!(fetched - kept <= kills * connections * MIB, "{kept} of {fetched} bytes were kept");
+    }
+    let mut server = Server::spawn(dir.path(), &mock.url(), &settings);
+    let url = format!("{}/org/big/resolve/main/big.bin", server.addresses().await.unwrap().hub);
+    assert_eq!(Client::new().compare(&url, &content).await, Outcome::Right);
+    fetched += mock.stats().cdn_body_bytes;
+    assert!(fetched <= content.size() + kills * connections * MIB, "{fetched} bytes for {}", content.size());
+    server.kill().await;
+}
+
+#[tokio::test]
 async fn a_second_process_on_the_same_directory_refuses() {
     let (dir, mock) = (tempfile::tempdir().unwrap(), MockHf::start().await);
     let mut first = Server::spawn(dir.path(), &mock.url(), &[]);

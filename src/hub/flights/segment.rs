@@ -19,6 +19,8 @@ use crate::upstream::{Error, Result};
 const BATCH: usize = 1 << 20;
 /// How long received bytes wait for more before they are written and readers get them.
 const GATHER: Duration = Duration::from_millis(4);
+/// How long bytes are collected at most: on a slow line that never pauses, so that a kill costs little and readers go on.
+const COLLECT: Duration = Duration::from_millis(50);
 /// A segment that arrives within this is fast.
 const FAST: Duration = Duration::from_millis(400);
 
@@ -74,7 +76,7 @@ impl Fetcher {
         let mut missing = claim.remaining().end - claim.remaining().start;
         let mut writer = Writer { flight: Arc::clone(&self.flight), claim: Some(claim), writing: None };
         let mut batch: Vec<Bytes> = Vec::new();
-        let mut batched = 0;
+        let (mut batched, mut begun) = (0, Duration::ZERO);
         while missing > 0 {
             let next = if batch.is_empty() {
                 body.next().await
@@ -93,13 +95,17 @@ impl Fetcher {
                     batched += chunk.len();
                     if !chunk.is_empty() {
                         self.flight.pace(chunk.len()).await;
+                        if batch.is_empty() {
+                            begun = self.clock.elapsed();
+                        }
                         batch.push(chunk);
                     }
                 }
                 Some(Err(error)) => ended = Some(error),
                 None => ended = Some(Error::Unavailable { reason: "the body was cut off".into() }),
             }
-            if !batch.is_empty() && (paused || batched >= BATCH || missing == 0 || ended.is_some()) {
+            let is_full = batched >= BATCH || self.clock.elapsed().saturating_sub(begun) >= COLLECT;
+            if !batch.is_empty() && (paused || is_full || missing == 0 || ended.is_some()) {
                 batched = 0;
                 writer.write(std::mem::take(&mut batch)).await?;
             }
