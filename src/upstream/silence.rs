@@ -84,6 +84,11 @@ impl Drop for Call<'_> {
 }
 
 impl Upstream {
+    /// Whether upstream lets calls wait and answers none: one at a time goes on trying.
+    pub fn is_silent(&self) -> bool {
+        self.silence.is_silent()
+    }
+
     /// What `call` brings, for a caller with an older answer at hand; `None` if that is to be given: upstream is
     /// slow, or was silent lately. `call` asks upstream and goes on when nobody waits for it.
     pub async fn in_time<T>(&self, impact: Impact, call: impl Future<Output = T>) -> Option<T> {

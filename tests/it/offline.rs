@@ -64,13 +64,14 @@ async fn after_its_time_everybody_shares_one_call() {
 }
 
 #[tokio::test]
-async fn a_pinned_commit_asks_nobody_also_after_a_restart() {
+async fn a_pinned_commit_waits_for_nobody_also_after_a_restart() {
     let hub = warm().await;
     let commit = hub.commit_of("main").await;
     let path = format!("/org/model/resolve/{commit}/model.safetensors");
     hub.get(&path).await.assert_is(200, &weights().read_all());
     let mut hub = hub.restart().await;
-    hub.allow_upstream_calls(0);
+    // A look in the background, whether the repository is still public.
+    hub.allow_upstream_calls(1);
     hub.clock.advance(Duration::from_secs(1800));
     for _ in 0..2 {
         let reply = hub.get(&path).await;

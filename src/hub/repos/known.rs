@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Repo, Repos, ResolvedRevision, Result, Stamp, look};
+use super::{Repo, Repos, Result};
 use crate::db::Change;
 use crate::domain::{CommitId, Millis, ModelId, RepoKey, Revision, Visibility};
-use crate::hub::Served;
 
 impl Repos {
     /// The repository that a name means, if it is known here.
@@ -38,7 +37,7 @@ impl Repos {
             return Ok(None);
         }
         let repo = Arc::new(Repo {
-            row: row.id.into(),
+            row: row.id,
             key: name.clone(),
             visibility: row.visibility,
             checked_at: row.checked_at,
@@ -59,37 +58,6 @@ impl Repos {
         let Some(known) = self.db.revision(&repo.row, name).await? else { return Ok(None) };
         self.revisions.keep(seen, key, (known.commit.clone(), known.checked_at));
         Ok(Some((known.commit, known.checked_at)))
-    }
-
-    /// A stamp for what `revision` of a public repository was just found to be; `None` if every
-    /// request has to be looked at anew (not public, or already stale).
-    pub fn stamp(&self, resolved: &ResolvedRevision, revision: &Revision) -> Option<Stamp> {
-        // Changes are noted first and counted then, so what is seen after the count is read is
-        // at least as new as the count.
-        let epoch = self.epoch.load(Ordering::SeqCst);
-        let repo = self.repos.get(&resolved.repo.key)?;
-        // Of a local file the bytes are looked at each time: nobody else has them.
-        if repo.visibility != Visibility::Public || resolved.served == Served::Stale || resolved.is_local() {
-            return None;
-        }
-        let (checked_at, ttl) = match revision {
-            Revision::Commit(_) => (repo.checked_at, self.settings.cache.visibility_ttl.duration()),
-            Revision::Named(name) => {
-                let (commit, checked_at) = self.revisions.get(&(resolved.repo.row.clone(), name.clone()))?;
-                if commit != resolved.commit {
-                    return None;
-                }
-                (checked_at, self.ref_ttl())
-            }
-        };
-        let after = |at: Millis, time: Duration| at.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
-        // Then its use has to make this hub look again.
-        let until = after(checked_at, ttl).min(after(self.looked_at(&repo), look::EVERY));
-        Some(Stamp { epoch, made: checked_at, until })
-    }
-
-    pub fn is_current(&self, stamp: &Stamp) -> bool {
-        (stamp.made..stamp.until).contains(&self.clock.now()) && stamp.epoch == self.epoch.load(Ordering::SeqCst)
     }
 
     pub(in crate::hub) fn ref_ttl(&self) -> Duration {
@@ -118,7 +86,7 @@ impl Repos {
         let new_id = ModelId::generate();
         let row = self.db.put_repo(key, visibility, &new_id, self.clock.now()).await?;
         let (checked_at, is_local) = (row.checked_at, row.is_local);
-        let repo = Arc::new(Repo { row: row.id.into(), key: key.clone(), visibility, checked_at, is_local });
+        let repo = Arc::new(Repo { row: row.id, key: key.clone(), visibility, checked_at, is_local });
         self.repos.put(key.clone(), Arc::clone(&repo));
         Ok(repo)
     }

@@ -1,9 +1,10 @@
 //! Which repository and which commit a request means, and who may see them.
 //!
-//! `known` says what is known here, and `look` asks whether it is still so; `access` who may see it; `origin` where a commit is known from; `resolve` puts them
-//! together, and asks upstream where that has to be.
+//! `known` says what is known here, and `look` finds out whether it is still so; `access` who may see it; `origin` where
+//! a commit is known from; `ask` asks upstream; `resolve` puts them together.
 
 mod access;
+mod ask;
 mod known;
 mod look;
 mod origin;
