@@ -20,6 +20,7 @@ mod flights;
 mod harness;
 mod import;
 mod layers;
+mod logs;
 mod no_bypass;
 mod offline;
 mod on_disk;
