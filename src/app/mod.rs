@@ -21,7 +21,7 @@ use crate::config::{Config, Secret};
 use crate::db::Db;
 use crate::domain::{Clock, Hours};
 use crate::hub::{Gone, Hub, Live, Settings};
-use crate::machine::{Fixed, GpuProbe, Machine, Nvml};
+use crate::machine::{self, Fixed, GpuProbe, Machine, Nvml};
 use crate::upstream::Upstream;
 use crate::worker::Runner;
 
@@ -122,7 +122,8 @@ impl App {
         let hub_router = api::hub_router(shared);
         let machine = Machine::new(gpu_probe()?, &self.config.store.data_dir, self.clock.clone());
         let service = Service::new(self.hub.clone(), machine, self.about());
-        let exposure = Exposure { token: self.config.admin.token.clone(), hosts: self.config.admin.hosts.clone() };
+        let hosts = self.config.admin.hosts.iter().cloned().chain(machine::names()).collect();
+        let exposure = Exposure { token: self.config.admin.token.clone(), hosts };
         let admin_router = api::admin::router(service, exposure, self.metrics);
 
         self.hub.start_upkeep();
@@ -196,7 +197,7 @@ fn gpu_probe() -> anyhow::Result<Arc<dyn GpuProbe>> {
 
 /// What runs jobs in this process, whose service is at `address`, and the name that it has meanwhile.
 async fn runner(hub: &Hub, clock: &Clock, config: &Config, address: &str) -> anyhow::Result<(Runner, Identity)> {
-    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let hostname = machine::hostname();
     let (data_dir, host) = (config.store.data_dir.clone(), hostname.clone());
     let identity = tokio::task::spawn_blocking(move || Identity::take(&data_dir, &host)).await?;
     let identity = identity.context("cannot create a worker identity in the data directory")?;

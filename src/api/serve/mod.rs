@@ -4,14 +4,15 @@
 //! our own IO; this module is the small server that has them. It speaks HTTP/1 without TLS.
 //!
 //! 1. Accept; shed what is over the limits; back off when descriptors run out.
-//! 2. Per connection, hyper runs on [`sendfile::Connection`]; every request gets [`Peer`] and
-//!    [`FileSlot`] as extensions, with which a handler answers by sendfile.
+//! 2. Per connection, hyper runs on [`sendfile::Connection`]; every request has one name (`host`), and gets [`Peer`]
+//!    and [`FileSlot`] as extensions, with which a handler answers by sendfile.
 //! 3. On stop: no new connections, idle ones closed, busy ones finished until the drain ends, the
 //!    rest aborted. [`serve`] returns when every connection is gone.
 
 #![expect(clippy::disallowed_methods, reason = "sockets wait in true time, as hyper's own timers do")]
 
 mod admission;
+mod host;
 mod region;
 mod sendfile;
 mod stall;
@@ -32,6 +33,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::future::{Either, ready};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -85,10 +87,13 @@ pub enum Speaks {
     Http1And2,
 }
 
-/// Who is at the other end of the connection; a request extension. The socket's address: never
-/// taken from a header.
+/// Both ends of the connection; a request extension. The socket's addresses: never taken from a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+pub struct Peer {
+    pub address: SocketAddr,
+    /// The address of this machine that the peer has connected to.
+    pub here: SocketAddr,
+}
 
 /// Serves `router` on `listener` until `stop`, then lets running requests end for at most `drain`.
 ///
@@ -119,11 +124,14 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let Some(admitted) = admission.admit(peer.ip()) else {
-                    tracing::debug!(%peer, "connection refused: too many open connections");
+            Ok((stream, address)) => {
+                let Some(admitted) = admission.admit(address.ip()) else {
+                    tracing::debug!(peer = %address, "connection refused: too many open connections");
                     continue;
                 };
+                // Fails only if the peer is already gone.
+                let Ok(here) = stream.local_addr() else { continue };
+                let peer = Peer { address, here };
                 let connection = Connection { stream, peer, admitted, write_stall: limits.write_stall };
                 let (http, router, stop, abort) = (http.clone(), router.clone(), stop.clone(), abort.clone());
                 match speaks {
@@ -171,7 +179,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 struct Connection {
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Peer,
     /// Held until the end.
     admitted: Admitted,
     write_stall: Duration,
@@ -187,7 +195,7 @@ impl Connection {
         let slot = FileSlot::default();
         let io = sendfile::Connection::new(self.stream, slot.clone(), self.write_stall);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            handle(router.clone(), request, Peer(peer), slot.clone())
+            handle(router.clone(), request, peer, slot.clone())
         });
         let mut connection = std::pin::pin!(http.serve_connection(io, service));
         let served = tokio::select! {
@@ -203,7 +211,7 @@ impl Connection {
         };
         if let Err(error) = served {
             // Clients leave all the time: nothing anybody has to look at.
-            tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection ended early");
+            tracing::debug!(peer = %peer.address, error = &error as &dyn std::error::Error, "connection ended early");
         }
     }
 }
@@ -216,7 +224,7 @@ impl Connection {
         http.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
         http.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30)).max_concurrent_streams(256);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            handle(router.clone(), request, Peer(peer), FileSlot::default())
+            handle(router.clone(), request, peer, FileSlot::default())
         });
         let mut connection = std::pin::pin!(http.serve_connection_with_upgrades(TokioIo::new(self.stream), service));
         let served = tokio::select! {
@@ -231,7 +239,7 @@ impl Connection {
             }
         };
         if let Err(error) = served {
-            tracing::debug!(%peer, error = &*error as &dyn std::error::Error, "connection ended early");
+            tracing::debug!(peer = %peer.address, error = &*error as &dyn std::error::Error, "connection ended early");
         }
     }
 }
@@ -242,8 +250,11 @@ fn handle(
     peer: Peer,
     slot: FileSlot,
 ) -> impl Future<Output = Result<Response, Infallible>> {
+    if let Some(why) = host::wrong(&request) {
+        return Either::Left(ready(Ok(host::refuse(request.version(), why))));
+    }
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(slot);
     let request: Request = request.map(Body::new);
-    router.call(request)
+    Either::Right(router.call(request))
 }
