@@ -91,6 +91,11 @@ pub fn connections(count: usize) {
     gauge!("modelhub_connections").set(count as f64);
 }
 
+/// A connection that waited was closed to make room for another one.
+pub fn connection_shed() {
+    counter!("modelhub_connections_shed_total").increment(1);
+}
+
 /// Flights that ended, by outcome.
 pub fn flight_ended(outcome: &'static str) {
     counter!("modelhub_flights_ended_total", "outcome" => outcome).increment(1);
@@ -148,6 +153,10 @@ fn describe() {
     describe_counter!("modelhub_flights_ended_total", "Downloads that ended, by outcome");
     describe_counter!("modelhub_log_lines_dropped_total", "Lines of the log that were dropped as nobody read them");
     describe_gauge!("modelhub_connections", "Open client connections");
+    describe_counter!(
+        "modelhub_connections_shed_total",
+        "Waiting connections that were closed to make room for others"
+    );
     describe_gauge!("modelhub_flights", "Downloads in progress");
     describe_gauge!("modelhub_store_blobs", "Blobs in the store");
     describe_gauge!("modelhub_store_bytes", "Bytes of the blobs in the store");

@@ -107,12 +107,7 @@ impl App {
     /// Serves until `stop`. Then: no new connections → running requests finish, within the
     /// deadline → flights stop, their finished segments on disk → the database closes.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let limits = serve::Limits {
-            header_timeout: self.config.hub.header_timeout.duration(),
-            write_stall: self.config.hub.write_timeout.duration(),
-            max_connections: self.config.hub.max_connections,
-            max_per_peer: self.config.hub.max_connections_per_peer,
-        };
+        let limits = limits(&self.config.hub);
         let drain = self.config.hub.drain_timeout.duration();
         let shared = Arc::new(api::Shared {
             hub: self.hub.clone(),
@@ -161,6 +156,17 @@ impl App {
         admin_outcome.context("the admin listener failed")?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// What clients may hold, of each listener.
+fn limits(hub: &crate::config::HubListener) -> serve::Limits {
+    serve::Limits {
+        header_timeout: hub.header_timeout.duration(),
+        write_stall: hub.write_timeout.duration(),
+        max_connections: hub.max_connections,
+        max_per_peer: hub.max_connections_per_peer,
+        ..serve::Limits::default()
     }
 }
 

@@ -11,7 +11,7 @@ use super::output::{Screen, announce};
 use crate::app::{self, App};
 use crate::config::{self, Config};
 use crate::domain::Clock;
-use crate::{metrics, shutdown, telemetry};
+use crate::{machine, metrics, shutdown, telemetry};
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
@@ -128,8 +128,9 @@ pub(super) fn work(worker: &Worker) -> anyhow::Result<()> {
     run(run_worker(config))
 }
 
-/// Runs a process that logs, to its last line.
+/// Runs a process that serves and logs, to its last line.
 fn run(process: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    machine::raise_descriptor_limit();
     let ended = tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(process);
     telemetry::flush();
     ended

@@ -30,6 +30,7 @@ mod range;
 mod resolve_get;
 mod resolve_head;
 mod silence;
+mod slow_clients;
 mod taint;
 mod team;
 mod tree;

@@ -3,8 +3,7 @@
 //! Whoever reads another `Host` than the next one (a proxy the first, a handler the last) can be made to let through what
 //! it would refuse. So a request that could be read in two ways is read in none.
 
-use axum::body::Body;
-use axum::http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use axum::http::{HeaderValue, Request, Version, header};
 
 /// Why this request is not for anybody; `None` for one with a name, as nearly all have.
 pub(super) fn wrong<B>(request: &Request<B>) -> Option<&'static str> {
@@ -22,18 +21,6 @@ pub(super) fn wrong<B>(request: &Request<B>) -> Option<&'static str> {
         }
         (Some(_), _) => None,
     }
-}
-
-/// The answer to such a request; what comes behind it on this connection is not read.
-pub(super) fn refuse(version: Version, why: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(format!("bad request: {why}\n")));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if version < Version::HTTP_2 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }
 
 /// The characters of `uri-host [":" port]` (RFC 3986, 3.2.2), or nothing.
