@@ -120,8 +120,15 @@ pub(super) fn refuse(status: StatusCode, version: Version, why: &str) -> Respons
 
 /// The body of an answer, which is over when this is dropped.
 pub(super) struct Answer {
-    pub(super) body: Body,
-    pub(super) _open: Open,
+    body: Body,
+    open: Open,
+}
+
+impl Answer {
+    pub(super) fn new(body: Body, mut open: Open) -> Self {
+        open.set_owed(false);
+        Self { body, open }
+    }
 }
 
 impl HttpBody for Answer {
@@ -129,7 +136,9 @@ impl HttpBody for Answer {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.open.set_owed(frame.is_pending());
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

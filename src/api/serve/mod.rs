@@ -262,7 +262,7 @@ impl Connection {
                     () = abort.cancelled() => return,
                 }
             }
-            () = pulse.waited_too_long(limits.header_timeout, limits.idle) => {
+            () = pulse.waited_too_long(limits.header_timeout, limits.idle, limits.write_stall) => {
                 // Tells HTTP/2 which requests were not heard any more; who does not listen is not waited for.
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
@@ -305,6 +305,6 @@ fn handle(
             Some(late) => late.answer(version, response),
             None => response,
         };
-        Ok(response.map(|body| Answer { body, _open: open }))
+        Ok(response.map(|body| Answer::new(body, open)))
     }
 }

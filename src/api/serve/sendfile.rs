@@ -96,6 +96,7 @@ impl Connection {
                 Ok(sent) => {
                     self.turn += sent as u64;
                     self.stall.wrote(sent);
+                    self.pulse.wrote(sent);
                     return Poll::Ready(Ok(sent));
                 }
             }

@@ -249,6 +249,23 @@ async fn nobody_uses_a_connection_of_http_2_for_ever() {
 }
 
 #[tokio::test]
+async fn a_peer_of_http_2_that_gives_no_leave_is_cut_off() {
+    let _shared = COUNTERS.read().await;
+    let limits = Limits { write_stall: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits { header_timeout: Duration::from_millis(200), ..limits };
+    let server = Server::start_speaking(Speaks::Http1And2, limits, HOUR).await;
+    let mut client = server.client().await;
+    // Settings with an initial window of nothing, and a GET of a file.
+    client.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0").await.unwrap();
+    client.0.write_all(b"\0\0\x09\x01\x05\0\0\0\x01\x82\x86\x04\x05/read").await.unwrap();
+    // It takes all that comes, the pings too.
+    let said = client.rest().await;
+    assert!(said.windows(9).any(|head| head[3] == 1 && head[5..9] == [0, 0, 0, 1]), "{said:?}");
+    assert!(said.len() < 1000, "{} bytes", said.len());
+    server.end().await;
+}
+
+#[tokio::test]
 async fn a_peer_that_takes_nothing_is_cut_off() {
     let _shared = COUNTERS.read().await;
     let limits = Limits { write_stall: Duration::from_millis(200), ..Limits::default() };
