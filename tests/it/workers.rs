@@ -265,7 +265,7 @@ async fn what_a_process_had_published_when_it_died_is_not_fetched_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a PostgreSQL server: make test-db"]
-async fn a_worker_waits_for_no_silent_connection_and_goes_on_being_followed() {
+async fn a_worker_waits_for_no_silent_connection() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mock = MockHf::start_with(Options::default()).await.unwrap();
     let team = Team::start(mock, &[("hub.header_timeout", "300ms")]).await;
