@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use modelhub::telemetry;
+
 /// Buffers of downloads are allocated by one thread and freed by another, and the C library's allocator then keeps
 /// them: 100 MiB and more after some rounds of downloads. This one gives back what was not used for a second.
 #[global_allocator]
@@ -12,17 +14,16 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static OPTIONS: &[u8; 60] = b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
 
-#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
 fn main() -> ExitCode {
     // One TLS provider for the whole process, before anything may use it.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        eprintln!("modelhub: another TLS provider is already installed");
+        telemetry::say("modelhub: another TLS provider is already installed");
         return ExitCode::FAILURE;
     }
     match modelhub::cli::run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("modelhub: {error:#}");
+            telemetry::say(&format!("modelhub: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -91,6 +91,11 @@ pub fn connections(count: usize) {
     gauge!("modelhub_connections").set(count as f64);
 }
 
+/// A connection that waited was closed to make room for another one.
+pub fn connection_shed() {
+    counter!("modelhub_connections_shed_total").increment(1);
+}
+
 /// Flights that ended, by outcome.
 pub fn flight_ended(outcome: &'static str) {
     counter!("modelhub_flights_ended_total", "outcome" => outcome).increment(1);
@@ -121,6 +126,11 @@ pub fn upstream_down(down: bool) {
     gauge!("modelhub_upstream_down").set(f64::from(u8::from(down)));
 }
 
+/// Lines of the log that nobody will read. Not a handle that is kept: logs begin before the recorder is installed.
+pub fn dropped_log_lines(lines: u64) {
+    counter!("modelhub_log_lines_dropped_total").increment(lines);
+}
+
 /// Installs the recorder of this process, once; the handle renders `/metrics`.
 pub fn install() -> anyhow::Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new().install_recorder()?;
@@ -129,6 +139,7 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     for name in ["modelhub_upstream_bytes_total", "modelhub_client_bytes_total", "modelhub_saved_bytes_total"] {
         counter!(name).increment(0);
     }
+    dropped_log_lines(0);
     Ok(handle)
 }
 
@@ -140,7 +151,12 @@ fn describe() {
     describe_counter!("modelhub_upstream_bytes_total", "File bytes received from upstream");
     describe_counter!("modelhub_upstream_calls_total", "Requests to upstream by bucket and outcome");
     describe_counter!("modelhub_flights_ended_total", "Downloads that ended, by outcome");
+    describe_counter!("modelhub_log_lines_dropped_total", "Lines of the log that were dropped as nobody read them");
     describe_gauge!("modelhub_connections", "Open client connections");
+    describe_counter!(
+        "modelhub_connections_shed_total",
+        "Waiting connections that were closed to make room for others"
+    );
     describe_gauge!("modelhub_flights", "Downloads in progress");
     describe_gauge!("modelhub_store_blobs", "Blobs in the store");
     describe_gauge!("modelhub_store_bytes", "Bytes of the blobs in the store");

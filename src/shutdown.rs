@@ -15,10 +15,11 @@ pub fn on_signals() -> std::io::Result<CancellationToken> {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             if round > 0 {
                 tracing::warn!("second signal: stopping immediately");
+                crate::telemetry::flush();
                 std::process::exit(130);
             }
-            tracing::info!("stopping: waiting for running requests to finish");
             token.cancel();
+            tracing::info!("stopping: waiting for running requests to finish");
         }
     });
     Ok(stop)

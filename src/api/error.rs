@@ -30,6 +30,7 @@ pub(super) fn answer(error: &Error, anonymous: bool, shape: Shape) -> Response<B
         Error::Unauthenticated { .. } => (StatusCode::UNAUTHORIZED, None),
         Error::Forbidden { .. } => (StatusCode::FORBIDDEN, None),
         Error::Invalid(_) | Error::InvalidField { .. } => (StatusCode::BAD_REQUEST, None),
+        Error::TooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, None),
         // A status that huggingface_hub does not retry: the answer will not change soon.
         Error::NotSupported(_) | Error::Offline { .. } => (StatusCode::NOT_IMPLEMENTED, None),
         Error::UpstreamUnavailable { .. } => (StatusCode::GATEWAY_TIMEOUT, None),

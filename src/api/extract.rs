@@ -13,7 +13,7 @@ use crate::hub::Caller;
 /// Who asks. `Bearer` as all Hub clients send it; of `Basic` (git) the password is the token.
 pub(super) fn caller(parts: &Parts) -> Caller {
     let text = |name: header::HeaderName| parts.headers.get(name).and_then(|v| v.to_str().ok());
-    let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
     Caller {
         principal: text(header::AUTHORIZATION).and_then(token).map_or(Principal::Anonymous, Principal::Token),
         user_agent: text(header::USER_AGENT).map(|agent| agent.chars().take(500).collect()),

@@ -21,7 +21,7 @@ use crate::config::{Config, Secret};
 use crate::db::Db;
 use crate::domain::{Clock, Hours};
 use crate::hub::{Gone, Hub, Live, Settings};
-use crate::machine::{Fixed, GpuProbe, Machine, Nvml};
+use crate::machine::{self, Fixed, GpuProbe, Machine, Nvml};
 use crate::upstream::Upstream;
 use crate::worker::Runner;
 
@@ -107,12 +107,7 @@ impl App {
     /// Serves until `stop`. Then: no new connections → running requests finish, within the
     /// deadline → flights stop, their finished segments on disk → the database closes.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let limits = serve::Limits {
-            header_timeout: self.config.hub.header_timeout.duration(),
-            write_stall: self.config.hub.write_timeout.duration(),
-            max_connections: self.config.hub.max_connections,
-            max_per_peer: self.config.hub.max_connections_per_peer,
-        };
+        let limits = limits(&self.config.hub);
         let drain = self.config.hub.drain_timeout.duration();
         let shared = Arc::new(api::Shared {
             hub: self.hub.clone(),
@@ -122,7 +117,8 @@ impl App {
         let hub_router = api::hub_router(shared);
         let machine = Machine::new(gpu_probe()?, &self.config.store.data_dir, self.clock.clone());
         let service = Service::new(self.hub.clone(), machine, self.about());
-        let exposure = Exposure { token: self.config.admin.token.clone(), hosts: self.config.admin.hosts.clone() };
+        let hosts = self.config.admin.hosts.iter().cloned().chain(machine::names()).collect();
+        let exposure = Exposure { token: self.config.admin.token.clone(), hosts };
         let admin_router = api::admin::router(service, exposure, self.metrics);
 
         self.hub.start_upkeep();
@@ -163,6 +159,17 @@ impl App {
     }
 }
 
+/// What clients may hold, of each listener.
+fn limits(hub: &crate::config::HubListener) -> serve::Limits {
+    serve::Limits {
+        header_timeout: hub.header_timeout.duration(),
+        write_stall: hub.write_timeout.duration(),
+        max_connections: hub.max_connections,
+        max_per_peer: hub.max_connections_per_peer,
+        ..serve::Limits::default()
+    }
+}
+
 fn cache_times(cache: &crate::config::Cache) -> crate::pb::CacheTimes {
     let seconds = |span: &crate::config::Span| span.duration().as_secs();
     crate::pb::CacheTimes {
@@ -196,7 +203,7 @@ fn gpu_probe() -> anyhow::Result<Arc<dyn GpuProbe>> {
 
 /// What runs jobs in this process, whose service is at `address`, and the name that it has meanwhile.
 async fn runner(hub: &Hub, clock: &Clock, config: &Config, address: &str) -> anyhow::Result<(Runner, Identity)> {
-    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let hostname = machine::hostname();
     let (data_dir, host) = (config.store.data_dir.clone(), hostname.clone());
     let identity = tokio::task::spawn_blocking(move || Identity::take(&data_dir, &host)).await?;
     let identity = identity.context("cannot create a worker identity in the data directory")?;

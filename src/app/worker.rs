@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::identity::Identity;
-use super::{open_hub, runner, shared_secret};
+use super::{limits, open_hub, runner, shared_secret};
 use crate::api::serve::{self, Speaks};
 use crate::api::worker_service;
 use crate::config::{Config, Secret};
@@ -55,7 +55,7 @@ impl Worker {
         self.hub.start_upkeep();
         let router = worker_service::router(self.hub.clone(), self.clock, self.token);
         let drain = self.config.hub.drain_timeout.duration();
-        let limits = serve::Limits { max_connections: 256, max_per_peer: 256, ..serve::Limits::default() };
+        let limits = serve::Limits { max_connections: 256, max_per_peer: 256, ..limits(&self.config.hub) };
         let serving = serve::serve(self.listener, router, limits, Speaks::Http1And2, stop.clone(), drain);
         let stopping = async {
             stop.cancelled().await;

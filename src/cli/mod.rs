@@ -208,7 +208,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     Ok(match Cli::parse().command {
         Command::Serve(serve) => server::serve(&serve).map(done)?,
         Command::Worker(worker) => server::work(&worker).map(done)?,
-        Command::Config { command } => server::run_config(&command).map(done)?,
+        Command::Config { command } => end(server::run_config(&command)?),
         Command::Completions { shell } => end(completions(shell)),
         Command::Register(with) => ask(with, models::register),
         Command::Lookup(with) => ask(with, models::look_up),

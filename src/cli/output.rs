@@ -80,6 +80,14 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// What a person who starts a server needs to see. The server starts whether or not anybody reads it.
+pub(super) fn announce(text: String) {
+    std::thread::spawn(move || {
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    });
+}
+
 /// Whether a person sees remarks and can answer questions.
 pub(super) fn is_attended() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+use super::failure::Outcome;
+use super::output::{Screen, announce};
 use crate::app::{self, App};
 use crate::config::{self, Config};
 use crate::domain::Clock;
-use crate::{metrics, shutdown, telemetry};
+use crate::{machine, metrics, shutdown, telemetry};
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
@@ -116,34 +118,41 @@ impl Serve {
 pub(super) fn serve(serve: &Serve) -> anyhow::Result<()> {
     let config = Config::load(serve.source.config.as_deref(), std::env::vars(), &serve.flags())?;
     telemetry::init(&config.log)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_server(config))
+    run(run_server(config))
 }
 
 /// Runs a worker until it is stopped.
 pub(super) fn work(worker: &Worker) -> anyhow::Result<()> {
     let config = Config::load(worker.source.config.as_deref(), std::env::vars(), &worker.flags())?;
     telemetry::init(&config.log)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_worker(config))
+    run(run_worker(config))
 }
 
-#[expect(clippy::print_stdout, reason = "the output of this command")]
-pub(super) fn run_config(command: &ConfigCommand) -> anyhow::Result<()> {
-    match command {
+/// Runs a process that serves and logs, to its last line.
+fn run(process: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    machine::raise_descriptor_limit();
+    let ended = tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(process);
+    telemetry::flush();
+    ended
+}
+
+/// Shows settings, or whether they are right.
+pub(super) fn run_config(command: &ConfigCommand) -> anyhow::Result<Outcome> {
+    let screen = Screen::new(false);
+    Ok(match command {
         ConfigCommand::Check(source) => {
             Config::load(source.config.as_deref(), std::env::vars(), &[])?;
-            println!("the settings are valid");
+            screen.print("the settings are valid")
         }
-        ConfigCommand::Print { defaults: true, .. } => print!("{}", config::DEFAULTS),
+        ConfigCommand::Print { defaults: true, .. } => screen.print(config::DEFAULTS),
         ConfigCommand::Print { source, .. } => {
             let merged = config::merge(source.config.as_deref(), std::env::vars(), &[])?;
             Config::from_merged(&merged)?;
-            print!("{}", config::redact(merged.table));
+            screen.print(&config::redact(merged.table).to_string())
         }
-    }
-    Ok(())
+    })
 }
 
-#[expect(clippy::print_stdout, reason = "what a person who starts the hub needs to see")]
 async fn run_server(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signals()?;
     let data_dir = config.store.data_dir.clone();
@@ -151,23 +160,24 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
     let app = App::open(config, Clock::system(), metrics::install()?)
         .await
         .with_context(|| format!("cannot start with the data directory {}", data_dir.display()))?;
-    println!("hub listening on http://{}", app.hub_addr);
-    println!("admin listening on http://{}", app.admin_addr);
-    println!("data directory {}", data_dir.display());
-    println!();
-    println!("Point your tools at it:");
-    println!("  export HF_ENDPOINT={}", app.endpoint());
+    announce(format!(
+        "hub listening on http://{}\nadmin listening on http://{}\ndata directory {}\n\nPoint your tools at it:\n  \
+         export HF_ENDPOINT={}\n",
+        app.hub_addr,
+        app.admin_addr,
+        data_dir.display(),
+        app.endpoint()
+    ));
     tracing::info!(hub = %app.hub_addr, admin = %app.admin_addr, data_dir = %data_dir.display(), "listening");
     exposed.iter().for_each(|sentence| tracing::warn!("{sentence}"));
     app.run(stop).await
 }
 
-#[expect(clippy::print_stdout, reason = "what a person who starts a worker needs to see")]
 async fn run_worker(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signals()?;
     metrics::install()?;
     let worker = app::Worker::open(config, Clock::system()).await?;
-    println!("worker listening on http://{}", worker.addr);
+    announce(format!("worker listening on http://{}\n", worker.addr));
     tracing::info!(worker = %worker.addr, "working");
     worker.run(stop).await
 }

@@ -28,6 +28,9 @@ pub enum Error {
     Forbidden { message: String },
     #[error("{0}")]
     Invalid(String),
+    /// The request is longer than anything that is asked so.
+    #[error("request body exceeds {most}; {rule}")]
+    TooLong { most: ByteSize, rule: &'static str },
     /// One field of an admin request, and what was expected.
     #[error("{field}: {rule}")]
     InvalidField { field: &'static str, rule: String },

@@ -40,6 +40,32 @@ pub struct MachineReport {
     pub gpu: GpuReport,
 }
 
+/// The name that this machine has for itself.
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Lets this process have as many descriptors as its system allows. The usual limit of 1024 is there for programs that
+/// use select(2), and is less than the connections that a listener may have.
+pub fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Refused, the process has as many as before, and makes do with them.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// The names by which others in its network know this machine, in lower case: its hostname, that without its domain,
+/// and the one that mDNS gives it.
+pub fn names() -> Vec<String> {
+    let hostname = hostname().to_ascii_lowercase();
+    let short = hostname.split('.').next().unwrap_or_default().to_owned();
+    if short.is_empty() || short == "localhost" {
+        return Vec::new();
+    }
+    let local = format!("{short}.local");
+    vec![hostname, short, local]
+}
+
 /// Reads this machine; shared by all who ask.
 pub struct Machine {
     probe: Arc<dyn GpuProbe>,

@@ -258,6 +258,31 @@ async fn a_repository_that_is_renamed_after_it_was_cached_is_still_one() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_large_is_413_and_says_what_is_allowed() {
+    let hub = TestHub::builder().repo(Repo::model("org/model").file("config.json", CONFIG)).start().await;
+    let paths_info = "/api/models/org/model/paths-info/main";
+    let json = format!("{{\"paths\": [\"{}\"]}}", "x".repeat(3 << 20));
+    let form = format!("paths={}", "x".repeat(3 << 20));
+    for _ in 0..2 {
+        for (content_type, body) in [("application/json", &json), ("application/x-www-form-urlencoded", &form)] {
+            let reply = hub.post(paths_info, content_type, body).await;
+            assert_eq!(reply.status, 413, "{}", reply.everything());
+            assert_eq!(reply.json()["error"], "request body exceeds 2 MiB; ask for fewer paths in one request");
+        }
+        // What is as large and never read is refused for what it is, and its sender hears so.
+        for (method, path) in [("POST", "/api/models/org/model/commit/main"), ("PUT", "/org/model/resolve/main/a.bin")]
+        {
+            let reply = hub.client.call(method, &hub.at(path), &[], &"x".repeat(8 << 20)).await;
+            assert_eq!(reply.status, 501, "{method} {path}: {}", reply.everything());
+        }
+        let reply = hub.client.call("GET", &hub.at("/org/model/resolve/main/config.json"), &[], &json).await;
+        reply.assert_is(200, CONFIG.as_bytes());
+        assert_eq!(hub.post(paths_info, "application/json", r#"{"paths": ["config.json"]}"#).await.status, 200);
+    }
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn writing_is_501_with_a_json_error() {
     let mut hub = TestHub::builder().repo(model()).start().await;
     hub.allow_upstream_calls(0);

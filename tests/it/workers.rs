@@ -263,3 +263,24 @@ async fn what_a_process_had_published_when_it_died_is_not_fetched_again() {
     assert_eq!((again.served(), team.mock.stats().cdn_body_bytes), ("hit", 0));
     assert!(!part.exists(), "nothing is left of the download");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn a_worker_waits_for_no_silent_connection() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mock = MockHf::start_with(Options::default()).await.unwrap();
+    let team = Team::start(mock, &[("hub.header_timeout", "300ms")]).await;
+    let (worker, address) = team.worker().await;
+    for beginning in ["", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /healthz HTTP/1.1\r\nHos"] {
+        let mut stream = tokio::net::TcpStream::connect(address.trim_start_matches("http://")).await.unwrap();
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        let ended = stream.read_to_end(&mut said);
+        let _ = tokio::time::timeout(Duration::from_secs(60), ended).await.expect("the connection is ended");
+    }
+    assert_eq!(team.client.call("GET", &format!("{address}/healthz"), &[], "").await.status, 200);
+    worker.terminate();
+    assert!(worker.ended().await.success());
+    team.hub.terminate();
+    assert!(team.hub.ended().await.success());
+}

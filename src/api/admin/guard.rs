@@ -13,24 +13,57 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, header};
 use axum::middleware::Next;
 
 use super::super::extract::bears;
+use super::super::serve::Peer;
+use super::Exposure;
 use super::problem::Problem;
 use crate::config::Secret;
 
-/// Headers by which a proxy names the client it acts for.
-const FORWARDING: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+/// Parts of the names of headers by which a proxy says for whom it acts: `Forwarded` (RFC 7239), `X-Forwarded-*`,
+/// `X-Real-IP`, `CF-Connecting-IP`, `True-Client-IP`, `X-Azure-ClientIP` and their like, of which there is no list.
+const FORWARDING_PARTS: [&str; 12] = [
+    "forwarded",
+    "real-ip",
+    "remote-ip",
+    "remote-addr",
+    "client-ip",
+    "clientip",
+    "connecting-ip",
+    "connection-ip",
+    "originating-ip",
+    "socketip",
+    "user-ip",
+    "viewer-address",
+];
+/// How names begin that only a certain proxy, or network of them, adds: Cloudflare, Fastly, Fly, CloudFront, Amazon,
+/// Envoy, IIS, Tailscale, and rewriters of addresses.
+const FORWARDING_BEGINS: [&str; 11] = [
+    "cf-",
+    "fastly-",
+    "fly-",
+    "cloudfront-",
+    "x-amz-cf-",
+    "x-amzn-",
+    "x-envoy-",
+    "x-arr-",
+    "tailscale-",
+    "x-original-",
+    "x-rewrite-",
+];
+/// The other ones: `Via` (RFC 9110, 7.6.3), `CDN-Loop` (RFC 8586), and some that tell a scheme, an address or a cache.
+const FORWARDING: [&str; 4] = ["via", "cdn-loop", "x-scheme", "x-varnish"];
 /// What probes may read without a token: it reveals nothing.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// What the guard knows.
 #[derive(Clone)]
 pub(in crate::api) struct Guard {
-    pub(in crate::api) token: Secret,
-    /// Names besides addresses and local ones.
-    pub(in crate::api) hosts: std::sync::Arc<[String]>,
+    token: Secret,
+    hosts: std::sync::Arc<[String]>,
 }
 
 pub(in crate::api) async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response<Body> {
-    match guard.check(request.method(), request.uri(), request.headers()) {
+    let here = request.extensions().get::<Peer>().map(|peer| peer.here.ip());
+    match guard.check(here, request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.response(),
     }
@@ -41,14 +74,37 @@ fn is_dashboard(path: &str) -> bool {
     path == "/" || path == "/ui" || path.starts_with("/ui/")
 }
 
+/// The header, if there is one, that only a proxy sends. Some write `_` for `-`.
+fn forwarding(headers: &HeaderMap) -> Option<&str> {
+    let is_of_proxy = |name: &&str| {
+        let name = name.replace('_', "-");
+        FORWARDING.contains(&name.as_str())
+            || FORWARDING_PARTS.iter().any(|part| name.contains(part))
+            || FORWARDING_BEGINS.iter().any(|begin| name.starts_with(begin))
+    };
+    headers.keys().map(header::HeaderName::as_str).find(is_of_proxy)
+}
+
 impl Guard {
-    fn check(&self, method: &Method, uri: &axum::http::Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(super) fn new(exposure: Exposure) -> Self {
+        let hosts = exposure.hosts.iter().map(|host| name_of(host)).collect();
+        Self { token: exposure.token, hosts }
+    }
+
+    /// `here` is the address of this machine that the request came to.
+    fn check(
+        &self,
+        here: Option<IpAddr>,
+        method: &Method,
+        uri: &axum::http::Uri,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
         let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         // HTTP/2 has it in the address.
         let host = text(header::HOST).or(uri.authority().map(|authority| authority.as_str())).unwrap_or_default();
-        if !self.knows(name_of(host)) {
-            let detail =
-                "this listener only accepts requests for its IP address, a local name, or a name in admin.hosts";
+        if !self.knows(&name_of(host), here) {
+            let detail = "this listener only accepts requests for localhost, this machine's own name or address, or one \
+                          in admin.hosts";
             return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
         }
         if OPEN.contains(&uri.path()) || (method.is_safe() && is_dashboard(uri.path())) {
@@ -61,7 +117,7 @@ impl Guard {
                 return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
             }
             None => {
-                if let Some(name) = FORWARDING.iter().find(|name| headers.contains_key(**name)) {
+                if let Some(name) = forwarding(headers) {
                     let detail = format!("the request came through a proxy ({name}): set admin.token to use one");
                     return Err(Problem::new(StatusCode::FORBIDDEN, detail));
                 }
@@ -77,9 +133,17 @@ impl Guard {
         Ok(())
     }
 
-    fn knows(&self, name: String) -> bool {
-        let is_local = name == "localhost" || name.ends_with(".localhost") || name.ends_with(".local");
-        is_local || name.parse::<IpAddr>().is_ok() || self.hosts.contains(&name)
+    fn knows(&self, name: &str, here: Option<IpAddr>) -> bool {
+        if name == "localhost" || name.ends_with(".localhost") || self.hosts.iter().any(|host| host == name) {
+            return true;
+        }
+        // Where a token is needed, a page has nothing to gain by an address, and others may have been translated on the
+        // way here: that of a container's host, for instance.
+        let has_token = self.token.get().is_some();
+        name.parse::<IpAddr>().is_ok_and(|address| {
+            let address = address.to_canonical();
+            has_token || address.is_loopback() || here.is_some_and(|here| here.to_canonical() == address)
+        })
     }
 }
 
@@ -107,11 +171,13 @@ mod tests {
     use super::*;
 
     fn check(token: &str, method: Method, headers: &[(&'static str, &str)]) -> Result<(), StatusCode> {
-        let guard = Guard { token: Secret::new(token), hosts: ["models.example".to_owned()].into() };
+        let hosts = vec!["models.example".to_owned(), "[2001:db8::7]".to_owned()];
+        let guard = Guard::new(Exposure { token: Secret::new(token), hosts });
+        let here = Some("::ffff:10.0.0.5".parse().unwrap());
         let headers = headers.iter().map(|(name, value)| {
             (header::HeaderName::from_static(name), header::HeaderValue::from_str(value).unwrap())
         });
-        guard.check(&method, &"/v1/models".parse().unwrap(), &headers.collect()).map_err(|problem| problem.status)
+        guard.check(here, &method, &"/v1/models".parse().unwrap(), &headers.collect()).map_err(|problem| problem.status)
     }
 
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -122,6 +188,8 @@ mod tests {
         assert_eq!(check("", Method::POST, &[("host", "localhost")]), Ok(()));
         assert_eq!(check("", Method::GET, &[("host", "[::1]:8485")]), Ok(()));
         assert_eq!(check("", Method::GET, &[("host", "models.example")]), Ok(()));
+        assert_eq!(check("", Method::GET, &[("host", "[2001:db8::7]:8485")]), Ok(()));
+        assert_eq!(check("", Method::GET, &[("host", "10.0.0.5:8485")]), Ok(()));
     }
 
     #[test]

@@ -50,14 +50,15 @@ const MOST_MESSAGE: usize = 8 << 20;
 #[derive(Debug, Clone, Default)]
 pub struct Exposure {
     pub token: Secret,
-    /// Names in `Host` besides addresses and local ones.
+    /// Names and addresses in `Host`, in lower case, besides `localhost` and the address of the connection: this machine's
+    /// own, and those that are configured.
     pub hosts: Vec<String>,
 }
 
 /// Everything on the admin listener.
 pub fn router(service: Service, exposure: Exposure, metrics: PrometheusHandle) -> Router {
     let state = ops::Admin { hub: service.hub.clone(), metrics };
-    let guard = guard::Guard { token: exposure.token, hosts: exposure.hosts.into() };
+    let guard = guard::Guard::new(exposure);
     let grpc = HubServiceServer::new(service.clone()).max_decoding_message_size(MOST_MESSAGE);
     let rest = Arc::new(rest::Rest { service, routes: rest::Routes::new() });
     let header = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));

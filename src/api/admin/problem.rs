@@ -95,6 +95,7 @@ impl From<Error> for Problem {
             Error::Unauthenticated { .. } => StatusCode::FORBIDDEN,
             Error::InvalidField { field, rule } => return Self::field(field, rule),
             Error::Invalid(_) => StatusCode::BAD_REQUEST,
+            Error::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Conflict(_) => StatusCode::CONFLICT,
             Error::Busy { .. } | Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Error::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,

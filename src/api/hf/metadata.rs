@@ -4,13 +4,13 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use base64::Engine as _;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Value, json};
 
 use super::{Answer, Call};
 use crate::api::{extract, respond};
 use crate::db::TreePage;
-use crate::domain::{RepoKey, RepoKind, RepoPath, Revision};
+use crate::domain::{ByteSize, RepoKey, RepoKind, RepoPath, Revision};
 use crate::hub::{Error, Hub, InfoQuery, Listing, ResolvedRevision, Result, Served, TreeQuery, Wanted};
 
 /// Entries read from the database at a time.
@@ -172,9 +172,13 @@ fn next_link(call: &Call, last: &RepoPath, limit: u64) -> String {
 pub(super) async fn paths_info(hub: &Hub, call: Call, key: &RepoKey, revision: &Revision) -> Result<Answer> {
     let content_type = call.parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let is_json = content_type.contains("json");
-    let body = Limited::new(call.body, MAX_BODY).collect().await;
-    let body =
-        body.map_err(|_| Error::Invalid(format!("request body is broken or exceeds {MAX_BODY} bytes")))?.to_bytes();
+    let body = Limited::new(call.body, MAX_BODY).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            return Error::TooLong { most: ByteSize(MAX_BODY as u64), rule: "ask for fewer paths in one request" };
+        }
+        Error::Invalid("request body was cut off".into())
+    });
+    let body = body?.to_bytes();
     let (paths, expand) = if is_json { json_paths(&body)? } else { form_paths(&body) };
     if paths.len() > MAX_PATHS {
         return Err(Error::Invalid(format!("{} paths in one request; at most {MAX_PATHS} are allowed", paths.len())));

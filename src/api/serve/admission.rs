@@ -1,13 +1,21 @@
-//! Counts open connections, in all and per peer.
+//! Who has a connection: in all, and per peer. When there is no room, whoever waits makes room (`pulse`), so that what
+//! does nothing keeps nobody out; whoever is busy stays.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::task::AbortHandle;
+
 use super::Limits;
+use super::pulse::Pulse;
+use crate::metrics;
 
 static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Connections that end at once when the process has no descriptors left.
+const AT_ONCE: usize = 32;
 
 /// Open connections of all listeners of this process, now; for a gauge.
 pub fn open_connections() -> usize {
@@ -25,16 +33,27 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Open {
-    total: usize,
+    connections: HashMap<u64, Entry>,
     /// Only peers with an open connection have an entry, so it is as bounded as the total.
     peers: HashMap<IpAddr, usize>,
+    /// The name of the next connection.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    peer: IpAddr,
+    pulse: Arc<Pulse>,
+    /// The connection itself, from when it runs.
+    task: Option<AbortHandle>,
 }
 
 /// The right to one connection, given back on drop.
 #[derive(Debug)]
 pub(super) struct Admitted {
     admission: Admission,
-    peer: IpAddr,
+    id: u64,
+    pub(super) pulse: Arc<Pulse>,
 }
 
 impl Admission {
@@ -42,19 +61,41 @@ impl Admission {
         Self(Arc::new(Inner { limits, open: Mutex::default() }))
     }
 
-    /// `None` when the peer, or everybody together, has as many as allowed.
+    /// `None` when the peer, or everybody together, has as many as allowed, and all of them are busy.
     pub(super) fn admit(&self, address: IpAddr) -> Option<Admitted> {
         let peer = peer_of(address);
         let limits = self.0.limits;
         let mut open = self.lock();
         let of_peer = open.peers.get(&peer).copied().unwrap_or(0);
-        if open.total >= limits.max_connections || of_peer >= limits.max_per_peer {
+        let has_room = if of_peer >= limits.max_per_peer {
+            open.shed(|entry| entry.peer == peer)
+        } else {
+            open.connections.len() < limits.max_connections || open.shed(|_| true)
+        };
+        if !has_room {
             return None;
         }
-        open.peers.insert(peer, of_peer + 1);
-        open.total += 1;
+        let (id, pulse) = (open.next, Pulse::new());
+        open.next += 1;
+        open.connections.insert(id, Entry { peer, pulse: pulse.clone(), task: None });
+        *open.peers.entry(peer).or_default() += 1;
         OPEN.fetch_add(1, Ordering::Relaxed);
-        Some(Admitted { admission: self.clone(), peer })
+        Some(Admitted { admission: self.clone(), id, pulse })
+    }
+
+    /// Says what runs the connection, so that it can be ended.
+    pub(super) fn started(&self, id: u64, task: AbortHandle) {
+        if let Some(entry) = self.lock().connections.get_mut(&id) {
+            entry.task = Some(task);
+        }
+    }
+
+    /// Ends some that wait: the process has no descriptors left for others.
+    pub(super) fn make_room(&self) {
+        let mut open = self.lock();
+        for _ in 0..AT_ONCE {
+            open.shed(|_| true);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -62,16 +103,43 @@ impl Admission {
     }
 }
 
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        let mut open = self.admission.lock();
-        open.total -= 1;
-        if let Some(of_peer) = open.peers.get_mut(&self.peer) {
+impl Open {
+    /// Ends the first in rank of those that wait; whether there was one. Looks at all of them, which a full house of
+    /// some thousands can afford once per newcomer. A request that comes at this moment is lost, as on any idle
+    /// connection that a server closes; clients send it again.
+    fn shed(&mut self, of: impl Fn(&Entry) -> bool) -> bool {
+        let waiting = self.connections.iter().filter(|(_, entry)| entry.task.is_some() && of(entry));
+        let ranked = waiting.filter_map(|(id, entry)| Some((entry.pulse.rank()?, *id)));
+        let Some((_, id)) = ranked.min() else { return false };
+        if let Some(task) = self.remove(id).and_then(|entry| entry.task) {
+            task.abort();
+            metrics::connection_shed();
+        }
+        true
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.connections.remove(&id)?;
+        if let Some(of_peer) = self.peers.get_mut(&entry.peer) {
             *of_peer -= 1;
             if *of_peer == 0 {
-                open.peers.remove(&self.peer);
+                self.peers.remove(&entry.peer);
             }
         }
+        Some(entry)
+    }
+}
+
+impl Admitted {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        // Not there any more if it was shed: its place is another's since.
+        self.admission.lock().remove(self.id);
         OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }

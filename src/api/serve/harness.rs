@@ -80,6 +80,10 @@ fn range(query: &HashMap<String, u64>, file: &MappedFile) -> std::ops::Range<u64
 
 impl Server {
     pub(super) async fn start(limits: Limits, drain: Duration) -> Self {
+        Self::start_speaking(Speaks::Http1, limits, drain).await
+    }
+
+    pub(super) async fn start_speaking(speaks: Speaks, limits: Limits, drain: Duration) -> Self {
         let mut disk = tempfile::NamedTempFile::new().unwrap();
         disk.write_all(&CONTENT).unwrap();
         disk.as_file().sync_all().unwrap();
@@ -94,7 +98,7 @@ impl Server {
             .with_state(App { file: file.clone(), slots: sender })
             .layer(CatchPanicLayer::new());
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let task = tokio::spawn(serve(listener, router, limits, super::Speaks::Http1, stop.clone(), drain));
+        let task = tokio::spawn(serve(listener, router, limits, speaks, stop.clone(), drain));
         Self { address, stop, task, file, disk, content: &CONTENT, slots }
     }
 

@@ -16,6 +16,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use super::pulse::Pulse;
 use super::region::{FileSlot, Span};
 use super::stall::Stall;
 use super::warm::Warm;
@@ -45,11 +47,27 @@ pub(super) struct Connection {
     stall: Stall,
     /// Bytes written since this connection last gave way.
     turn: u64,
+    /// Whether these are bytes for clients, which are counted.
+    counts: bool,
+    pulse: Arc<Pulse>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, slot: FileSlot, write_stall: Duration) -> Self {
-        Self { io: TokioIo::new(stream), slot, warm: Warm::default(), stall: Stall::new(write_stall), turn: 0 }
+    pub(super) fn new(stream: TcpStream, slot: FileSlot, write_stall: Duration, pulse: Arc<Pulse>) -> Self {
+        Self {
+            io: TokioIo::new(stream),
+            slot,
+            warm: Warm::default(),
+            stall: Stall::new(write_stall),
+            turn: 0,
+            counts: true,
+            pulse,
+        }
+    }
+
+    /// One without regions, of a listener whose bytes are nobody's downloads.
+    pub(super) fn plain(stream: TcpStream, write_stall: Duration, pulse: Arc<Pulse>) -> Self {
+        Self { counts: false, ..Self::new(stream, FileSlot::default(), write_stall, pulse) }
     }
 
     /// Runs `call` when the socket takes bytes; it must answer `WouldBlock` when it does not.
@@ -78,6 +96,7 @@ impl Connection {
                 Ok(sent) => {
                     self.turn += sent as u64;
                     self.stall.wrote(sent);
+                    self.pulse.wrote(sent);
                     return Poll::Ready(Ok(sent));
                 }
             }
@@ -89,7 +108,9 @@ impl Connection {
         let sent = ready!(
             self.poll_socket(cx, |stream| { Ok(sendmsg(stream, bufs, &mut SendAncillaryBuffer::default(), flags)?) })
         )?;
-        metrics::copied_bytes(sent as u64);
+        if self.counts {
+            metrics::copied_bytes(sent as u64);
+        }
         Poll::Ready(Ok(sent))
     }
 
@@ -110,6 +131,25 @@ impl Connection {
         }
         Poll::Ready(Ok(sent))
     }
+
+    fn poll_any(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let found = bufs.iter().enumerate().find_map(|(at, buf)| Some((at, self.slot.find(buf)?)));
+        match found {
+            Some((0, span)) => self.poll_span(cx, &span),
+            // A cold file may take a while: then the head goes first, and immediately.
+            Some((at, span)) => {
+                let more = match self.warm.poll(cx, &span) {
+                    Poll::Ready(warm) => {
+                        warm?;
+                        true
+                    }
+                    Poll::Pending => false,
+                };
+                self.poll_bytes(cx, &bufs[..at], more)
+            }
+            None => self.poll_bytes(cx, bufs, false),
+        }
+    }
 }
 
 impl Write for Connection {
@@ -127,22 +167,11 @@ impl Write for Connection {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let found = bufs.iter().enumerate().find_map(|(at, buf)| Some((at, this.slot.find(buf)?)));
-        match found {
-            Some((0, span)) => this.poll_span(cx, &span),
-            // A cold file may take a while: then the head goes first, and immediately.
-            Some((at, span)) => {
-                let more = match this.warm.poll(cx, &span) {
-                    Poll::Ready(warm) => {
-                        warm?;
-                        true
-                    }
-                    Poll::Pending => false,
-                };
-                this.poll_bytes(cx, &bufs[..at], more)
-            }
-            None => this.poll_bytes(cx, bufs, false),
+        let sent = this.poll_any(cx, bufs);
+        if sent.is_pending() {
+            this.pulse.sending();
         }
+        sent
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -150,6 +179,7 @@ impl Write for Connection {
         let this = self.get_mut();
         this.stall.rest();
         this.warm.rest();
+        this.pulse.sent();
         Poll::Ready(Ok(()))
     }
 

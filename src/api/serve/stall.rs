@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Bytes per second, on average over a period, below which a peer counts as stalled.
-const MIN_RATE: u64 = 1024;
+pub(super) const MIN_RATE: u64 = 1024;
 
 /// `SIOCOUTQ`: bytes written and not yet acknowledged, see tcp(7). It shares its number with
 /// `TIOCOUTQ`.

@@ -198,23 +198,70 @@ async fn half_a_head_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_peer_has_no_more_than_its_connections() {
+async fn whoever_is_idle_longest_makes_room_and_whoever_is_busy_does_not() {
     let _shared = COUNTERS.read().await;
-    let server = Server::start(Limits { max_per_peer: 2, ..Limits::default() }, HOUR).await;
-    let (mut one, mut two) = (server.client().await, server.client().await);
-    one.get("/text").await;
-    two.get("/text").await;
-    assert_eq!(server.client().await.rest().await, b"");
-    assert_eq!(one.get("/text").await, b"some text");
-    drop(two);
-    // The place is free when the server has seen the close: ask until it has.
-    loop {
-        let mut next = server.client().await;
-        if next.0.write_all(b"GET /text HTTP/1.0\r\n\r\n").await.is_ok() && !next.rest().await.is_empty() {
-            break;
+    for limits in [Limits { max_per_peer: 2, ..Limits::default() }, Limits { max_connections: 2, ..Limits::default() }]
+    {
+        let server = Server::start(limits, HOUR).await;
+        let (mut one, mut two) = (server.client().await, server.client().await);
+        one.get("/text").await;
+        two.get("/text").await;
+        let mut three = server.client().await;
+        assert_eq!(three.get("/text").await, b"some text");
+        assert_eq!(one.rest().await, b"");
+        // Who never asked for anything goes before those who did, however new he is.
+        let mut silent = server.client().await;
+        assert_eq!(two.rest().await, b"");
+        let mut four = server.client().await;
+        assert_eq!(four.get("/text").await, b"some text");
+        assert_eq!(silent.rest().await, b"");
+        // With both busy there is no room, and both get all that is theirs.
+        for client in [&mut three, &mut four] {
+            client.send(&["GET /file", "GET /file", "GET /file"]).await;
+            client.head().await;
         }
+        assert_eq!(server.client().await.rest().await, b"");
+        for client in [&mut three, &mut four] {
+            same(&client.body(SIZE).await, server.content);
+            same(&client.response().await, server.content);
+            same(&client.response().await, server.content);
+        }
+        assert_eq!(server.client().await.get("/text").await, b"some text");
+        drop(four);
+        server.end().await;
     }
-    drop(one);
+}
+
+#[tokio::test]
+async fn nobody_uses_a_connection_of_http_2_for_ever() {
+    let _shared = COUNTERS.read().await;
+    let limits = Limits { idle: Duration::from_millis(200), ..Limits::default() };
+    let server = Server::start_speaking(Speaks::Http1And2, limits, HOUR).await;
+    let mut client = server.client().await;
+    // The preface, settings, and a GET of `/`, of fields that HPACK knows by numbers.
+    client.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    client.0.write_all(b"\0\0\x03\x01\x05\0\0\0\x01\x82\x86\x84").await.unwrap();
+    let said = client.rest().await;
+    // It is answered, then told to go: a frame of headers, and one of type GOAWAY.
+    let has = |kind: u8, stream: u8| said.windows(9).any(|head| head[3] == kind && head[5..9] == [0, 0, 0, stream]);
+    assert!(has(1, 1) && has(7, 0), "{said:?}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_peer_of_http_2_that_gives_no_leave_is_cut_off() {
+    let _shared = COUNTERS.read().await;
+    let limits = Limits { write_stall: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits { header_timeout: Duration::from_millis(200), ..limits };
+    let server = Server::start_speaking(Speaks::Http1And2, limits, HOUR).await;
+    let mut client = server.client().await;
+    // Settings with an initial window of nothing, and a GET of a file.
+    client.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0").await.unwrap();
+    client.0.write_all(b"\0\0\x09\x01\x05\0\0\0\x01\x82\x86\x04\x05/read").await.unwrap();
+    // It takes all that comes, the pings too.
+    let said = client.rest().await;
+    assert!(said.windows(9).any(|head| head[3] == 1 && head[5..9] == [0, 0, 0, 1]), "{said:?}");
+    assert!(said.len() < 1000, "{} bytes", said.len());
     server.end().await;
 }
 

@@ -44,7 +44,7 @@ impl Store {
     }
 
     fn place(&self) -> String {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = crate::machine::hostname();
         format!("{} on {host}", self.0.disk.root().display())
     }
 

@@ -35,12 +35,26 @@ async fn a_foreign_host_is_misdirected_whatever_the_method() {
     let hub = TestHub::builder().set("jobs.run", "false").repo(small_model("org/model")).start().await;
     hub.register("org/model").await;
     let before = (hub.look("/v1/models").await, hub.look("/v1/settings").await);
-    for host in ["evil.example", "evil.example:8485", "127.0.0.1.evil.example", "localhost.evil.example", "evil", ""] {
+    for host in [
+        "evil.example",
+        "evil.example:8485",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "evil",
+        "",
+        // Anybody in the same network can answer to such a name, and have such an address.
+        "anything.local",
+        "printer.local:8485",
+        "192.0.2.7",
+        "[2001:db8::7]:8485",
+    ] {
         for call in CALLS.into_iter().chain([("GET", "/healthz", ""), ("GET", "/ui/", ""), ("POST", GRPC, "")]) {
             assert_eq!(status(&hub, call, &[("host", host)]).await, 421, "{call:?} for {host:?}");
         }
     }
-    for host in ["localhost", "LOCALHOST:1", "hub.localhost", "[::1]:8485", "192.0.2.7", "127.0.0.1"] {
+    let own = rustix::system::uname().nodename().to_str().unwrap().to_owned();
+    let own_local = format!("{}.local:8485", own.split('.').next().unwrap());
+    for host in ["localhost", "LOCALHOST:1", "hub.localhost", "[::1]:8485", "127.0.0.1", &own, &own_local] {
         assert_eq!(status(&hub, ("GET", "/v1/overview", ""), &[("host", host)]).await, 200, "{host}");
     }
     unchanged(&hub, &before).await;
@@ -75,13 +89,125 @@ async fn pages_of_other_sites_change_nothing() {
     hub.finish().await;
 }
 
+/// A machine with several addresses, or behind a translation of them, is known by a name or address that is configured,
+/// and by any address to who has the token, which no page has.
+#[tokio::test]
+async fn an_address_of_another_is_accepted_where_it_is_configured_or_a_token_is_needed() {
+    let hub = TestHub::builder().set("admin.hosts", "192.0.2.7").start().await;
+    for (host, expected) in [("192.0.2.7:8485", 200), ("192.0.2.8:8485", 421)] {
+        assert_eq!(status(&hub, ("GET", "/v1/overview", ""), &[("host", host)]).await, expected, "{host}");
+    }
+    hub.finish().await;
+    let hub = TestHub::builder().set("admin.token", TOKEN).start().await;
+    let bearer = format!("Bearer {TOKEN}");
+    for (host, expected) in [("192.0.2.7:8485", 200), ("anything.local", 421)] {
+        let headers = [("host", host), ("authorization", bearer.as_str())];
+        assert_eq!(status(&hub, ("GET", "/v1/overview", ""), &headers).await, expected, "{host}");
+    }
+    hub.finish().await;
+}
+
+/// The status of a request whose head is sent as it stands here; and the connection is closed behind a refusal.
+async fn status_of_head(base: &str, head: &str) -> u16 {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(base.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    let status = std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap();
+    if status == 400 {
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer).contains("Host"), "{}", String::from_utf8_lossy(&answer));
+    }
+    status
+}
+
+#[tokio::test]
+async fn a_request_has_one_host_on_both_listeners() {
+    let hub = TestHub::builder().start().await;
+    for base in [hub.url(), hub.admin_url()] {
+        let host = base.trim_start_matches("http://");
+        for (expected, head) in [
+            (200, format!("GET /readyz HTTP/1.1\r\nHost: {host}\r\n")),
+            (200, format!("GET http://{host}/readyz HTTP/1.1\r\nHost: {host}\r\n")),
+            (400, format!("GET /readyz HTTP/1.1\r\nHost: {host}\r\nHost: evil.example\r\n")),
+            (400, format!("GET /readyz HTTP/1.1\r\nHost: evil.example\r\nHost: {host}\r\n")),
+            (400, format!("GET /readyz HTTP/1.1\r\nHost: {host}\r\nhost: {host}\r\n")),
+            (400, format!("GET /readyz HTTP/1.0\r\nHost: {host}\r\nHost: {host}\r\n")),
+            (400, format!("POST /readyz HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\nContent-Length: 9\r\n")),
+            (400, format!("GET http://evil.example/readyz HTTP/1.1\r\nHost: {host}\r\n")),
+            (400, format!("GET http://{host}/readyz HTTP/1.1\r\nHost: evil.example\r\n")),
+            (400, format!("GET /readyz HTTP/1.1\r\nHost: {host}/x\r\n")),
+            (400, format!("GET /readyz HTTP/1.1\r\nHost: user@{host}\r\n")),
+            (400, format!("GET /readyz HTTP/1.1\r\nHost: {host}, evil.example\r\n")),
+            (400, "GET /readyz HTTP/1.1\r\n".to_owned()),
+        ] {
+            assert_eq!(status_of_head(base, &head).await, expected, "{head}");
+        }
+    }
+    hub.finish().await;
+}
+
 #[tokio::test]
 async fn what_a_proxy_carries_needs_a_token() {
     let hub = TestHub::builder().start().await;
-    for header in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"] {
+    for header in [
+        "forwarded",
+        "forwarded-for",
+        "x-forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-port",
+        "x-forwarded-by",
+        "x-forwarded-client-cert",
+        "x-original-forwarded-for",
+        "x-vercel-forwarded-for",
+        "x_forwarded_for",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-remote-ip",
+        "x-remote-addr",
+        "x-originating-ip",
+        "x-original-host",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-proxyuser-ip",
+        "x-appengine-user-ip",
+        "x-azure-clientip",
+        "x-azure-socketip",
+        "x-envoy-external-address",
+        "x-nf-client-connection-ip",
+        "x-scheme",
+        "x-varnish",
+        "x-amzn-trace-id",
+        "x-amz-cf-id",
+        "ali-cdn-real-ip",
+        "cf-connecting-ip",
+        "cf-connecting-ipv6",
+        "cf-pseudo-ipv4",
+        "cf-ray",
+        "cf-visitor",
+        "cdn-loop",
+        "client-ip",
+        "cloudfront-viewer-address",
+        "do-connecting-ip",
+        "fastly-client-ip",
+        "fly-client-ip",
+        "proxy-client-ip",
+        "tailscale-user-login",
+        "true-client-ip",
+        "via",
+        "wl-proxy-client-ip",
+    ] {
         for call in CALLS {
             assert_eq!(status(&hub, call, &[(header, "203.0.113.1")]).await, 403, "{call:?} with {header}");
         }
+    }
+    // What clients and browsers send themselves says nothing of a proxy.
+    for header in ["x-request-id", "x-requested-with", "accept-language", "sec-ch-ua-platform", "dnt", "traceparent"] {
+        assert_eq!(status(&hub, CALLS[0], &[(header, "1")]).await, 200, "{header}");
     }
     hub.finish().await;
 }

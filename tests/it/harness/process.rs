@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 /// How long a start or a stop may take. Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,6 +64,14 @@ impl Server {
         Self::start(serve(data_dir, upstream, settings))
     }
 
+    /// As `spawn`, and what it logs goes into a pipe, whose other end is given back.
+    #[allow(dead_code, reason = "the binary `it` reads logs, `load` does not")]
+    pub(crate) fn spawn_with_log(data_dir: &Path, upstream: &str, settings: &[(&str, &str)]) -> (Self, ChildStderr) {
+        let mut server = Self::start_on(serve(data_dir, upstream, settings), Stdio::piped());
+        let log = server.child.stderr.take().unwrap();
+        (server, log)
+    }
+
     /// As `spawn`, with a disk of `size` under the data directory that only this process sees.
     #[allow(dead_code, reason = "the binary `it` fills disks, `load` does not")]
     pub(crate) fn spawn_on_small_disk(data_dir: &Path, size: &str, upstream: &str) -> Self {
@@ -80,8 +88,12 @@ impl Server {
         Self::start(command)
     }
 
-    pub(crate) fn start(mut command: Command) -> Self {
-        command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_on(command, Stdio::inherit())
+    }
+
+    fn start_on(mut command: Command, log: Stdio) -> Self {
+        command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, output }
