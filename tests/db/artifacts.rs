@@ -1,10 +1,10 @@
 //! The entries of commits, and paths that are not there.
 
 use modelhub::db::{Db, TreePage};
-use modelhub::domain::{Artifact, CommitId, ContentId, Entry};
+use modelhub::domain::{Artifact, CommitId, ContentId, Entry, ModelId};
 
 use crate::database::{TestDatabase, commit, digest, file, folder, lfs, names, oid, on_both, path, put_blob};
-use crate::database::{by_xet, repo_with_commit, xet_hash_of};
+use crate::database::{by_xet, repo_with_commit, xet, xet_hash_of};
 
 on_both!(
     every_kind_of_entry_comes_back_as_it_was,
@@ -21,7 +21,7 @@ on_both!(
     a_tree_of_many_entries_is_written_and_read,
 );
 
-async fn tree(db: &Db, row: &str, commit: &CommitId, folder: &str, recursive: bool) -> Vec<Entry> {
+async fn tree(db: &Db, row: &ModelId, commit: &CommitId, folder: &str, recursive: bool) -> Vec<Entry> {
     let page = TreePage { folder: folder.into(), recursive, after: String::new(), limit: 10_000 };
     db.tree_page(row, commit, &page).await.unwrap()
 }
@@ -30,7 +30,7 @@ async fn every_kind_of_entry_comes_back_as_it_was(base: &TestDatabase) {
     let db = base.open().await;
     let (row, commit) = repo_with_commit(&db).await;
     let head_only = |name: &str, content| {
-        Entry::File(Artifact { path: path(name), size: 0, content, oid: None, xet_hash: Some(digest(5).to_hex()) })
+        Entry::File(Artifact { path: path(name), size: 0, content, oid: None, xet_hash: Some(xet(5)) })
     };
     let entries = [
         file("config.json"),
@@ -51,14 +51,14 @@ async fn every_kind_of_entry_comes_back_as_it_was(base: &TestDatabase) {
 async fn an_entry_seen_again_is_updated_and_forgets_nothing(base: &TestDatabase) {
     let db = base.open().await;
     let (row, commit) = repo_with_commit(&db).await;
-    let artifact = |size, oid, xet_hash: Option<&str>| {
+    let artifact = |size, oid, xet_hash| {
         let content = ContentId::Sha256(digest(1));
-        Entry::File(Artifact { path: path("a"), size, content, oid, xet_hash: xet_hash.map(str::to_owned) })
+        Entry::File(Artifact { path: path("a"), size, content, oid, xet_hash })
     };
-    db.put_entries(&row, &commit, &[artifact(1, Some(oid(1)), Some("x"))]).await.unwrap();
+    db.put_entries(&row, &commit, &[artifact(1, Some(oid(1)), Some(xet(5)))]).await.unwrap();
     db.put_entries(&row, &commit, &[artifact(2, None, None)]).await.unwrap();
     let entry = db.entry(&row, &commit, &path("a")).await.unwrap();
-    assert_eq!(entry, Some(artifact(2, Some(oid(1)), Some("x"))));
+    assert_eq!(entry, Some(artifact(2, Some(oid(1)), Some(xet(5)))));
 }
 
 async fn a_path_that_comes_twice_in_one_page_is_what_it_was_last(base: &TestDatabase) {
@@ -218,26 +218,26 @@ async fn a_file_is_found_by_its_xet_hash_within_its_repository(base: &TestDataba
     let other = crate::database::repo(&db, "org/other").await.id;
     db.put_revision(&other, Some("main"), &first, None, 1).await.unwrap();
     db.put_entries(&row, &first, &[lfs("b", 1), lfs("a", 1), lfs("c", 2), file("d")]).await.unwrap();
-    let xet = digest(8).to_hex();
-    assert_eq!(by_xet(&db, &row, &xet).await, None);
+    let hash = xet(8);
+    assert_eq!(by_xet(&db, &row, hash).await, None);
     put_blob(&db, digest(1), None, 1 << 40, 1).await.unwrap();
-    db.put_xet_hash(digest(1), &xet).await.unwrap();
+    db.put_xet_hash(digest(1), hash).await.unwrap();
     // What is learned later has the hash as well.
     let second = commit('0');
     db.put_revision(&row, None, &second, None, 1).await.unwrap();
     db.put_entries(&row, &second, &[lfs("z", 1)]).await.unwrap();
-    let (found, artifact) = by_xet(&db, &row, &xet).await.unwrap();
-    assert_eq!((found, artifact.path, artifact.xet_hash.as_ref()), (second, path("z"), Some(&xet)));
-    let preferred = db.artifact_by_xet(&row, &xet, first.as_str()).await.unwrap().unwrap();
+    let (found, artifact) = by_xet(&db, &row, hash).await.unwrap();
+    assert_eq!((found, artifact.path, artifact.xet_hash), (second, path("z"), Some(hash)));
+    let preferred = db.artifact_by_xet(&row, hash, first.as_str()).await.unwrap().unwrap();
     assert_eq!((preferred.0, preferred.1.path), (first.clone(), path("a")));
     let tree = tree(&db, &row, &first, "", true).await;
-    assert_eq!(tree.iter().map(xet_hash_of).collect::<Vec<_>>(), [Some(&*xet), Some(&*xet), None, None]);
-    assert_eq!(by_xet(&db, &other, &xet).await, None);
+    assert_eq!(tree.iter().map(xet_hash_of).collect::<Vec<_>>(), [Some(hash), Some(hash), None, None]);
+    assert_eq!(by_xet(&db, &other, hash).await, None);
     // Upstream's own word is not overwritten.
     let Entry::File(named) = lfs("named", 3) else { unreachable!() };
-    let named = Entry::File(Artifact { xet_hash: Some(digest(9).to_hex()), ..named });
+    let named = Entry::File(Artifact { xet_hash: Some(xet(9)), ..named });
     db.put_entries(&row, &first, std::slice::from_ref(&named)).await.unwrap();
-    db.put_xet_hash(digest(3), &xet).await.unwrap();
+    db.put_xet_hash(digest(3), hash).await.unwrap();
     assert_eq!(db.entry(&row, &first, named.path()).await.unwrap().as_ref(), Some(&named));
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use modelhub::db::{Change, Db, Feed};
 use modelhub::domain::{ContentId, Visibility};
 
-use crate::database::{TestDatabase, commit, delete_blob, digest, key, oid, on_both, put_blob, repo};
+use crate::database::{TestDatabase, commit, delete_blob, digest, id, key, oid, on_both, put_blob, repo, xet};
 
 on_both!(what_is_changed_is_told_when_it_is_there, what_stays_as_it_was_is_not_told);
 
@@ -44,12 +44,12 @@ async fn what_is_changed_is_told_when_it_is_there(base: &TestDatabase) {
     assert!(third.generation > second.generation, "a generation never comes again");
     assert_eq!(take(&heard), []);
 
-    db.put_repo(&key("org/model"), Visibility::Private, "new", 2).await.unwrap();
+    db.put_repo(&key("org/model"), Visibility::Private, &id("new"), 2).await.unwrap();
     db.put_revision(&row.id, Some("main"), &commit('1'), None, 2).await.unwrap();
     db.put_revision(&row.id, Some("main"), &commit('2'), None, 3).await.unwrap();
     db.put_taint(ContentId::Sha256(content), 9).await.unwrap();
     db.put_settings(&[]).await.unwrap();
-    db.put_xet_hash(content, "xet").await.unwrap();
+    db.put_xet_hash(content, xet(5)).await.unwrap();
     db.put_alias(&key("org/old"), &key("org/model").id, 1).await.unwrap();
     db.delete_model(&row.id).await.unwrap();
     let main = || Change::Revision { repo: row.id.clone(), name: "main".into() };
@@ -72,7 +72,7 @@ async fn what_stays_as_it_was_is_not_told(base: &TestDatabase) {
     let row = repo(&db, "org/model").await;
     db.put_revision(&row.id, Some("main"), &commit('1'), None, 2).await.unwrap();
     let heard = heard(&db);
-    db.put_repo(&key("org/model"), row.visibility, "new", 5).await.unwrap();
+    db.put_repo(&key("org/model"), row.visibility, &id("new"), 5).await.unwrap();
     db.put_revision(&row.id, Some("main"), &commit('1'), None, 6).await.unwrap();
     db.put_revision(&row.id, None, &commit('3'), None, 6).await.unwrap();
     assert_eq!(take(&heard), []);
@@ -116,7 +116,7 @@ async fn postgres_tells_every_process_in_the_order_of_the_commits() {
         assert_eq!(*change, Change::Taint { content, until: i64::from(byte) });
     }
     // The second time; of its own changes a process was told before.
-    there.put_xet_hash(digest(1), "x").await.unwrap();
+    there.put_xet_hash(digest(1), xet(5)).await.unwrap();
     here.put_settings(&[]).await.unwrap();
     assert_eq!(read(&mut feed, 1).await, [Change::Settings]);
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use modelhub::db::{BlobRow, Db, Error, NewBlob, RepoRow};
 use modelhub::domain::{
-    Artifact, CommitId, ContentId, Digest, Entry, GitOid, RepoId, RepoKey, RepoKind, RepoPath, Visibility,
+    Artifact, CommitId, ContentId, Digest, Entry, GitOid, ModelId, RepoId, RepoKey, RepoKind, RepoPath, Visibility,
+    XetHash,
 };
 use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
@@ -126,9 +127,13 @@ pub(crate) fn key(id: &str) -> RepoKey {
     RepoKey::new(RepoKind::Model, RepoId::parse(id).unwrap())
 }
 
+pub(crate) fn id(text: &str) -> ModelId {
+    ModelId::new(text)
+}
+
 /// A repository that is known at time 1; its row id is its name.
-pub(crate) async fn repo(db: &Db, id: &str) -> RepoRow {
-    db.put_repo(&key(id), Visibility::Public, &format!("row of {id}"), 1).await.unwrap()
+pub(crate) async fn repo(db: &Db, name: &str) -> RepoRow {
+    db.put_repo(&key(name), Visibility::Public, &id(&format!("row of {name}")), 1).await.unwrap()
 }
 
 /// A commit of 40 times this digit.
@@ -137,7 +142,7 @@ pub(crate) fn commit(digit: char) -> CommitId {
 }
 
 /// A repository with a commit of ones, pinned as main.
-pub(crate) async fn repo_with_commit(db: &Db) -> (String, CommitId) {
+pub(crate) async fn repo_with_commit(db: &Db) -> (ModelId, CommitId) {
     let row = repo(db, "org/model").await.id;
     db.put_revision(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
     (row, commit('1'))
@@ -149,6 +154,10 @@ pub(crate) fn digest(byte: u8) -> Digest {
 
 pub(crate) fn oid(byte: u8) -> GitOid {
     GitOid::from_bytes([byte; 20])
+}
+
+pub(crate) fn xet(byte: u8) -> XetHash {
+    XetHash::parse(&format!("{byte:02x}").repeat(32)).unwrap()
 }
 
 pub(crate) fn path(text: &str) -> RepoPath {
@@ -181,13 +190,13 @@ pub(crate) fn folder(name: &str) -> Entry {
     Entry::Directory { path: path(name), oid: oid(9) }
 }
 
-pub(crate) async fn by_xet(db: &Db, repo: &str, xet_hash: &str) -> Option<(CommitId, Artifact)> {
+pub(crate) async fn by_xet(db: &Db, repo: &ModelId, xet_hash: XetHash) -> Option<(CommitId, Artifact)> {
     db.artifact_by_xet(repo, xet_hash, "").await.unwrap()
 }
 
-pub(crate) fn xet_hash_of(entry: &Entry) -> Option<&str> {
+pub(crate) fn xet_hash_of(entry: &Entry) -> Option<XetHash> {
     match entry {
-        Entry::File(artifact) => artifact.xet_hash.as_deref(),
+        Entry::File(artifact) => artifact.xet_hash,
         Entry::Directory { .. } => None,
     }
 }
@@ -204,7 +213,7 @@ pub(crate) async fn put_blob(
     size: u64,
     now: i64,
 ) -> Result<BlobRow, Error> {
-    db.put_blob(&NewBlob { digest, git, size, linked_ns: None, xet_hash: None }, now).await
+    db.put_blob(&NewBlob { digest, git, size, modified_ns: 7, is_linked: false, xet_hash: None }, now).await
 }
 
 /// Forgets a blob as it is now, if there is one.

@@ -1,10 +1,10 @@
 //! The files of a commit with what is here of each: folders with sums, flat lists, searches, pages.
 
 use modelhub::db::{Db, FilePage, FileRow, FileTotals};
-use modelhub::domain::{Artifact, CommitId, ContentId, Entry};
+use modelhub::domain::{Artifact, CommitId, ContentId, Entry, ModelId};
 
 use crate::database::{
-    TestDatabase, commit, delete_blob, digest, file, folder, lfs, oid, on_both, path, put_blob, repo_with_commit,
+    TestDatabase, commit, delete_blob, digest, file, folder, id, lfs, oid, on_both, path, put_blob, repo_with_commit,
 };
 
 on_both!(
@@ -27,7 +27,7 @@ fn sized(name: &str, content: u8, size: u64) -> Entry {
 }
 
 /// A commit with these entries.
-async fn with(db: &Db, entries: &[Entry]) -> (String, CommitId) {
+async fn with(db: &Db, entries: &[Entry]) -> (ModelId, CommitId) {
     let (row, one) = repo_with_commit(db).await;
     db.put_entries(&row, &one, entries).await.unwrap();
     db.complete_tree(&row, &one).await.unwrap();
@@ -37,7 +37,7 @@ async fn with(db: &Db, entries: &[Entry]) -> (String, CommitId) {
     (row, one)
 }
 
-async fn page(db: &Db, row: &str, commit: &CommitId, page: FilePage) -> Vec<FileRow> {
+async fn page(db: &Db, row: &ModelId, commit: &CommitId, page: FilePage) -> Vec<FileRow> {
     let limit = if page.limit == 0 { 1000 } else { page.limit };
     db.file_page(row, commit, &FilePage { limit, ..page }).await.unwrap()
 }
@@ -197,7 +197,7 @@ async fn a_flat_list_is_narrowed_to_what_is_here_or_is_not(base: &TestDatabase) 
     assert_eq!(list(None).await.len(), 4);
 }
 
-async fn search(db: &Db, row: &str, commit: &CommitId, text: &str) -> Vec<String> {
+async fn search(db: &Db, row: &ModelId, commit: &CommitId, text: &str) -> Vec<String> {
     let asked = FilePage { flat: true, search: text.into(), ..FilePage::default() };
     page(db, row, commit, asked).await.iter().map(|row| row.entry.path().to_string()).collect()
 }
@@ -240,7 +240,7 @@ async fn an_unknown_commit_or_folder_has_no_files(base: &TestDatabase) {
             assert!(page(&db, &row, &one, asked).await.is_empty(), "{folder}");
         }
         assert!(page(&db, &row, &commit('3'), FilePage { flat, ..FilePage::default() }).await.is_empty());
-        assert!(page(&db, "none", &one, FilePage { flat, ..FilePage::default() }).await.is_empty());
+        assert!(page(&db, &id("none"), &one, FilePage { flat, ..FilePage::default() }).await.is_empty());
     }
 }
 

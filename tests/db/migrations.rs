@@ -6,7 +6,7 @@ use std::path::Path;
 use modelhub::db::Error;
 use modelhub::domain::{ContentId, Entry, RepoKind};
 
-use crate::database::{TestDatabase, by_xet, commit, digest, key, on_both, path};
+use crate::database::{TestDatabase, by_xet, commit, digest, key, on_both, path, xet};
 
 on_both!(
     an_empty_database_is_migrated_and_opened_again,
@@ -75,21 +75,22 @@ async fn fill_version_1(base: &TestDatabase) {
 async fn assert_data_of_version_1(base: &TestDatabase) {
     let db = base.open().await;
     assert_eq!(db.setting_or("token_key", || unreachable!("it is there")).await.unwrap(), "secret");
-    assert_eq!(db.repo(&key("org/model")).await.unwrap().unwrap().id, "row");
+    let row = db.repo(&key("org/model")).await.unwrap().unwrap().id;
+    assert_eq!(row, "row");
     assert_eq!(db.alias(&key("old/name")).await.unwrap().unwrap().as_str(), "org/model");
-    assert_eq!(db.revision("row", "main").await.unwrap().unwrap().commit, commit('1'));
-    assert!(db.tree_is_complete("row", &commit('1')).await.unwrap());
-    let entry = db.entry("row", &commit('1'), &path("a/b.bin")).await.unwrap();
+    assert_eq!(db.revision(&row, "main").await.unwrap().unwrap().commit, commit('1'));
+    assert!(db.tree_is_complete(&row, &commit('1')).await.unwrap());
+    let entry = db.entry(&row, &commit('1'), &path("a/b.bin")).await.unwrap();
     assert!(matches!(entry, Some(Entry::File(artifact)) if artifact.size == 5 && artifact.xet_hash.is_none()));
-    assert!(db.is_missing("row", &commit('1'), &path("gone")).await.unwrap());
+    assert!(db.is_missing(&row, &commit('1'), &path("gone")).await.unwrap());
     assert!(db.blob(ContentId::Sha256(digest(1)), 5).await.unwrap().is_some());
     assert_eq!(db.taints(1).await.unwrap().len(), 1);
-    assert!(db.grant("row", "token").await.unwrap().unwrap().allowed);
+    assert!(db.grant(&row, "token").await.unwrap().unwrap().allowed);
     assert_eq!(db.answer("/api/models").await.unwrap().unwrap().body, [0, 255]);
     assert_eq!(db.public_repos(RepoKind::Model, "", 10).await.unwrap().len(), 1);
     // And what the new version adds works on the old rows.
-    db.put_xet_hash(digest(1), "xet").await.unwrap();
-    assert_eq!(by_xet(&db, "row", "xet").await.unwrap().1.path, path("a/b.bin"));
+    db.put_xet_hash(digest(1), xet(5)).await.unwrap();
+    assert_eq!(by_xet(&db, &row, xet(5)).await.unwrap().1.path, path("a/b.bin"));
 }
 
 async fn a_database_of_version_1_keeps_its_data(base: &TestDatabase) {

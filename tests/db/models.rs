@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use modelhub::db::{Db, Held, ModelFilter, ModelOrder, ModelRow, Registration};
+use modelhub::db::{Db, Held, ModelFilter, ModelOrder, ModelRow, Registered, Registration};
 use modelhub::domain::job::{JobKind, NewJob};
 use modelhub::domain::{
-    CommitId, ContentId, JobId, ModelSource, ModelStatus, RepoId, RepoKey, RepoKind, Visibility, Work, work,
+    CommitId, ContentId, JobId, ModelId, ModelSource, ModelStatus, RepoId, RepoKey, RepoKind, Visibility, Work, work,
 };
 
 use crate::database::{
-    TestDatabase, commit, delete_blob, digest, file, folder, key, lfs, oid, on_both, put_blob, repo, repo_with_commit,
+    TestDatabase, commit, delete_blob, digest, file, folder, id, key, lfs, oid, on_both, put_blob, repo,
+    repo_with_commit,
 };
 
 on_both!(
@@ -33,12 +34,16 @@ on_both!(
     changes_between_commits_are_counted_and_named,
 );
 
-fn registration<'a>(key: &'a RepoKey, id: &'a str, job: Option<&'a (NewJob, JobId)>, now: i64) -> Registration<'a> {
-    let job = job.map(|(job, id)| (job, id, 5));
-    Registration { key, revision: None, sync_every_ms: None, new_id: id, job, now }
+pub(crate) fn registration<'a>(
+    key: &'a RepoKey,
+    new_id: &'a ModelId,
+    (job, new_job_id): &'a (NewJob, JobId),
+    now: i64,
+) -> Registration<'a> {
+    Registration { key, revision: None, sync_every_ms: None, new_id, job, new_job_id, max_attempts: 5, now }
 }
 
-fn sync_of(key: &RepoKey, id: &str) -> (NewJob, JobId) {
+pub(crate) fn sync_of(key: &RepoKey, id: &str) -> (NewJob, JobId) {
     let job = NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: key.to_string(), priority: 100 };
     (job, JobId::new(id))
 }
@@ -47,13 +52,13 @@ fn at_revision(revision: &str) -> Work {
     Work::Sync(work::Sync { revision: revision.into() })
 }
 
-async fn model(db: &Db, id: &str) -> ModelRow {
+async fn model(db: &Db, id: &ModelId) -> ModelRow {
     db.recount_models(100).await.unwrap();
     db.model(id).await.unwrap().unwrap()
 }
 
 /// Files, files here, bytes, bytes here.
-async fn counts(db: &Db, id: &str) -> (u64, u64, u64, u64) {
+async fn counts(db: &Db, id: &ModelId) -> (u64, u64, u64, u64) {
     let row = model(db, id).await;
     (row.files, row.files_here, row.bytes, row.bytes_here)
 }
@@ -61,22 +66,19 @@ async fn counts(db: &Db, id: &str) -> (u64, u64, u64, u64) {
 async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
     let db = base.open().await;
     let key = key("org/model");
-    let job = sync_of(&key, "job-1");
-    let what = Registration {
-        revision: Some("dev"),
-        sync_every_ms: Some(60_000),
-        ..registration(&key, "row-1", Some(&job), 10)
-    };
-    let (id, job, again) = db.register(&what).await.unwrap();
-    assert_eq!((id.as_str(), again), ("row-1", false));
-    let job = job.unwrap();
-    assert_eq!((job.id.as_str(), job.repo.as_deref(), job.kind()), ("job-1", Some("row-1"), JobKind::Sync));
-    let row = db.model("row-1").await.unwrap().unwrap();
+    let (new, job) = (id("row-1"), sync_of(&key, "job-1"));
+    let what =
+        Registration { revision: Some("dev"), sync_every_ms: Some(60_000), ..registration(&key, &new, &job, 10) };
+    let made = db.register(&what).await.unwrap();
+    assert_eq!((&made.id, made.again), (&new, false));
+    let job = made.job.unwrap();
+    assert_eq!((job.id.as_str(), job.repo.as_ref(), job.kind()), ("job-1", Some(&new), JobKind::Sync));
+    let row = db.model(&new).await.unwrap().unwrap();
     assert_eq!(db.model_named(&key).await.unwrap().as_ref(), Some(&row));
     assert_eq!(
         row,
         ModelRow {
-            id: "row-1".into(),
+            id: new,
             key: key.clone(),
             source: ModelSource::HuggingFace,
             status: ModelStatus::Registered,
@@ -100,30 +102,29 @@ async fn a_model_is_registered_with_its_job_or_not_at_all(base: &TestDatabase) {
     // A job whose id is taken stands for whatever may go wrong.
     let other = RepoKey::new(RepoKind::Dataset, RepoId::parse("org/other").unwrap());
     let job = sync_of(&other, "job-1");
-    assert!(db.register(&registration(&other, "row-2", Some(&job), 20)).await.is_err());
+    assert!(db.register(&registration(&other, &id("row-2"), &job, 20)).await.is_err());
     assert_eq!(db.model_named(&other).await.unwrap(), None, "it was registered without its job");
 }
 
 async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced(base: &TestDatabase) {
     let db = base.open().await;
     let key = key("org/model");
-    let job = sync_of(&key, "job-1");
-    db.register(&registration(&key, "row-1", Some(&job), 10)).await.unwrap();
-    let before = db.model("row-1").await.unwrap();
-    let job = sync_of(&key, "job-2");
-    let same = registration(&key, "row-2", Some(&job), 20);
-    let (id, none, again) = db.register(&same).await.unwrap();
-    assert_eq!((id.as_str(), none, again), ("row-1", None, true));
-    assert_eq!(db.model("row-1").await.unwrap(), before);
+    let row = id("row-1");
+    db.register(&registration(&key, &row, &sync_of(&key, "job-1"), 10)).await.unwrap();
+    let before = db.model(&row).await.unwrap();
+    let (other_row, job) = (id("row-2"), sync_of(&key, "job-2"));
+    let same = registration(&key, &other_row, &job, 20);
+    let Registered { id, job, again } = db.register(&same).await.unwrap();
+    assert_eq!((&id, job, again), (&row, None, true));
+    assert_eq!(db.model(&row).await.unwrap(), before);
     assert_eq!(base.texts("select id from job").await, ["job-1"]);
     let other = Registration { revision: Some("dev"), sync_every_ms: Some(1), ..same.clone() };
-    let (_, dev, _) = db.register(&other).await.unwrap();
-    let dev = dev.unwrap();
+    let dev = db.register(&other).await.unwrap().job.unwrap();
     assert_eq!((dev.id.as_str(), &dev.work), ("job-2", &at_revision("dev")));
-    let found = db.model("row-1").await.unwrap().unwrap();
+    let found = db.model(&row).await.unwrap().unwrap();
     assert_eq!((found.revision.as_str(), found.sync_every_ms, found.registered_at), ("dev", 1, Some(10)));
-    db.put_synced("row-1", Some("it is gone"), 30).await.unwrap();
-    let (_, failed, _) = db.register(&same).await.unwrap();
+    db.put_synced(&row, Some("it is gone"), 30).await.unwrap();
+    let failed = db.register(&same).await.unwrap().job;
     assert_eq!(failed.unwrap().work, at_revision("dev"), "what failed is tried again");
 }
 
@@ -134,16 +135,16 @@ async fn a_model_registered_by_many_at_once_is_one_with_one_job(base: &TestDatab
         let db = db.clone();
         registering.spawn(async move {
             let key = key("org/model");
-            let (row, job) = (format!("row-{n}"), sync_of(&key, &format!("job-{n}")));
-            db.register(&registration(&key, &row, Some(&job), n)).await.unwrap()
+            let (row, job) = (id(&format!("row-{n}")), sync_of(&key, &format!("job-{n}")));
+            db.register(&registration(&key, &row, &job, n)).await.unwrap()
         });
     }
     let all = registering.join_all().await;
-    assert!(all.iter().all(|(id, ..)| *id == all[0].0));
+    assert!(all.iter().all(|made| made.id == all[0].id));
     assert_eq!(base.texts("select cast(count(*) as text) from job").await, ["1"]);
-    let live = db.live_job_of(&all[0].0).await.unwrap().unwrap();
-    assert!(all.iter().all(|(_, job, _)| job.as_ref().is_none_or(|job| job.id == live)), "{all:?}");
-    assert!(all.iter().any(|(_, _, again)| !again));
+    let live = db.live_job_of(&all[0].id).await.unwrap().unwrap();
+    assert!(all.iter().all(|made| made.job.as_ref().is_none_or(|job| job.id == live)), "{all:?}");
+    assert!(all.iter().any(|made| !made.again));
 }
 
 async fn a_model_that_was_only_downloaded_from_can_be_registered(base: &TestDatabase) {
@@ -152,27 +153,28 @@ async fn a_model_that_was_only_downloaded_from_can_be_registered(base: &TestData
     assert_eq!(model(&db, &row).await.registered_at, None);
     let key = key("org/model");
     let job = sync_of(&key, "job-1");
-    let (id, job, again) = db.register(&registration(&key, "row-2", Some(&job), 20)).await.unwrap();
-    assert_eq!((id.as_str(), job.unwrap().repo.as_deref(), again), (row.as_str(), Some(row.as_str()), false));
+    let Registered { id, job, again } = db.register(&registration(&key, &id("row-2"), &job, 20)).await.unwrap();
+    assert_eq!((&id, job.unwrap().repo.as_ref(), again), (&row, Some(&row), false));
     let found = model(&db, &row).await;
     assert_eq!((found.registered_at, found.visibility, found.created_at), (Some(20), Some(Visibility::Public), 1));
 }
 
 async fn models_of_other_kinds_and_letter_cases_are_others(base: &TestDatabase) {
     let db = base.open().await;
-    let id = || RepoId::parse("org/model").unwrap();
+    let name = || RepoId::parse("org/model").unwrap();
     let keys = [
-        RepoKey::new(RepoKind::Model, id()),
-        RepoKey::new(RepoKind::Dataset, id()),
-        RepoKey::new(RepoKind::Space, id()),
+        RepoKey::new(RepoKind::Model, name()),
+        RepoKey::new(RepoKind::Dataset, name()),
+        RepoKey::new(RepoKind::Space, name()),
         key("Org/Model"),
         key("model"),
     ];
     for (n, key) in keys.iter().enumerate() {
-        db.register(&registration(key, &format!("row-{n}"), None, 1)).await.unwrap();
+        let (row, job) = (id(&format!("row-{n}")), sync_of(key, &format!("job-{n}")));
+        db.register(&registration(key, &row, &job, 1)).await.unwrap();
     }
     for (n, key) in keys.iter().enumerate() {
-        assert_eq!(db.model_named(key).await.unwrap().unwrap().id, format!("row-{n}"));
+        assert_eq!(db.model_named(key).await.unwrap().unwrap().id, id(&format!("row-{n}")));
     }
     assert_eq!(db.models(&ModelFilter { limit: 10, ..ModelFilter::default() }).await.unwrap().1, 5);
 }
@@ -241,13 +243,14 @@ async fn counts_follow_the_revision_to_its_new_commit(base: &TestDatabase) {
     db.put_revision(&row, Some("dev"), &one, None, 3).await.unwrap();
     assert_eq!(model(&db, &row).await.commit, two.as_str());
     // A model that was registered at a commit stays there.
-    let key = key("org/fixed");
-    let what = Registration { revision: Some(one.as_str()), ..registration(&key, "fixed", None, 1) };
+    let (key, fixed) = (key("org/fixed"), id("fixed"));
+    let job = sync_of(&key, "job");
+    let what = Registration { revision: Some(one.as_str()), ..registration(&key, &fixed, &job, 1) };
     db.register(&what).await.unwrap();
-    db.put_revision("fixed", None, &one, None, 1).await.unwrap();
-    db.put_entries("fixed", &one, &[lfs("a.bin", 1)]).await.unwrap();
-    db.complete_tree("fixed", &one).await.unwrap();
-    let found = model(&db, "fixed").await;
+    db.put_revision(&fixed, None, &one, None, 1).await.unwrap();
+    db.put_entries(&fixed, &one, &[lfs("a.bin", 1)]).await.unwrap();
+    db.complete_tree(&fixed, &one).await.unwrap();
+    let found = model(&db, &fixed).await;
     assert_eq!((found.commit.as_str(), found.files), (one.as_str(), 1));
 }
 
@@ -325,9 +328,10 @@ async fn syncs_are_due_when_their_time_has_come(base: &TestDatabase) {
 
 /// Models with equal and unequal sizes, times and names.
 async fn some_models(db: &Db) {
-    for (n, id) in ["b/x", "a/y", "A/y", "c_d/z", "c-d/z", "z", "a/y-2"].into_iter().enumerate() {
+    for (n, name) in ["b/x", "a/y", "A/y", "c_d/z", "c-d/z", "z", "a/y-2"].into_iter().enumerate() {
         let n = n as i64;
-        let row = db.put_repo(&key(id), Visibility::Public, &format!("row-{n}"), 100 - n / 2).await.unwrap().id;
+        let new = id(&format!("row-{n}"));
+        let row = db.put_repo(&key(name), Visibility::Public, &new, 100 - n / 2).await.unwrap().id;
         db.put_revision(&row, Some("main"), &commit('1'), None, 1).await.unwrap();
         let content = 10 + (n % 3) as u8;
         db.put_entries(&row, &commit('1'), &[lfs("w.bin", content), lfs("v.bin", 50 + n as u8)]).await.unwrap();
@@ -376,7 +380,7 @@ async fn models_are_listed_in_every_order_both_ways_page_by_page(base: &TestData
                     let (rows, total) = db.models(&page).await.unwrap();
                     assert_eq!(total, 7, "the total is of all pages");
                     let Some(last) = rows.last() else { break };
-                    after = Some((place(order, last), last.id.clone()));
+                    after = Some((place(order, last), last.id.to_string()));
                     seen.extend(rows);
                 }
                 assert_eq!(seen, all, "{order:?}, descending: {descending}, pages of {limit}");
@@ -389,13 +393,13 @@ async fn a_list_of_models_is_narrowed_by_every_filter(base: &TestDatabase) {
     let db = base.open().await;
     some_models(&db).await;
     let dataset = RepoKey::new(RepoKind::Dataset, RepoId::parse("b/x").unwrap());
-    db.put_repo(&dataset, Visibility::Public, "data", 1).await.unwrap();
+    db.put_repo(&dataset, Visibility::Public, &id("data"), 1).await.unwrap();
     db.recount_models(100).await.unwrap();
     let list = async |filter: ModelFilter| -> Vec<String> {
         let filter = ModelFilter { limit: 100, ..filter };
         let (rows, total) = db.models(&filter).await.unwrap();
         assert_eq!(rows.len() as u64, total);
-        rows.into_iter().map(|row| row.id.trim_start_matches("row-").to_owned()).collect()
+        rows.into_iter().map(|row| row.id.as_str().trim_start_matches("row-").to_owned()).collect()
     };
     let none = ModelFilter::default;
     assert_eq!(list(ModelFilter { kind: Some(RepoKind::Dataset), ..none() }).await, ["data"]);
@@ -415,9 +419,9 @@ async fn a_list_of_models_is_narrowed_by_every_filter(base: &TestDatabase) {
 /// These rows in the order of a list by name.
 async fn sorted_by_name(db: &Db, ids: &[&str]) -> Vec<String> {
     let mut names = BTreeMap::new();
-    for id in ids {
-        let row = db.model(&format!("row-{id}")).await.unwrap().unwrap();
-        names.insert(row.key.id.to_string(), (*id).to_owned());
+    for number in ids {
+        let row = db.model(&id(&format!("row-{number}"))).await.unwrap().unwrap();
+        names.insert(row.key.id.to_string(), (*number).to_owned());
     }
     names.into_values().collect()
 }

@@ -3,7 +3,8 @@
 use modelhub::db::{Grant, NamedCommit, Registration, RememberedAnswer};
 use modelhub::domain::{RepoId, RepoKey, RepoKind, Visibility};
 
-use crate::database::{TestDatabase, commit, key, lfs, on_both, repo, repo_with_commit};
+use crate::database::{TestDatabase, commit, id, key, lfs, on_both, repo, repo_with_commit};
+use crate::models::{registration, sync_of};
 
 on_both!(
     a_repository_is_what_upstream_last_said,
@@ -27,17 +28,17 @@ on_both!(
 async fn a_repository_is_what_upstream_last_said(base: &TestDatabase) {
     let db = base.open().await;
     assert!(db.repo(&key("org/model")).await.unwrap().is_none());
-    let row = db.put_repo(&key("org/model"), Visibility::Public, "id-1", 10).await.unwrap();
+    let row = db.put_repo(&key("org/model"), Visibility::Public, &id("id-1"), 10).await.unwrap();
     assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("id-1", Visibility::Public, 10));
-    let row = db.put_repo(&key("org/model"), Visibility::Gated, "id-2", 20).await.unwrap();
+    let row = db.put_repo(&key("org/model"), Visibility::Gated, &id("id-2"), 20).await.unwrap();
     assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("id-1", Visibility::Gated, 20));
     // The same name as another kind or in other letters is another repository.
     let dataset = RepoKey::new(RepoKind::Dataset, RepoId::parse("org/model").unwrap());
-    assert_eq!(db.put_repo(&dataset, Visibility::Private, "id-3", 30).await.unwrap().id, "id-3");
-    assert_eq!(db.put_repo(&key("Org/Model"), Visibility::Private, "id-4", 30).await.unwrap().id, "id-4");
+    assert_eq!(db.put_repo(&dataset, Visibility::Private, &id("id-3"), 30).await.unwrap().id, "id-3");
+    assert_eq!(db.put_repo(&key("Org/Model"), Visibility::Private, &id("id-4"), 30).await.unwrap().id, "id-4");
     assert_eq!(db.repo(&key("org/model")).await.unwrap().unwrap().id, "id-1");
     // Without an owner.
-    db.put_repo(&key("gpt2"), Visibility::Public, "id-5", i64::MAX).await.unwrap();
+    db.put_repo(&key("gpt2"), Visibility::Public, &id("id-5"), i64::MAX).await.unwrap();
     assert_eq!(db.repo(&key("gpt2")).await.unwrap().unwrap().checked_at, i64::MAX);
 }
 
@@ -76,9 +77,9 @@ async fn two_rows_of_one_repository_become_one(base: &TestDatabase) {
     db.put_revision(&old, Some("v1"), &one, None, 2).await.unwrap();
     db.put_revision(&new, None, &one, Some("{}"), 2).await.unwrap();
     let from = key("org/model");
-    let what =
-        Registration { key: &from, revision: Some("v1"), sync_every_ms: Some(60_000), new_id: "", job: None, now: 5 };
-    db.register(&what).await.unwrap();
+    let (none, job) = (id(""), sync_of(&from, "job"));
+    let asked = registration(&from, &none, &job, 5);
+    db.register(&Registration { revision: Some("v1"), sync_every_ms: Some(60_000), ..asked }).await.unwrap();
     db.put_pinned(&old, Some(true), None).await.unwrap();
     db.put_alias(&from, &key("other/name").id, 3).await.unwrap();
     assert_eq!(db.model(&old).await.unwrap(), None);
@@ -130,8 +131,8 @@ async fn a_list_shows_the_commit_and_info_of_main_and_nothing_private(base: &Tes
     db.put_revision(&known, Some("main"), &commit('1'), Some(r#"{"id":"org/known"}"#), 1).await.unwrap();
     db.put_revision(&known, Some("dev"), &commit('2'), Some("{}"), 1).await.unwrap();
     repo(&db, "org/seen").await;
-    db.put_repo(&key("org/gated"), Visibility::Gated, "gated", 1).await.unwrap();
-    db.put_repo(&key("org/private"), Visibility::Private, "private", 1).await.unwrap();
+    db.put_repo(&key("org/gated"), Visibility::Gated, &id("gated"), 1).await.unwrap();
+    db.put_repo(&key("org/private"), Visibility::Private, &id("private"), 1).await.unwrap();
     let list = db.public_repos(RepoKind::Model, "", 10).await.unwrap();
     let list: Vec<_> = list.iter().map(|r| (r.repo_id.as_str(), r.commit.as_deref(), r.info.as_deref())).collect();
     let ones = commit('1');
@@ -151,8 +152,8 @@ async fn a_pin_is_what_upstream_last_said(base: &TestDatabase) {
     // A commit alone pins nothing.
     db.put_revision(&row, None, &commit('3'), Some("{}"), 30).await.unwrap();
     assert_eq!(db.revisions(&row).await.unwrap().len(), 1);
-    assert!(db.put_revision("no such row", Some("main"), &commit('1'), None, 1).await.is_err());
-    assert_eq!(db.revision("no such row", "main").await.unwrap(), None);
+    assert!(db.put_revision(&id("no such row"), Some("main"), &commit('1'), None, 1).await.is_err());
+    assert_eq!(db.revision(&id("no such row"), "main").await.unwrap(), None);
 }
 
 async fn a_commit_keeps_its_info_when_it_is_seen_again_without(base: &TestDatabase) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use modelhub::db::{Claimant, Db, FilePage, FileTotals, Gone, ModelFilter};
 use modelhub::domain::job::{JobFilter, JobKind, JobStatus, NewJob};
-use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, JobId, Work, WorkerId, work};
+use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, JobId, ModelId, Work, WorkerId, work};
 
 use crate::database::{TestDatabase, folder, on_both, path, put_blob, repo_with_commit};
 
@@ -107,7 +107,7 @@ fn entry(number: usize) -> Entry {
     Entry::File(Artifact { path: path(&name), size: 100, content, oid: Some(git(number)), xet_hash: None })
 }
 
-async fn write_files(db: &Db, row: &str, commit: &CommitId) {
+async fn write_files(db: &Db, row: &ModelId, commit: &CommitId) {
     for n in 0..FOLDERS {
         let mut entries: Vec<Entry> = (n * FILES..(n + 1) * FILES).map(entry).collect();
         entries.push(folder(&format!("folder-{n:03}")));

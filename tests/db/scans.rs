@@ -1,11 +1,12 @@
 //! What scans have found.
 
-use modelhub::db::{Registration, ScannedFile};
+use modelhub::db::ScannedFile;
 use modelhub::domain::{ContentId, Origin, Visibility};
 
 use crate::database::{
-    TestDatabase, commit, digest, file, key, lfs, names, oid, on_both, path, put_blob, repo, repo_with_commit,
+    TestDatabase, commit, digest, file, id, key, lfs, names, oid, on_both, path, put_blob, repo, repo_with_commit,
 };
+use crate::models::{registration, sync_of};
 
 on_both!(
     a_scanned_file_is_known_until_it_is_another,
@@ -58,20 +59,20 @@ async fn many_files_are_noted_at_once_and_very_long_paths_are_not(base: &TestDat
 
 async fn a_repository_that_was_found_is_public_and_never_asked_about(base: &TestDatabase) {
     let db = base.open().await;
-    let row = db.add_repo(&key("org/model"), Origin::Scanned, "one", 9).await.unwrap();
+    let row = db.add_repo(&key("org/model"), Origin::Scanned, &id("one"), 9).await.unwrap();
     assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("one", Visibility::Public, 1));
     assert!(!row.is_local);
-    let row = db.add_repo(&key("org/folder"), Origin::Local, "two", 9).await.unwrap();
+    let row = db.add_repo(&key("org/folder"), Origin::Local, &id("two"), 9).await.unwrap();
     assert!(row.is_local);
     // Found again.
-    assert_eq!(db.add_repo(&key("org/folder"), Origin::Local, "three", 10).await.unwrap().id, "two");
+    assert_eq!(db.add_repo(&key("org/folder"), Origin::Local, &id("three"), 10).await.unwrap().id, "two");
 }
 
 async fn what_upstream_said_of_a_repository_stays(base: &TestDatabase) {
     let db = base.open().await;
-    db.put_repo(&key("org/model"), Visibility::Private, "one", 5).await.unwrap();
+    db.put_repo(&key("org/model"), Visibility::Private, &id("one"), 5).await.unwrap();
     for origin in [Origin::Scanned, Origin::Local] {
-        let row = db.add_repo(&key("org/model"), origin, "two", 9).await.unwrap();
+        let row = db.add_repo(&key("org/model"), origin, &id("two"), 9).await.unwrap();
         assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("one", Visibility::Private, 5));
         assert!(!row.is_local);
     }
@@ -80,22 +81,20 @@ async fn what_upstream_said_of_a_repository_stays(base: &TestDatabase) {
 async fn what_upstream_said_nothing_of_is_public_once_it_is_found(base: &TestDatabase) {
     let db = base.open().await;
     let org = key("org/model");
-    let registration =
-        Registration { key: &org, revision: None, sync_every_ms: None, new_id: "one", job: None, now: 5 };
-    db.register(&registration).await.unwrap();
+    db.register(&registration(&org, &id("one"), &sync_of(&org, "job"), 5)).await.unwrap();
     assert_eq!(db.repo(&org).await.unwrap().unwrap().visibility, Visibility::Private);
-    let row = db.add_repo(&org, Origin::Scanned, "two", 9).await.unwrap();
+    let row = db.add_repo(&org, Origin::Scanned, &id("two"), 9).await.unwrap();
     assert_eq!((row.id.as_str(), row.visibility, row.checked_at), ("one", Visibility::Public, 1));
 }
 
 async fn a_local_repository_becomes_upstreams(base: &TestDatabase) {
     let db = base.open().await;
-    for id in ["org/told", "org/found"] {
-        assert!(db.add_repo(&key(id), Origin::Local, id, 9).await.unwrap().is_local);
+    for name in ["org/told", "org/found"] {
+        assert!(db.add_repo(&key(name), Origin::Local, &id(name), 9).await.unwrap().is_local);
     }
-    let told = db.put_repo(&key("org/told"), Visibility::Gated, "new", 10).await.unwrap();
+    let told = db.put_repo(&key("org/told"), Visibility::Gated, &id("new"), 10).await.unwrap();
     assert_eq!((told.id.as_str(), told.is_local, told.visibility), ("org/told", false, Visibility::Gated));
-    let found = db.add_repo(&key("org/found"), Origin::Scanned, "new", 10).await.unwrap();
+    let found = db.add_repo(&key("org/found"), Origin::Scanned, &id("new"), 10).await.unwrap();
     assert_eq!((found.id.as_str(), found.is_local, found.checked_at), ("org/found", false, 1));
 }
 

@@ -1,9 +1,9 @@
 //! What takes the space of the store, and what may leave it.
 
 use modelhub::db::{BlobRow, Db, Eviction, ScannedFile, UsageRow};
-use modelhub::domain::{Artifact, ContentId, Digest, Entry, Origin};
+use modelhub::domain::{Artifact, ContentId, Digest, Entry, ModelId, Origin};
 
-use crate::database::{TestDatabase, commit, digest, file, key, oid, on_both, path, put_blob, repo};
+use crate::database::{TestDatabase, commit, digest, file, id, key, oid, on_both, path, put_blob, repo};
 
 on_both!(
     usage_counts_each_content_once_and_tells_what_a_model_has_alone,
@@ -23,13 +23,13 @@ fn sized(name: &str, content: u8, size: u64) -> Entry {
     Entry::File(Artifact { path: path(name), size, content, oid: None, xet_hash: None })
 }
 
-async fn model(db: &Db, id: &str, entries: &[Entry]) -> String {
+async fn model(db: &Db, id: &str, entries: &[Entry]) -> ModelId {
     let row = repo(db, id).await.id;
     add_commit(db, &row, '1', entries).await;
     row
 }
 
-async fn add_commit(db: &Db, row: &str, digit: char, entries: &[Entry]) {
+async fn add_commit(db: &Db, row: &ModelId, digit: char, entries: &[Entry]) {
     db.put_revision(row, Some("main"), &commit(digit), None, 1).await.unwrap();
     db.put_entries(row, &commit(digit), entries).await.unwrap();
     db.complete_tree(row, &commit(digit)).await.unwrap();
@@ -137,8 +137,8 @@ async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: 
 }
 
 /// A commit of files that were found on disk.
-async fn found(db: &Db, id: &str, origin: Origin, entries: &[Entry]) -> String {
-    let row = db.add_repo(&key(id), origin, id, 1).await.unwrap().id;
+async fn found(db: &Db, name: &str, origin: Origin, entries: &[Entry]) -> ModelId {
+    let row = db.add_repo(&key(name), origin, &id(name), 1).await.unwrap().id;
     db.add_commit(&row, &commit('1'), origin).await.unwrap();
     db.put_entries(&row, &commit('1'), entries).await.unwrap();
     row
@@ -246,7 +246,7 @@ async fn content_that_another_model_has_is_used_elsewhere(base: &TestDatabase) {
     let a = model(&db, "org/a", &[sized("w", 1, 100), sized("own", 2, 20), file("git.txt")]).await;
     let b = model(&db, "org/b", &[sized("w", 1, 100), file("text.md")]).await;
     put_blob(&db, digest(3), Some(oid(7)), 7, 1).await.unwrap();
-    let elsewhere = async |content, repo: &str| db.is_used_elsewhere(digest(content), repo).await.unwrap();
+    let elsewhere = async |content, repo| db.is_used_elsewhere(digest(content), repo).await.unwrap();
     assert!(elsewhere(1, &a).await && elsewhere(1, &b).await);
     assert!(!elsewhere(2, &a).await && elsewhere(2, &b).await);
     assert!(elsewhere(3, &a).await, "by its git id");

@@ -9,7 +9,7 @@ use modelhub::domain::{Entry, JobId, Visibility, Work, work};
 use tokio::task::JoinSet;
 
 use crate::database::{
-    TestDatabase, commit, delete_blob, digest, file, key, lfs, oid, on_both, path, put_blob, repo_with_commit,
+    TestDatabase, commit, delete_blob, digest, file, id, key, lfs, oid, on_both, path, put_blob, repo_with_commit, xet,
     xet_hash_of,
 };
 
@@ -28,7 +28,7 @@ async fn a_repository_seen_by_many_at_once_is_one(base: &TestDatabase) {
     for n in 0..32 {
         let db = db.clone();
         seeing.spawn(async move {
-            let row = db.put_repo(&key("org/model"), Visibility::Public, &format!("id-{n}"), n).await.unwrap();
+            let row = db.put_repo(&key("org/model"), Visibility::Public, &id(&format!("id-{n}")), n).await.unwrap();
             db.put_revision(&row.id, Some("main"), &commit('1'), None, n).await.unwrap();
             row.id
         });
@@ -65,12 +65,12 @@ async fn a_file_listed_while_its_content_is_published_has_the_xet_hash(base: &Te
         entries.push(lfs(&name, content));
         let publish = async {
             put_blob(&db, digest(content), None, 1 << 40, 1).await.unwrap();
-            db.put_xet_hash(digest(content), "xet").await.unwrap();
+            db.put_xet_hash(digest(content), xet(5)).await.unwrap();
         };
         let (listed, ()) = tokio::join!(db.put_entries(&row, &commit, &entries), publish);
         listed.unwrap();
         let entry = db.entry(&row, &commit, &path(&name)).await.unwrap().unwrap();
-        assert_eq!(xet_hash_of(&entry), Some("xet"), "{name}");
+        assert_eq!(xet_hash_of(&entry), Some(xet(5)), "{name}");
     }
 }
 
@@ -106,11 +106,11 @@ async fn everything_at_once(base: &TestDatabase) {
             for round in 0..10 {
                 let content = digest((n + round) % 6);
                 let entries: Vec<Entry> = (0..6).map(|c| lfs(&format!("{}", (c + n) % 6), (c + n) % 6)).collect();
-                db.put_repo(&key("org/model"), Visibility::Public, "another", 1).await?;
+                db.put_repo(&key("org/model"), Visibility::Public, &id("another"), 1).await?;
                 db.put_revision(&row, Some(&format!("branch {}", n % 3)), &commit, Some("{}"), 1).await?;
                 db.put_entries(&row, &commit, &entries).await?;
                 put_blob(&db, content, Some(oid(1)), 1 << 40, 1).await?;
-                db.put_xet_hash(content, "xet").await?;
+                db.put_xet_hash(content, xet(5)).await?;
                 db.touch_blobs(&[digest(round % 6), digest(n % 6)], i64::from(n)).await?;
                 db.put_missing(&row, &commit, &path("gone"), 1).await?;
                 db.complete_tree(&row, &commit).await?;

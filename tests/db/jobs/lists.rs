@@ -4,7 +4,7 @@ use modelhub::db::Settled;
 use modelhub::domain::job::{JobFilter, JobKind, JobStatus, Level, NewJob, Order};
 
 use super::{add, add_with, all, bring_to, by, claim, claimant, end, ids, job, job_id, order};
-use crate::database::{TestDatabase, on_both, repo};
+use crate::database::{TestDatabase, id, on_both, repo};
 
 on_both!(
     a_log_is_numbered_bounded_and_read_in_pages,
@@ -86,7 +86,7 @@ async fn a_list_is_narrowed_by_status_kind_repository_and_time(base: &TestDataba
     let kinds = vec![JobKind::Download, JobKind::Verify];
     assert_eq!(list(JobFilter { kinds: kinds.clone(), ..all() }).await, ["job-0005", "job-0004"]);
     assert_eq!(list(JobFilter { repo: Some(row.clone()), ..all() }).await, ["job-0005"]);
-    assert!(list(JobFilter { repo: Some("none".into()), ..all() }).await.is_empty());
+    assert!(list(JobFilter { repo: Some(id("none")), ..all() }).await.is_empty());
     // Strictly between.
     let between = JobFilter { created_after: Some(2), created_before: Some(5), ..all() };
     assert_eq!(list(between.clone()).await, ["job-0004", "job-0003"]);
