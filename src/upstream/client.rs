@@ -16,7 +16,9 @@ use url::Url;
 use super::budget::{Budget, BudgetState};
 use super::egress::{Egress, Target};
 use super::error::retry_after;
+use super::exits::Exits;
 use super::health::Health;
+use super::resolver::{self, Resolver};
 use super::silence::Silence;
 use super::{BASE_MARK, Bucket, Error, Result, Sanitiser};
 use crate::config;
@@ -24,10 +26,6 @@ use crate::domain::{Clock, CommitId};
 use crate::metrics;
 
 const MAX_REDIRECTS: usize = 5;
-/// A metadata response is computed by upstream while we wait: it may pause for longer than a file.
-const METADATA_IDLE: Duration = Duration::from_secs(15);
-/// Idle connections kept per download host; the limit of flights bounds those in use.
-const MAX_IDLE_DOWNLOADS: usize = 32;
 /// How long a metadata body, e.g. the info of a repository with very many files, may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// An error that comes as JSON is no longer.
@@ -93,9 +91,7 @@ pub enum Impact {
 
 /// A configured hub that we read from.
 pub struct Upstream {
-    pub(super) base: Url,
-    pub(super) meta: reqwest::Client,
-    pub(super) blobs: reqwest::Client,
+    pub(super) exits: Exits,
     pub(super) egress: Egress,
     pub(super) config: config::Upstream,
     offline: AtomicBool,
@@ -114,24 +110,11 @@ impl Upstream {
     /// Fails only if TLS cannot be set up or the URL is invalid (which the settings checked).
     pub fn new(config: config::Upstream, clock: &Clock) -> anyhow::Result<Self> {
         let base = Url::parse(&config.url)?;
-        #[expect(clippy::disallowed_methods, reason = "these are the only ways out")]
-        let builder = || {
-            reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(config.connect_timeout.duration())
-                .tcp_keepalive(Duration::from_secs(30))
-                .tcp_nodelay(true)
-                .no_proxy()
-        };
-        let meta = builder()
-            .read_timeout(config.idle_timeout.duration().max(METADATA_IDLE))
-            .pool_max_idle_per_host(8)
-            .build()?;
-        // One HTTP/2 connection would throttle parallel ranges of one file.
-        let blobs = builder().http1_only().pool_max_idle_per_host(MAX_IDLE_DOWNLOADS).build()?;
+        let egress = Egress::new(base.clone(), &config.cdn_hosts);
         Ok(Self {
-            egress: Egress::new(base.clone(), config.cdn_hosts.clone()),
-            sanitiser: Sanitiser::new(&base, config.cdn_hosts.clone()),
+            exits: Exits::new(&config, &Resolver::new(&base, egress.listed(), resolver::system()))?,
+            sanitiser: Sanitiser::new(&base, egress.clone()),
+            egress,
             clock: clock.clone(),
             budget: Budget::new(clock.clone()),
             health: Health::new(clock.clone()),
@@ -139,9 +122,6 @@ impl Upstream {
             silence_aside: Silence::new(clock.clone(), config.slow_after.duration()),
             offline: AtomicBool::new(config.offline),
             token: RwLock::new(config.token.clone()),
-            base,
-            meta,
-            blobs,
             config,
         })
     }
@@ -219,20 +199,21 @@ impl Upstream {
         caller: Caller<'_>,
         impact: Impact,
     ) -> Result<Answer> {
-        let mut url = self.base_join(path)?;
+        let base = self.egress.base();
+        let mut url = base.below(path)?;
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.meta.request(method.clone(), url.clone()).headers(self.headers(caller));
+            let mut request = self.exits.metadata(method.clone(), &url).headers(self.headers(caller));
             request = request.header(ACCEPT, "application/json, */*;q=0.5");
             if let Some((content_type, body)) = &body {
                 request = request.header(CONTENT_TYPE, *content_type).body(body.clone());
             }
-            let response = self.send(request, Bucket::of_api(url.path()), impact).await?;
+            let response = self.send(request, Bucket::of_api(url.url().path()), impact).await?;
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
                     // A file is not read as metadata: clients fetch it through `resolve`.
-                    Target::Origin(next) if next.path().contains("/resolve/") => {
-                        let prefix = self.base.path().trim_end_matches('/');
-                        let path = next.path().strip_prefix(prefix).unwrap_or(next.path()).to_owned();
+                    Target::Origin(next) if next.url().path().contains("/resolve/") => {
+                        let (prefix, path) = (base.url().path().trim_end_matches('/'), next.url().path());
+                        let path = path.strip_prefix(prefix).unwrap_or(path).to_owned();
                         return Err(Error::Moved { path });
                     }
                     Target::Origin(next) => url = next,
@@ -240,17 +221,11 @@ impl Upstream {
                 }
                 continue;
             }
-            let answer = self.read(response, url.path().to_owned()).await?;
+            let answer = self.read(response, url.url().path().to_owned()).await?;
             answer.check()?;
             return Ok(answer);
         }
         Err(Error::Protocol("too many redirects".into()))
-    }
-
-    pub(super) fn base_join(&self, path: &str) -> Result<Url> {
-        // Not `Url::join`: the configured URL may have a path prefix.
-        let text = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        Url::parse(&text).map_err(|e| Error::Protocol(format!("invalid path: {e}")))
     }
 
     pub(super) fn headers(&self, caller: Caller<'_>) -> HeaderMap {
@@ -322,7 +297,7 @@ impl Upstream {
 
     pub(super) async fn read(&self, mut response: Response, path: String) -> Result<Answer> {
         let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let link = text("link").and_then(|link| self.sanitiser.next_link(&link));
+        let link = text("link").map(|link| self.sanitiser.next_link(&link)).transpose()?.flatten();
         let total_count = text("x-total-count");
         let commit = text("x-repo-commit").and_then(|commit| CommitId::parse(&commit).ok());
         let content_type = text("content-type").unwrap_or_else(|| "application/octet-stream".into());

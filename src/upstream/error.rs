@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
+use super::resolver::AddressRefused;
 use crate::domain::CommitId;
 
 /// Cloned to everyone who shares one call.
@@ -80,6 +81,10 @@ impl Error {
     }
 
     pub(super) fn network(error: &reqwest::Error) -> Self {
+        let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+        if let Some(refused) = causes.into_iter().find_map(|cause| cause.downcast_ref::<AddressRefused>()) {
+            return Self::Protocol(refused.to_string());
+        }
         // reqwest's text may hold the URL with its signature: say only what kind it was.
         let reason = if error.is_timeout() {
             "timeout"

@@ -14,6 +14,7 @@ mod circles;
 mod cli;
 mod conditional;
 mod disk_full;
+mod egress;
 mod errors;
 mod faults;
 mod flights;

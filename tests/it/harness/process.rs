@@ -33,6 +33,7 @@ fn serve(data_dir: &Path, upstream: &str, settings: &[(&str, &str)]) -> Command 
         ("admin.listen", "127.0.0.1:0"),
         ("upstream.url", upstream),
         ("log.level", "warn"),
+        ("upstream.cdn_hosts", super::MOCK_CDN),
         // The mock names Xet hashes, and has no store for them.
         ("xet.fetch", "false"),
     ];
