@@ -329,6 +329,7 @@ impl Hub {
         self.db.prune_jobs(before).await?;
         self.db.prune_activities(before).await?;
         self.db.prune_changes().await?;
+        self.catalog.prune_readings(self.clock.now()).await?;
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod cli;
 mod conditional;
 mod disk_full;
 mod egress;
+mod endless;
 mod errors;
 mod faults;
 mod flights;
