@@ -1,11 +1,15 @@
 //! Logs: readable text on a terminal, JSON elsewhere. They go to stderr; stdout is for results.
 
+mod condition;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{Log, LogFormat};
+
+pub use condition::{Condition, DISK_FULL};
 
 /// Sets up logging for this process, once.
 pub fn init(log: &Log) -> anyhow::Result<()> {

@@ -24,10 +24,13 @@ use super::{BASE_MARK, Bucket, Error, Result, Sanitiser};
 use crate::config;
 use crate::domain::{Clock, CommitId};
 use crate::metrics;
+use crate::telemetry::Condition;
 
 const MAX_REDIRECTS: usize = 5;
 /// How long a metadata body, e.g. the info of a repository with very many files, may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// A token that was not refused for so long, while it was used, is accepted again.
+const TOKEN_QUIET: Duration = Duration::from_secs(60);
 /// An error that comes as JSON is no longer.
 const LONGEST_ERROR: usize = 8 << 10;
 
@@ -101,6 +104,10 @@ pub struct Upstream {
     pub(super) clock: Clock,
     budget: Budget,
     health: Health,
+    /// This hub's own token is refused.
+    token_refused: Condition,
+    /// Something on the way to upstream answers in its place: a proxy, a portal.
+    intercepted: Condition,
     pub(super) silence: Silence,
     /// Of the routes whose calls say nothing of upstream as a whole.
     pub(super) silence_aside: Silence,
@@ -118,6 +125,18 @@ impl Upstream {
             clock: clock.clone(),
             budget: Budget::new(clock.clone()),
             health: Health::new(clock.clone()),
+            token_refused: Condition::new(
+                clock.clone(),
+                "upstream refuses this hub's own token (upstream.token): set a valid one, or none",
+                "this hub's own token is not refused any more",
+            )
+            // What is public may be answered whatever the token.
+            .quiet_for(TOKEN_QUIET),
+            intercepted: Condition::new(
+                clock.clone(),
+                "something else answers in upstream's place: check upstream.url, and proxies and portals on the way to it",
+                "upstream's own answers arrive again",
+            ),
             silence: Silence::new(clock.clone(), config.slow_after.duration()),
             silence_aside: Silence::new(clock.clone(), config.slow_after.duration()),
             offline: AtomicBool::new(config.offline),
@@ -144,7 +163,31 @@ impl Upstream {
         let mut own = self.token.write().unwrap_or_else(PoisonError::into_inner);
         let changed = own.get() != token.get();
         *own = token;
+        drop(own);
+        if changed {
+            // What is to be said of the new one will turn out.
+            self.token_refused.cause_is_gone();
+        }
         changed
+    }
+
+    /// Whether upstream refused this hub's own token when it was last used.
+    pub fn is_token_refused(&self) -> bool {
+        self.token_refused.is_on()
+    }
+
+    /// Whether a call with these rights goes out with this hub's own token.
+    fn uses_own_token(&self, caller: Caller<'_>) -> bool {
+        let own = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        match caller.token {
+            Some(token) => own.get() == Some(token),
+            None => own.get().is_some() && !caller.without_hub_token,
+        }
+    }
+
+    /// Whether upstream failed repeatedly and has not answered since: the log has said so.
+    pub fn is_known_to_be_away(&self) -> bool {
+        self.is_offline() || self.health.is_away()
     }
 
     pub fn has_token(&self) -> bool {
@@ -207,7 +250,7 @@ impl Upstream {
             if let Some((content_type, body)) = &body {
                 request = request.header(CONTENT_TYPE, *content_type).body(body.clone());
             }
-            let response = self.send(request, Bucket::of_api(url.url().path()), impact).await?;
+            let response = self.send(request, Bucket::of_api(url.url().path()), impact, caller).await?;
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
                     // A file is not read as metadata: clients fetch it through `resolve`.
@@ -222,7 +265,8 @@ impl Upstream {
                 continue;
             }
             let answer = self.read(response, url.url().path().to_owned()).await?;
-            answer.check()?;
+            answer.check().inspect_err(|why| self.intercepted.met(why))?;
+            self.intercepted.is_over();
             return Ok(answer);
         }
         Err(Error::Protocol("too many redirects".into()))
@@ -250,6 +294,7 @@ impl Upstream {
         request: reqwest::RequestBuilder,
         bucket: Bucket,
         impact: Impact,
+        caller: Caller<'_>,
     ) -> Result<Response> {
         if self.is_offline() {
             return Err(Error::Offline);
@@ -267,9 +312,9 @@ impl Upstream {
             Ok(Err(error)) => Err(Error::network(&error)),
             Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
         };
-        let response = outcome.inspect_err(|_| {
+        let response = outcome.inspect_err(|error| {
             if impact == Impact::Counts {
-                self.health.failed();
+                self.health.failed(error);
             }
             metrics::upstream_call(bucket.as_str(), "error");
         })?;
@@ -277,7 +322,9 @@ impl Upstream {
         metrics::upstream_call(bucket.as_str(), status_class(status));
         match status.is_server_error() {
             false => self.health.succeeded(),
-            true if impact == Impact::Counts => self.health.failed(),
+            true if impact == Impact::Counts => {
+                self.health.failed(&Error::Unavailable { reason: format!("upstream returned {}", status.as_u16()) });
+            }
             true => {}
         }
         let limit = response.headers().get("ratelimit").and_then(|v| v.to_str().ok());
@@ -290,7 +337,18 @@ impl Upstream {
             let clean = |text: &str| {
                 self.sanitiser.text(text).map_or_else(|| text.to_owned(), |text| text.replace(BASE_MARK, ""))
             };
-            return Err(Error::from_answer(status, response.headers()).map_message(clean));
+            let error = Error::from_answer(status, response.headers()).map_message(clean);
+            match (&error, status) {
+                (Error::Unauthenticated { .. }, _) if self.uses_own_token(caller) => self.token_refused.met(&error),
+                (_, StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::NETWORK_AUTHENTICATION_REQUIRED) => {
+                    self.intercepted.met(&error);
+                }
+                _ => {}
+            }
+            return Err(error);
+        }
+        if self.token_refused.is_on() && self.uses_own_token(caller) {
+            self.token_refused.is_over();
         }
         Ok(response)
     }

@@ -101,7 +101,7 @@ impl Upstream {
         let mut seen = HeaderMap::new();
         for _ in 0..=MAX_REDIRECTS {
             let request = self.exits.metadata(Method::HEAD, &url).headers(self.headers(caller));
-            let response = self.send(request, Bucket::Resolvers, Impact::Counts).await?;
+            let response = self.send(request, Bucket::Resolvers, Impact::Counts, caller).await?;
             let is_redirect = response.status().is_redirection();
             for name in ["x-repo-commit", "x-linked-etag", "x-linked-size", "x-xet-hash"] {
                 if let Some(value) = response.headers().get(name) {
@@ -154,7 +154,7 @@ impl Upstream {
             if let Some(range) = range {
                 request = request.header(RANGE, range_header(range));
             }
-            let response = self.send(request, Bucket::Resolvers, Impact::Counts).await?;
+            let response = self.send(request, Bucket::Resolvers, Impact::Counts, caller).await?;
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
                     Target::Origin(next) => url = next,

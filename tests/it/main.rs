@@ -13,6 +13,7 @@ mod api;
 mod circles;
 mod cli;
 mod conditional;
+mod conditions;
 mod disk_full;
 mod egress;
 mod endless;

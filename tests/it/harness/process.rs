@@ -67,7 +67,7 @@ impl Server {
 
     /// As `spawn`, with a disk of `size` under the data directory that only this process sees.
     #[allow(dead_code, reason = "the binary `it` fills disks, `load` does not")]
-    pub(crate) fn spawn_on_small_disk(data_dir: &Path, size: &str, upstream: &str) -> Self {
+    pub(crate) fn spawn_on_small_disk(data_dir: &Path, size: &str, upstream: &str, log: Option<&Path>) -> Self {
         let modelhub = serve(data_dir, upstream, &[]);
         let mut command = Command::new("unshare");
         let script = "mount -t tmpfs -o size=$0 tmpfs \"$1\" && exec \"$2\" serve";
@@ -78,11 +78,22 @@ impl Server {
                 None => command.env_remove(name),
             };
         }
-        Self::start(command)
+        let log = log.map_or_else(Stdio::inherit, |log| std::fs::File::create(log).unwrap().into());
+        Self::start_with(command, log)
     }
 
-    pub(crate) fn start(mut command: Command) -> Self {
-        command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    /// As `spawn`, with its log in a file.
+    #[allow(dead_code, reason = "the binary `it` reads logs, `load` does not")]
+    pub(crate) fn spawn_logging(data_dir: &Path, upstream: &str, settings: &[(&str, &str)], log: &Path) -> Self {
+        Self::start_with(serve(data_dir, upstream, settings), std::fs::File::create(log).unwrap().into())
+    }
+
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_with(command, Stdio::inherit())
+    }
+
+    fn start_with(mut command: Command, log: Stdio) -> Self {
+        command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, output }
@@ -113,6 +124,12 @@ impl Server {
     pub(crate) async fn worker_address(&mut self) -> Option<String> {
         let line = tokio::time::timeout(PATIENCE, self.output.next_line()).await.expect("the process starts").unwrap();
         line?.strip_prefix("worker listening on ").map(str::to_owned)
+    }
+
+    /// A path as the process sees it, which may have disks of its own.
+    #[allow(dead_code, reason = "the binary `it` fills disks, `load` does not")]
+    pub(crate) fn seen(&self, path: &Path) -> std::path::PathBuf {
+        Path::new(&format!("/proc/{}/root", self.child.id().unwrap())).join(path.strip_prefix("/").unwrap())
     }
 
     fn pid(&self) -> Pid {
