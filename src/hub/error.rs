@@ -127,6 +127,7 @@ impl Error {
             U::Rejected { status, message } => Self::Rejected { status, message },
             U::Moved { path } => Self::Moved { path },
             U::Expired => Self::UpstreamUnavailable { what: what.into(), reason: "its URL expired".into() },
+            U::Busy => Self::Busy { what: format!("{}; try again in a moment", U::Busy) },
             U::Refused => Self::BadUpstream(U::Refused.to_string()),
             U::Protocol(text) => Self::BadUpstream(format!("invalid response from upstream: {text}")),
         }
@@ -137,7 +138,11 @@ impl Error {
 pub(super) fn is_outage(error: &Error) -> bool {
     matches!(
         error,
-        Error::Offline { .. } | Error::UpstreamUnavailable { .. } | Error::RateLimited { .. } | Error::BadUpstream(_)
+        Error::Offline { .. }
+            | Error::UpstreamUnavailable { .. }
+            | Error::RateLimited { .. }
+            | Error::BadUpstream(_)
+            | Error::Busy { .. }
     )
 }
 

@@ -5,7 +5,7 @@
 //! rate limits and of failures.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +19,7 @@ use super::error::retry_after;
 use super::exits::Exits;
 use super::health::Health;
 use super::resolver::{self, Resolver};
+use super::room::{Places, Room};
 use super::silence::Silence;
 use super::{BASE_MARK, Bucket, Error, Result, Sanitiser};
 use crate::config;
@@ -57,6 +58,8 @@ pub struct Answer {
     pub body: Bytes,
     /// The path that answered in the end: another one than asked after a rename.
     pub path: String,
+    /// In memory; others may get it when the answer is dropped.
+    _places: Arc<Places>,
 }
 
 impl Answer {
@@ -103,6 +106,7 @@ pub struct Upstream {
     sanitiser: Sanitiser,
     pub(super) clock: Clock,
     budget: Budget,
+    room: Room,
     health: Health,
     /// This hub's own token is refused.
     token_refused: Condition,
@@ -124,6 +128,7 @@ impl Upstream {
             egress,
             clock: clock.clone(),
             budget: Budget::new(clock.clone()),
+            room: Room::new(clock.clone(), config.max_metadata.bytes() as usize),
             health: Health::new(clock.clone()),
             token_refused: Condition::new(
                 clock.clone(),
@@ -361,12 +366,14 @@ impl Upstream {
         let content_type = text("content-type").unwrap_or_else(|| "application/octet-stream".into());
         let limit = self.config.max_metadata.bytes() as usize;
         let declared = response.content_length();
+        let mut places = Places::default();
         let body = async {
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(|e| Error::network(&e))? {
                 if body.len() + chunk.len() > limit {
                     return Err(Error::Protocol(format!("metadata exceeds {limit} bytes (upstream.max_metadata)")));
                 }
+                self.room.take(&mut places, &chunk).await?;
                 body.extend_from_slice(&chunk);
             }
             if declared.is_some_and(|declared| declared != body.len() as u64) {
@@ -379,7 +386,7 @@ impl Upstream {
             .timeout(BODY_TIMEOUT, body)
             .await
             .map_err(|_| Error::Unavailable { reason: "timed out while reading the response".into() })??;
-        Ok(Answer { content_type, link, total_count, commit, body, path })
+        Ok(Answer { content_type, link, total_count, commit, body, path, _places: Arc::new(places) })
     }
 }
 

@@ -16,6 +16,7 @@ mod error;
 mod exits;
 mod health;
 mod resolver;
+mod room;
 mod sanitise;
 mod silence;
 mod wire;

@@ -23,6 +23,7 @@ mod flights;
 mod harness;
 mod import;
 mod layers;
+mod metadata_memory;
 mod no_bypass;
 mod offline;
 mod on_disk;
