@@ -7,6 +7,7 @@
 //! An error names the key and where its value came from.
 
 mod check;
+mod host;
 mod merge;
 mod types;
 
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+pub use host::DownloadHost;
 pub use merge::{Merged, merge, redact};
 pub use types::{Secret, Size, Span};
 

@@ -3,6 +3,7 @@
 //! Nobody waits for the reader of the log, and nothing ends because he left (`lines`): such lines are dropped and counted.
 //! A panic is a line of the log like any other.
 
+mod condition;
 mod lines;
 
 use std::io::{self, IsTerminal, Write};
@@ -14,6 +15,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{Log, LogFormat};
 use lines::Lines;
+
+pub use condition::{Condition, DISK_FULL};
 
 /// How long the end of a process waits for the reader of its log.
 const LAST_LINES: Duration = Duration::from_secs(2);

@@ -85,6 +85,7 @@ export async function startRealHub(): Promise<RealHub> {
         MODELHUB_HUB_LISTEN: `127.0.0.1:${hubPort}`,
         MODELHUB_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
         MODELHUB_UPSTREAM_URL: mockUrl,
+        MODELHUB_UPSTREAM_CDN_HOSTS: "127.0.0.1",
       },
     });
     await answers(`${admin}/readyz`);

@@ -155,6 +155,7 @@ def main() -> None:
             MODELHUB_HUB_LISTEN=f"127.0.0.1:{HUB}",
             MODELHUB_ADMIN_LISTEN=f"127.0.0.1:{ADMIN}",
             MODELHUB_UPSTREAM_URL=f"http://127.0.0.1:{MOCK}",
+            MODELHUB_UPSTREAM_CDN_HOSTS="127.0.0.1",
             MODELHUB_LOG="warn",
             # The benchmark is about the hub, not about asking the mock once a minute.
             MODELHUB_CACHE_REF_TTL="1h",

@@ -75,6 +75,8 @@ pub enum Fault {
     GzipEncoded,
     /// 302 with this `Location`, literally.
     RedirectTo(String),
+    /// A listing of so many new entries a page, with always one more page.
+    EndlessListing { entries: u64 },
     /// `ETag` and `X-Linked-ETag` of another content.
     WrongEtag,
     /// This header is left out.

@@ -66,6 +66,17 @@ impl Style<'_> {
     }
 }
 
+/// A page of files that do not exist, and a link to the next one.
+pub(crate) fn endless(shared: &Shared, request: &Request, entries: u64) -> Reply {
+    let page: u64 = request.query().number("cursor").unwrap_or(0) as u64;
+    let oid = "0123456789abcdef0123456789abcdef01234567";
+    let entry = |number| json!({"type": "file", "oid": oid, "size": 1, "path": format!("{page}/{number}.txt")});
+    let text = Value::Array((0..entries).map(entry).collect()).to_string();
+    let next =
+        format!("<{}{}?recursive=true&expand=false&cursor={}>; rel=\"next\"", shared.url(), request.path, page + 1);
+    Reply::new(200).header("content-type", "application/json").header("link", next).body(text)
+}
+
 /// `GET tree/{rev}[/{path}]`.
 pub(crate) fn tree(
     shared: &Shared,

@@ -126,6 +126,9 @@ async fn handle(
     let mut shape = Shape::default();
     let api = request.path.starts_with("/api/");
     for fault in &faults {
+        if let Fault::EndlessListing { entries } = fault {
+            reply = crate::listing::endless(&shared, &request, *entries);
+        }
         shape::apply(fault, &mut reply, &mut shape, api);
     }
     if origin == Origin::Hub {

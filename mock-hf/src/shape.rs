@@ -40,7 +40,7 @@ pub(crate) fn apply(fault: &Fault, reply: &mut Reply, shape: &mut Shape, api: bo
             reply.status = 200;
             reply.headers.remove("x-error-message");
         }
-        Fault::IgnoreRange | Fault::Delay(_) | Fault::MoveRefOnHead => {}
+        Fault::IgnoreRange | Fault::Delay(_) | Fault::MoveRefOnHead | Fault::EndlessListing { .. } => {}
         Fault::Partial206 => {
             if reply.status == 200 && reply.end > reply.start {
                 reply.status = 206;

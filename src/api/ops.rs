@@ -6,7 +6,7 @@ use axum::http::{Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::{respond, serve};
-use crate::hub::Hub;
+use crate::hub::{Error, Hub};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -26,7 +26,10 @@ pub(super) async fn readiness(hub: &Hub) -> Response<Body> {
     match hub.overview.check_ready().await {
         Ok(()) => respond::own(StatusCode::OK, TEXT, "ready\n"),
         Err(error) => {
-            tracing::error!(%error, "not ready");
+            // A full disk is told once.
+            if !matches!(error, Error::NoSpace) {
+                tracing::error!(%error, "not ready");
+            }
             respond::own(
                 StatusCode::SERVICE_UNAVAILABLE,
                 TEXT,

@@ -56,6 +56,7 @@ fn upstream_cell(upstream: Option<&pb::Upstream>, now: i64) -> Cell {
             (format!("rate-limited, retrying {}", ago(upstream.limited_until.as_ref(), now)), Tone::Warning)
         }
         State::Down => ("unreachable".into(), Tone::Bad),
+        State::TokenRefused => ("refuses the hub's own token (modelhub settings token)".into(), Tone::Bad),
         State::Offline => ("not used (offline mode)".into(), Tone::Warning),
         State::Unspecified => (String::new(), Tone::Plain),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Config;
+use super::{Config, DownloadHost};
 use crate::domain::Hours;
 use crate::telemetry;
 
@@ -32,8 +32,8 @@ impl Config {
         if is_at(&upstream, self.hub.listen) {
             return is_own_address(&self.upstream.url);
         }
-        hosts("upstream.cdn_hosts", &self.upstream.cdn_hosts, true)?;
-        hosts("admin.hosts", &self.admin.hosts, false)?;
+        download_hosts("upstream.cdn_hosts", &self.upstream.cdn_hosts)?;
+        hosts("admin.hosts", &self.admin.hosts)?;
         if meet(self.hub.listen, self.admin.listen) {
             return fail(
                 "admin.listen",
@@ -165,16 +165,28 @@ fn meet(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.port() != 0 && same_ip
 }
 
-/// Hosts are names or addresses; of download hosts `*.` may stand for sub-domains.
-fn hosts(key: &'static str, hosts: &[String], stars: bool) -> Result<(), Wrong> {
+fn download_hosts(key: &'static str, hosts: &[String]) -> Result<(), Wrong> {
+    match hosts.iter().find(|host| DownloadHost::parse(host).is_none()) {
+        None => Ok(()),
+        Some(host) => fail(
+            key,
+            format!(
+                "{key} contains `{host}`; expected hosts without scheme or path, such as cdn.example.com, *.example.com or \
+                 cdn.example.com:8443"
+            ),
+        ),
+    }
+}
+
+/// Names or addresses.
+fn hosts(key: &'static str, hosts: &[String]) -> Result<(), Wrong> {
     for host in hosts {
-        let name = if stars { host.strip_prefix("*.").unwrap_or(host) } else { host };
-        let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'));
-        let address = name.trim_start_matches('[').trim_end_matches(']');
+        let is_name = !host.is_empty() && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'));
+        let address = host.trim_start_matches('[').trim_end_matches(']');
         if !is_name && address.parse::<IpAddr>().is_err() {
-            let example = if stars { "cdn.example.com or *.example.com" } else { "models.example.com" };
-            let text =
-                format!("{key} contains `{host}`; expected host names without scheme, port or path, such as {example}");
+            let text = format!(
+                "{key} contains `{host}`; expected host names without scheme, port or path, such as models.example.com"
+            );
             return fail(key, text);
         }
     }

@@ -25,6 +25,20 @@ pub struct TreePage {
     pub limit: u64,
 }
 
+/// One attempt to read a listing. Later ones are greater, as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadingId(String);
+
+impl ReadingId {
+    /// `unique` tells it from others of the same millisecond.
+    pub fn at(now: Millis, unique: &str) -> Self {
+        Self(format!("{now:015}-{unique}"))
+    }
+}
+
+/// Rows that one statement deletes: some tens of milliseconds.
+const DELETED_AT_ONCE: u64 = 10_000;
+
 #[derive(Serialize)]
 struct NewEntry<'a> {
     path: &'a str,
@@ -41,20 +55,44 @@ pub(super) type EntryRow = (String, String, i64, Option<String>, Option<String>,
 impl Db {
     /// Adds entries to a commit that `put_revision` has recorded. Known entries are updated.
     pub async fn put_entries(&self, repo: &ModelId, commit: &CommitId, entries: &[Entry]) -> Result<()> {
+        self.put(repo, commit, entries, None).await
+    }
+
+    /// As `put_entries`, for a reading of the listing that has not come to its end: `delete_reading` takes back what
+    /// it alone has brought. Two readings at once keep what both have seen.
+    pub async fn put_page(
+        &self,
+        repo: &ModelId,
+        commit: &CommitId,
+        entries: &[Entry],
+        reading: &ReadingId,
+    ) -> Result<()> {
+        self.put(repo, commit, entries, Some(reading)).await
+    }
+
+    async fn put(
+        &self,
+        repo: &ModelId,
+        commit: &CommitId,
+        entries: &[Entry],
+        reading: Option<&ReadingId>,
+    ) -> Result<()> {
         let sql = Pick {
-            sqlite: "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash)
+            sqlite: "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash, reading)
                 select $1, $2, value->>'path', value->>'parent', value->>'entry', value->>'size', value->>'oid', value->>'sha256',
-                    coalesce(value->>'xet', (select xet_hash from blob where sha256 = value->>'sha256'))
+                    coalesce(value->>'xet', (select xet_hash from blob where sha256 = value->>'sha256')), $4
                 from json_each($3) where true
                 on conflict (repo, commit_id, file_path) do update set entry = excluded.entry, size_bytes = excluded.size_bytes,
-                    oid = coalesce(excluded.oid, oid), sha256 = excluded.sha256, xet_hash = coalesce(excluded.xet_hash, xet_hash)",
-            postgres: "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash)
+                    oid = coalesce(excluded.oid, oid), sha256 = excluded.sha256, xet_hash = coalesce(excluded.xet_hash, xet_hash),
+                    reading = case when reading = excluded.reading then reading end",
+            postgres: "insert into model_artifact (repo, commit_id, file_path, parent, entry, size_bytes, oid, sha256, xet_hash, reading)
                 select $1, $2, value->>'path', value->>'parent', value->>'entry', (value->>'size')::bigint, value->>'oid', value->>'sha256',
-                    coalesce(value->>'xet', (select xet_hash from blob where sha256 = value->>'sha256'))
+                    coalesce(value->>'xet', (select xet_hash from blob where sha256 = value->>'sha256')), $4::text
                 from jsonb_array_elements($3::text::jsonb)
                 on conflict (repo, commit_id, file_path) do update set entry = excluded.entry, size_bytes = excluded.size_bytes,
                     oid = coalesce(excluded.oid, model_artifact.oid), sha256 = excluded.sha256,
-                    xet_hash = coalesce(excluded.xet_hash, model_artifact.xet_hash)",
+                    xet_hash = coalesce(excluded.xet_hash, model_artifact.xet_hash),
+                    reading = case when model_artifact.reading = excluded.reading then model_artifact.reading end",
         };
         // In one order, so that two writers of the same rows never wait for each other, and each path once, as
         // it came last: PostgreSQL changes no row twice in one statement.
@@ -65,8 +103,42 @@ impl Db {
         let mut tx = self.begin().await?;
         // A hash that `put_xet_hash` writes meanwhile would be missed by both.
         tx.lock(Lock::XET_HASHES, Sharing::Shared).await?;
-        tx.execute(sql, args![repo, commit.as_str(), json]).await?;
+        tx.execute(sql, args![repo, commit.as_str(), json, reading.map(|reading| reading.0.clone())]).await?;
         tx.commit().await
+    }
+
+    /// Somebody asked for an entry of a listing that is still being read: it stays, whatever becomes of the reading.
+    pub async fn keep_entry(&self, repo: &ModelId, commit: &CommitId, path: &RepoPath) -> Result<()> {
+        let sql = "update model_artifact set reading = null
+            where repo = $1 and commit_id = $2 and file_path = $3 and reading is not null";
+        self.execute(sql, args![repo, commit.as_str(), path.as_str()]).await?;
+        Ok(())
+    }
+
+    /// Removes what a reading that failed has brought, unless another one has completed the tree.
+    pub async fn delete_reading(&self, repo: &ModelId, commit: &CommitId, reading: &ReadingId) -> Result<()> {
+        const SQL: &str = "delete from model_artifact where repo = $1 and commit_id = $2 and file_path in (
+                select file_path from model_artifact where repo = $1 and commit_id = $2 and reading = $3 limit $4)
+            and reading = $3
+            and not exists (select 1 from repo_commit c where c.repo = $1 and c.commit_id = $2 and c.tree_complete = $5)";
+        self.execute("update model_repo set stale = $2 where id = $1", args![repo, true]).await?;
+        // In pieces: other writers have their turn between them.
+        while self.execute(SQL, args![repo, commit.as_str(), reading.0.as_str(), DELETED_AT_ONCE, true]).await? > 0 {}
+        Ok(())
+    }
+
+    /// As `delete_reading`, for all readings that began before: their processes are gone.
+    pub async fn prune_readings(&self, before: Millis) -> Result<()> {
+        let sql = "select distinct a.repo, a.commit_id, a.reading from repo_commit c
+            join model_artifact a on a.repo = c.repo and a.commit_id = c.commit_id
+            where c.tree_complete = $1 and a.reading < $2 limit 100";
+        let before = ReadingId::at(before, "");
+        let rows: Vec<(String, String, String)> = self.all(sql, args![false, before.0]).await?;
+        for (repo, commit, reading) in rows {
+            let commit = CommitId::parse(&commit).map_err(|source| Error::Corrupt { what: "commit", source })?;
+            self.delete_reading(&ModelId::new(repo), &commit, &ReadingId(reading)).await?;
+        }
+        Ok(())
     }
 
     /// From now on a path that has no entry is proven to be absent from this commit. What a scan found is

@@ -25,7 +25,7 @@ mod storage;
 
 pub use access::Grant;
 pub use answers::RememberedAnswer;
-pub use artifacts::TreePage;
+pub use artifacts::{ReadingId, TreePage};
 pub use blobs::{BlobRow, NewBlob, StoreTotals};
 pub use changes::{Change, Feed, Listener};
 pub use error::{Error, Result};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{ByteSize, CommitId, ParseError, counted};
+use crate::telemetry::DISK_FULL;
 use crate::{blob, db, upstream};
 
 /// Cloned to everyone who waits for the same thing.
@@ -99,6 +100,13 @@ fn after_damage(files: u64, lost: u64) -> String {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// Logs what could not be done; a full disk, which is told once, not again.
+    pub(super) fn warn(&self, what: &str) {
+        if !matches!(self, Self::NoSpace) {
+            tracing::warn!(error = %self, "{what}");
+        }
+    }
+
     pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Arc::new(error))
     }
@@ -122,6 +130,7 @@ impl Error {
             U::Rejected { status, message } => Self::Rejected { status, message },
             U::Moved { path } => Self::Moved { path },
             U::Expired => Self::UpstreamUnavailable { what: what.into(), reason: "its URL expired".into() },
+            U::Busy => Self::Busy { what: format!("{}; try again in a moment", U::Busy) },
             U::Refused => Self::BadUpstream(U::Refused.to_string()),
             U::Protocol(text) => Self::BadUpstream(format!("invalid response from upstream: {text}")),
         }
@@ -132,14 +141,18 @@ impl Error {
 pub(super) fn is_outage(error: &Error) -> bool {
     matches!(
         error,
-        Error::Offline { .. } | Error::UpstreamUnavailable { .. } | Error::RateLimited { .. } | Error::BadUpstream(_)
+        Error::Offline { .. }
+            | Error::UpstreamUnavailable { .. }
+            | Error::RateLimited { .. }
+            | Error::BadUpstream(_)
+            | Error::Busy { .. }
     )
 }
 
 impl From<db::Error> for Error {
     fn from(error: db::Error) -> Self {
         if error.is_full() {
-            tracing::error!("the database's disk is full");
+            DISK_FULL.met("the database could not be written");
             return Self::NoSpace;
         }
         Self::internal(error)
@@ -150,7 +163,7 @@ impl From<blob::Error> for Error {
     fn from(error: blob::Error) -> Self {
         match error {
             blob::Error::NoSpace { path } => {
-                tracing::error!(path = %path.display(), "the disk is full");
+                DISK_FULL.met(path.display());
                 Self::NoSpace
             }
             error => Self::internal(error),

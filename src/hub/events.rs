@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
 
+use super::Error;
 use crate::db::Db;
 use crate::domain::job::Job;
 use crate::domain::{Activity, Clock, JobId, Millis, ModelId};
@@ -114,7 +115,7 @@ impl Events {
         let at = self.0.clock.now();
         let activity = Activity { at, kind: kind.into(), text, repo_name: repo_name.into(), job: job.cloned() };
         if let Err(error) = self.0.db.put_activity(&uuid::Uuid::now_v7().to_string(), &activity).await {
-            tracing::warn!(%error, "could not record an activity");
+            Error::from(error).warn("could not record an activity");
         }
         self.publish(Happening::Activity(activity));
     }

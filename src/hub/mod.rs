@@ -307,18 +307,18 @@ impl Hub {
             // Also without a word of a change: the token is a file.
             self.settings_changed.notify_one();
             if let Err(error) = self.overview.flush_sums().await {
-                tracing::warn!(%error, "could not save the totals");
+                error.warn("could not save the totals");
             }
             round += 1;
             if round.is_multiple_of(PRUNE_EVERY)
                 && let Err(error) = self.prune().await
             {
-                tracing::warn!(%error, "could not remove old records");
+                error.warn("could not remove old records");
             }
         }
         self.store.flush_uses().await;
         if let Err(error) = self.overview.flush_sums().await {
-            tracing::warn!(%error, "could not save the totals");
+            error.warn("could not save the totals");
         }
     }
 
@@ -329,6 +329,7 @@ impl Hub {
         self.db.prune_jobs(before).await?;
         self.db.prune_activities(before).await?;
         self.db.prune_changes().await?;
+        self.catalog.prune_readings(self.clock.now()).await?;
         Ok(())
     }
 

@@ -24,9 +24,13 @@ const FORGET_WORKERS: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamState {
     Ok,
-    RateLimited { until: Millis },
+    RateLimited {
+        until: Millis,
+    },
     Down,
     Offline,
+    /// It refused this hub's own token when that was last used.
+    TokenRefused,
 }
 
 #[derive(Debug, Clone)]
@@ -187,6 +191,8 @@ impl Overviews {
             UpstreamState::Offline
         } else if self.upstream.is_down() {
             UpstreamState::Down
+        } else if self.upstream.is_token_refused() {
+            UpstreamState::TokenRefused
         } else if !paused.is_zero() {
             UpstreamState::RateLimited { until: self.clock.now() + millis(paused) }
         } else {

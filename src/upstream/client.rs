@@ -5,7 +5,7 @@
 //! rate limits and of failures.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,20 +16,22 @@ use url::Url;
 use super::budget::{Budget, BudgetState};
 use super::egress::{Egress, Target};
 use super::error::retry_after;
+use super::exits::Exits;
 use super::health::Health;
+use super::resolver::{self, Resolver};
+use super::room::{Places, Room};
 use super::silence::Silence;
 use super::{BASE_MARK, Bucket, Error, Result, Sanitiser};
 use crate::config;
 use crate::domain::{Clock, CommitId};
 use crate::metrics;
+use crate::telemetry::Condition;
 
 const MAX_REDIRECTS: usize = 5;
-/// A metadata response is computed by upstream while we wait: it may pause for longer than a file.
-const METADATA_IDLE: Duration = Duration::from_secs(15);
-/// Idle connections kept per download host; the limit of flights bounds those in use.
-const MAX_IDLE_DOWNLOADS: usize = 32;
 /// How long a metadata body, e.g. the info of a repository with very many files, may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// A token that was not refused for so long, while it was used, is accepted again.
+const TOKEN_QUIET: Duration = Duration::from_secs(60);
 /// An error that comes as JSON is no longer.
 const LONGEST_ERROR: usize = 8 << 10;
 
@@ -56,6 +58,8 @@ pub struct Answer {
     pub body: Bytes,
     /// The path that answered in the end: another one than asked after a rename.
     pub path: String,
+    /// In memory; others may get it when the answer is dropped.
+    _places: Arc<Places>,
 }
 
 impl Answer {
@@ -93,9 +97,7 @@ pub enum Impact {
 
 /// A configured hub that we read from.
 pub struct Upstream {
-    pub(super) base: Url,
-    pub(super) meta: reqwest::Client,
-    pub(super) blobs: reqwest::Client,
+    pub(super) exits: Exits,
     pub(super) egress: Egress,
     pub(super) config: config::Upstream,
     offline: AtomicBool,
@@ -104,7 +106,12 @@ pub struct Upstream {
     sanitiser: Sanitiser,
     pub(super) clock: Clock,
     budget: Budget,
+    room: Room,
     health: Health,
+    /// This hub's own token is refused.
+    token_refused: Condition,
+    /// Something on the way to upstream answers in its place: a proxy, a portal.
+    intercepted: Condition,
     pub(super) silence: Silence,
     /// Of the routes whose calls say nothing of upstream as a whole.
     pub(super) silence_aside: Silence,
@@ -114,34 +121,31 @@ impl Upstream {
     /// Fails only if TLS cannot be set up or the URL is invalid (which the settings checked).
     pub fn new(config: config::Upstream, clock: &Clock) -> anyhow::Result<Self> {
         let base = Url::parse(&config.url)?;
-        #[expect(clippy::disallowed_methods, reason = "these are the only ways out")]
-        let builder = || {
-            reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(config.connect_timeout.duration())
-                .tcp_keepalive(Duration::from_secs(30))
-                .tcp_nodelay(true)
-                .no_proxy()
-        };
-        let meta = builder()
-            .read_timeout(config.idle_timeout.duration().max(METADATA_IDLE))
-            .pool_max_idle_per_host(8)
-            .build()?;
-        // One HTTP/2 connection would throttle parallel ranges of one file.
-        let blobs = builder().http1_only().pool_max_idle_per_host(MAX_IDLE_DOWNLOADS).build()?;
+        let egress = Egress::new(base.clone(), &config.cdn_hosts);
         Ok(Self {
-            egress: Egress::new(base.clone(), config.cdn_hosts.clone()),
-            sanitiser: Sanitiser::new(&base, config.cdn_hosts.clone()),
+            exits: Exits::new(&config, &Resolver::new(&base, egress.listed(), resolver::system()))?,
+            sanitiser: Sanitiser::new(&base, egress.clone()),
+            egress,
             clock: clock.clone(),
             budget: Budget::new(clock.clone()),
+            room: Room::new(clock.clone(), config.max_metadata.bytes() as usize),
             health: Health::new(clock.clone()),
+            token_refused: Condition::new(
+                clock.clone(),
+                "upstream refuses this hub's own token (upstream.token): set a valid one, or none",
+                "this hub's own token is not refused any more",
+            )
+            // What is public may be answered whatever the token.
+            .quiet_for(TOKEN_QUIET),
+            intercepted: Condition::new(
+                clock.clone(),
+                "something else answers in upstream's place: check upstream.url, and proxies and portals on the way to it",
+                "upstream's own answers arrive again",
+            ),
             silence: Silence::new(clock.clone(), config.slow_after.duration()),
             silence_aside: Silence::new(clock.clone(), config.slow_after.duration()),
             offline: AtomicBool::new(config.offline),
             token: RwLock::new(config.token.clone()),
-            base,
-            meta,
-            blobs,
             config,
         })
     }
@@ -164,7 +168,31 @@ impl Upstream {
         let mut own = self.token.write().unwrap_or_else(PoisonError::into_inner);
         let changed = own.get() != token.get();
         *own = token;
+        drop(own);
+        if changed {
+            // What is to be said of the new one will turn out.
+            self.token_refused.cause_is_gone();
+        }
         changed
+    }
+
+    /// Whether upstream refused this hub's own token when it was last used.
+    pub fn is_token_refused(&self) -> bool {
+        self.token_refused.is_on()
+    }
+
+    /// Whether a call with these rights goes out with this hub's own token.
+    fn uses_own_token(&self, caller: Caller<'_>) -> bool {
+        let own = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        match caller.token {
+            Some(token) => own.get() == Some(token),
+            None => own.get().is_some() && !caller.without_hub_token,
+        }
+    }
+
+    /// Whether upstream failed repeatedly and has not answered since: the log has said so.
+    pub fn is_known_to_be_away(&self) -> bool {
+        self.is_offline() || self.health.is_away()
     }
 
     pub fn has_token(&self) -> bool {
@@ -219,20 +247,21 @@ impl Upstream {
         caller: Caller<'_>,
         impact: Impact,
     ) -> Result<Answer> {
-        let mut url = self.base_join(path)?;
+        let base = self.egress.base();
+        let mut url = base.below(path)?;
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.meta.request(method.clone(), url.clone()).headers(self.headers(caller));
+            let mut request = self.exits.metadata(method.clone(), &url).headers(self.headers(caller));
             request = request.header(ACCEPT, "application/json, */*;q=0.5");
             if let Some((content_type, body)) = &body {
                 request = request.header(CONTENT_TYPE, *content_type).body(body.clone());
             }
-            let response = self.send(request, Bucket::of_api(url.path()), impact).await?;
+            let response = self.send(request, Bucket::of_api(url.url().path()), impact, caller).await?;
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
                     // A file is not read as metadata: clients fetch it through `resolve`.
-                    Target::Origin(next) if next.path().contains("/resolve/") => {
-                        let prefix = self.base.path().trim_end_matches('/');
-                        let path = next.path().strip_prefix(prefix).unwrap_or(next.path()).to_owned();
+                    Target::Origin(next) if next.url().path().contains("/resolve/") => {
+                        let (prefix, path) = (base.url().path().trim_end_matches('/'), next.url().path());
+                        let path = path.strip_prefix(prefix).unwrap_or(path).to_owned();
                         return Err(Error::Moved { path });
                     }
                     Target::Origin(next) => url = next,
@@ -240,17 +269,12 @@ impl Upstream {
                 }
                 continue;
             }
-            let answer = self.read(response, url.path().to_owned()).await?;
-            answer.check()?;
+            let answer = self.read(response, url.url().path().to_owned()).await?;
+            answer.check().inspect_err(|why| self.intercepted.met(why))?;
+            self.intercepted.is_over();
             return Ok(answer);
         }
         Err(Error::Protocol("too many redirects".into()))
-    }
-
-    pub(super) fn base_join(&self, path: &str) -> Result<Url> {
-        // Not `Url::join`: the configured URL may have a path prefix.
-        let text = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        Url::parse(&text).map_err(|e| Error::Protocol(format!("invalid path: {e}")))
     }
 
     pub(super) fn headers(&self, caller: Caller<'_>) -> HeaderMap {
@@ -275,6 +299,7 @@ impl Upstream {
         request: reqwest::RequestBuilder,
         bucket: Bucket,
         impact: Impact,
+        caller: Caller<'_>,
     ) -> Result<Response> {
         if self.is_offline() {
             return Err(Error::Offline);
@@ -292,9 +317,9 @@ impl Upstream {
             Ok(Err(error)) => Err(Error::network(&error)),
             Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
         };
-        let response = outcome.inspect_err(|_| {
+        let response = outcome.inspect_err(|error| {
             if impact == Impact::Counts {
-                self.health.failed();
+                self.health.failed(error);
             }
             metrics::upstream_call(bucket.as_str(), "error");
         })?;
@@ -302,7 +327,9 @@ impl Upstream {
         metrics::upstream_call(bucket.as_str(), status_class(status));
         match status.is_server_error() {
             false => self.health.succeeded(),
-            true if impact == Impact::Counts => self.health.failed(),
+            true if impact == Impact::Counts => {
+                self.health.failed(&Error::Unavailable { reason: format!("upstream returned {}", status.as_u16()) });
+            }
             true => {}
         }
         let limit = response.headers().get("ratelimit").and_then(|v| v.to_str().ok());
@@ -315,25 +342,38 @@ impl Upstream {
             let clean = |text: &str| {
                 self.sanitiser.text(text).map_or_else(|| text.to_owned(), |text| text.replace(BASE_MARK, ""))
             };
-            return Err(Error::from_answer(status, response.headers()).map_message(clean));
+            let error = Error::from_answer(status, response.headers()).map_message(clean);
+            match (&error, status) {
+                (Error::Unauthenticated { .. }, _) if self.uses_own_token(caller) => self.token_refused.met(&error),
+                (_, StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::NETWORK_AUTHENTICATION_REQUIRED) => {
+                    self.intercepted.met(&error);
+                }
+                _ => {}
+            }
+            return Err(error);
+        }
+        if self.token_refused.is_on() && self.uses_own_token(caller) {
+            self.token_refused.is_over();
         }
         Ok(response)
     }
 
     pub(super) async fn read(&self, mut response: Response, path: String) -> Result<Answer> {
         let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let link = text("link").and_then(|link| self.sanitiser.next_link(&link));
+        let link = text("link").map(|link| self.sanitiser.next_link(&link)).transpose()?.flatten();
         let total_count = text("x-total-count");
         let commit = text("x-repo-commit").and_then(|commit| CommitId::parse(&commit).ok());
         let content_type = text("content-type").unwrap_or_else(|| "application/octet-stream".into());
         let limit = self.config.max_metadata.bytes() as usize;
         let declared = response.content_length();
+        let mut places = Places::default();
         let body = async {
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(|e| Error::network(&e))? {
                 if body.len() + chunk.len() > limit {
                     return Err(Error::Protocol(format!("metadata exceeds {limit} bytes (upstream.max_metadata)")));
                 }
+                self.room.take(&mut places, &chunk).await?;
                 body.extend_from_slice(&chunk);
             }
             if declared.is_some_and(|declared| declared != body.len() as u64) {
@@ -346,7 +386,7 @@ impl Upstream {
             .timeout(BODY_TIMEOUT, body)
             .await
             .map_err(|_| Error::Unavailable { reason: "timed out while reading the response".into() })??;
-        Ok(Answer { content_type, link, total_count, commit, body, path })
+        Ok(Answer { content_type, link, total_count, commit, body, path, _places: Arc::new(places) })
     }
 }
 

@@ -10,10 +10,9 @@ use bytes::Bytes;
 use futures_util::Stream;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, RANGE};
 use reqwest::{Method, Response, StatusCode};
-use url::Url;
 
 use super::client::Impact;
-use super::egress::Target;
+use super::egress::{Allowed, Target};
 use super::error::retry_after;
 use super::{Bucket, Caller, Error, Result, Upstream};
 use crate::domain::{Clock, CommitId, ContentId, RepoKey, RepoPath, XetHash};
@@ -37,7 +36,7 @@ pub struct FileHead {
 /// stored, logged or shown.
 #[derive(Clone)]
 pub struct Source {
-    url: Url,
+    url: Allowed,
     /// The origin itself serves the bytes, so the token goes along.
     is_origin: bool,
 }
@@ -98,11 +97,11 @@ impl Upstream {
     }
 
     async fn ask_head(&self, repo: &RepoKey, revision: &str, path: &RepoPath, caller: Caller<'_>) -> Result<FileHead> {
-        let mut url = self.base_join(&resolve_path(repo, revision, path))?;
+        let mut url = self.egress.base().below(&resolve_path(repo, revision, path))?;
         let mut seen = HeaderMap::new();
         for _ in 0..=MAX_REDIRECTS {
-            let request = self.meta.request(Method::HEAD, url.clone()).headers(self.headers(caller));
-            let response = self.send(request, Bucket::Resolvers, Impact::Counts).await?;
+            let request = self.exits.metadata(Method::HEAD, &url).headers(self.headers(caller));
+            let response = self.send(request, Bucket::Resolvers, Impact::Counts, caller).await?;
             let is_redirect = response.status().is_redirection();
             for name in ["x-repo-commit", "x-linked-etag", "x-linked-size", "x-xet-hash"] {
                 if let Some(value) = response.headers().get(name) {
@@ -149,13 +148,13 @@ impl Upstream {
         size: u64,
         caller: Caller<'_>,
     ) -> Result<(Source, Option<RangeReply>)> {
-        let mut url = self.base_join(&resolve_path(repo, commit.as_str(), path))?;
+        let mut url = self.egress.base().below(&resolve_path(repo, commit.as_str(), path))?;
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.blobs.get(url.clone()).headers(self.headers(caller));
+            let mut request = self.exits.bytes(&url).headers(self.headers(caller));
             if let Some(range) = range {
                 request = request.header(RANGE, range_header(range));
             }
-            let response = self.send(request, Bucket::Resolvers, Impact::Counts).await?;
+            let response = self.send(request, Bucket::Resolvers, Impact::Counts, caller).await?;
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
                     Target::Origin(next) => url = next,
@@ -180,7 +179,7 @@ impl Upstream {
         if self.is_offline() {
             return Err(Error::Offline);
         }
-        let mut request = self.blobs.get(source.url.clone());
+        let mut request = self.exits.bytes(&source.url);
         if source.is_origin {
             request = request.headers(self.headers(caller));
         } else {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
+use super::resolver::AddressRefused;
 use crate::domain::CommitId;
 
 /// Cloned to everyone who shares one call.
@@ -46,6 +47,9 @@ pub enum Error {
     /// What the Hub's download host answers for files above 50 GB: it cannot put them together.
     #[error("the download host refused this file (status 400); files above 50 GB are available through Xet only")]
     Refused,
+    /// Too many large answers are being read at once; nothing was wrong with this one.
+    #[error("too many large responses are being read at once")]
+    Busy,
     /// An answer that breaks the protocol; never stored.
     #[error("invalid response from upstream: {0}")]
     Protocol(String),
@@ -56,14 +60,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Whether an older answer may stand in: upstream said nothing about the thing itself.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Offline | Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Protocol(_))
+        matches!(
+            self,
+            Self::Offline | Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Protocol(_) | Self::Busy
+        )
     }
 
     /// Whether trying again may help.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Protocol(_) | Self::Expired | Self::Refused
+            Self::Unavailable { .. }
+                | Self::RateLimited { .. }
+                | Self::Protocol(_)
+                | Self::Expired
+                | Self::Refused
+                | Self::Busy
         )
     }
 
@@ -80,6 +92,10 @@ impl Error {
     }
 
     pub(super) fn network(error: &reqwest::Error) -> Self {
+        let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+        if let Some(refused) = causes.into_iter().find_map(|cause| cause.downcast_ref::<AddressRefused>()) {
+            return Self::Protocol(refused.to_string());
+        }
         // reqwest's text may hold the URL with its signature: say only what kind it was.
         let reason = if error.is_timeout() {
             "timeout"

@@ -7,13 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Error;
 use crate::domain::{Backoff, Clock};
+use crate::telemetry::Condition;
 
 const THRESHOLD: u32 = 3;
 const PAUSES: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
 
 pub(super) struct Health {
     clock: Clock,
+    /// From the moment that the circuit opens until upstream answers.
+    away: Condition,
     /// Whether there is anything to look at in `state`: every request asks, and nearly always there is not.
     in_trouble: AtomicBool,
     state: Mutex<State>,
@@ -28,7 +32,9 @@ struct State {
 
 impl Health {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, in_trouble: AtomicBool::new(false), state: Mutex::default() }
+        let begins = "upstream failed repeatedly: requests fail fast, and what is cached is served";
+        let away = Condition::new(clock.clone(), begins, "upstream responds again");
+        Self { clock, away, in_trouble: AtomicBool::new(false), state: Mutex::default() }
     }
 
     /// Whether a call may go out. In an open circuit whose pause is over, the first to ask
@@ -40,10 +46,17 @@ impl Health {
             return true;
         }
         if now < state.open_until {
+            drop(state);
+            self.away.met("it failed a moment ago");
             return false;
         }
         state.open_until = now + state.pause;
         true
+    }
+
+    /// Upstream has failed repeatedly and has not answered since, also while a call tries.
+    pub(super) fn is_away(&self) -> bool {
+        self.away.is_on()
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -59,9 +72,11 @@ impl Health {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State::default();
         self.in_trouble.store(false, Ordering::Relaxed);
+        drop(state);
+        self.away.is_over();
     }
 
-    pub(super) fn failed(&self) {
+    pub(super) fn failed(&self, why: &Error) {
         let now = self.clock.elapsed();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures += 1;
@@ -69,8 +84,8 @@ impl Health {
         if state.failures >= THRESHOLD {
             state.pause = PAUSES.pause(state.failures - THRESHOLD + 1);
             state.open_until = now + state.pause;
-            let (failures, pause_s) = (state.failures, state.pause.as_secs_f64());
-            tracing::warn!(failures, pause_s, "upstream failed repeatedly: requests fail fast for a while");
+            drop(state);
+            self.away.met(why);
         }
     }
 }
@@ -85,7 +100,7 @@ mod tests {
         let health = Health::new(clock.clone());
         for _ in 0..THRESHOLD {
             assert!(health.admits());
-            health.failed();
+            health.failed(&Error::Unavailable { reason: "a test".into() });
         }
         assert!(!health.admits() && health.is_open());
         clock.advance(Duration::from_millis(999));

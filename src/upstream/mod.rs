@@ -7,12 +7,16 @@
 //! upstream keeps failing, calls fail fast instead of waiting (`health.rs`);
 //! while it is silent, nobody with an older answer waits for it (`silence.rs`).
 
+mod address;
 mod budget;
 mod client;
 mod download;
 mod egress;
 mod error;
+mod exits;
 mod health;
+mod resolver;
+mod room;
 mod sanitise;
 mod silence;
 mod wire;

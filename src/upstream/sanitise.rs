@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::egress::Egress;
+use super::{Error, Result};
 
 /// Stands for `scheme://host[:port][/prefix]` of this hub in stored answers.
 pub const BASE_MARK: &str = "modelhub-base://";
@@ -22,8 +23,8 @@ pub struct Sanitiser {
 }
 
 impl Sanitiser {
-    pub(super) fn new(base: &Url, cdn_hosts: Vec<String>) -> Self {
-        Self { origin: base.as_str().trim_end_matches('/').to_owned(), egress: Egress::new(base.clone(), cdn_hosts) }
+    pub(super) fn new(base: &Url, egress: Egress) -> Self {
+        Self { origin: base.as_str().trim_end_matches('/').to_owned(), egress }
     }
 
     /// Cleans a JSON value in place.
@@ -74,28 +75,32 @@ impl Sanitiser {
         changed.then_some(out)
     }
 
-    /// Turns a `Link: <url>; rel="next"` of upstream into one of ours; other relations go.
-    pub fn next_link(&self, header: &str) -> Option<String> {
-        header.split(',').find_map(|link| {
+    /// Turns a `Link: <url>; rel="next"` of upstream into one of ours; other relations go. An error if the next page
+    /// is not upstream's: without it the listing would seem to be whole.
+    pub(super) fn next_link(&self, header: &str) -> Result<Option<String>> {
+        let next = header.split(',').find_map(|link| {
             let (url, params) = link.trim().strip_prefix('<')?.split_once('>')?;
-            if !params.replace([' ', '"'], "").split(';').any(|param| param == "rel=next") {
-                return None;
+            let is_next = params.replace([' ', '"'], "").split(';').any(|param| param == "rel=next");
+            is_next.then_some(url)
+        });
+        let Some(url) = next else { return Ok(None) };
+        let is_path = |path: &str| path.starts_with('/') && !path.starts_with("//");
+        let path = match url.strip_prefix(self.origin.as_str()) {
+            Some(path) if is_path(path) => path.to_owned(),
+            _ if is_path(url) => url.to_owned(),
+            _ => {
+                let bare = |url: &Url| url.username().is_empty() && url.password().is_none();
+                let url = Url::parse(url).ok().filter(|url| self.egress.is_origin(url) && bare(url));
+                let url = url.ok_or_else(|| Error::Protocol("the next page of a listing is not upstream's".into()))?;
+                url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
             }
-            let path = match url.strip_prefix(self.origin.as_str()) {
-                Some(path) => path.to_owned(),
-                None if url.starts_with('/') => url.to_owned(),
-                None => {
-                    let url = Url::parse(url).ok().filter(|url| self.egress.is_origin(url))?;
-                    url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
-                }
-            };
-            Some(format!("<{BASE_MARK}{path}>; rel=\"next\""))
-        })
+        };
+        Ok(Some(format!("<{BASE_MARK}{path}>; rel=\"next\"")))
     }
 
     fn is_upstream(&self, scheme: &str, authority: &str) -> bool {
         let Ok(url) = Url::parse(&format!("{scheme}://{authority}/")) else { return false };
-        self.egress.is_origin(&url) || url.host_str().is_some_and(|host| self.egress.is_listed(host))
+        self.egress.is_origin(&url) || self.egress.names(&url)
     }
 }
 
@@ -106,7 +111,8 @@ mod tests {
     use super::*;
 
     fn sanitiser() -> Sanitiser {
-        Sanitiser::new(&Url::parse("https://huggingface.co").unwrap(), vec!["*.hf.co".into()])
+        let base = Url::parse("https://huggingface.co").unwrap();
+        Sanitiser::new(&base, Egress::new(base.clone(), &["*.hf.co".into()]))
     }
 
     #[test]
@@ -139,10 +145,17 @@ mod tests {
     #[test]
     fn the_next_page_is_ours_and_other_links_go() {
         let link = "<https://cas.x.org/v1>; rel=\"xet-auth\", <https://huggingface.co/api/models?cursor=a%3D&limit=2>; rel=\"next\"";
-        assert_eq!(
-            sanitiser().next_link(link).as_deref(),
-            Some("<modelhub-base:///api/models?cursor=a%3D&limit=2>; rel=\"next\"")
-        );
-        assert_eq!(sanitiser().next_link("<https://evil.org/api>; rel=\"next\""), None);
+        let next = |link: &str| sanitiser().next_link(link).map(Option::unwrap_or_default).ok();
+        let ours = "<modelhub-base:///api/models?cursor=a%3D&limit=2>; rel=\"next\"";
+        assert_eq!(next(link).as_deref(), Some(ours));
+        assert_eq!(next("<https://evil.org/api>; rel=\"prev\"").as_deref(), Some(""));
+        for url in [
+            "https://evil.org/api",
+            "https://huggingface.co.evil.org/x",
+            "https://huggingface.co@evil.org/x",
+            "//evil.org/x",
+        ] {
+            assert_eq!(next(&format!("<{url}>; rel=\"next\"")), None, "{url}");
+        }
     }
 }

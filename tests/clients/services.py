@@ -226,6 +226,8 @@ class Hub(Service):
             "MODELHUB_HUB_LISTEN": listen,
             "MODELHUB_ADMIN_LISTEN": "127.0.0.1:0",
             "MODELHUB_UPSTREAM_URL": upstream,
+            # The mock's CDN is another port of its host.
+            "MODELHUB_UPSTREAM_CDN_HOSTS": "127.0.0.1",
             # The mock has no Xet store; so whoever asks it for one is a client that was led past the hub.
             "MODELHUB_XET_FETCH": "never",
             "MODELHUB_LOG": "info,modelhub::api=debug",

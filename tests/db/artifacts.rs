@@ -1,6 +1,6 @@
 //! The entries of commits, and paths that are not there.
 
-use modelhub::db::{Db, TreePage};
+use modelhub::db::{Db, ReadingId, TreePage};
 use modelhub::domain::{Artifact, CommitId, ContentId, Entry, ModelId};
 
 use crate::database::{TestDatabase, commit, digest, file, folder, lfs, names, oid, on_both, path, put_blob};
@@ -19,6 +19,8 @@ on_both!(
     a_file_is_found_by_its_xet_hash_within_its_repository,
     entries_of_an_unknown_commit_are_refused,
     a_tree_of_many_entries_is_written_and_read,
+    a_reading_that_failed_takes_back_what_it_alone_has_brought,
+    readings_of_processes_that_died_are_taken_back_later,
 );
 
 async fn tree(db: &Db, row: &ModelId, commit: &CommitId, folder: &str, recursive: bool) -> Vec<Entry> {
@@ -165,6 +167,42 @@ async fn a_folder_holds_its_own_entries_and_all_that_is_below(base: &TestDatabas
     assert_eq!(names(&tree(&db, &row, &commit, "a", false).await), ["a/_", "a/b", "a/z"]);
     assert_eq!(names(&tree(&db, &row, &commit, "A", true).await), ["A/x"]);
     assert!(tree(&db, &row, &commit, "b", true).await.is_empty());
+}
+
+async fn a_reading_that_failed_takes_back_what_it_alone_has_brought(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, commit) = repo_with_commit(&db).await;
+    let left = async || -> Vec<String> {
+        let entries = tree(&db, &row, &commit, "", true).await;
+        names(&entries).into_iter().map(|name| name.to_string()).collect()
+    };
+    let (one, other) = (ReadingId::at(1, "one"), ReadingId::at(1, "other"));
+    // Known before, asked for alone meanwhile, looked up, and seen by another reading.
+    db.put_entries(&row, &commit, &[file("before")]).await.unwrap();
+    for page in [["before", "a"], ["asked", "b"], ["looked-up", "shared"]] {
+        db.put_page(&row, &commit, &page.map(file), &one).await.unwrap();
+    }
+    db.put_page(&row, &commit, &["a", "b"].map(file), &one).await.unwrap();
+    db.put_entries(&row, &commit, &[file("asked")]).await.unwrap();
+    db.keep_entry(&row, &commit, &path("looked-up")).await.unwrap();
+    db.put_page(&row, &commit, &["shared", "others"].map(file), &other).await.unwrap();
+    db.delete_reading(&row, &commit, &one).await.unwrap();
+    assert_eq!(left().await, ["asked", "before", "looked-up", "others", "shared"]);
+    // The other one comes to the end: nothing of it is taken back any more.
+    db.complete_tree(&row, &commit).await.unwrap();
+    db.delete_reading(&row, &commit, &other).await.unwrap();
+    assert_eq!(left().await, ["asked", "before", "looked-up", "others", "shared"]);
+}
+
+async fn readings_of_processes_that_died_are_taken_back_later(base: &TestDatabase) {
+    let db = base.open().await;
+    let (row, commit) = repo_with_commit(&db).await;
+    db.put_page(&row, &commit, &["a", "b"].map(file), &ReadingId::at(1000, "x")).await.unwrap();
+    db.put_page(&row, &commit, &["c"].map(file), &ReadingId::at(20_000, "y")).await.unwrap();
+    db.prune_readings(1000).await.unwrap();
+    assert_eq!(names(&tree(&db, &row, &commit, "", true).await), ["a", "b", "c"]);
+    db.prune_readings(1001).await.unwrap();
+    assert_eq!(names(&tree(&db, &row, &commit, "", true).await), ["c"]);
 }
 
 async fn sizes_up_to_the_largest_are_kept(base: &TestDatabase) {

@@ -12,7 +12,7 @@ async fn when_the_disk_is_full_files_pass_through_and_stored_ones_are_served() {
     let mock = MockHf::start().await;
     mock.put(Repo::model("org/full").lfs("fits.bin", fits.clone()).lfs("large.bin", large.clone()));
     let dir = tempfile::tempdir().unwrap();
-    let mut server = Server::spawn_on_small_disk(dir.path(), "32m", &mock.url());
+    let mut server = Server::spawn_on_small_disk(dir.path(), "32m", &mock.url(), None);
     let base = server.addresses().await.unwrap().hub;
     let client = Client::new();
     let at = |file: &str| format!("{base}/org/full/resolve/main/{file}");

@@ -185,7 +185,12 @@ async fn a_listed_store_gets_its_own_token_and_not_the_callers() {
     let (address, mut seen) = stranger().await;
     let content = Content::random(7, 3 * MIB);
     let options = Options { xet_base: Some(address), ..with_store() };
-    let hub = hub_with(&content).options(options).small_segments().set("upstream.cdn_hosts", "localhost").start().await;
+    let hub = hub_with(&content)
+        .options(options)
+        .small_segments()
+        .set("upstream.cdn_hosts", "localhost,127.0.0.1")
+        .start()
+        .await;
     hub.get_as(TOKEN_ALICE, PATH).await.assert_is(200, &content.read_all());
     hub.finish().await;
     let head = seen.recv().await.unwrap();

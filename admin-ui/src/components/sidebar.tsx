@@ -121,6 +121,12 @@ export function upstreamWords(upstream: Upstream): { tone: string; short: string
         short: `${name} unreachable`,
         long: `${host} is not responding. Cached files are still served.`,
       };
+    case Upstream_State.token_refused:
+      return {
+        tone: "bg-bad",
+        short: `${name} refuses the hub's token`,
+        long: `${host} refuses the hub's own token. Set a valid one, or none, in the settings.`,
+      };
     case Upstream_State.offline:
       return { tone: "bg-info", short: "Offline mode", long: "Upstream is not contacted. Cached files are served." };
     default:

@@ -338,6 +338,7 @@ pub(in crate::api) fn upstream(state: UpstreamState, url: &str) -> pb::Upstream 
         UpstreamState::RateLimited { until } => (State::RateLimited, Some(until)),
         UpstreamState::Down => (State::Down, None),
         UpstreamState::Offline => (State::Offline, None),
+        UpstreamState::TokenRefused => (State::TokenRefused, None),
     };
     pb::Upstream { url: url.to_owned(), state: state.into(), limited_until: time(until) }
 }

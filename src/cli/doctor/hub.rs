@@ -125,6 +125,11 @@ async fn upstream(report: &mut Report, client: &Client, overview: &pb::Overview)
             );
             return;
         }
+        State::TokenRefused => {
+            let text = format!("{url} refuses the hub's own token");
+            report.fail("upstream", text, "set a valid one, or none: modelhub settings token");
+            return;
+        }
         State::RateLimited => {
             let advice = "wait, or give the hub a token: modelhub settings token";
             report.warn("upstream", format!("{url} is rate-limiting the hub"), advice);

@@ -76,6 +76,9 @@ impl Catalog {
         if let Some(artifact) = self.kept_artifact(resolved, path).await? {
             // What a scan told may still turn out differently.
             if self.repos.origin(repo, commit).await? != Some(Origin::Scanned) {
+                if !had_tree {
+                    self.db.keep_entry(&repo.row, commit, path).await?;
+                }
                 self.artifacts.keep(seen, key, Arc::clone(&artifact));
             }
             return Ok((artifact, false));

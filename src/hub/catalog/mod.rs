@@ -1,11 +1,12 @@
 //! What repositories hold: trees, infos, single files, and all other metadata, which is upstream's.
 //!
-//! `file` says which bytes a request for a file means; `tree` lists; `info` describes; `passthrough` asks upstream for the
+//! `file` says which bytes a request for a file means; `tree` lists, `listing` reads what it lists; `info` describes; `passthrough` asks upstream for the
 //! rest. What a commit has is read once and kept permanently.
 
 mod entry;
 mod file;
 mod info;
+mod listing;
 mod passthrough;
 mod tree;
 

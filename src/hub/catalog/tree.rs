@@ -1,10 +1,9 @@
 //! Trees of commits.
 //!
-//! A commit's whole tree is read from upstream once, page by page, and kept permanently: then
+//! A commit's whole tree is read from upstream once (`listing.rs`) and kept permanently: then
 //! every HEAD, every listing and every proof of absence is answered here. A listing with
 //! masked hashes is one caller's view and never kept.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -15,10 +14,7 @@ use crate::db::TreePage;
 use crate::domain::{CommitId, Entry, Origin, RepoKey, RepoPath, Revision, Visibility};
 use crate::hub::repos::{Need, Repo, ResolvedRevision};
 use crate::hub::{Caller, Error, Served, is_outage};
-use crate::upstream::{self, BASE_MARK, Impact, TreeItem};
-
-/// Upstream pages hold up to 1000 entries; more pages than this are refused.
-const MAX_PAGES: usize = 20_000;
+use crate::upstream::{self, Impact};
 
 /// What a `tree` request asks for.
 #[derive(Debug, Clone, Default)]
@@ -68,60 +64,6 @@ impl Catalog {
         let key = (repo.row.clone(), commit.clone(), digest);
         let (catalog, caller, repo, commit) = (self.clone(), caller.clone(), Arc::clone(repo), commit.clone());
         self.trees.run(key, || async move { catalog.read_tree(&caller, &repo, &commit).await }).await
-    }
-
-    async fn read_tree(&self, caller: &Caller, repo: &Repo, commit: &CommitId) -> Result<bool> {
-        let fail = |error: upstream::Error| {
-            let what = match &error {
-                upstream::Error::RevisionNotFound { .. } => commit.to_string(),
-                _ => format!("the listing of {} at {commit}", repo.key),
-            };
-            Error::upstream(error, what)
-        };
-        let bad = |text: &str| Error::BadUpstream(format!("invalid listing of {} from upstream: {text}", repo.key));
-        let mut path = format!("{}/tree/{commit}?recursive=true&expand=false", repo.key.api_path());
-        let mut seen = HashSet::new();
-        let mut dropped = 0usize;
-        let mut unlisted = self.repos.scanned_paths(repo, commit).await?;
-        while seen.insert(path.clone()) && seen.len() <= MAX_PAGES {
-            let answer = self.upstream.get(&path, caller.upstream()).await.map_err(fail)?;
-            let items: Vec<TreeItem> = serde_json::from_slice(&answer.body).map_err(|e| bad(&e.to_string()))?;
-            if items.iter().any(TreeItem::is_masked) {
-                return Ok(false);
-            }
-            if seen.len() == 1 {
-                self.db.put_revision(&repo.row, None, commit, None, self.clock.now()).await?;
-            }
-            let count = items.len();
-            let entries: Vec<Entry> = items.into_iter().filter_map(TreeItem::entry).collect();
-            dropped += count - entries.len();
-            if let Some(unlisted) = &mut unlisted {
-                for entry in &entries {
-                    unlisted.remove(entry.path());
-                }
-            }
-            for batch in entries.chunks(1000) {
-                self.db.put_entries(&repo.row, commit, batch).await?;
-            }
-            let next = answer
-                .link
-                .as_deref()
-                .and_then(|link| link.split_once('>')?.0.strip_prefix('<')?.strip_prefix(BASE_MARK));
-            let Some(next) = next else {
-                if dropped > 0 {
-                    tracing::warn!(repo.id = %repo.key, %commit, dropped, "skipped entries with unsafe names or invalid hashes");
-                }
-                if let Some(unlisted) = &unlisted {
-                    let unlisted: Vec<RepoPath> = unlisted.iter().cloned().collect();
-                    self.db.delete_entries(&repo.row, commit, &unlisted).await?;
-                }
-                self.db.complete_tree(&repo.row, commit).await?;
-                self.complete.insert((repo.row.clone(), commit.clone()), ());
-                return Ok(true);
-            };
-            path = next.to_owned();
-        }
-        Err(bad("endless pagination"))
     }
 
     /// Asks upstream for the listing of a commit that a scan has found, not more often than for a branch. While

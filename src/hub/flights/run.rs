@@ -17,7 +17,7 @@ use super::segment::{Fetched, Fetcher};
 use super::{Flight, FlightTarget, Flights, Outcome};
 use crate::blob::{self, Partial, Proven};
 use crate::domain::{Backoff, backoff};
-use crate::hub::{Error, Result};
+use crate::hub::{Error, Result, is_outage};
 use crate::metrics;
 use crate::upstream;
 
@@ -59,8 +59,10 @@ impl Flights {
                     self.give_back(&flight).await;
                 }
                 metrics::flight_ended("failed");
-                let target = &flight.target;
-                tracing::warn!(repo.id = %target.repo, path = %target.path, blob.content = %target.content, error = %chain(&error), "a download failed");
+                if !self.is_told(&error) {
+                    let target = &flight.target;
+                    tracing::warn!(repo.id = %target.repo, path = %target.path, blob.content = %target.content, error = %chain(&error), "a download failed");
+                }
                 // Readers that were told "verified" keep reading from the file; nobody else may.
                 if !matches!(flight.outcome(), Outcome::Verified) {
                     flight.settle(Outcome::Failed(error));
@@ -68,6 +70,15 @@ impl Flights {
             }
         }
         metrics::flights(self.count());
+    }
+
+    /// Whether the log has said already why downloads fail: a full disk, upstream being away, its refusal of our token.
+    fn is_told(&self, error: &Error) -> bool {
+        match error {
+            Error::NoSpace => true,
+            Error::Unauthenticated { .. } => self.upstream.is_token_refused(),
+            error => is_outage(error) && self.upstream.is_known_to_be_away(),
+        }
     }
 
     /// Publishes, and lets the readers have the end: of a large file before the disk is done

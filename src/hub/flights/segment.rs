@@ -13,6 +13,7 @@ use super::sources::Sources;
 use super::{Flight, Flights};
 use crate::blob::{self, Claim};
 use crate::domain::Clock;
+use crate::telemetry::DISK_FULL;
 use crate::upstream::{Error, Result};
 
 /// Bytes collected before they are written: few system calls, bounded memory.
@@ -166,9 +167,11 @@ impl Writer {
 
 /// A failure of our own disk is not upstream's, and retrying does not help.
 fn local_failure(flight: &Flight, error: &blob::Error) -> Error {
-    tracing::error!(path = %flight.target.path, %error, "could not write a partial file");
     if matches!(error, blob::Error::NoSpace { .. }) {
+        DISK_FULL.met(error);
         flight.disk_full.store(true, Ordering::Relaxed);
+    } else {
+        tracing::error!(path = %flight.target.path, %error, "could not write a partial file");
     }
     Error::Rejected { status: 500, message: "this hub could not write the file to its disk".into() }
 }

@@ -48,12 +48,12 @@ impl Access {
 impl Repos {
     /// Lets the caller through to `need` of a known repository, or says why not.
     pub(in crate::hub) async fn authorise(&self, caller: &Caller, repo: &Arc<Repo>, need: Need) -> Result<()> {
-        self.look_again(caller, repo);
         match (repo.visibility, need) {
             (Visibility::Public, _) | (Visibility::Gated, Need::Metadata) => return Ok(()),
             _ => {}
         }
         if caller.principal.is_anonymous() {
+            self.look_again(repo);
             return Err(match repo.visibility {
                 Visibility::Gated => Error::Gated {
                     message: format!(

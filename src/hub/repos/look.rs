@@ -16,15 +16,16 @@ use crate::hub::{Caller, Served};
 const EVERY: Duration = Duration::from_secs(60);
 
 impl Repos {
-    /// Looks, unless somebody has within the last minute.
-    pub(super) fn look_again(&self, caller: &Caller, repo: &Arc<Repo>) {
+    /// Looks, unless somebody has within the last minute. A private repository is asked for with each caller's own token
+    /// anyway; this hub's own says whether it still is one.
+    pub(super) fn look_again(&self, repo: &Arc<Repo>) {
         if repo.is_local || self.is_fresh(self.looked_at(repo), EVERY) {
             return;
         }
         // Also if upstream is away or silent, and nobody can look.
         self.looks.insert(repo.row.clone(), self.clock.now());
         if !self.upstream.is_away() && !self.upstream.is_silent() {
-            self.begin_to_ask(caller, repo, &Revision::main());
+            self.begin_to_ask(&Caller::owner(), repo, &Revision::main());
         }
     }
 

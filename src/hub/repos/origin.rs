@@ -40,13 +40,16 @@ impl Repos {
         }
     }
 
-    /// A commit of a repository, with where it is known from.
+    /// A commit of a repository, with where it is known from. The use of what is known without asking leads to a look.
     pub(in crate::hub) async fn resolved(
         &self,
         repo: Arc<Repo>,
         commit: CommitId,
         served: Served,
     ) -> Result<ResolvedRevision> {
+        if served == Served::Hit {
+            self.look_again(&repo);
+        }
         let origin = self.origin(&repo, &commit).await?.unwrap_or(Origin::Upstream);
         Ok(ResolvedRevision { repo, commit, origin, served })
     }

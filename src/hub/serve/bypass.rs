@@ -48,7 +48,7 @@ impl Serve {
         if asked.is_some() && matches!(reply.body, RangeBody::Whole) {
             return Err(Error::NoSpace);
         }
-        tracing::warn!(repo.id = %target.repo, path = %target.path, "disk full: passing a file through without storing it");
+        tracing::debug!(repo.id = %target.repo, path = %target.path, "disk full: passing a file through without storing it");
         let hold = self.settings.flight.hold_back.bytes().min(size / 2 + 1);
         Ok(Bypass {
             taints: self.taints.clone(),

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::blob::{self, Check, LocalStore, Pace, Partial, Placed, Placement, Proven, Refusal, Source, Staged};
 use crate::db::{BlobRow, Change, Db, NewBlob, StoreTotals};
 use crate::domain::{Artifact, Clock, ContentId, Digest, GitOid};
+use crate::telemetry::DISK_FULL;
 
 use super::kept::Kept;
 use super::{Error, Result};
@@ -199,6 +200,7 @@ impl Store {
         let blob = NewBlob { digest, git, size, modified_ns, is_linked: false, xet_hash: proven.xet_hash };
         let row = self.0.db.put_blob(&blob, self.0.clock.now()).await?;
         self.0.rows.put(content, row);
+        DISK_FULL.is_over();
         Ok(())
     }
 
@@ -369,7 +371,7 @@ impl Store {
         if !used.is_empty()
             && let Err(error) = self.0.db.touch_blobs(&used, self.0.clock.now()).await
         {
-            tracing::warn!(%error, "could not record uses");
+            Error::from(error).warn("could not record uses");
         }
     }
 

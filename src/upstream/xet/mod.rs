@@ -34,7 +34,7 @@ use url::Url;
 use self::chunk::Head;
 use self::recipe::{Chunks, Piece, Recipe, Term};
 use super::download::{HEAD_TIMEOUT, next_bytes, range_header};
-use super::egress::Target;
+use super::egress::{Allowed, Target};
 use super::{Caller, Error, Result, Upstream};
 use crate::domain::{Clock, CommitId, RepoKey, XetHash};
 use crate::metrics;
@@ -42,7 +42,7 @@ use crate::metrics;
 /// Upstream's Xet store, and a token that opens it for one repository. In memory only, never logged or shown.
 #[derive(Clone)]
 pub struct XetSource {
-    store: Url,
+    store: Allowed,
     authorization: HeaderValue,
     /// The store knows only the older form of recipes.
     is_old: Arc<AtomicBool>,
@@ -83,7 +83,7 @@ impl Upstream {
         let store = Url::parse(&token.cas_url).map_err(|_| broken("the store address is not a URL"))?;
         let (Target::Origin(store) | Target::Cdn(store)) = self
             .egress
-            .lead(&self.base, store)
+            .lead(&self.egress.base(), store)
             .map_err(|why| broken(format_args!("the store address is refused: {why}")))?;
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.access_token))
             .map_err(|_| broken("the token has invalid characters"))?;
@@ -134,10 +134,8 @@ impl Upstream {
         hash: XetHash,
         range: &Range<u64>,
     ) -> Result<Response> {
-        // Not `Url::join`: the store's address may have a path.
-        let url = format!("{}/{version}/reconstructions/{hash}", source.store.as_str().trim_end_matches('/'));
-        let url = Url::parse(&url).map_err(|_| broken("the store address is not a URL"))?;
-        let request = self.blobs.get(url).header(RANGE, range_header(range));
+        let url = source.store.below(&format!("/{version}/reconstructions/{hash}"))?;
+        let request = self.exits.bytes(&url).header(RANGE, range_header(range));
         self.send_download("xet", request.header(AUTHORIZATION, source.authorization.clone())).await
     }
 
@@ -161,7 +159,7 @@ impl Upstream {
             .egress
             .lead(&source.store, url)
             .map_err(|why| broken(format_args!("the address of a piece is refused: {why}")))?;
-        let request = self.blobs.get(url).header(RANGE, range_header(&piece.bytes));
+        let request = self.exits.bytes(&url).header(RANGE, range_header(&piece.bytes));
         let response = self.send_download("download", request).await?;
         match response.status() {
             // Older stores answer 200, with the range all the same: the length tells.

@@ -31,6 +31,9 @@ pub(crate) use http::{Client, Outcome, Reply};
 /// How long a condition may take to come true. Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The mock's CDN and Xet store are other ports of its host, which have to be listed.
+const MOCK_CDN: &str = "127.0.0.1";
+
 /// What a test wants to differ from the defaults.
 pub(crate) struct Builder {
     settings: Vec<(&'static str, String)>,
@@ -77,6 +80,7 @@ impl Builder {
         let mut settings = database().await;
         // A mock without a Xet store names one all the same: what is not about Xet does without it.
         settings.push(("xet.fetch", if with_xet { "always" } else { "never" }.to_owned()));
+        settings.push(("upstream.cdn_hosts", MOCK_CDN.to_owned()));
         settings.extend(self.settings);
         let running = Running::start(dir.path(), &mock.url(), &settings, &self.clock).await;
         TestHub { mock, clock: self.clock, client: Client::new(), settings, allowed_calls: None, running, dir }

@@ -33,6 +33,7 @@ fn serve(data_dir: &Path, upstream: &str, settings: &[(&str, &str)]) -> Command 
         ("admin.listen", "127.0.0.1:0"),
         ("upstream.url", upstream),
         ("log.level", "warn"),
+        ("upstream.cdn_hosts", super::MOCK_CDN),
         // The mock names Xet hashes, and has no store for them.
         ("xet.fetch", "never"),
     ];
@@ -74,7 +75,7 @@ impl Server {
 
     /// As `spawn`, with a disk of `size` under the data directory that only this process sees.
     #[allow(dead_code, reason = "the binary `it` fills disks, `load` does not")]
-    pub(crate) fn spawn_on_small_disk(data_dir: &Path, size: &str, upstream: &str) -> Self {
+    pub(crate) fn spawn_on_small_disk(data_dir: &Path, size: &str, upstream: &str, log: Option<&Path>) -> Self {
         let modelhub = serve(data_dir, upstream, &[]);
         let mut command = Command::new("unshare");
         let script = "mount -t tmpfs -o size=$0 tmpfs \"$1\" && exec \"$2\" serve";
@@ -85,7 +86,14 @@ impl Server {
                 None => command.env_remove(name),
             };
         }
-        Self::start(command)
+        let log = log.map_or_else(Stdio::inherit, |log| std::fs::File::create(log).unwrap().into());
+        Self::start_on(command, log)
+    }
+
+    /// As `spawn`, with its log in a file.
+    #[allow(dead_code, reason = "the binary `it` reads logs, `load` does not")]
+    pub(crate) fn spawn_logging(data_dir: &Path, upstream: &str, settings: &[(&str, &str)], log: &Path) -> Self {
+        Self::start_on(serve(data_dir, upstream, settings), std::fs::File::create(log).unwrap().into())
     }
 
     pub(crate) fn start(command: Command) -> Self {
@@ -124,6 +132,12 @@ impl Server {
     pub(crate) async fn worker_address(&mut self) -> Option<String> {
         let line = tokio::time::timeout(PATIENCE, self.output.next_line()).await.expect("the process starts").unwrap();
         line?.strip_prefix("worker listening on ").map(str::to_owned)
+    }
+
+    /// A path as the process sees it, which may have disks of its own.
+    #[allow(dead_code, reason = "the binary `it` fills disks, `load` does not")]
+    pub(crate) fn seen(&self, path: &Path) -> std::path::PathBuf {
+        Path::new(&format!("/proc/{}/root", self.child.id().unwrap())).join(path.strip_prefix("/").unwrap())
     }
 
     fn pid(&self) -> Pid {

@@ -150,7 +150,7 @@ async fn when_the_disk_is_full_xorbs_pass_through() {
     let mock = MockHf::start().await;
     mock.put(Repo::model("org/full").lfs("large.bin", content.clone()));
     let dir = tempfile::tempdir().unwrap();
-    let mut server = Server::spawn_on_small_disk(dir.path(), "16m", &mock.url());
+    let mut server = Server::spawn_on_small_disk(dir.path(), "16m", &mock.url(), None);
     let xet = Xet { http: Client::new(), base: server.addresses().await.unwrap().hub };
     let head = xet.http.call("HEAD", &format!("{}/org/full/resolve/main/large.bin", xet.base), &[], "").await;
     let file = head.header("x-xet-hash").to_owned();

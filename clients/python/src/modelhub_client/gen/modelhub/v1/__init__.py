@@ -262,6 +262,11 @@ class UpstreamState(betterproto2.Enum):
     Offline mode.
     """
 
+    token_refused = 5
+    """
+    It refuses the hub's own token; until that is replaced, requests with it fail.
+    """
+
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Activity(betterproto2.Message):
