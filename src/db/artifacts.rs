@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::sql::{Lock, Pick, Sharing, args};
+use super::sql::{Pick, args};
+use super::tx::{Lock, Sharing};
 use super::{Change, Db, Error, Result};
 use crate::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, Millis, ParseError, RepoPath};
 

@@ -50,7 +50,7 @@ use crate::domain::{Clock, millis};
 use crate::upstream::Upstream;
 
 use digests::TokenDigests;
-use error::is_outage;
+use error::{is_outage, is_own_trouble};
 use events::Events;
 use flights::Flights;
 use pace::Pace;
@@ -190,8 +190,15 @@ impl Hub {
             &xet_key,
         )?;
         let jobs = Jobs::new(db.clone(), clock.clone(), live.clone(), events.clone());
-        let overview =
-            Overviews::new(db.clone(), store.clone(), upstream.clone(), clock.clone(), events.clone(), flights.clone());
+        let overview = Overviews::new(
+            db.clone(),
+            store.clone(),
+            upstream.clone(),
+            clock.clone(),
+            events.clone(),
+            flights.clone(),
+            &tasks,
+        );
         let models = Models::new(models::Inner {
             db: db.clone(),
             store: store.clone(),

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{Need, Repo, Repos, ResolvedRevision, Result};
 use crate::domain::{CommitId, RepoId, RepoKey, Revision, Visibility};
-use crate::hub::{Caller, Error, Served, is_outage};
+use crate::hub::{Caller, Error, Served, is_outage, is_own_trouble};
 use crate::upstream::{self, Impact};
 
 impl Repos {
@@ -74,7 +74,13 @@ impl Repos {
             Some(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
             // Down, or too slow (the call continues and will be recorded), or our database cannot
             // record it: no reason to refuse what is cached.
-            Some(Err(_)) | None => self.resolved(repo, known, Served::Stale).await,
+            Some(Err(error)) => {
+                if let Error::Internal(cause) = error {
+                    tracing::error!(%cause, "could not record upstream's response");
+                }
+                self.resolved(repo, known, Served::Stale).await
+            }
+            None => self.resolved(repo, known, Served::Stale).await,
         }
     }
 
@@ -163,13 +169,6 @@ impl Repos {
         let repo = self.repo(caller, key).await?;
         self.authorise(caller, &repo, Need::Bytes).await
     }
-}
-
-fn is_own_trouble(error: &Error) -> bool {
-    if let Error::Internal(cause) = error {
-        tracing::error!(%cause, "could not record upstream's response");
-    }
-    matches!(error, Error::Internal(_) | Error::NoSpace)
 }
 
 /// The repository's name in the path that answered; another one than asked after a rename.

@@ -1,10 +1,10 @@
 //! The real program in a process of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -69,7 +69,7 @@ impl Server {
     pub(crate) fn spawn_on_small_disk(data_dir: &Path, size: &str, upstream: &str) -> Self {
         let modelhub = serve(data_dir, upstream, &[]);
         let mut command = Command::new("unshare");
-        let script = "mount -t tmpfs -o size=$0 tmpfs \"$1\" && exec \"$2\" serve";
+        let script = "mount -t tmpfs -o size=$0 tmpfs \"$1\" && trap '' XFSZ && exec \"$2\" serve";
         command.args(["-Urm", "sh", "-c", script, size]).arg(data_dir).arg(modelhub.as_std().get_program());
         for (name, value) in modelhub.as_std().get_envs() {
             match value {
@@ -112,6 +112,20 @@ impl Server {
     pub(crate) async fn worker_address(&mut self) -> Option<String> {
         let line = tokio::time::timeout(PATIENCE, self.output.next_line()).await.expect("the process starts").unwrap();
         line?.strip_prefix("worker listening on ").map(str::to_owned)
+    }
+
+    /// The data directory as this process sees it: `spawn_on_small_disk` gives it a disk of its own.
+    #[allow(dead_code, reason = "the binary `it` fills disks, `load` does not")]
+    pub(crate) fn inside(&self, data_dir: &Path) -> PathBuf {
+        let pid = self.child.id().expect("it runs");
+        Path::new(&format!("/proc/{pid}/root")).join(data_dir.strip_prefix("/").unwrap())
+    }
+
+    /// Lets no file of this process grow beyond `most` bytes: what would, fails as a broken disk does. `None` ends that.
+    #[allow(dead_code, reason = "the binary `it` breaks disks, `load` does not")]
+    pub(crate) fn limit_files(&self, most: Option<u64>) {
+        let limit = Rlimit { current: most, maximum: None };
+        rustix::process::prlimit(Some(self.pid()), Resource::Fsize, limit).unwrap();
     }
 
     fn pid(&self) -> Pid {
