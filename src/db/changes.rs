@@ -130,11 +130,7 @@ impl Announcer {
 
 /// Writes down for the other processes what a transaction makes untrue. The last statements of it: rows become
 /// visible in the order of their numbers, as nobody else writes any between here and the commit.
-pub(super) async fn write(
-    tx: &mut PgConnection,
-    changes: &[Change],
-    announcer: &Announcer,
-) -> Result<()> {
+pub(super) async fn write(tx: &mut PgConnection, changes: &[Change], announcer: &Announcer) -> Result<()> {
     answer(sqlx::query("select pg_advisory_xact_lock($1)").bind(Lock::CHANGES.number()).execute(&mut *tx)).await?;
     for change in changes {
         let (kind, key) = change.row();

@@ -205,7 +205,6 @@ impl Db {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
-
 }
 
 /// Of several processes that open one SQLite database concurrently, one creates and migrates it and the others wait:

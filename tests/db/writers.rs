@@ -160,7 +160,8 @@ async fn a_transaction_that_the_database_ends_by_itself_is_the_only_one(base: &T
         "create trigger refuse before insert on model_repo begin select raise(rollback, 'no'); end"
     })
     .await;
-    let job = |n| NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: format!("{n}"), priority: 50 };
+    let job =
+        |n| NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: format!("{n}"), priority: 50 };
     for n in 0..20 {
         db.put_repo(&key("org/model"), Visibility::Public, "id", 1).await.unwrap_err();
         db.enqueue(&job(n), &JobId::new(format!("job {n}")), 5, 1).await.unwrap();
