@@ -21,7 +21,7 @@ mod xet_hasher;
 pub use care::Check;
 pub use error::{Error, Result};
 pub use hasher::{ContentHasher, Names, Proven};
-pub use local::{LocalStore, Sharing};
+pub use local::{LocalStore, OnLoss, Sharing};
 pub use mapped::MappedFile;
 pub use partial::{Claim, Partial, Room};
 pub use place::{Placed, Placement, Staged};

@@ -12,6 +12,8 @@ use std::fs::File;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -21,7 +23,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Database, Pool};
 
 use super::changes::Announcer;
 use super::error::words;
-use super::{Db, Error, Result, migrate};
+use super::{Db, Error, Outage, Result, migrate};
 use crate::domain::Clock;
 
 /// How long a statement waits for a connection to PostgreSQL, and a start for a server that starts as well.
@@ -37,6 +39,11 @@ const TOLD: [(&str, &str); 3] = [
 ];
 /// For the word of a healthy server that a connection can go back to its pool.
 const RETURN: Duration = Duration::from_secs(2);
+/// When the server last refused to write. Whoever made it so (a failover, a setting) ends that for new connections only,
+/// so older ones are not used again.
+static REFUSED_AT_MS: AtomicU64 = AtomicU64::new(0);
+static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::system);
+
 /// Connections to PostgreSQL, besides the one that listens for what other processes change.
 const CONNECTIONS: u32 = 8;
 
@@ -91,9 +98,19 @@ impl<D: Database> DerefMut for Lent<D> {
 /// What PostgreSQL answers, within the limit of a statement.
 pub(super) async fn answer<T>(statement: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
     match Clock::system().timeout(STATEMENT, statement).await {
-        Ok(answer) => Ok(answer?),
+        Ok(answer) => answer.map_err(|error| {
+            let error = Error::from(error);
+            if error.outage() == Some(Outage::ReadOnly) {
+                REFUSED_AT_MS.fetch_max(ms(CLOCK.elapsed()), Ordering::SeqCst);
+            }
+            error
+        }),
         Err(_) => Err(Error::Silent(STATEMENT)),
     }
+}
+
+fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Db {
@@ -146,15 +163,22 @@ impl Db {
             None => format!("`{name}` at {}:{}", options.get_host(), options.get_port()),
         };
         let options = options.options(TOLD);
-        // sqlx waits for this word without a limit.
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).after_release(
-            |connection, _| {
+        LazyLock::force(&CLOCK);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .before_acquire(|_, connection| {
+                let made_at = CLOCK.elapsed().saturating_sub(connection.age);
+                let is_good = ms(made_at) >= REFUSED_AT_MS.load(Ordering::SeqCst);
+                Box::pin(async move { Ok(is_good) })
+            })
+            // sqlx waits for this word without a limit.
+            .after_release(|connection, _| {
                 Box::pin(async move {
                     let word = Clock::system().timeout(RETURN, connection.ping()).await;
                     word.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
                 })
-            },
-        );
+            });
         let pool = match pool.connect_with(options.clone()).await {
             Ok(pool) => pool,
             Err(sqlx::Error::PoolTimedOut) => {

@@ -66,7 +66,7 @@ pub struct DiskBytes {
 
 impl Store {
     pub(super) fn new(disk: Arc<LocalStore>, db: Db, clock: Clock) -> Self {
-        Self(Arc::new(Inner {
+        let store = Self(Arc::new(Inner {
             disk,
             db,
             clock,
@@ -74,7 +74,14 @@ impl Store {
             open: OpenFiles::new(),
             used: Mutex::default(),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
-        }))
+        }));
+        let inner = Arc::downgrade(&store.0);
+        store.0.disk.on_loss(Box::new(move || {
+            if let Some(inner) = inner.upgrade() {
+                Self(inner).apply(&Change::Everything);
+            }
+        }));
+        store
     }
 
     /// The blob of an artifact, if the store has it. A row whose file is gone or has another size is forgotten: the
