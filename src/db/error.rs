@@ -1,5 +1,6 @@
 //! What can go wrong with the database.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
@@ -29,6 +30,10 @@ pub enum Error {
     Silent(Duration),
     #[error("database migration: {}", words_of_migration(.0))]
     Migrate(MigrateError),
+    #[error("database: {DAMAGED} ({0})")]
+    Unsound(String),
+    #[error("cannot rename the damaged database {}: {source}", path.display())]
+    Aside { path: PathBuf, source: std::io::Error },
     #[error("database backup: {0}")]
     Backup(std::io::Error),
 }
@@ -51,6 +56,7 @@ impl From<MigrateError> for Error {
 pub(super) fn words(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Database(database) if is_damage(error) => format!("{} ({})", DAMAGED, database.message()),
         sqlx::Error::Database(error) => error.message().to_owned(),
         sqlx::Error::Configuration(error) | sqlx::Error::Tls(error) => error.to_string(),
         sqlx::Error::PoolTimedOut => {
@@ -80,7 +86,29 @@ pub enum Outage {
     Away,
 }
 
+/// What to do, said wherever the damage shows.
+const DAMAGED: &str = "the SQLite file is damaged. Restore it from a backup, or stop the hub and run `modelhub store \
+                       rebuild`, which makes a new database from the stored files";
+
+/// CORRUPT and NOTADB, by SQLite's result code.
+fn is_damage(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let code = error.code().filter(|code| code.len() < 5).and_then(|code| code.parse::<u32>().ok());
+    matches!(code.map(|code| code & 0xff), Some(11 | 26))
+}
+
 impl Error {
+    /// Whether the SQLite file is not one, or not whole.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Unsound(_) => true,
+            Self::Driver(error) => is_damage(error),
+            Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => is_damage(error),
+            _ => false,
+        }
+    }
+
+    /// Why the database cannot be used for now, through no fault of the statement; `None` for any other failure.
     pub fn outage(&self) -> Option<Outage> {
         match self {
             Self::Silent(_) | Self::Driver(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => Some(Outage::Away),

@@ -7,6 +7,7 @@
 mod access;
 mod answers;
 mod artifacts;
+mod aside;
 mod blobs;
 mod changes;
 mod error;

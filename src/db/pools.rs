@@ -19,7 +19,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Database, Pool};
+use sqlx::{ConnectOptions as _, Connection as _, Database, Pool, Postgres, Sqlite};
 
 use super::changes::Announcer;
 use super::error::words;
@@ -68,9 +68,28 @@ impl<D: Database> Lent<D> {
         Ok(Self { connection: pool.acquire().await?, ended_well: false })
     }
 
+    fn keep(&mut self) {
+        self.ended_well = true;
+    }
+}
+
+impl Lent<Sqlite> {
     /// What it was lent for has ended well.
     pub(super) fn give_back(mut self) {
-        self.ended_well = true;
+        self.keep();
+    }
+}
+
+impl Lent<Postgres> {
+    /// What it was lent for has ended well. It goes back after a word of the server, which sqlx would wait for without
+    /// a limit, as it would to close a connection that fails there.
+    pub(super) fn give_back(mut self) {
+        tokio::spawn(async move {
+            let word = Clock::system().timeout(RETURN, self.connection.ping()).await;
+            if matches!(word, Ok(Ok(()))) {
+                self.keep();
+            }
+        });
     }
 }
 
@@ -113,18 +132,21 @@ fn ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Where the SQLite file is, if that is what is meant.
+pub(super) fn sqlite_path(url: Option<&str>, data_dir: &Path) -> Option<PathBuf> {
+    let Some(url) = url else { return Some(data_dir.join("modelhub.db")) };
+    url.strip_prefix("sqlite:").map(|path| PathBuf::from(path.trim_start_matches("//")))
+}
+
 impl Db {
     /// Opens the database at `url`, or the embedded one in `data_dir`, and migrates it.
     pub async fn open(url: Option<&str>, data_dir: &Path) -> Result<Self> {
-        match url {
-            None => Self::open_sqlite(&data_dir.join("modelhub.db")).await,
-            Some(url) => match url.strip_prefix("sqlite:") {
-                Some(path) => Self::open_sqlite(Path::new(path.trim_start_matches("//"))).await,
-                None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                    Self::open_postgres(url).await
-                }
-                None => Err(Error::Url("expected sqlite:/path or postgres://user@host/name".into())),
-            },
+        match (sqlite_path(url, data_dir), url) {
+            (Some(path), _) => Self::open_sqlite(&path).await,
+            (None, Some(url)) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                Self::open_postgres(url).await
+            }
+            (None, _) => Err(Error::Url("expected sqlite:/path or postgres://user@host/name".into())),
         }
     }
 
@@ -172,13 +194,9 @@ impl Db {
                 let is_good = ms(made_at) >= REFUSED_AT_MS.load(Ordering::SeqCst);
                 Box::pin(async move { Ok(is_good) })
             })
-            // sqlx waits for this word without a limit.
-            .after_release(|connection, _| {
-                Box::pin(async move {
-                    let word = Clock::system().timeout(RETURN, connection.ping()).await;
-                    word.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
-                })
-            });
+            // Both would close connections without a limit.
+            .idle_timeout(None)
+            .max_lifetime(None);
         let pool = match pool.connect_with(options.clone()).await {
             Ok(pool) => pool,
             Err(sqlx::Error::PoolTimedOut) => {
@@ -226,7 +244,12 @@ impl Db {
                 read.close().await;
                 write.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(pool) => {
+                // A server that says nothing answers no farewell.
+                if Clock::system().timeout(PATIENCE, pool.close()).await.is_err() {
+                    tracing::warn!("PostgreSQL does not respond: its connections were cut");
+                }
+            }
         }
     }
 }

@@ -12,6 +12,7 @@
 mod file;
 mod identity;
 mod open;
+mod rebuild;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use super::{Error, Result};
 
 pub use file::StoredFile;
 use open::OpenFiles;
+pub use rebuild::Rebuilt;
 
 /// Blobs whose names are changed at the same time.
 const TURNS: usize = 64;
