@@ -89,11 +89,11 @@ fn show(screen: &Screen, aside: Option<PathBuf>, rebuilt: &Rebuilt) -> Outcome {
     if screen.json {
         return screen.print_json(&json!({
             "damaged_database": aside.map(|path| path.display().to_string()),
-            "files": rebuilt.files,
-            "bytes": rebuilt.bytes,
-            "added_files": rebuilt.added_files,
-            "added_bytes": rebuilt.added_bytes,
-            "known_files": rebuilt.known_files,
+            "files": rebuilt.files.to_string(),
+            "bytes": rebuilt.bytes.to_string(),
+            "added_files": rebuilt.added_files.to_string(),
+            "added_bytes": rebuilt.added_bytes.to_string(),
+            "known_files": rebuilt.known_files.to_string(),
             "quarantined": rebuilt.wrong.iter().map(|digest| digest.to_hex()).collect::<Vec<_>>(),
             "foreign": rebuilt.foreign.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
         }));

@@ -8,9 +8,15 @@ use serde_json::Value;
 
 use crate::harness::process::{Server, command, run};
 use crate::harness::repos::{CONFIG, MIB};
-use crate::harness::{Client, store};
+use crate::harness::{Client, database_server, store};
 
 const FILES: usize = 40;
+/// With model.bin and config.json.
+const ALL: u64 = FILES as u64 + 2;
+
+fn number(value: &Value) -> u64 {
+    value.as_str().unwrap().parse().unwrap()
+}
 
 fn weights() -> Content {
     Content::random(41, 3 * MIB)
@@ -29,7 +35,11 @@ async fn mock() -> MockHf {
 
 /// Gets every file, from a hub that is started for it.
 async fn get_all(mock: &MockHf, dir: &Path) {
-    let mut server = Server::spawn(dir, &mock.url(), &[]);
+    get_all_with(mock, dir, &[]).await;
+}
+
+async fn get_all_with(mock: &MockHf, dir: &Path, settings: &[(&str, &str)]) {
+    let mut server = Server::spawn(dir, &mock.url(), settings);
     let base = server.addresses().await.expect("it starts").hub;
     let client = Client::new();
     let get = async |file: &str| client.call("GET", &format!("{base}/org/kept/resolve/main/{file}"), &[], "").await;
@@ -56,13 +66,19 @@ async fn assert_all_here(mock: &MockHf, dir: &Path) {
 /// What the mock has sent of files, in git and in LFS.
 fn bytes_of_files(mock: &MockHf) -> u64 {
     let requests = mock.requests();
-    let of_files =
-        requests.iter().filter(|request| request.method == "GET" && !request.path.starts_with("/api/models/"));
+    let of_files = requests.iter().filter(|request| {
+        // Without the redirects on the way.
+        request.method == "GET" && request.status < 300 && !request.path.starts_with("/api/models/")
+    });
     of_files.map(|request| request.body_bytes).sum()
 }
 
 async fn rebuild(dir: &Path, code: i32) -> Value {
-    let output = run(&["store", "rebuild", "--json", "--data-dir", dir.to_str().unwrap()], &[]).await;
+    rebuild_with(dir, &[], code).await
+}
+
+async fn rebuild_with(dir: &Path, settings: &[(&str, &str)], code: i32) -> Value {
+    let output = run(&["store", "rebuild", "--json", "--data-dir", dir.to_str().unwrap()], settings).await;
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{said}");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
@@ -96,14 +112,14 @@ async fn a_damaged_database_is_refused_with_advice_and_made_again_from_the_files
     assert!(!refused.status.success() && said.contains("modelhub store rebuild"), "{said}");
 
     let done = rebuild(dir.path(), 0).await;
-    assert_eq!((&done["added_files"], &done["files"]), (&(FILES + 2).into(), &(FILES + 2).into()), "{done:#}");
+    assert_eq!((number(&done["added_files"]), number(&done["files"])), (ALL, ALL), "{done:#}");
     let aside = PathBuf::from(done["damaged_database"].as_str().unwrap());
     assert!(aside.exists() && aside.file_name().unwrap().to_string_lossy().starts_with("modelhub.db.damaged-"));
     assert_all_here(&mock, dir.path()).await;
     assert_eq!(std::fs::read(dir.path().join("STORE_ID")).unwrap(), identity);
     // Once more, of a sound database: it stays.
     let again = rebuild(dir.path(), 0).await;
-    assert_eq!((&again["added_files"], &again["known_files"]), (&0.into(), &(FILES + 2).into()), "{again:#}");
+    assert_eq!((number(&again["added_files"]), number(&again["known_files"])), (0, ALL), "{again:#}");
     assert!(again["damaged_database"].is_null());
     assert_all_here(&mock, dir.path()).await;
     store::check(dir.path());
@@ -121,8 +137,7 @@ async fn a_database_that_is_gone_is_made_again_also_after_kill_9_in_the_middle()
         tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
         killed.kill().await.unwrap();
         let done = rebuild(dir.path(), 0).await;
-        let files = done["added_files"].as_u64().unwrap() + done["known_files"].as_u64().unwrap();
-        assert_eq!(files, FILES as u64 + 2, "{done:#}");
+        assert_eq!(number(&done["added_files"]) + number(&done["known_files"]), ALL, "{done:#}");
     }
     assert_all_here(&mock, dir.path()).await;
     store::check(dir.path());
@@ -164,4 +179,30 @@ async fn a_rebuild_is_refused_while_a_hub_runs_and_where_there_is_no_store() {
     assert!(said.contains("in use by another modelhub process"), "{said}");
     server.terminate();
     assert!(server.ended().await.success());
+}
+
+#[tokio::test]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn rows_that_postgresql_lacks_are_added_and_none_is_removed() {
+    let (mock, dir) = (mock().await, tempfile::tempdir().unwrap());
+    get_all(&mock, dir.path()).await;
+    let url = database_server::Server::shared().new_database().await;
+    let settings = [("database.url", url.as_str())];
+    let done = rebuild_with(dir.path(), &settings, 0).await;
+    assert_eq!((number(&done["added_files"]), number(&done["known_files"])), (ALL, 0), "{done:#}");
+    for _ in 0..2 {
+        mock.clear_log();
+        get_all_with(&mock, dir.path(), &settings).await;
+        assert_eq!(bytes_of_files(&mock), 0);
+        let done = rebuild_with(dir.path(), &settings, 0).await;
+        assert_eq!((number(&done["added_files"]), number(&done["known_files"])), (0, ALL), "{done:#}");
+        assert!(done["damaged_database"].is_null());
+    }
+    // Another directory is not this database's.
+    let other = tempfile::tempdir().unwrap();
+    std::fs::create_dir(other.path().join("blobs")).unwrap();
+    let arguments = ["store", "rebuild", "--data-dir", other.path().to_str().unwrap()];
+    let refused = run(&arguments, &settings).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("belongs to store"));
 }
