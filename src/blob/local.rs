@@ -85,8 +85,8 @@ impl LocalStore {
     /// Makes the folders that somebody has removed, if this is still the directory that was opened.
     fn restore_folders(&self) {
         // A directory that is not the one that was opened is another disk's, or the place where this one was mounted.
-        let is_ours = self.lock.metadata().ok().zip(self.root.join("LOCK").symlink_metadata().ok());
-        if !is_ours.is_some_and(|(mine, there)| (mine.dev(), mine.ino()) == (there.dev(), there.ino())) {
+        let lock = self.lock.metadata().ok().zip(self.root.join("LOCK").symlink_metadata().ok());
+        if lock.is_none_or(|(mine, there)| (mine.dev(), mine.ino()) != (there.dev(), there.ino())) {
             return;
         }
         match make_folders(&self.root) {

@@ -159,7 +159,7 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
     println!("  export HF_ENDPOINT={}", app.endpoint());
     tracing::info!(hub = %app.hub_addr, admin = %app.admin_addr, data_dir = %data_dir.display(), "listening");
     exposed.iter().for_each(|sentence| tracing::warn!("{sentence}"));
-    app.run(stop).await
+    Box::pin(app.run(stop)).await
 }
 
 #[expect(clippy::print_stdout, reason = "what a person who starts a worker needs to see")]

@@ -90,7 +90,7 @@ async fn completed(at: &Addresses, job: &str) {
 async fn what_a_full_disk_refused_works_as_soon_as_there_is_space() {
     let mock = MockHf::start().await;
     for n in 0..6 {
-        mock.put(Repo::model(&format!("org/m{n}")).file("config.json", CONFIG));
+        mock.put(Repo::model(format!("org/m{n}")).file("config.json", CONFIG));
     }
     let dir = tempfile::tempdir().unwrap();
     let mut server = Server::spawn_on_small_disk(dir.path(), "64m", &mock.url());
@@ -122,7 +122,7 @@ async fn what_a_full_disk_refused_works_as_soon_as_there_is_space() {
 async fn what_a_broken_disk_refused_works_as_soon_as_it_is_whole() {
     let mock = MockHf::start().await;
     for n in 0..4 {
-        mock.put(Repo::model(&format!("org/m{n}")).file("config.json", CONFIG));
+        mock.put(Repo::model(format!("org/m{n}")).file("config.json", CONFIG));
     }
     let dir = tempfile::tempdir().unwrap();
     let mut server = Server::spawn_on_small_disk(dir.path(), "64m", &mock.url());

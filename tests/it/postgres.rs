@@ -82,7 +82,7 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
     let url = server.new_database().await.replace(&format!(":{}/", server.port), &format!(":{}/", way.port));
     let content = Content::random(2, 300_000);
     let hub = TestHub::builder().manual_clock().set("database.url", url);
-    let hub = (0..12).fold(hub, |hub, n| hub.repo(Repo::model(&format!("org/m{n}")).file("config.json", CONFIG)));
+    let hub = (0..12).fold(hub, |hub, n| hub.repo(Repo::model(format!("org/m{n}")).file("config.json", CONFIG)));
     let hub = hub.repo(Repo::model("org/stored").lfs("model.bin", content.clone())).start().await;
     let stored = "/org/stored/resolve/main/model.bin";
     hub.get(stored).await.assert_is(200, &content.read_all());
@@ -123,7 +123,7 @@ async fn a_server_that_may_only_be_read_is_said_and_used_as_soon_as_it_is_not() 
     let name = url.rsplit_once('/').unwrap().1.to_owned();
     let content = Content::random(3, 300_000);
     let hub = TestHub::builder().manual_clock().set("database.url", url);
-    let hub = (0..4).fold(hub, |hub, n| hub.repo(Repo::model(&format!("org/m{n}")).file("config.json", CONFIG)));
+    let hub = (0..4).fold(hub, |hub, n| hub.repo(Repo::model(format!("org/m{n}")).file("config.json", CONFIG)));
     let hub = hub.repo(Repo::model("org/stored").lfs("model.bin", content.clone())).start().await;
     let stored = "/org/stored/resolve/main/model.bin";
     hub.get(stored).await.assert_is(200, &content.read_all());
