@@ -13,7 +13,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -39,9 +39,12 @@ const TOLD: [(&str, &str); 3] = [
 ];
 /// For the word of a healthy server that a connection can go back to its pool.
 const RETURN: Duration = Duration::from_secs(2);
-/// When the server last refused to write. Whoever made it so (a failover, a setting) ends that for new connections only,
-/// so older ones are not used again.
-static REFUSED_AT_MS: AtomicU64 = AtomicU64::new(0);
+/// Connections made before this are not used again. A server that refuses to write does so for all that was connected
+/// until whoever made it so (a failover, a setting) takes it back: what is older than its last refusal, or than the first
+/// write after that, may be of those.
+static TRUSTED_FROM_MS: AtomicU64 = AtomicU64::new(0);
+/// Nothing was written since the last refusal.
+static REFUSING: AtomicBool = AtomicBool::new(false);
 static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::system);
 
 /// Connections to PostgreSQL, besides the one that listens for what other processes change.
@@ -120,12 +123,24 @@ pub(super) async fn answer<T>(statement: impl Future<Output = sqlx::Result<T>>) 
         Ok(answer) => answer.map_err(|error| {
             let error = Error::from(error);
             if error.outage() == Some(Outage::ReadOnly) {
-                REFUSED_AT_MS.fetch_max(ms(CLOCK.elapsed()), Ordering::SeqCst);
+                REFUSING.store(true, Ordering::SeqCst);
+                distrust_older();
             }
             error
         }),
         Err(_) => Err(Error::Silent(STATEMENT)),
     }
+}
+
+/// To be called after PostgreSQL has written something.
+pub(super) fn has_written() {
+    if REFUSING.load(Ordering::Relaxed) && REFUSING.swap(false, Ordering::SeqCst) {
+        distrust_older();
+    }
+}
+
+fn distrust_older() {
+    TRUSTED_FROM_MS.fetch_max(ms(CLOCK.elapsed()), Ordering::SeqCst);
 }
 
 fn ms(span: Duration) -> u64 {
@@ -191,7 +206,7 @@ impl Db {
             .acquire_timeout(PATIENCE)
             .before_acquire(|_, connection| {
                 let made_at = CLOCK.elapsed().saturating_sub(connection.age);
-                let is_good = ms(made_at) >= REFUSED_AT_MS.load(Ordering::SeqCst);
+                let is_good = ms(made_at) >= TRUSTED_FROM_MS.load(Ordering::SeqCst);
                 Box::pin(async move { Ok(is_good) })
             })
             // Both would close connections without a limit.

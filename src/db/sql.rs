@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::Result;
 use super::changes::Announcer;
-use super::pools::{Lent, Pools, answer};
+use super::pools::{Lent, Pools, answer, has_written};
 use crate::domain::{JobId, WorkerId};
 
 /// The database. Cheap to clone.
@@ -130,6 +130,7 @@ impl Db {
             Pools::Postgres(pool) => {
                 let mut lent = Lent::from(pool).await?;
                 let done = answer(bound!(sqlx::query(sql.postgres), values).execute(&mut *lent)).await?;
+                has_written();
                 lent.give_back();
                 Ok(done.rows_affected())
             }

@@ -6,7 +6,7 @@
 use sqlx::{Postgres, Sqlite};
 
 use super::changes::{self, Announcer, Change};
-use super::pools::{Lent, Pools, answer};
+use super::pools::{Lent, Pools, answer, has_written};
 use super::sql::{Pick, Row, Value, bound};
 use super::{Db, Error, Result};
 
@@ -146,6 +146,7 @@ impl OpenTx {
             }
             Self::Postgres(mut tx) => {
                 answer(sqlx::raw_sql("commit").execute(&mut *tx)).await?;
+                has_written();
                 tx.give_back();
             }
         }
