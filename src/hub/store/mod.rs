@@ -13,6 +13,7 @@ mod file;
 mod identity;
 mod open;
 mod proof;
+mod rebuild;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use super::{Error, Result};
 pub use file::StoredFile;
 use open::OpenFiles;
 use proof::Proofs;
+pub use rebuild::Rebuilt;
 
 /// Blobs whose names are changed at the same time.
 const TURNS: usize = 64;
@@ -72,7 +74,7 @@ pub struct DiskBytes {
 
 impl Store {
     pub(super) fn new(disk: Arc<LocalStore>, db: Db, clock: Clock, tasks: TaskTracker) -> Self {
-        Self(Arc::new(Inner {
+        let store = Self(Arc::new(Inner {
             disk,
             db,
             clock,
@@ -81,7 +83,14 @@ impl Store {
             proofs: Proofs::new(tasks),
             used: Mutex::default(),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
-        }))
+        }));
+        let inner = Arc::downgrade(&store.0);
+        store.0.disk.on_loss(Box::new(move || {
+            if let Some(inner) = inner.upgrade() {
+                Self(inner).apply(&Change::Everything);
+            }
+        }));
+        store
     }
 
     /// The blob of an artifact, if the store has it. A row whose file is gone or has another size is forgotten: the
