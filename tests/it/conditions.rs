@@ -165,7 +165,7 @@ async fn a_full_disk_is_told_twice_not_once_a_file() {
     let filler = server.seen(&dir.path().join("filler"));
     for round in 1..=2 {
         // Room for the database, and for no file.
-        let disk = rustix::fs::statvfs(&server.seen(dir.path())).unwrap();
+        let disk = rustix::fs::statvfs(server.seen(dir.path())).unwrap();
         std::fs::write(&filler, vec![1; (disk.f_bavail * disk.f_frsize - MIB) as usize]).unwrap();
         for number in 0..20 {
             get(number).await.assert_is(200, &file(number).read_all());
