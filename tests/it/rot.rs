@@ -1,7 +1,7 @@
 //! Stored bytes that change where they lie: found at the first open, fetched again, never served.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use mock_hf::{Content, Repo};
@@ -47,7 +47,7 @@ fn blob(hub: &TestHub, content: &Content) -> PathBuf {
     store::blob_path(hub.data_dir(), &content.sha256())
 }
 
-fn modified(path: &PathBuf) -> SystemTime {
+fn modified(path: &Path) -> SystemTime {
     path.metadata().unwrap().modified().unwrap()
 }
 

@@ -13,6 +13,9 @@ use crate::domain::{CommitId, RepoId, RepoKey, Revision, Visibility};
 use crate::hub::{Caller, Error};
 use crate::upstream;
 
+/// The repository by its present name, and the commit.
+type Answer = (Arc<Repo>, CommitId);
+
 impl Repos {
     /// Asks upstream what a revision means now, once for all who may share the answer.
     pub(in crate::hub) async fn ask_revision(
@@ -21,15 +24,15 @@ impl Repos {
         key: &RepoKey,
         revision: &Revision,
         known: Option<&Arc<Repo>>,
-    ) -> Result<(Arc<Repo>, CommitId)> {
+    ) -> Result<Answer> {
         let (shared, call) = self.call(caller, key, revision, known);
-        self.calls.run(shared, call).await
+        self.calls.run(shared, || call).await
     }
 
     /// The same, and nobody waits for the answer.
     pub(super) fn begin_to_ask(&self, caller: &Caller, repo: &Arc<Repo>, revision: &Revision) {
         let (shared, call) = self.call(caller, &repo.key, revision, Some(repo));
-        self.calls.begin(shared, call);
+        self.calls.begin(shared, || call);
     }
 
     /// A call of upstream, and who shares it.
@@ -39,13 +42,13 @@ impl Repos {
         key: &RepoKey,
         revision: &Revision,
         known: Option<&Arc<Repo>>,
-    ) -> (CallKey, impl FnOnce() -> BoxFuture<'static, Result<(Arc<Repo>, CommitId)>>) {
+    ) -> (CallKey, BoxFuture<'static, Result<Answer>>) {
         let is_public = known.is_some_and(|repo| repo.visibility == Visibility::Public);
         let digest = (!is_public).then(|| self.digests.of(&caller.principal));
         let shared = (key.clone(), revision.as_str().to_owned(), digest);
         let (repos, caller, key, revision) = (self.clone(), caller.clone(), key.clone(), revision.clone());
         let known = known.cloned();
-        let call = || async move { repos.fetch_revision(&caller, &key, &revision, known).await }.boxed();
+        let call = async move { repos.fetch_revision(&caller, &key, &revision, known).await }.boxed();
         (shared, call)
     }
 
@@ -55,7 +58,7 @@ impl Repos {
         key: &RepoKey,
         revision: &Revision,
         known: Option<Arc<Repo>>,
-    ) -> Result<(Arc<Repo>, CommitId)> {
+    ) -> Result<Answer> {
         let path = format!("{}/revision/{}", key.api_path(), upstream::encode(revision.as_str(), false));
         let mut outcome = self.upstream.get(&path, caller.upstream()).await;
         // Others share this response, and a token that upstream refuses, the caller's or this hub's, says nothing of the
