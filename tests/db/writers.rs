@@ -163,10 +163,10 @@ async fn a_transaction_that_the_database_ends_by_itself_is_the_only_one(base: &T
     let job =
         |n| NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: format!("{n}"), priority: 50 };
     for n in 0..20 {
-        db.put_repo(&key("org/model"), Visibility::Public, "id", 1).await.unwrap_err();
+        db.put_repo(&key("org/model"), Visibility::Public, &id("id"), 1).await.unwrap_err();
         db.enqueue(&job(n), &JobId::new(format!("job {n}")), 5, 1).await.unwrap();
     }
     base.execute(if base.is_postgres() { "drop trigger refuse on model_repo" } else { "drop trigger refuse" }).await;
-    db.put_repo(&key("org/model"), Visibility::Public, "id", 1).await.unwrap();
+    db.put_repo(&key("org/model"), Visibility::Public, &id("id"), 1).await.unwrap();
     assert_eq!(base.texts("select id from job").await.len(), 20);
 }
