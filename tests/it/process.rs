@@ -349,8 +349,13 @@ async fn kill_9_at_a_hundred_moments_spoils_nothing_and_loses_no_finished_segmen
         let mut server = Server::spawn(dir.path(), &mock.url(), &settings);
         let moment = Duration::from_millis(10 + mix(seed.wrapping_add(round)) % 400);
         let client = Client::new();
+        // Each fourth kill may come in the middle of a start, which takes long on a busy machine.
+        let mut addresses = if round % 4 == 0 { None } else { server.addresses().await };
         let downloads = async {
-            let Some(addresses) = server.addresses().await else { return };
+            if addresses.is_none() {
+                addresses = server.addresses().await;
+            }
+            let Some(addresses) = &addresses else { return };
             let all = next.iter().map(async |number| {
                 let outcome = client.compare(&url(&addresses.hub, *number), &content(*number)).await;
                 assert!(!matches!(outcome, Outcome::Wrong(_)), "round {round}: file {number}: {outcome:?}");
