@@ -147,10 +147,7 @@ impl Db {
         let mut tx = self.begin().await?;
         let sql = "delete from blob where sha256 = $1 and generation = $2 returning git_oid";
         let row: Option<(Option<String>,)> = tx.optional(sql, args![hex.as_str(), generation]).await?;
-        let Some((oid,)) = row else {
-            tx.roll_back().await?;
-            return Ok(false);
-        };
+        let Some((oid,)) = row else { return Ok(false) };
         let git = git_of(oid);
         tx.mark_stale(digest, git).await?;
         tx.tells(Change::Blob { digest, git, generation });

@@ -248,7 +248,6 @@ impl Db {
             postgres: "select wanted from job where id = $1 and worker = $2 and status = 'running' for update",
         };
         let Some((wanted,)) = tx.optional::<(Option<String>,)>(wanted, args![id, worker]).await? else {
-            tx.roll_back().await?;
             return Ok(None);
         };
         // An order may have come, or been taken back, after the worker had made up its mind.
@@ -323,10 +322,7 @@ impl Db {
             sqlite: with_columns!("select", "from job where id = $1"),
             postgres: with_columns!("select", "from job where id = $1 for update"),
         };
-        let Some(row) = tx.optional::<JobRow>(sql, args![id]).await? else {
-            tx.roll_back().await?;
-            return Ok(Obeyed::NotFound);
-        };
+        let Some(row) = tx.optional::<JobRow>(sql, args![id]).await? else { return Ok(Obeyed::NotFound) };
         let job = Job::from(row);
         use JobStatus as S;
         let change = match (order, job.status) {
@@ -355,20 +351,15 @@ impl Db {
                     "from job where status in ('pending', 'running', 'paused') and dedup_key = (select dedup_key from job where id = $1)"
                 );
                 if let Some(other) = tx.optional::<JobRow>(sql, args![id]).await? {
-                    tx.roll_back().await?;
                     return Ok(Obeyed::Duplicate(other.into()));
                 }
                 "update job set version = version + 1, status = 'pending', run_at = $2, attempts = 0, finished_at = null, waiting_for = '' where id = $1"
             }
             // Already so.
             (Order::Cancel, S::Cancelled) | (Order::Pause, S::Paused) | (Order::Resume, S::Pending) => {
-                tx.roll_back().await?;
                 return Ok(Obeyed::Already(job));
             }
-            _ => {
-                tx.roll_back().await?;
-                return Ok(Obeyed::No(job));
-            }
+            _ => return Ok(Obeyed::No(job)),
         };
         tx.execute(change, args![id, now]).await?;
         let row: Option<JobRow> = tx.optional(with_columns!("select", "from job where id = $1"), args![id]).await?;

@@ -338,10 +338,7 @@ impl Db {
         let mut tx = self.begin().await?;
         let sql = "delete from model_repo where id = $1 returning kind, repo_id";
         let row: Option<(String, String)> = tx.optional(sql, args![id]).await?;
-        let Some((kind, name)) = row else {
-            tx.roll_back().await?;
-            return Ok(false);
-        };
+        let Some((kind, name)) = row else { return Ok(false) };
         if let (Some(kind), Ok(name)) = (RepoKind::parse(&kind), RepoId::parse(&name)) {
             tx.tells(Change::Repo(RepoKey::new(kind, name)));
         }

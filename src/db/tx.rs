@@ -117,12 +117,6 @@ impl Tx {
         }
     }
 
-    /// Undoes what was done, for a reason that is none of the database's. Its connection goes on to serve others, which
-    /// it does not when this is dropped: a new one costs PostgreSQL a process and a handshake.
-    pub(super) async fn roll_back(self) -> Result<()> {
-        self.open.end("rollback").await
-    }
-
     pub(super) async fn commit(self) -> Result<()> {
         if self.changes.is_empty() {
             return self.open.commit().await;
@@ -145,22 +139,14 @@ impl Tx {
 
 impl OpenTx {
     async fn commit(self) -> Result<()> {
-        let is_postgres = matches!(self, Self::Postgres(_));
-        self.end("commit").await?;
-        if is_postgres {
-            has_written();
-        }
-        Ok(())
-    }
-
-    async fn end(self, how: &'static str) -> Result<()> {
         match self {
             Self::Sqlite(mut tx) => {
-                sqlx::raw_sql(how).execute(&mut *tx).await?;
+                sqlx::raw_sql("commit").execute(&mut *tx).await?;
                 tx.give_back();
             }
             Self::Postgres(mut tx) => {
-                answer(sqlx::raw_sql(how).execute(&mut *tx)).await?;
+                answer(sqlx::raw_sql("commit").execute(&mut *tx)).await?;
+                has_written();
                 tx.give_back();
             }
         }
