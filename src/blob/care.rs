@@ -48,11 +48,7 @@ impl LocalStore {
     pub fn quarantine_blob(&self, digest: Digest, now_ms: i64) -> Result<()> {
         let path = self.blob_path(digest);
         let aside = self.root().join("quarantine").join(format!("{}.{now_ms}", digest.to_hex()));
-        if !path.exists() {
-            return Ok(());
-        }
-        let quarantine = || std::fs::rename(&path, &aside).map_err(Error::io("cannot quarantine", &path));
-        self.in_folders(quarantine)
+        ignore_missing(std::fs::rename(&path, aside)).map_err(Error::io("cannot quarantine", &path))
     }
 
     /// Removes a blob; readers that have it open can keep reading.
@@ -66,8 +62,7 @@ impl LocalStore {
         let folder = self.root().join("partial");
         let now = self.time().map_err(Error::io("cannot read the file system time of", self.root()))?;
         let mut stale = Vec::new();
-        let entries = self.in_folders(|| std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder)))?;
-        for entry in entries.flatten() {
+        for entry in std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder))?.flatten() {
             let name = entry.file_name();
             let content = name.to_str().and_then(|name| ContentId::parse(name.strip_suffix(".part")?).ok());
             let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();

@@ -4,8 +4,7 @@
 //! (`stale`) and kept in the row.
 
 use super::jobs::enqueue_in;
-use super::sql::{Pick, args};
-use super::tx::Tx;
+use super::sql::{Pick, Tx, args};
 use super::{Change, Db, Error, Result, like};
 use crate::domain::job::{Job, NewJob};
 use crate::domain::{

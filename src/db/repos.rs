@@ -1,7 +1,6 @@
 //! Repositories and the other names that upstream knows them by.
 
-use super::sql::args;
-use super::tx::Tx;
+use super::sql::{Tx, args};
 use super::{Change, Db, Error, Result, like};
 use crate::domain::{Millis, ModelId, ModelSource, RepoId, RepoKey, RepoKind, Visibility};
 

@@ -31,7 +31,6 @@ mod on_disk;
 mod postgres;
 mod process;
 mod range;
-mod rebuild;
 mod resolve_get;
 mod resolve_head;
 mod rot;
