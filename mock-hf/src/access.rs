@@ -55,6 +55,9 @@ impl Caller {
 
 /// The repo, if the caller may know that it exists.
 pub(crate) fn see(shared: &Shared, kind: Kind, id: &str, caller: &Caller) -> Result<Found, Refusal> {
+    if *caller == Caller::Invalid && shared.options.strict_tokens {
+        return Err(Refusal::InvalidToken);
+    }
     let found = shared.store.find(kind, id).ok_or_else(|| caller.unknown_repo())?;
     let (Found::Repo(repo) | Found::Moved(repo)) = &found;
     if repo.private && !repo.is_reader(caller.token()) {

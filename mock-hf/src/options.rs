@@ -42,6 +42,8 @@ pub struct Options {
     pub bridge_limit: Option<u64>,
     /// Gated listings mask `lfs.oid` too, not only `xetHash`.
     pub mask_lfs_oid: bool,
+    /// A token that is not valid is refused for public repos too. The real Hub has been seen to do either.
+    pub strict_tokens: bool,
     /// A real limit; without one the RateLimit headers are decoration.
     pub rate_limit: Option<RateLimit>,
     /// More tokens that are valid.
@@ -78,6 +80,7 @@ impl Default for Options {
             xet_base: None,
             bridge_limit: None,
             mask_lfs_oid: false,
+            strict_tokens: false,
             rate_limit: None,
             tokens: Vec::new(),
             tree_page: 1000,

@@ -2,10 +2,10 @@
 //! that are present, and a way to wait for more.
 //!
 //! The map is a journal next to the file (`journal.rs`): of each segment how much of it was written, and
-//! the CRC-32 of that. A segment is noted when it is finished, each time that so much more of it is written, and when a
-//! claim on it is dropped before. After kill -9 the page cache keeps both, so what was noted is not fetched again; after a power cut
-//! a segment whose bytes were lost fails its CRC and is fetched again. Either way nothing
-//! depends on the journal being right: the digest decides at the end.
+//! the CRC-32 of that. A segment is noted when it is finished, when much of it is written, and when a claim on it is
+//! dropped before. After kill -9 the page cache keeps both, so what was noted is not fetched again; after a power cut
+//! a segment whose bytes were lost fails its CRC and is fetched again. Either way nothing depends on the journal being
+//! right: the digest decides at the end.
 //!
 //! Whoever fetches takes a `Claim` on a run of missing segments and writes through it; a
 //! dropped claim gives back what it did not finish, and the next one resumes from there.

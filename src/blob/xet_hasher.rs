@@ -136,7 +136,6 @@ fn merged(group: &[Node]) -> Node {
     Node { hash: *hasher.finalize().as_bytes(), size: group.iter().map(|node| node.size).sum() }
 }
 
-/// Four little-endian words, each as 16 hex digits.
 #[cfg(test)]
 mod tests {
     use super::*;

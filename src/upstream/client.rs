@@ -1,11 +1,11 @@
 //! Metadata calls.
 //!
 //! Steps of a call: offline and circuit → budget → send with the caller's token (or this
-//! hub's own) → follow redirects within the origin → read the answer, bounded → take note of
+//! hub's own, `token.rs`) → follow redirects within the origin → read the answer, bounded → take note of
 //! rate limits and of failures.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -21,6 +21,7 @@ use super::health::Health;
 use super::resolver::{self, Resolver};
 use super::room::{Places, Room};
 use super::silence::Silence;
+use super::token::OwnToken;
 use super::{BASE_MARK, Bucket, Error, Result, Sanitiser};
 use crate::config;
 use crate::domain::{Clock, CommitId};
@@ -30,8 +31,6 @@ use crate::telemetry::Condition;
 const MAX_REDIRECTS: usize = 5;
 /// How long a metadata body, e.g. the info of a repository with very many files, may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-/// A token that was not refused for so long, while it was used, is accepted again.
-const TOKEN_QUIET: Duration = Duration::from_secs(60);
 /// An error that comes as JSON is no longer.
 const LONGEST_ERROR: usize = 8 << 10;
 
@@ -101,15 +100,12 @@ pub struct Upstream {
     pub(super) egress: Egress,
     pub(super) config: config::Upstream,
     offline: AtomicBool,
-    /// This hub's own; it may be changed while running.
-    token: RwLock<config::Secret>,
+    pub(super) token: OwnToken,
     sanitiser: Sanitiser,
     pub(super) clock: Clock,
     budget: Budget,
     room: Room,
     health: Health,
-    /// This hub's own token is refused.
-    token_refused: Condition,
     /// Something on the way to upstream answers in its place: a proxy, a portal.
     intercepted: Condition,
     pub(super) silence: Silence,
@@ -130,13 +126,6 @@ impl Upstream {
             budget: Budget::new(clock.clone()),
             room: Room::new(clock.clone(), config.max_metadata.bytes() as usize),
             health: Health::new(clock.clone()),
-            token_refused: Condition::new(
-                clock.clone(),
-                "upstream refuses this hub's own token (upstream.token): set a valid one, or none",
-                "this hub's own token is not refused any more",
-            )
-            // What is public may be answered whatever the token.
-            .quiet_for(TOKEN_QUIET),
             intercepted: Condition::new(
                 clock.clone(),
                 "something else answers in upstream's place: check upstream.url, and proxies and portals on the way to it",
@@ -145,7 +134,7 @@ impl Upstream {
             silence: Silence::new(clock.clone(), config.slow_after.duration()),
             silence_aside: Silence::new(clock.clone(), config.slow_after.duration()),
             offline: AtomicBool::new(config.offline),
-            token: RwLock::new(config.token.clone()),
+            token: OwnToken::new(config.token.clone(), clock.clone()),
             config,
         })
     }
@@ -163,40 +152,9 @@ impl Upstream {
         self.offline.store(offline, Ordering::Relaxed);
     }
 
-    /// Replaces this hub's own token; `false` if it is the same.
-    pub fn set_token(&self, token: config::Secret) -> bool {
-        let mut own = self.token.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = own.get() != token.get();
-        *own = token;
-        drop(own);
-        if changed {
-            // What is to be said of the new one will turn out.
-            self.token_refused.cause_is_gone();
-        }
-        changed
-    }
-
-    /// Whether upstream refused this hub's own token when it was last used.
-    pub fn is_token_refused(&self) -> bool {
-        self.token_refused.is_on()
-    }
-
-    /// Whether a call with these rights goes out with this hub's own token.
-    fn uses_own_token(&self, caller: Caller<'_>) -> bool {
-        let own = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        match caller.token {
-            Some(token) => own.get() == Some(token),
-            None => own.get().is_some() && !caller.without_hub_token,
-        }
-    }
-
     /// Whether upstream failed repeatedly and has not answered since: the log has said so.
     pub fn is_known_to_be_away(&self) -> bool {
         self.is_offline() || self.health.is_away()
-    }
-
-    pub fn has_token(&self) -> bool {
-        self.token.read().unwrap_or_else(PoisonError::into_inner).get().is_some()
     }
 
     /// Whether calls fail fast because upstream failed repeatedly.
@@ -236,7 +194,14 @@ impl Upstream {
         caller: Caller<'_>,
         impact: Impact,
     ) -> Result<Answer> {
-        self.watched(impact, self.ask(method, path, body, caller, impact)).await
+        let call = async {
+            let outcome = self.ask(method.clone(), path, body.clone(), caller, impact).await;
+            match self.token.without(caller, &outcome) {
+                Some(caller) => self.ask(method, path, body, caller, impact).await,
+                None => outcome,
+            }
+        };
+        self.watched(impact, call).await
     }
 
     async fn ask(
@@ -283,11 +248,7 @@ impl Upstream {
         let name = concat!("modelhub/", env!("CARGO_PKG_VERSION"));
         let agent = caller.user_agent.map_or_else(|| name.to_owned(), |agent| format!("{agent}; {name}"));
         headers.insert(USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static(name)));
-        let own = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = caller.token.or(own.get().filter(|_| !caller.without_hub_token))
-            && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}"))
-        {
-            value.set_sensitive(true);
+        if let Some(value) = self.token.header(caller) {
             headers.insert(AUTHORIZATION, value);
         }
         headers
@@ -343,19 +304,17 @@ impl Upstream {
                 self.sanitiser.text(text).map_or_else(|| text.to_owned(), |text| text.replace(BASE_MARK, ""))
             };
             let error = Error::from_answer(status, response.headers()).map_message(clean);
-            match (&error, status) {
-                (Error::Unauthenticated { .. }, _) if self.uses_own_token(caller) => self.token_refused.met(&error),
-                (_, StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::NETWORK_AUTHENTICATION_REQUIRED) => {
-                    self.intercepted.met(&error);
-                }
-                _ => {}
+            if matches!(status, StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::NETWORK_AUTHENTICATION_REQUIRED)
+            {
+                self.intercepted.met(&error);
             }
-            return Err(error);
+            let refused = Err(error);
+            self.token.note(caller, &refused);
+            return refused;
         }
-        if self.token_refused.is_on() && self.uses_own_token(caller) {
-            self.token_refused.is_over();
-        }
-        Ok(response)
+        let answered = Ok(response);
+        self.token.note(caller, &answered);
+        answered
     }
 
     pub(super) async fn read(&self, mut response: Response, path: String) -> Result<Answer> {

@@ -39,6 +39,8 @@ pub struct Source {
     url: Allowed,
     /// The origin itself serves the bytes, so the token goes along.
     is_origin: bool,
+    /// This hub's own token was refused there.
+    without_hub_token: bool,
 }
 
 /// The body of an answer to a range request.
@@ -93,7 +95,14 @@ impl Upstream {
     /// Asks for one file's metadata: commit, hash and size, from the answers on the way to its
     /// bytes (`X-Linked-*` stand on the redirect, not on the download host).
     pub async fn head(&self, repo: &RepoKey, revision: &str, path: &RepoPath, caller: Caller<'_>) -> Result<FileHead> {
-        self.watched(Impact::Counts, self.ask_head(repo, revision, path, caller)).await
+        let call = async {
+            let outcome = self.ask_head(repo, revision, path, caller).await;
+            match self.token.without(caller, &outcome) {
+                Some(caller) => self.ask_head(repo, revision, path, caller).await,
+                None => outcome,
+            }
+        };
+        self.watched(Impact::Counts, call).await
     }
 
     async fn ask_head(&self, repo: &RepoKey, revision: &str, path: &RepoPath, caller: Caller<'_>) -> Result<FileHead> {
@@ -136,7 +145,14 @@ impl Upstream {
         size: u64,
         caller: Caller<'_>,
     ) -> Result<(Source, Option<RangeReply>)> {
-        self.watched(Impact::Counts, self.ask_location(repo, commit, path, range, size, caller)).await
+        let call = async {
+            let outcome = self.ask_location(repo, commit, path, range, size, caller).await;
+            match self.token.without(caller, &outcome) {
+                Some(caller) => self.ask_location(repo, commit, path, range, size, caller).await,
+                None => outcome,
+            }
+        };
+        self.watched(Impact::Counts, call).await
     }
 
     async fn ask_location(
@@ -148,6 +164,8 @@ impl Upstream {
         size: u64,
         caller: Caller<'_>,
     ) -> Result<(Source, Option<RangeReply>)> {
+        let without_hub_token = caller.without_hub_token;
+        let source = |url, is_origin| Source { url, is_origin, without_hub_token };
         let mut url = self.egress.base().below(&resolve_path(repo, commit.as_str(), path))?;
         for _ in 0..=MAX_REDIRECTS {
             let mut request = self.exits.bytes(&url).headers(self.headers(caller));
@@ -158,12 +176,12 @@ impl Upstream {
             if response.status().is_redirection() {
                 match self.egress.redirect(&url, response.headers())? {
                     Target::Origin(next) => url = next,
-                    Target::Cdn(url) => return Ok((Source { url, is_origin: false }, None)),
+                    Target::Cdn(url) => return Ok((source(url, false), None)),
                 }
                 continue;
             }
             let reply = self.check_reply(response, range, size)?;
-            return Ok((Source { url, is_origin: true }, Some(reply)));
+            return Ok((source(url, true), Some(reply)));
         }
         Err(Error::Protocol("too many redirects".into()))
     }
@@ -181,7 +199,8 @@ impl Upstream {
         }
         let mut request = self.exits.bytes(&source.url);
         if source.is_origin {
-            request = request.headers(self.headers(caller));
+            let without_hub_token = caller.without_hub_token || source.without_hub_token;
+            request = request.headers(self.headers(Caller { without_hub_token, ..caller }));
         } else {
             // No token, and nothing else that a third party need not know.
             request = request.header("accept-encoding", "identity");

@@ -19,6 +19,7 @@ mod resolver;
 mod room;
 mod sanitise;
 mod silence;
+mod token;
 mod wire;
 mod xet;
 

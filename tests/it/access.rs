@@ -277,6 +277,25 @@ async fn a_repository_that_turns_private_is_closed_to_others_by_name_and_by_comm
     hub.finish().await;
 }
 
+#[tokio::test]
+async fn a_token_of_the_hub_that_upstream_refuses_keeps_nobody_from_what_is_public() {
+    let public = Repo::model("org/public").file("config.json", CONFIG).lfs("model.safetensors", weights());
+    let options = Options { strict_tokens: true, ..Options::default() };
+    let hub = TestHub::builder().options(options).set("upstream.token", TOKEN_REVOKED).repo(public).repo(private());
+    let hub = hub.start().await;
+    for _ in 0..2 {
+        let tree = hub.get("/api/models/org/public/tree/main").await;
+        assert_eq!((tree.status, tree.json().as_array().unwrap().len()), (200, 2), "{}", tree.text());
+        hub.get("/org/public/resolve/main/config.json").await.assert_is(200, CONFIG.as_bytes());
+        hub.get("/org/public/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
+        hub.landed().await;
+        for path in ["/org/private/resolve/main/config.json", "/api/models/org/private/tree/main"] {
+            assert_eq!(hub.get(path).await.status, 401, "{path}");
+        }
+    }
+    hub.finish().await;
+}
+
 /// Asks until the answer has this status: it is looked for in the background.
 async fn becomes(hub: &TestHub, status: u16, path: &str) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
@@ -290,8 +309,9 @@ async fn becomes(hub: &TestHub, status: u16, path: &str) {
 async fn a_repository_that_is_used_by_commit_only_closes_within_a_minute_and_opens_again() {
     // With a token of its own that upstream refuses, the hub has to find out all the same.
     for own in ["", TOKEN_REVOKED] {
+        let options = Options { strict_tokens: true, ..Options::default() };
         let public = files(Repo::model("org/public"));
-        let hub = TestHub::builder().manual_clock().repo(public).start().await;
+        let hub = TestHub::builder().manual_clock().options(options).repo(public).start().await;
         let commit = hub.get("/org/public/resolve/main/config.json").await.header("x-repo-commit").to_owned();
         hub.get("/org/public/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
         hub.landed().await;

@@ -1,5 +1,4 @@
-//! Listings without an end: each of them ends here, with an error that says why, and leaves nothing behind. How much one
-//! may hold is in the binary `load`.
+//! Listings without an end: each of them ends here, with an error that says why, and leaves nothing behind.
 
 use mock_hf::{Fault, Repo, Rule};
 

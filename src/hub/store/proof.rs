@@ -7,13 +7,13 @@
 
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
 use super::{Error, Result, Store, StoredFile};
 use crate::blob::{self, Check};
 use crate::db::BlobRow;
 use crate::domain::Digest;
 use crate::hub::coalesce::Coalesce;
-
-use tokio_util::task::TaskTracker;
 
 /// A file up to this is read through at its first opening: some milliseconds.
 const SMALL: u64 = 4 << 20;
