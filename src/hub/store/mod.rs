@@ -199,6 +199,7 @@ impl Store {
         };
         let blob = NewBlob { digest, git, size, modified_ns, is_linked: false, xet_hash: proven.xet_hash };
         let row = self.0.db.put_blob(&blob, self.0.clock.now()).await?;
+        self.0.proofs.came(&row);
         self.0.rows.put(content, row);
         DISK_FULL.is_over();
         Ok(())

@@ -31,6 +31,13 @@ impl Proofs {
     pub(super) fn new(tasks: TaskTracker) -> Self {
         Self { read: moka::sync::Cache::new(200_000), reading: Coalesce::new(tasks) }
     }
+
+    /// A file was hashed as it came.
+    pub(super) fn came(&self, row: &BlobRow) {
+        if row.size <= SMALL {
+            self.read.insert(row.digest, row.generation);
+        }
+    }
 }
 
 impl Store {
@@ -80,7 +87,7 @@ impl Store {
                 return Ok(None);
             }
         }
-        self.0.proofs.read.insert(row.digest, row.generation);
+        self.0.proofs.came(&row);
         Ok(Some(self.note(row, modified_ns).await))
     }
 
