@@ -57,8 +57,11 @@ pub enum Error {
     #[error("needs {} of disk space, but only {} is free", ByteSize(*needed), ByteSize(*free))]
     NoRoom { needed: u64, free: u64 },
     /// The disk may have space, but the store has a limit.
-    #[error("needs {}, but the store limit of {} leaves only {}", ByteSize(*needed), ByteSize(*limit), ByteSize(*left))]
-    OverLimit { needed: u64, limit: u64, left: u64 },
+    #[error(
+        "needs {}, but the store limit of {} leaves only {}{}",
+        ByteSize(*needed), ByteSize(*limit), ByteSize(*left), of_which(*quarantined)
+    )]
+    OverLimit { needed: u64, limit: u64, left: u64, quarantined: u64 },
     /// Another process put the content into the store meanwhile: look it up again.
     #[error("another process has downloaded it")]
     CameElsewhere,
@@ -90,6 +93,15 @@ fn after_damage(files: u64, lost: u64) -> String {
         _ => format!(
             "{lost} imported from a folder: import that folder again; the others will be downloaded again on the next request"
         ),
+    }
+}
+
+/// Said after a limit that is reached, if emptying the quarantine would help.
+pub(super) fn of_which(quarantined: u64) -> String {
+    if quarantined == 0 {
+        String::new()
+    } else {
+        format!("; {} is quarantined and can be removed", ByteSize(quarantined))
     }
 }
 

@@ -11,6 +11,7 @@ mod layers;
 mod models;
 mod overview;
 mod plans;
+mod quarantine;
 mod refusals;
 mod renames;
 mod routes;
