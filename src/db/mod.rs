@@ -29,7 +29,7 @@ pub use answers::RememberedAnswer;
 pub use artifacts::TreePage;
 pub use blobs::{BlobRow, NewBlob, StoreTotals};
 pub use changes::{Change, Feed, Listener};
-pub use contents::NamedFile;
+pub use contents::{NamedFile, Recoverable};
 pub use error::{Error, Result};
 pub use files::{FilePage, FileRow, FileTotals};
 pub use jobs::{Claimant, Gone, Obeyed, Settled};

@@ -10,6 +10,7 @@ mod import;
 mod lookup;
 mod maintenance;
 mod quarantine;
+mod recovery;
 mod register;
 mod scan;
 mod speed;

@@ -12,6 +12,7 @@ mod models;
 mod overview;
 mod plans;
 mod quarantine;
+mod recovery;
 mod refusals;
 mod renames;
 mod routes;
