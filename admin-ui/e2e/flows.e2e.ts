@@ -203,6 +203,35 @@ test("an eviction keeps what could not be downloaded again, until that is includ
   await close();
 });
 
+test("the quarantine is shown, and emptied after a question", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/storage`);
+  const files = page.getByRole("list", { name: "Quarantined files" });
+  await files.getByText("tokenizer.json").waitFor();
+  await page.getByText(/^12 MiB in 3 files$/).waitFor();
+  expect(await serious(page)).toEqual([]);
+  const dialog = page.getByRole("dialog");
+  // One of them; nothing goes without the answer.
+  await files.getByRole("button", { name: /^Remove b+\./ }).click();
+  await dialog.getByText("Remove this file from quarantine?").waitFor();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  expect(await files.getByText("tokenizer.json").count()).toBe(1);
+  await files.getByRole("button", { name: /^Remove b+\./ }).click();
+  await dialog.getByRole("button", { name: "Remove", exact: true }).click();
+  await page.getByText("Removed 1 quarantined file, 3 MiB").waitFor();
+  await files.getByText("tokenizer.json").waitFor({ state: "detached" });
+  // The rest, except what is not the hub's.
+  await page.getByRole("button", { name: "Empty", exact: true }).click();
+  await dialog.getByText("Empty the quarantine?").waitFor();
+  expect(await serious(page)).toEqual([]);
+  await dialog.getByRole("button", { name: "Empty", exact: true }).click();
+  await page.getByText("Removed 1 quarantined file, 9 MiB").waitFor();
+  await files.getByText("safetensors").waitFor({ state: "detached" });
+  await files.getByText("Not the hub’s: it is never removed").waitFor();
+  expect(await page.getByRole("button", { name: "Empty", exact: true }).isDisabled()).toBe(true);
+  clean();
+  await close();
+});
+
 test("the tree by keyboard, kept in the address", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/models/Wan-AI/Wan2.1-T2V-1.3B-Diffusers`);
   const tree = page.getByRole("treegrid", { name: "Files" });

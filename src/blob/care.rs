@@ -44,13 +44,6 @@ impl LocalStore {
         Ok(if hasher.finish().is_ok() { Check::Right } else { Check::Wrong })
     }
 
-    /// Moves a corrupt blob into quarantine, for people to look at. A missing one is not an error.
-    pub fn quarantine_blob(&self, digest: Digest, now_ms: i64) -> Result<()> {
-        let path = self.blob_path(digest);
-        let aside = self.root().join("quarantine").join(format!("{}.{now_ms}", digest.to_hex()));
-        ignore_missing(std::fs::rename(&path, aside)).map_err(Error::io("cannot quarantine", &path))
-    }
-
     /// Removes a blob; readers that have it open can keep reading.
     pub fn remove_blob(&self, digest: Digest) -> Result<()> {
         let path = self.blob_path(digest);
@@ -87,19 +80,16 @@ impl LocalStore {
         Ok(true)
     }
 
-    /// Disk usage of partial files and of quarantined bodies, in bytes.
-    pub fn other_bytes(&self) -> (u64, u64) {
-        let sum = |folder: &str| {
-            let entries = std::fs::read_dir(self.root().join(folder)).into_iter().flatten().flatten();
-            entries
-                .filter_map(|entry| entry.metadata().ok())
-                .map(|metadata| {
-                    use std::os::unix::fs::MetadataExt as _;
-                    metadata.blocks() * 512
-                })
-                .sum()
-        };
-        (sum("partial"), sum("quarantine"))
+    /// Disk usage of partial files, in bytes: most have their final length before they have all of their bytes.
+    pub fn partial_bytes(&self) -> u64 {
+        let entries = std::fs::read_dir(self.root().join("partial")).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|metadata| {
+                use std::os::unix::fs::MetadataExt as _;
+                metadata.blocks() * 512
+            })
+            .sum()
     }
 }
 

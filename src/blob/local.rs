@@ -6,7 +6,7 @@
 //! blobs/sha256/ab/<64 hex>    complete, verified, immutable; never truncated, only unlinked
 //! partial/<hex>.part, .map    incomplete blobs (see partial.rs)
 //! partial/<uuid>.import       a file that is being taken over (see place.rs)
-//! quarantine/<hex>.<time>     bodies whose hash was wrong
+//! quarantine/<hex>.<time>     bodies whose hash was wrong (see quarantine.rs)
 //! ```
 //!
 //! A blob appears in one way only: sync the file → rename it → sync its directory. A sync
@@ -140,16 +140,6 @@ impl LocalStore {
     /// Removes a partial and its journal; readers that have it open can keep reading.
     pub fn discard(&self, partial: &Partial) {
         remove_partial(partial.path());
-    }
-
-    /// Quarantines a wrong body for people to look at; its journal is removed, so that no
-    /// later flight resumes it.
-    pub fn quarantine(&self, partial: &Partial, now_ms: i64) -> Result<()> {
-        let name = format!("{}.{now_ms}", partial.content().to_hex());
-        let path = self.root.join("quarantine").join(name);
-        std::fs::rename(partial.path(), &path).map_err(Error::io("cannot quarantine", &path))?;
-        self.discard(partial);
-        Ok(())
     }
 
     /// Free bytes on the store's filesystem, for this user.

@@ -16,6 +16,7 @@ mod job_words;
 mod jobs;
 mod models;
 mod output;
+mod quarantine;
 mod selected;
 mod server;
 mod settings;
@@ -91,6 +92,12 @@ Examples:
   modelhub evict --unused 30d                    everything unused for a month
 
 Pinned models are kept, and so are imported files that could not be downloaded again, unless --include-unrecoverable.";
+
+const STORAGE: &str = "\
+Examples:
+  modelhub storage                               what takes the space
+  modelhub storage quarantine                    files whose content did not match their hash
+  modelhub storage quarantine --empty            remove them; the hub does after 14 days";
 
 const JOBS: &str = "\
 Examples:
@@ -169,7 +176,8 @@ enum Command {
     /// Remove files from the store
     #[command(after_help = EVICT)]
     Evict(With<storage::Evict>),
-    /// Show disk usage
+    /// Show disk usage, or the quarantine
+    #[command(after_help = STORAGE)]
     Storage(With<storage::Storage>),
     /// Show or change the settings that can change while the hub runs
     Settings(With<settings::Arguments>),

@@ -29,6 +29,7 @@ pub(super) async fn overview(call: &Call) -> Outcome {
             ("upstream", upstream_cell(overview.upstream.as_ref(), now)),
             ("models", count(overview.models).into()),
             ("stored", format!("{} in {}", bytes(overview.bytes_stored), counted(overview.blobs, "blob")).into()),
+            ("used", bytes(overview.bytes_used).into()),
             ("shared", bytes(overview.bytes_shared).into()),
             ("to clients", bytes(overview.bytes_to_clients).into()),
             ("from upstream", bytes(overview.bytes_from_upstream).into()),

@@ -1,7 +1,7 @@
-//! What is on the disk: scans, verification, eviction, and disk usage.
+//! What is on the disk: scans, verification, eviction, disk usage, and the quarantine.
 
-use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::call::{Call, KINDS};
@@ -11,6 +11,7 @@ use super::follow::{self, Following};
 use super::format::{ago, bytes, count, counted, limit, parse_seconds, parse_size};
 use super::models::path_of;
 use super::output::{agree, clean, note};
+use super::quarantine::{self, Quarantine};
 use super::selected::{Selected, describe};
 use super::table::{Table, fields};
 use crate::pb;
@@ -243,9 +244,20 @@ pub(super) struct Storage {
     /// Maximum number of models; 0 for all
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// List the files whose content did not match their hash, or remove them
+    Quarantine(Quarantine),
 }
 
 pub(super) async fn storage(call: &Call, arguments: Storage) -> Outcome {
+    if let Some(Part::Quarantine(arguments)) = arguments.part {
+        return quarantine::run(call, arguments).await;
+    }
     let value = call.client.get("/v1/storage", &[]).await?;
     if call.screen.json {
         return call.screen.print_json(&value);
@@ -255,10 +267,10 @@ pub(super) async fn storage(call: &Call, arguments: Storage) -> Outcome {
         &call.screen,
         [
             ("stored", format!("{} in {}", bytes(storage.bytes), counted(storage.blobs, "blob")).into()),
-            ("limit", limit(storage.limit, "").into()),
+            ("quarantined", quarantined(&storage).into()),
+            ("limit", used_of_limit(&storage).into()),
             ("disk", format!("{} of {} free", bytes(storage.disk_free), bytes(storage.disk_total)).into()),
             ("incomplete", some(storage.partial_bytes).into()),
-            ("quarantined", some(storage.quarantine_bytes).into()),
             ("unreferenced", some(storage.unreferenced_bytes).into()),
         ],
     );
@@ -274,6 +286,21 @@ pub(super) async fn storage(call: &Call, arguments: Storage) -> Outcome {
         note(&format!("{more}; use --limit 0 for all."));
     }
     Ok(())
+}
+
+/// What is in quarantine, and what to do about it; nothing if it is empty.
+fn quarantined(storage: &pb::GetStorageResponse) -> String {
+    match storage.quarantine_bytes {
+        0 => String::new(),
+        size => format!("{}; see modelhub storage quarantine", bytes(size)),
+    }
+}
+
+fn used_of_limit(storage: &pb::GetStorageResponse) -> String {
+    match storage.limit {
+        0 => limit(0, ""),
+        most => format!("{} of {} used", bytes(storage.used_bytes), bytes(most)),
+    }
 }
 
 fn usage(call: &Call, title: &'static str, list: &[pb::Usage]) -> String {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{ByteSize, CommitId, ParseError, counted};
+use crate::domain::{ByteSize, CommitId, JobId, ParseError, counted};
 use crate::telemetry::DISK_FULL;
 use crate::{blob, db, upstream};
 
@@ -61,8 +61,11 @@ pub enum Error {
     #[error("needs {} of disk space, but only {} is free", ByteSize(*needed), ByteSize(*free))]
     NoRoom { needed: u64, free: u64 },
     /// The disk may have space, but the store has a limit.
-    #[error("needs {}, but the store limit of {} leaves only {}", ByteSize(*needed), ByteSize(*limit), ByteSize(*left))]
-    OverLimit { needed: u64, limit: u64, left: u64 },
+    #[error(
+        "needs {}, but the store limit of {} leaves only {}{}",
+        ByteSize(*needed), ByteSize(*limit), ByteSize(*left), of_which(*quarantined)
+    )]
+    OverLimit { needed: u64, limit: u64, left: u64, quarantined: u64 },
     /// Another process put the content into the store meanwhile: look it up again.
     #[error("another process has downloaded it")]
     CameElsewhere,
@@ -74,9 +77,12 @@ pub enum Error {
     #[error("too busy: {what}")]
     Busy { what: String },
     /// A verification found files that are missing or corrupt.
-    #[error("{}; {}", counted(*files, "damaged file"), after_damage(*files, *lost))]
+    #[error("{}; {}", counted(*files, "damaged file"), after_damage(*files, *again, jobs, *lost))]
     Damaged {
         files: u64,
+        /// Those that are downloaded again by these jobs.
+        again: u64,
+        jobs: Vec<JobId>,
         /// Those that upstream does not have.
         lost: u64,
     },
@@ -87,13 +93,39 @@ pub enum Error {
     Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
-fn after_damage(files: u64, lost: u64) -> String {
-    match lost {
-        0 => "will be downloaded again on the next request".into(),
-        _ if lost == files => "imported from a folder: import that folder again".into(),
-        _ => format!(
-            "{lost} imported from a folder: import that folder again; the others will be downloaded again on the next request"
-        ),
+/// Jobs that a sentence names.
+const NAMED_JOBS: usize = 3;
+
+/// What becomes of damaged files: each kind with its number, if there are several.
+fn after_damage(files: u64, again: u64, jobs: &[JobId], lost: u64) -> String {
+    let parts = [
+        (again, format!("{} again as {}", if again == 1 { "downloads" } else { "download" }, job_names(jobs))),
+        (lost, "imported from a folder: import that folder again".to_owned()),
+        (files.saturating_sub(again + lost), "will be downloaded again on the next request".to_owned()),
+    ];
+    let some: Vec<_> = parts.into_iter().filter(|(count, _)| *count > 0).collect();
+    match some.as_slice() {
+        [(_, text)] => text.clone(),
+        several => several.iter().map(|(count, text)| format!("{count} {text}")).collect::<Vec<_>>().join("; "),
+    }
+}
+
+/// `job A`, or `jobs A, B and 5 more`.
+fn job_names(jobs: &[JobId]) -> String {
+    let named = jobs.iter().take(NAMED_JOBS).map(JobId::as_str).collect::<Vec<_>>().join(", ");
+    match jobs.len() {
+        0 | 1 => format!("job {named}"),
+        all if all > NAMED_JOBS => format!("jobs {named} and {} more", all - NAMED_JOBS),
+        _ => format!("jobs {named}"),
+    }
+}
+
+/// Said after a limit that is reached, if emptying the quarantine would help.
+pub(super) fn of_which(quarantined: u64) -> String {
+    if quarantined == 0 {
+        String::new()
+    } else {
+        format!("; {} is quarantined and can be removed", ByteSize(quarantined))
     }
 }
 

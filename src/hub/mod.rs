@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::blob::LocalStore;
-pub use crate::blob::{MappedFile, Placement};
+pub use crate::blob::{MappedFile, Placement, QuarantineName, Quarantined};
 use crate::config;
 use crate::crypto;
 use crate::db::{Change as Untrue, Db, Feed};
@@ -59,8 +59,8 @@ use taints::Taints;
 
 // Rows and filters that use cases give and take as they are.
 pub use crate::db::{
-    Amount, Eviction, FilePage, FileRow, FileTotals, Gone, Held, ModelFilter, ModelOrder, ModelRow, Settled, UsageRow,
-    WorkerRow,
+    Amount, Eviction, FilePage, FileRow, FileTotals, Gone, Held, ModelFilter, ModelOrder, ModelRow, NamedFile, Settled,
+    UsageRow, WorkerRow,
 };
 pub use caller::{Caller, Served};
 pub use catalog::{Catalog, InfoQuery, Listing, Passed, Resolved, Target, TreeQuery, Wanted};
@@ -70,14 +70,14 @@ pub use flights::{FlightReader, ReadError};
 pub use jobs::{Done, JobRun, Jobs};
 pub use models::{
     Card, DownloadRequest, EvictionPlan, Found, Head, HeadTensor, ImportPreview, ImportProgress, ImportReport,
-    ImportRequest, ImportedRepo, Layout, Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, ReadFacts, Scan,
-    ScanFinding, ScanPreview, can_run_code,
+    ImportRequest, ImportedRepo, Layout, Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, Quarantine,
+    ReadFacts, Scan, ScanFinding, ScanPreview, can_run_code,
 };
 pub use overview::{Overview, Overviews, Sums, UpstreamState, Usage};
 pub use repos::{Need, Repo, Repos, ResolvedRevision, Stamp};
 pub use serve::{Body, Bypass, Opened, Recipe, Serve, XetToken, XorbPart};
 pub use settings::{Change, Live, LiveSettings, Settings, TokenSource};
-pub use store::{DiskBytes, OtherBytes, StoredFile};
+pub use store::{DiskBytes, QUARANTINE_KEPT, Space, StoredFile};
 
 /// How often what is only counted is written down.
 const UPKEEP: Duration = Duration::from_secs(10);

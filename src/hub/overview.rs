@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Result;
 use super::events::{Events, Happening, Traffic};
 use super::flights::Flights;
-use super::store::{DiskBytes, OtherBytes, Store};
+use super::store::{DiskBytes, Space, Store};
 use crate::db::{Db, StoreTotals, UsageRow, WorkerRow};
 use crate::domain::job::JobStatus;
 use crate::domain::{Activity, Clock, ContentId, Millis, WorkerId, millis};
@@ -36,7 +36,7 @@ pub enum UpstreamState {
 #[derive(Debug, Clone)]
 pub struct Overview {
     pub models: u64,
-    pub store: StoreTotals,
+    pub space: Space,
     /// Sizes of all stored files, minus their disk usage.
     pub bytes_shared: u64,
     pub sums: Sums,
@@ -54,7 +54,7 @@ pub struct Usage {
     pub models: Vec<UsageRow>,
     /// Bytes of blobs that no known file names.
     pub unreferenced: u64,
-    pub other: OtherBytes,
+    pub space: Space,
 }
 
 /// Totals over the lifetime of this installation.
@@ -158,7 +158,7 @@ impl Overviews {
 
     pub async fn overview(&self) -> Result<Overview> {
         self.flush_sums().await?;
-        let store = self.store.totals().await?;
+        let space = self.store.space().await?;
         let mut sums = Sums::default();
         for (name, value) in self.db.counters().await? {
             match name.as_str() {
@@ -173,8 +173,8 @@ impl Overviews {
         let (_, models) = self.db.models(&crate::db::ModelFilter { limit: 1, ..Default::default() }).await?;
         Ok(Overview {
             models,
-            store,
-            bytes_shared: self.db.named_bytes().await?.saturating_sub(store.bytes),
+            space,
+            bytes_shared: self.db.named_bytes().await?.saturating_sub(space.stored.bytes),
             sums,
             jobs: self.db.job_counts().await?,
             upstream: self.upstream_state(),
@@ -249,8 +249,8 @@ impl Overviews {
     }
 
     pub async fn usage(&self) -> Result<Usage> {
-        let other = self.store.other_bytes().await?;
-        Ok(Usage { models: self.db.usage(1000).await?, unreferenced: self.db.unreferenced_bytes().await?, other })
+        let space = self.store.space().await?;
+        Ok(Usage { models: self.db.usage(1000).await?, unreferenced: self.db.unreferenced_bytes().await?, space })
     }
 
     /// Bytes and files of the store by the formats of their names.

@@ -1,5 +1,5 @@
 //! What is due with time: the jobs of lost workers, scheduled syncs, the download window, abandoned
-//! downloads.
+//! downloads, old quarantined files.
 
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ impl Runner {
                 () = hours.next() => {
                     if let Err(error) = inner.hub.models.remove_stale_partials().await {
                         tracing::warn!(%error, "could not remove abandoned downloads");
+                    }
+                    if let Err(error) = inner.hub.models.expire_quarantine().await {
+                        tracing::warn!(%error, "could not remove old quarantined files");
                     }
                     continue;
                 }

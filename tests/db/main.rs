@@ -10,6 +10,7 @@ mod artifacts;
 mod blobs;
 mod changes;
 mod connection;
+mod contents;
 mod database;
 mod files;
 mod jobs;

@@ -131,6 +131,34 @@ async fn what_a_worker_finds_damaged_or_evicts_no_server_serves() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a PostgreSQL server: make test-db"]
+async fn what_a_worker_finds_damaged_comes_back_by_itself_for_all_servers() {
+    let three = Three::start(&[]).await;
+    three.warm().await;
+    let model = three.team.call("POST", "/v1/models", &json!({"repo_id": "org/model"})).await;
+    let sync = model["active_job_id"].as_str().unwrap().to_owned();
+    three.team.job_until(&sync, "it is synced", |job| job["status"] == "completed").await;
+    for round in 1..=2 {
+        three.team.mock.clear_log();
+        store::damage(three.team.data_dir(), &weights().sha256(), 1_000_000);
+        let job = three.job("/v1/storage/verify", json!({})).await;
+        let id = job["error"].as_str().unwrap().strip_prefix("1 damaged file; downloads again as job ");
+        let id = id.unwrap_or_else(|| panic!("{job:#}"));
+        three.team.job_until(id, "it is downloaded", |job| job["status"] == "completed").await;
+        assert_eq!(three.team.mock.stats().cdn_body_bytes, SIZE, "fetched again, once");
+        for at in three.both() {
+            let hit = async || three.get(at, PATH, &[]).await;
+            let right = |reply: &Reply| reply.served() == "hit" && reply.body == weights().read_all();
+            within_2_s("right bytes from the store", async || right(&hit().await), |right| *right).await;
+            let quarantine =
+                three.team.client.call("GET", &format!("{}/v1/storage/quarantine", at.admin), &[], "").await;
+            assert_eq!(quarantine.json()["total"], round.to_string(), "{}", quarantine.text());
+        }
+        assert_eq!(three.team.mock.stats().cdn_body_bytes, SIZE);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
 async fn what_one_server_is_told_counts_on_the_other() {
     let three = Three::start(&[]).await;
     let [here, there] = three.both();

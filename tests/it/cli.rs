@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::harness::process::{Addresses, Server, command};
-use crate::harness::repos::{MIB, model};
+use crate::harness::repos::{MIB, model, weights};
 use crate::harness::{eventually, store};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -326,6 +326,40 @@ async fn pins_verification_eviction_and_storage() {
     hub.run(&["system"]).await.is(0).says("processor").says("WORKER");
     hub.run(&["forget", "org/model", "--yes"]).await.is(0);
     hub.run(&["model", "org/model"]).await.is(3);
+    hub.end().await;
+}
+
+#[tokio::test]
+async fn the_quarantine_is_shown_and_emptied() {
+    let hub = Hub::with(model()).await;
+    hub.run(&["storage", "quarantine"]).await.is(0).says("Nothing is in quarantine.");
+    assert!(!hub.run(&["storage"]).await.is(0).out.contains("quarantine"));
+    hub.run(&["download", "org/model", "model.safetensors", "--yes"]).await.is(0);
+    for _ in 0..2 {
+        store::damage(hub.dir.path(), &weights().sha256(), 5);
+        let damaged = hub.run(&["verify"]).await.is(1).says("1 damaged file; downloads again as job ");
+        let id = damaged.err.split("again as job ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        hub.run(&["jobs", "watch", &id]).await.is(0);
+    }
+    hub.run(&["settings", "set", "store_limit_bytes=20MiB"]).await.is(0);
+    let storage = hub.run(&["storage"]).await.is(0).says("6 MiB; see modelhub storage quarantine");
+    storage.says("9 MiB of 20 MiB used");
+    hub.run(&["overview"]).await.is(0).says("9 MiB");
+    hub.run(&["doctor"]).await.says("modelhub storage quarantine lists them");
+    let listed = hub.run(&["storage", "quarantine", "--json"]).await.is(0).json();
+    assert_eq!((listed["files"].as_array().unwrap().len(), &listed["bytes"]), (2, &"6291456".into()), "{listed}");
+    let name = listed["files"][0]["name"].as_str().unwrap();
+    let shown = hub.run(&["storage", "quarantine"]).await.is(0).says("org/model/model.safetensors");
+    shown.says(name).says("in 13 d").says("6 MiB in 2 files");
+    hub.run(&["storage", "quarantine", "--empty"]).await.is(2).says("use -y").says("6 MiB in 2 files");
+    hub.run(&["storage", "quarantine", "--remove", name]).await.is(2).says("use -y");
+    hub.run(&["storage", "quarantine", "--remove", name, "--yes"]).await.is(0).says("removed 1 file (3 MiB)");
+    hub.run(&["storage", "quarantine", "--remove", name, "--yes"]).await.is(3).says("not found in quarantine");
+    hub.run(&["storage", "quarantine", "--remove", "VERSION", "-y"]).await.is(2).says("expected <hash>");
+    let gone = hub.run(&["storage", "quarantine", "--empty", "-y", "--json"]).await.is(0).json();
+    assert_eq!((&gone["files"], &gone["bytes"]), (&"1".into(), &"3145728".into()));
+    assert_eq!(store::quarantined(hub.dir.path()), 0);
+    hub.run(&["storage", "quarantine", "--empty", "-y"]).await.is(0).says("removed 0 files");
     hub.end().await;
 }
 

@@ -2,6 +2,7 @@
 import { type Hub, type Page, problem } from "./hub.ts";
 import { ended } from "./jobs.ts";
 import { type FakeModel, GiB, MiB } from "./model.ts";
+import { quarantineBytes } from "./quarantine.ts";
 import { hash } from "./random.ts";
 import { commitOf, iso, type Json } from "./views.ts";
 
@@ -13,6 +14,7 @@ export function overview(hub: Hub): Json {
     models: String(hub.models.length),
     blobs: full ? "38120" : "0",
     bytes_stored: String(stored),
+    bytes_used: String(stored + quarantineBytes(hub)),
     bytes_shared: full ? String(41 * GiB) : "0",
     bytes_saved: full ? String(17_203 * GiB) : "0",
     bytes_to_clients: full ? String(21_877 * GiB) : "0",
@@ -179,7 +181,8 @@ export function storage(hub: Hub): Json {
     disk_total: String(92_160 * GiB),
     limit: hub.settings.store_limit_bytes,
     partial_bytes: String(Math.round(7.4 * GiB)),
-    quarantine_bytes: String(12 * MiB),
+    quarantine_bytes: String(quarantineBytes(hub)),
+    used_bytes: String(total + quarantineBytes(hub)),
     models,
     formats: [
       format("safetensors", 0.64, 18210),

@@ -9,6 +9,8 @@ export interface Hub {
   readonly jobs: Jobs;
   readonly activity: Json[];
   readonly settings: Json;
+  /** The files in quarantine, newest first. */
+  readonly quarantine: Json[];
   find(name: string): FakeModel | undefined;
   /** The id of the job that is running or waiting for a model; empty if there is none. */
   active(model: FakeModel): string;

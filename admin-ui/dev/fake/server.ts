@@ -7,6 +7,7 @@ import { type Answer, type Hub, type Page, problem } from "./hub.ts";
 import { history, Jobs } from "./jobs.ts";
 import { listJobs, listModels, listUses } from "./lists.ts";
 import { type FakeModel, fileType, GiB } from "./model.ts";
+import { quarantine, quarantineList, removeQuarantined } from "./quarantine.ts";
 import { hash } from "./random.ts";
 import { settings } from "./settings.ts";
 import { servedAt } from "./traffic.ts";
@@ -17,13 +18,15 @@ export class Fake implements Hub {
   readonly jobs = new Jobs((kind, body) => this.emit(kind, body));
   readonly activity: Json[] = [];
   readonly settings = settings();
+  readonly quarantine: Json[];
   private events: { id: number; kind: string; text: string }[] = [];
   private lastEvent = Date.now();
   private readonly listeners = new Set<ServerResponse>();
 
   constructor(readonly empty = false) {
     if (empty) this.models.length = 0;
-    else {
+    this.quarantine = quarantine(this.models);
+    if (!empty) {
       history(this.jobs, this.models);
       const [qwen, gguf, wan] = this.models as [FakeModel, FakeModel, FakeModel];
       this.jobs.create("download", qwen, { selection: { preset: "safetensors" } }, { created: Date.now() - 61_000 });
@@ -106,6 +109,10 @@ export class Fake implements Hub {
         return { body: system() };
       case "GET /v1/storage":
         return { body: storage(this) };
+      case "GET /v1/storage/quarantine":
+        return quarantineList(this);
+      case "DELETE /v1/storage/quarantine":
+        return removeQuarantined(this);
       case "GET /v1/settings":
         return { body: this.settings };
       case "PATCH /v1/settings": {
@@ -189,6 +196,8 @@ export class Fake implements Hub {
       case "GET /v1/jobs":
         return listJobs(this, query, page);
     }
+    const quarantined = /^\/v1\/storage\/quarantine\/([^/]+)$/.exec(path);
+    if (quarantined && method === "DELETE") return removeQuarantined(this, decodeURIComponent(quarantined[1] ?? ""));
     const jobMatch = /^\/v1\/jobs\/([^/]+)(?:\/(\w+))?$/.exec(path);
     if (jobMatch) {
       const one = this.jobs.list.find((candidate) => candidate.id === jobMatch[1]);

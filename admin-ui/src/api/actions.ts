@@ -9,7 +9,10 @@ import {
   CancelJobRequestSchema,
   DeleteModelRequestSchema,
   DeleteModelResponseSchema,
+  DeleteQuarantinedFileRequestSchema,
   DownloadModelRequestSchema,
+  EmptyQuarantineRequestSchema,
+  EmptyQuarantineResponseSchema,
   EvictModelRequestSchema,
   EvictStoreRequestSchema,
   LookUpModelRequestSchema,
@@ -84,6 +87,18 @@ export const evictStore = (value: EvictStoreInit) =>
 
 export const planEviction = (value: EvictStoreInit, signal?: AbortSignal) =>
   call("POST", "/v1/storage/evict/plan", EvictStoreRequestSchema, value, PlanEvictionResponseSchema, signal);
+
+export const emptyQuarantine = () =>
+  call("DELETE", "/v1/storage/quarantine", EmptyQuarantineRequestSchema, {}, EmptyQuarantineResponseSchema);
+
+export const deleteQuarantinedFile = (name: string) =>
+  call(
+    "DELETE",
+    `/v1/storage/quarantine/${encodeURIComponent(name)}`,
+    DeleteQuarantinedFileRequestSchema,
+    { name },
+    EmptyQuarantineResponseSchema,
+  );
 
 const jobPath = (id: string, verb: string) => `/v1/jobs/${encodeURIComponent(id)}/${verb}`;
 

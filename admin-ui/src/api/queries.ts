@@ -8,6 +8,7 @@ import {
   ListJobsResponseSchema,
   type ListModelsResponse,
   ListModelsResponseSchema,
+  ListQuarantineResponseSchema,
   ListRevisionsResponseSchema,
   ListTensorsResponseSchema,
   ListUsesResponseSchema,
@@ -38,6 +39,13 @@ export const storageQuery = () =>
   queryOptions({
     queryKey: ["storage"],
     queryFn: ({ signal }) => get(GetStorageResponseSchema, "/v1/storage", {}, signal),
+    staleTime: 10_000,
+  });
+
+export const quarantineQuery = () =>
+  queryOptions({
+    queryKey: ["storage", "quarantine"],
+    queryFn: ({ signal }) => get(ListQuarantineResponseSchema, "/v1/storage/quarantine", {}, signal),
     staleTime: 10_000,
   });
 

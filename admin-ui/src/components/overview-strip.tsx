@@ -65,7 +65,7 @@ export function Overview({
   // The fuller one counts: the disk, or the store's own limit.
   const used = Math.max(
     share(data.diskTotal - data.diskFree, data.diskTotal),
-    limited ? share(data.bytesStored, limit) : 0,
+    limited ? share(data.bytesUsed, limit) : 0,
   );
   return (
     <section aria-label="Overview" className={frame}>
@@ -75,7 +75,7 @@ export function Overview({
         label="Disk usage"
         value={
           <>
-            {bytes(data.bytesStored)}
+            {bytes(data.bytesUsed)}
             {limited && <span className="text-sm font-normal text-muted"> of {bytes(limit)}</span>}
           </>
         }

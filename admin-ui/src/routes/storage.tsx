@@ -5,6 +5,7 @@ import { FolderInput, HardDrive, Pin, ShieldCheck, Trash2 } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
 import { overviewQuery, storageQuery } from "@/api/queries";
 import { type Column, DataTable } from "@/components/data-table";
+import { Quarantine } from "@/components/storage/quarantine";
 import { StorageSummary } from "@/components/storage/summary";
 import { Button, buttonClass } from "@/components/ui/button";
 import { SearchField, Select } from "@/components/ui/field";
@@ -75,6 +76,7 @@ export function Storage() {
       ) : (
         <>
           <StorageSummary storage={data} shared={overview.data?.bytesShared} />
+          {data.quarantineBytes > 0n && <Quarantine />}
           <Panel flush className="mt-4">
             <div className="flex flex-wrap items-center gap-2 border-b border-line p-3">
               <SearchField

@@ -101,6 +101,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
         free_bytes=1, unused_seconds=2, include_unrecoverable=True
     ),
     "GetStorage": lambda c: c.storage(),
+    "ListQuarantine": lambda c: c.quarantine(),
+    "EmptyQuarantine": lambda c: c.empty_quarantine(),
+    "DeleteQuarantinedFile": lambda c: c.delete_quarantined_file("abc.7"),
     "ListJobs": lambda c: c.jobs(
         status=[JobStatus.failed, "cancelled"],
         kind="download",

@@ -76,6 +76,9 @@ operations! {
     "EvictStore" evict_store(EvictStoreRequest) -> Job;
     "PlanEviction" plan_eviction(EvictStoreRequest) -> PlanEvictionResponse;
     "GetStorage" get_storage(GetStorageRequest) -> GetStorageResponse;
+    "ListQuarantine" list_quarantine(ListQuarantineRequest) -> ListQuarantineResponse;
+    "EmptyQuarantine" empty_quarantine(EmptyQuarantineRequest) -> EmptyQuarantineResponse;
+    "DeleteQuarantinedFile" delete_quarantined_file(DeleteQuarantinedFileRequest) -> EmptyQuarantineResponse;
     "ListJobs" list_jobs(ListJobsRequest) -> ListJobsResponse;
     "GetJob" get_job(GetJobRequest) -> Job;
     "ListJobLog" list_job_log(ListJobLogRequest) -> ListJobLogResponse;

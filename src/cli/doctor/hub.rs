@@ -184,15 +184,17 @@ async fn disk(report: &mut Report, client: &Client) {
         report.fail("disk", text, advice);
     } else if storage.disk_free < storage.disk_total / 20 {
         report.warn("disk", text, advice);
-    } else if storage.limit > 0 && storage.bytes >= storage.limit {
-        let text = format!("{} stored, of a limit of {}", bytes(storage.bytes), bytes(storage.limit));
+    } else if storage.limit > 0 && storage.used_bytes >= storage.limit {
+        let text = format!("{} used, of a limit of {}", bytes(storage.used_bytes), bytes(storage.limit));
         report.warn("disk", text, format!("{advice}; or raise store_limit_bytes"));
     } else {
         report.ok("disk", text);
     }
     if storage.quarantine_bytes > 0 {
-        let text = format!("{} of corrupt downloads in quarantine", bytes(storage.quarantine_bytes));
-        report.warn("quarantine", text, "upstream sent wrong bytes, or the disk or the network corrupts them");
+        let text = format!("{} in quarantine: content that did not match its hash", bytes(storage.quarantine_bytes));
+        let advice = "upstream sent wrong bytes, or the disk or the network corrupts them; \
+                      modelhub storage quarantine lists them, and removes them with --empty";
+        report.warn("quarantine", text, advice);
     }
 }
 

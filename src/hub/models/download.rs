@@ -20,6 +20,7 @@ use crate::domain::selection::Matcher;
 use crate::domain::{
     Artifact, ByteSize, ContentId, FileType, ModelStatus, Revision, Selection, WeightFormat, Work, counted, work,
 };
+use crate::hub::error::of_which;
 use crate::hub::flights::{FlightTarget, FlightWatch};
 use crate::hub::jobs::{Done, JobRun};
 use crate::hub::pace::Pace;
@@ -55,6 +56,8 @@ pub struct Plan {
     pub disk_free: u64,
     /// The store's limit, if that is what bounds the space.
     pub limit: Option<u64>,
+    /// With `limit`: what is in quarantine, of the space that is used.
+    pub quarantined: u64,
     pub largest: Vec<(Artifact, bool)>,
     pub warnings: Vec<String>,
 }
@@ -135,7 +138,7 @@ impl Models {
             plan.largest.sort_by_key(|(artifact, _)| std::cmp::Reverse(artifact.size));
             plan.largest.truncate(NAMED);
         }
-        (plan.disk_free, plan.limit) = self.room().await?;
+        (plan.disk_free, plan.limit, plan.quarantined) = self.room().await?;
         if plan.totals.files == 0 {
             plan.warnings.push("no file matches the selection".into());
         }
@@ -145,21 +148,25 @@ impl Models {
         if !plan.fits() {
             plan.warnings.push(match plan.limit {
                 None => "not enough disk space".into(),
-                Some(limit) => format!("it exceeds the store limit of {}", ByteSize(limit)),
+                Some(limit) => {
+                    format!("it exceeds the store limit of {}{}", ByteSize(limit), of_which(plan.quarantined))
+                }
             });
         }
         Ok(plan)
     }
 
-    /// Bytes that the store may still take: of the disk, or of its own limit, which is returned then.
-    async fn room(&self) -> Result<(u64, Option<u64>)> {
+    /// Bytes that the store may still take: of the disk, or of its own limit, which is returned then, with what is in
+    /// quarantine.
+    async fn room(&self) -> Result<(u64, Option<u64>, u64)> {
         let free = self.store.disk_bytes()?.free;
         let limit = self.live.get().store_limit_bytes;
         if limit == 0 {
-            return Ok((free, None));
+            return Ok((free, None, 0));
         }
-        let left = limit.saturating_sub(self.store.totals().await?.bytes);
-        Ok(if free < left { (free, None) } else { (left, Some(limit)) })
+        let space = self.store.space().await?;
+        let left = limit.saturating_sub(space.used());
+        Ok(if free < left { (free, None, 0) } else { (left, Some(limit), space.quarantined) })
     }
 
     /// Runs a job of the kind download.
@@ -191,7 +198,7 @@ impl Models {
             let (needed, free) = (plan.to_fetch, plan.disk_free);
             return Err(match plan.limit {
                 None => Error::NoRoom { needed, free },
-                Some(limit) => Error::OverLimit { needed, limit, left: free },
+                Some(limit) => Error::OverLimit { needed, limit, left: free, quarantined: plan.quarantined },
             });
         }
         let text = format!(

@@ -1,15 +1,16 @@
 //! Stored bytes verified, and abandoned downloads removed.
 //!
-//! Verify reads blobs and compares their hashes; a corrupt one is quarantined and dropped, so that it is downloaded again
-//! on the next request, or has to be imported again if upstream does not have it.
+//! Verify reads blobs and compares their hashes; a corrupt one is quarantined and dropped, and downloaded again if upstream
+//! has it (`recovery`).
 
 use std::time::Duration;
 
 use super::blobs::Blobs;
+use super::recovery::Damages;
 use super::speed::Speed;
 use super::{Models, Result};
 use crate::blob::Check;
-use crate::db::{BlobRow, ModelRow};
+use crate::db::ModelRow;
 use crate::domain::job::{Job, Level, NewJob, priority};
 use crate::domain::{ByteSize, Selection, Work, counted, work};
 use crate::hub::Error;
@@ -37,11 +38,24 @@ impl Models {
         self.jobs.enqueue(NewJob { work, repo, repo_name, priority: priority::WAITING }).await
     }
 
-    /// Runs a job of the kind verify.
+    /// Runs a job of the kind verify. It fails if anything is damaged, so that people see it.
     pub async fn verify(&self, run: &JobRun, work: &work::Verify) -> Result<Done> {
+        let mut damages = Damages::default();
+        let verified = self.verify_blobs(run, work, &mut damages).await;
+        // Also if it was stopped: the next run does not find these any more.
+        self.order(run, &mut damages).await;
+        let (files, bytes) = verified?;
+        if let Some(error) = damages.error() {
+            return Err(error);
+        }
+        Ok(Done { outcome: format!("verified {}, {}", counted(files, "file"), ByteSize(bytes)), changes: None })
+    }
+
+    /// Verifies one after the other; how many files and bytes were read.
+    async fn verify_blobs(&self, run: &JobRun, work: &work::Verify, damages: &mut Damages) -> Result<(u64, u64)> {
         let pace = Pace::new(self.clock.clone(), work.bytes_per_second);
         let mut speed = Speed::default();
-        let (mut files, mut bytes, mut wrong, mut lost) = (0u64, 0u64, 0u64, 0u64);
+        let (mut files, mut bytes) = (0u64, 0u64);
         let mut blobs = match run.job.repo {
             Some(_) => self.blobs_of(run, &work.commit, &work.selection).await?,
             None => Blobs::Store(None),
@@ -59,12 +73,14 @@ impl Models {
                     Check::Right => {}
                     Check::Stopped => return Err(Error::Stopping),
                     found @ (Check::Wrong | Check::Missing) => {
-                        let is_lost = self.db.is_unrecoverable(blob.digest).await?;
+                        let damage = self.damage_of(&blob).await?;
                         // Not if somebody has put another file there meanwhile: that one was not looked at.
                         if self.store.quarantine(&blob).await? {
-                            wrong += 1;
-                            lost += u64::from(is_lost);
-                            run.log(Level::Error, &damage(&blob, found, is_lost)).await;
+                            let text = damages.note(&blob, found, damage);
+                            run.log(Level::Error, &text).await;
+                        }
+                        if damages.is_full() {
+                            self.order(run, damages).await;
                         }
                     }
                 }
@@ -76,10 +92,7 @@ impl Models {
                 });
             }
         }
-        if wrong > 0 {
-            return Err(Error::Damaged { files: wrong, lost });
-        }
-        Ok(Done { outcome: format!("verified {}, {}", counted(files, "file"), ByteSize(bytes)), changes: None })
+        Ok((files, bytes))
     }
 
     /// Removes partial downloads that were not resumed for a week.
@@ -89,13 +102,4 @@ impl Models {
             .remove_stale_partials(KEEP_PARTIALS, move |content, remove| flights.unless_flying(content, remove))
             .await
     }
-}
-
-fn damage(blob: &BlobRow, found: Check, is_lost: bool) -> String {
-    let what = if found == Check::Wrong { "has wrong bytes and was quarantined" } else { "is missing" };
-    let then = match is_lost {
-        true => "it was imported from a folder: import it again",
-        false => "it will be downloaded again on the next request",
-    };
-    format!("sha256:{} {what}; {then}", blob.digest.to_hex())
 }

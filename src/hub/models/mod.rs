@@ -9,6 +9,8 @@ mod facts;
 mod import;
 mod lookup;
 mod maintenance;
+mod quarantine;
+mod recovery;
 mod register;
 mod scan;
 mod speed;
@@ -40,6 +42,7 @@ pub use import::{
     ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
     ProblemKind, Problems,
 };
+pub use quarantine::Quarantine;
 pub use scan::{Scan, ScanFinding, ScanPreview};
 
 /// See the module's text. Cheap to clone.

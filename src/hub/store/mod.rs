@@ -13,6 +13,7 @@ mod file;
 mod identity;
 mod open;
 mod proof;
+mod quarantine;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use super::{Error, Result};
 pub use file::StoredFile;
 use open::OpenFiles;
 use proof::Proofs;
+pub use quarantine::{QUARANTINE_KEPT, Space};
 
 /// Blobs whose names are changed at the same time.
 const TURNS: usize = 64;
@@ -53,13 +55,6 @@ struct Inner {
     /// Whoever changes what a blob's name stands for waits for its turn, so that a file that leaves is not one that
     /// has just come.
     turns: [tokio::sync::Mutex<()>; TURNS],
-}
-
-/// What is on the disk besides blobs, as it takes space.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OtherBytes {
-    pub arriving: u64,
-    pub quarantined: u64,
 }
 
 /// How much space the disk has.
@@ -330,11 +325,6 @@ impl Store {
     pub(super) fn disk_bytes(&self) -> Result<DiskBytes> {
         let (free, total) = self.0.disk.disk_bytes().map_err(Error::internal)?;
         Ok(DiskBytes { free, total })
-    }
-
-    pub(super) async fn other_bytes(&self) -> Result<OtherBytes> {
-        let (arriving, quarantined) = self.blocking(LocalStore::other_bytes).await?;
-        Ok(OtherBytes { arriving, quarantined })
     }
 
     /// Whether a file can be written now.

@@ -45,28 +45,30 @@ async fn a_verification_finds_a_flipped_byte_sets_it_aside_and_the_next_reader_g
     flip(&blob(&hub, &weights()));
     for (path, body) in [("/v1/storage/verify", json!({})), ("/v1/models/org/model/verify", json!({}))] {
         if path.contains("models") {
-            // Fetched again since, and broken again.
-            hub.get("/org/model/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
-            hub.landed().await;
+            // Fetched again since, by itself, and broken again.
             flip(&blob(&hub, &weights()));
         }
         let aside = store::quarantined(hub.data_dir());
+        let before = list(&hub.look("/v1/jobs?kind=download").await["jobs"]).len();
+        hub.mock.clear_log();
         let job = hub.ended(&hub.order(path, body).await).await;
         assert_eq!(job["status"], "failed", "{job:#}");
         assert!(text(&job["error"]).contains('1'), "{job:#}");
         let log = hub.look(&format!("/v1/jobs/{}/log", text(&job["id"]))).await;
         assert!(each(&log["lines"], "text").iter().any(|line| line.contains(&weights().sha256())), "{log:#}");
         assert_eq!(store::quarantined(hub.data_dir()), aside + 1);
-        assert!(!blob(&hub, &weights()).exists());
-        let files = hub.look("/v1/models/org/model/files?flat=true&download_status=pending").await;
-        assert_eq!(each(&files["files"], "file_path"), ["model.safetensors"]);
-        assert_eq!(hub.look("/v1/models/org/model").await["download"], "partial");
+        // Whoever asks first, a client or the job that fetches it again: right bytes, fetched once.
+        hub.get("/org/model/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
+        let downloads = hub.look("/v1/jobs?kind=download").await;
+        assert_eq!(list(&downloads["jobs"]).len(), before + 1, "{downloads:#}");
+        let again = hub.done(&downloads["jobs"][0]).await;
+        assert_eq!(again["payload"]["selection"]["paths"], json!(["model.safetensors"]));
+        hub.landed().await;
+        assert_eq!(hub.cdn_bytes(), 3 * MIB, "it is fetched again, once");
+        assert_eq!(hub.get("/org/model/resolve/main/model.safetensors").await.served(), "hit");
+        assert_eq!(hub.look("/v1/models/org/model").await["download"], "complete");
     }
-    assert!(number(&hub.look("/v1/storage").await["quarantine_bytes"]) >= 3 * MIB);
-    hub.mock.clear_log();
-    hub.get("/org/model/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
-    assert_eq!(hub.cdn_bytes(), 3 * MIB, "it is fetched again");
-    hub.landed().await;
+    assert_eq!(number(&hub.look("/v1/storage").await["quarantine_bytes"]), 6 * MIB);
     hub.done(&hub.order("/v1/storage/verify", json!({})).await).await;
     hub.finish().await;
 }
@@ -96,8 +98,10 @@ async fn a_verification_notes_what_is_missing_and_comes_to_an_end() {
     assert_eq!((text(&job["status"]), &job["attempts"]), ("failed", &json!(1)), "{job:#}");
     let log = hub.look(&format!("/v1/jobs/{}/log", text(&job["id"]))).await;
     assert!(each(&log["lines"], "text").iter().any(|line| line.contains("missing")), "{log:#}");
-    assert_eq!(hub.look("/v1/models/org/model").await["download"], "partial");
-    hub.done(&hub.download("org/model", json!({})).await).await;
+    // It comes back by a job of its own.
+    hub.done(&hub.look("/v1/jobs?kind=download").await["jobs"][0]).await;
+    assert_eq!(hub.look("/v1/models/org/model").await["download"], "complete");
+    hub.get("/org/model/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
     hub.finish().await;
 }
 

@@ -11,6 +11,8 @@ mod layers;
 mod models;
 mod overview;
 mod plans;
+mod quarantine;
+mod recovery;
 mod refusals;
 mod renames;
 mod routes;

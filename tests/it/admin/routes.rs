@@ -31,7 +31,10 @@ fn rules() -> Vec<(String, String, String)> {
 }
 
 fn path_of(template: &str) -> String {
-    template.replace("{model=**}", "model/org/absent").replace("{id}", "01900000-0000-7000-8000-000000000000")
+    template
+        .replace("{model=**}", "model/org/absent")
+        .replace("{id}", "01900000-0000-7000-8000-000000000000")
+        .replace("{name}", &format!("{}.7", "a".repeat(64)))
 }
 
 #[tokio::test]

@@ -45,7 +45,8 @@ export function StorageSummary({
     { name: "Other files on this disk", value: other, tone: "neutral" },
   ];
   const limit = storage.limit;
-  const over = limit > 0n && share(store, limit) > 0.9;
+  const counted = storage.usedBytes;
+  const over = limit > 0n && share(counted, limit) > 0.9;
   return (
     <div className="grid gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)]">
       <Panel title="Disk" note={total > 0n ? `${bytes(storage.diskFree)} of ${bytes(total)} free` : undefined}>
@@ -75,10 +76,10 @@ export function StorageSummary({
                 <span className="flex justify-between gap-3">
                   <span className="text-soft">Store limit</span>
                   <span className={cn("tabular", over && "text-warn")}>
-                    {bytes(store)} of {bytes(limit)} ({percent(share(store, limit))})
+                    {bytes(counted)} of {bytes(limit)} ({percent(share(counted, limit))})
                   </span>
                 </span>
-                <Progress value={share(store, limit)} label="Store limit usage" tone={over ? "warn" : "accent"} />
+                <Progress value={share(counted, limit)} label="Store limit usage" tone={over ? "warn" : "accent"} />
               </>
             ) : (
               <span className="text-muted">No store limit: the store may fill the disk.</span>

@@ -34,7 +34,7 @@ export function VerifyDialog({ storage, onClose }: { storage: GetStorageResponse
       <div className="flex flex-col gap-4">
         <p className="text-sm text-soft">
           Reads {storage ? bytes(storage.bytes) : "all stored files"} and checks every file against its hash. Damaged
-          files are quarantined, and downloaded again when they are next requested. Clients are served meanwhile.
+          files are quarantined, and those of models in the list are downloaded again. Clients are served meanwhile.
         </p>
         <Field
           label="Speed limit"

@@ -12,11 +12,18 @@ from betterproto2 import Casing, Enum, Message
 from httpx2 import QueryParams
 
 from .errors import UnexpectedAnswer
-from .gen.modelhub.v1 import Job, ModelRepo, Selection, SelectionPreset
+from .gen.modelhub.v1 import (
+    Job,
+    ModelRepo,
+    QuarantinedFile,
+    Selection,
+    SelectionPreset,
+)
 
 # A model by its id, `namespace/name` or `kind/namespace/name`, or as it was answered.
 ModelRef: TypeAlias = ModelRepo | str
 JobRef: TypeAlias = Job | str
+QuarantineRef: TypeAlias = QuarantinedFile | str
 # One string, or several.
 Texts: TypeAlias = str | Iterable[str]
 
@@ -35,6 +42,11 @@ def job_path(job: JobRef, action: str = "") -> str:
 
 def job_id(job: JobRef) -> str:
     return job.id if isinstance(job, Job) else job
+
+
+def quarantine_path(file: QuarantineRef) -> str:
+    name = file.name if isinstance(file, QuarantinedFile) else file
+    return f"/v1/storage/quarantine/{_segment('quarantined file', name)}"
 
 
 def _segment(what: str, name: str) -> str:

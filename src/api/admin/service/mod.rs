@@ -5,6 +5,7 @@ mod files;
 mod jobs;
 mod models;
 mod page;
+mod quarantine;
 mod system;
 
 use std::sync::Arc;

@@ -17,8 +17,9 @@ impl Service {
         let sums = overview.sums;
         Ok(pb::Overview {
             models: overview.models,
-            blobs: overview.store.blobs,
-            bytes_stored: overview.store.bytes,
+            blobs: overview.space.stored.blobs,
+            bytes_stored: overview.space.stored.bytes,
+            bytes_used: overview.space.used(),
             bytes_shared: overview.bytes_shared,
             bytes_saved: sums.bytes_saved,
             bytes_to_clients: sums.bytes_to_clients,
@@ -184,19 +185,19 @@ impl Service {
     }
 
     pub(in crate::api) async fn get_storage(&self, _: pb::GetStorageRequest) -> Answer<pb::GetStorageResponse> {
-        let totals = self.hub.overview.totals().await?;
-        let Usage { models, unreferenced, other } = self.hub.overview.usage().await?;
+        let Usage { models, unreferenced, space } = self.hub.overview.usage().await?;
         let disk = self.hub.overview.disk()?;
         let formats = self.hub.overview.usage_by(format_of).await?;
         let format = |(name, (files, bytes))| pb::Usage { name, files, bytes, ..Default::default() };
         Ok(pb::GetStorageResponse {
-            bytes: totals.bytes,
-            blobs: totals.blobs,
+            bytes: space.stored.bytes,
+            blobs: space.stored.blobs,
             disk_free: disk.free,
             disk_total: disk.total,
             limit: self.hub.settings.get().store_limit_bytes,
-            partial_bytes: other.arriving,
-            quarantine_bytes: other.quarantined,
+            used_bytes: space.used(),
+            partial_bytes: space.arriving,
+            quarantine_bytes: space.quarantined,
             models: models.into_iter().map(convert::usage).collect(),
             formats: formats.into_iter().map(format).collect(),
             unreferenced_bytes: unreferenced,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from .._messages import QuarantineRef, quarantine_path
 from ..gen.modelhub.v1 import (
+    EmptyQuarantineResponse,
     EvictStoreRequest,
     GetStorageResponse,
     Job,
+    ListQuarantineResponse,
     PlanEvictionResponse,
     PreviewScanResponse,
     ScanStorageRequest,
@@ -87,3 +90,15 @@ class Storage(Transport):
     def storage(self) -> GetStorageResponse:
         """Disk usage."""
         return self._get(GetStorageResponse, "/v1/storage")
+
+    def quarantine(self) -> ListQuarantineResponse:
+        """The files whose content did not match their hash; kept for 14 days."""
+        return self._get(ListQuarantineResponse, "/v1/storage/quarantine")
+
+    def empty_quarantine(self) -> EmptyQuarantineResponse:
+        """Removes all files in quarantine, for good."""
+        return self._send(EmptyQuarantineResponse, "DELETE", "/v1/storage/quarantine")
+
+    def delete_quarantined_file(self, file: QuarantineRef) -> EmptyQuarantineResponse:
+        """Removes one file in quarantine, for good: one of the list, or its name."""
+        return self._send(EmptyQuarantineResponse, "DELETE", quarantine_path(file))

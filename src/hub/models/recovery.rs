@@ -1,0 +1,135 @@
+//! What a verification found damaged or missing, downloaded again.
+//!
+//! Each damaged blob is looked up while its row still tells who names it (`damage_of`) → noted once it has left the store
+//! (`note`) → and ordered (`order`): one download job for each registered model that has it, of exactly these files at the
+//! commit that names them. What no registered model has comes with the next request, and what upstream does not have not
+//! at all; both are said.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::{Models, Result};
+use crate::blob::Check;
+use crate::db::{BlobRow, NamedFile, Recoverable};
+use crate::domain::job::{Level, NewJob, priority};
+use crate::domain::{CommitId, ContentId, Digest, JobId, ModelId, RepoKey, Selection, Work, counted, work};
+use crate::hub::Error;
+use crate::hub::jobs::JobRun;
+
+/// Files noted before they are ordered without waiting for the end: as many as one selection may name.
+const MOST: usize = 10_000;
+/// Files that a line of a log names.
+const NAMED: usize = 3;
+
+/// What is known of a damaged blob.
+pub(super) struct Damage {
+    named_by: Vec<NamedFile>,
+    recoverable: Vec<Recoverable>,
+    is_lost: bool,
+}
+
+/// What a verification found so far.
+#[derive(Default)]
+pub(super) struct Damages {
+    files: u64,
+    again: u64,
+    lost: u64,
+    jobs: Vec<JobId>,
+    /// To be ordered, by model and commit, and how many files that are.
+    wanted: BTreeMap<(ModelId, CommitId), Wanted>,
+    waiting: usize,
+}
+
+struct Wanted {
+    key: RepoKey,
+    revision: String,
+    files: Vec<(Digest, String)>,
+}
+
+impl Models {
+    /// What is to be known of a damaged blob before its row goes.
+    pub(super) async fn damage_of(&self, blob: &BlobRow) -> Result<Damage> {
+        let digest = blob.digest;
+        // In offline mode nothing is ordered that could only wait.
+        let recoverable = if self.upstream.is_offline() { Vec::new() } else { self.db.recoverable(digest).await? };
+        Ok(Damage {
+            named_by: self.db.files_named(ContentId::Sha256(digest), NAMED as u64).await?,
+            is_lost: recoverable.is_empty() && self.db.is_unrecoverable(digest).await?,
+            recoverable,
+        })
+    }
+
+    /// Orders what was noted. An order that is refused does not end the verification.
+    pub(super) async fn order(&self, run: &JobRun, damages: &mut Damages) {
+        damages.waiting = 0;
+        let mut ordered = HashSet::new();
+        for ((model, commit), wanted) in std::mem::take(&mut damages.wanted) {
+            let Wanted { key, revision, files } = wanted;
+            let (digests, mut paths): (Vec<Digest>, Vec<String>) = files.into_iter().unzip();
+            paths.sort_unstable();
+            let named = named(&paths);
+            let count = counted(paths.len() as u64, "file");
+            let selection = Selection { paths, ..Selection::default() };
+            let work = work::Download { revision, commit: commit.to_string(), selection, ..work::Download::default() };
+            let job = NewJob {
+                work: Work::Download(work),
+                repo: Some(model),
+                repo_name: key.to_string(),
+                priority: priority::WAITING,
+            };
+            match self.jobs.enqueue(job).await {
+                Ok(job) => {
+                    let verb = if digests.len() == 1 { "downloads" } else { "download" };
+                    run.log(Level::Info, &format!("{key}: {count} {verb} again as job {}: {named}", job.id)).await;
+                    damages.jobs.push(job.id);
+                    ordered.extend(digests);
+                }
+                Err(error) => {
+                    let text =
+                        format!("{key}: {count} cannot be downloaded again now, only on the next request: {error}");
+                    run.log(Level::Warning, &text).await;
+                }
+            }
+        }
+        damages.again += ordered.len() as u64;
+    }
+}
+
+impl Damages {
+    /// Notes a blob that has left the store; what to say of it.
+    pub(super) fn note(&mut self, blob: &BlobRow, found: Check, damage: Damage) -> String {
+        self.files += 1;
+        self.lost += u64::from(damage.is_lost);
+        let what = if found == Check::Wrong { "has wrong bytes and was quarantined" } else { "is missing" };
+        let then = match (damage.recoverable.is_empty(), damage.is_lost) {
+            (false, _) => "it is downloaded again",
+            (true, true) => "it was imported from a folder: import it again",
+            (true, false) => "it will be downloaded again on the next request",
+        };
+        for Recoverable { file, commit, revision } in damage.recoverable {
+            let wanted = self.wanted.entry((file.model, commit));
+            let wanted = wanted.or_insert_with(|| Wanted { key: file.key, revision, files: Vec::new() });
+            wanted.files.push((blob.digest, file.path));
+            self.waiting += 1;
+        }
+        let names: Vec<String> = damage.named_by.iter().map(|file| format!("{}/{}", file.key, file.path)).collect();
+        let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+        format!("{}{names} {what}; {then}", blob.digest)
+    }
+
+    /// Whether so much was noted that it has to be ordered now.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting >= MOST
+    }
+
+    /// The error that a verification ends with, if it found anything.
+    pub(super) fn error(self) -> Option<Error> {
+        let Self { files, again, lost, jobs, .. } = self;
+        (files > 0).then_some(Error::Damaged { files, again, jobs, lost })
+    }
+}
+
+/// The first of some paths, for a log.
+fn named(paths: &[String]) -> String {
+    let first = paths.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if paths.len() > NAMED { format!("{first}, …") } else { first }
+}
