@@ -36,7 +36,7 @@ pub(super) fn answer(error: &Error, anonymous: bool, shape: Shape) -> Response<B
         Error::UpstreamUnavailable { .. } => (StatusCode::GATEWAY_TIMEOUT, None),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, None),
         Error::BadUpstream(_) => (StatusCode::BAD_GATEWAY, None),
-        Error::Tainted | Error::Stopping => (StatusCode::SERVICE_UNAVAILABLE, None),
+        Error::Tainted | Error::Stopping | Error::DatabaseAway { .. } => (StatusCode::SERVICE_UNAVAILABLE, None),
         Error::Rejected { status, .. } => (StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY), None),
         Error::Moved { .. } => (StatusCode::TEMPORARY_REDIRECT, None),
         Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => (StatusCode::INSUFFICIENT_STORAGE, None),
@@ -75,7 +75,7 @@ pub(super) fn answer(error: &Error, anonymous: bool, shape: Shape) -> Response<B
             set(&mut response, "retry-after", &seconds.to_string());
             set(&mut response, "ratelimit", &format!("\"upstream\";r=0;t={seconds}"));
         }
-        Error::Tainted | Error::Stopping => set(&mut response, "retry-after", "5"),
+        Error::Tainted | Error::Stopping | Error::DatabaseAway { .. } => set(&mut response, "retry-after", "5"),
         Error::Moved { path } => set(&mut response, "location", path),
         _ => {}
     }

@@ -21,20 +21,24 @@ pub(super) fn healthy() -> Response<Body> {
     respond::own(StatusCode::OK, TEXT, "ok\n")
 }
 
-/// The hub can serve: store and database respond. An upstream outage does not make it unready.
+/// The hub can serve all that is asked: store and database can be written. An upstream outage does not make it unready.
 pub(super) async fn readiness(hub: &Hub) -> Response<Body> {
     match hub.overview.check_ready().await {
         Ok(()) => respond::own(StatusCode::OK, TEXT, "ready\n"),
         Err(error) => {
-            // A full disk is told once.
-            if !matches!(error, Error::NoSpace) {
-                tracing::error!(%error, "not ready");
-            }
-            respond::own(
-                StatusCode::SERVICE_UNAVAILABLE,
-                TEXT,
-                "not ready: the store or the database is not responding\n",
-            )
+            let why = match &error {
+                // A full disk is told once.
+                Error::NoSpace => error.to_string(),
+                Error::Internal(cause) => {
+                    tracing::error!(error = %cause, "not ready");
+                    "the store or the database cannot be written; the log of this hub says why".to_owned()
+                }
+                error => {
+                    tracing::error!(%error, "not ready");
+                    error.to_string()
+                }
+            };
+            respond::own(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {why}\n"))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod follow;
 mod identity;
+mod rebuild;
 mod worker;
 
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use crate::worker::Runner;
 
 use follow::follow_workers;
 use identity::Identity;
+pub use rebuild::rebuild;
 pub use worker::Worker;
 
 /// A file that stands in for the GPUs of this machine (see `machine::Fixed`).

@@ -55,7 +55,8 @@ impl LocalStore {
         let folder = self.root().join("partial");
         let now = self.time().map_err(Error::io("cannot read the file system time of", self.root()))?;
         let mut stale = Vec::new();
-        for entry in std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder))?.flatten() {
+        let entries = self.in_folders(|| std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder)))?;
+        for entry in entries.flatten() {
             let name = entry.file_name();
             let content = name.to_str().and_then(|name| ContentId::parse(name.strip_suffix(".part")?).ok());
             let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();

@@ -12,11 +12,15 @@
 //! A blob appears in one way only: sync the file → rename it → sync its directory. A sync
 //! that fails means that the bytes are lost (the kernel drops the dirty pages), so the
 //! partial is removed and never synced again.
+//!
+//! Somebody may remove the folders while this runs: a write that meets that makes them again (`in_folders`), and the
+//! owner of what is known of the files is told (`on_loss`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::{ContentHasher, Error, Partial, Result, source};
 use crate::domain::{ContentId, Digest};
@@ -28,7 +32,11 @@ pub struct LocalStore {
     root: PathBuf,
     shared: bool,
     lock: File,
+    on_loss: OnceLock<OnLoss>,
 }
+
+/// Told when folders of the store were removed: files that were here may be gone.
+pub type OnLoss = Box<dyn Fn() + Send + Sync>;
 
 /// Who else may have a store open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,26 +51,58 @@ impl LocalStore {
     /// Opens or creates the store. Fails if another process has it open that does not share, or if it was written
     /// by a newer layout.
     pub fn open(root: &Path, sharing: Sharing) -> Result<Self> {
-        let blobs = root.join("blobs/sha256");
         make_dir(root)?;
         let lock = open_lock(&root.join("LOCK"), sharing)?;
         check_version(&root.join("VERSION"))?;
-        for dir in [&blobs, &root.join("partial"), &root.join("quarantine")] {
-            make_dir(dir)?;
-        }
-        // All shards exist before the first blob: publishing never has to sync a new directory.
-        for shard in 0..=255u8 {
-            make_dir(&blobs.join(format!("{shard:02x}")))?;
-        }
-        for dir in [&blobs, &root.join("blobs"), root] {
-            sync_dir(dir)?;
-        }
-        let store = Self { root: root.to_owned(), shared: sharing == Sharing::Shared, lock };
+        make_folders(root)?;
+        let store = Self { root: root.to_owned(), shared: sharing == Sharing::Shared, lock, on_loss: OnceLock::new() };
         // Those of another process may be alive.
         if sharing == Sharing::Alone {
             store.remove_abandoned_imports()?;
         }
         Ok(store)
+    }
+
+    /// Who is to be told when folders were removed while the store was open. The first one stays.
+    pub fn on_loss(&self, told: OnLoss) {
+        let _ = self.on_loss.set(told);
+    }
+
+    /// Does what needs the folders; once more if something was not there.
+    pub(super) fn in_folders<T, E: std::error::Error + 'static>(
+        &self,
+        work: impl Fn() -> Result<T, E>,
+    ) -> Result<T, E> {
+        match work() {
+            Err(error) if is_missing(&error) => {
+                self.restore_folders();
+                work()
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Makes the folders that somebody has removed, if this is still the directory that was opened.
+    fn restore_folders(&self) {
+        // A directory that is not the one that was opened is another disk's, or the place where this one was mounted.
+        let lock = self.lock.metadata().ok().zip(self.root.join("LOCK").symlink_metadata().ok());
+        if lock.is_none_or(|(mine, there)| (mine.dev(), mine.ino()) != (there.dev(), there.ino())) {
+            return;
+        }
+        match make_folders(&self.root) {
+            Ok(0) => {}
+            Ok(made) => {
+                tracing::error!(
+                    path = %self.root.display(), made,
+                    "folders of the store were removed while it was open, and were made again; files that are gone \
+                     will be downloaded again on the next request"
+                );
+                if let Some(told) = self.on_loss.get() {
+                    told();
+                }
+            }
+            Err(error) => tracing::error!(%error, "folders of the store were removed and cannot be made again"),
+        }
     }
 
     pub fn root(&self) -> &Path {
@@ -118,7 +158,7 @@ impl LocalStore {
 
     /// The partial of `content`, resumed if an earlier process left one. `Elsewhere` if another process has it now.
     pub fn partial(&self, content: ContentId, size: u64, segment_size: u64) -> Result<Partial> {
-        Partial::open(&self.root.join("partial"), content, size, segment_size, self.shared)
+        self.in_folders(|| Partial::open(&self.root.join("partial"), content, size, segment_size, self.shared))
     }
 
     /// Makes a complete and verified partial a blob. After this returns the blob survives a
@@ -129,7 +169,7 @@ impl LocalStore {
             self.discard(partial);
             return Err(Error::io("cannot sync", partial.path())(error));
         }
-        std::fs::rename(partial.path(), &path).map_err(Error::io("cannot publish", &path))?;
+        self.in_folders(|| std::fs::rename(partial.path(), &path).map_err(Error::io("cannot publish", &path)))?;
         let shard = path.parent().unwrap_or(&self.root);
         sync_dir(shard)?;
         self.discard(partial);
@@ -164,7 +204,7 @@ impl LocalStore {
     /// Whether a file can be written now: what readiness means for a store.
     pub fn check_writable(&self) -> Result<()> {
         let path = self.root.join("partial/.probe");
-        let mut file = File::create(&path).map_err(Error::io("cannot create", &path))?;
+        let mut file = self.in_folders(|| File::create(&path).map_err(Error::io("cannot create", &path)))?;
         let written = file.write_all(&[0; 4096]).map_err(Error::io("cannot write", &path));
         std::fs::remove_file(&path).map_err(Error::io("cannot remove", &path))?;
         written
@@ -179,6 +219,30 @@ pub(super) fn remove_partial(part: &Path) {
             tracing::warn!(path = %path.display(), %error, "could not remove a partial file");
         }
     }
+}
+
+/// Whether the cause is that a file or a folder is not there.
+fn is_missing(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| cause.kind() == io::ErrorKind::NotFound)
+}
+
+/// Makes the folders of a store that are not there, and syncs what holds them; how many there were.
+fn make_folders(root: &Path) -> Result<usize> {
+    let blobs = root.join("blobs/sha256");
+    // All shards exist before the first blob: publishing never has to sync a new directory.
+    let shards = (0..=255u8).map(|shard| blobs.join(format!("{shard:02x}")));
+    let mut made = 0;
+    for folder in [root.join("partial"), root.join("quarantine")].into_iter().chain(shards) {
+        if !folder.is_dir() {
+            make_dir(&folder)?;
+            made += 1;
+        }
+    }
+    for dir in [&blobs, &root.join("blobs"), root] {
+        sync_dir(dir)?;
+    }
+    Ok(made)
 }
 
 fn make_dir(path: &Path) -> Result<()> {

@@ -8,6 +8,7 @@
 mod care;
 mod error;
 mod hasher;
+mod inventory;
 mod journal;
 mod local;
 mod mapped;
@@ -22,7 +23,8 @@ mod xet_hasher;
 pub use care::Check;
 pub use error::{Error, Result};
 pub use hasher::{ContentHasher, Names, Proven};
-pub use local::{LocalStore, Sharing};
+pub use inventory::{Inventory, Read};
+pub use local::{LocalStore, OnLoss, Sharing};
 pub use mapped::MappedFile;
 pub use partial::{Claim, Partial, Room};
 pub use place::{Placed, Placement, Staged};

@@ -75,6 +75,10 @@ fn remove(path: &Path) {
 impl LocalStore {
     /// Puts the bytes of `source` next to the partial blobs and computes their names. Blocks.
     pub fn stage(&self, source: &Source, how: Placement, pace: &Pace) -> Result<Staged, Refusal> {
+        self.in_folders(|| self.stage_once(source, how, pace))
+    }
+
+    fn stage_once(&self, source: &Source, how: Placement, pace: &Pace) -> Result<Staged, Refusal> {
         let path = self.root().join("partial").join(format!("{}.import", uuid::Uuid::now_v7()));
         let staged = match how {
             Placement::HardLink => link(source, &path, pace),
@@ -103,7 +107,7 @@ impl LocalStore {
         let path = self.blob_path(staged.names.sha256);
         staged.file.sync_all().map_err(Error::io("cannot sync", &staged.path))?;
         // If it is a link to this very blob already, the staged name stays, and goes when it is dropped.
-        std::fs::rename(&staged.path, &path).map_err(Error::io("cannot publish", &path))?;
+        self.in_folders(|| std::fs::rename(&staged.path, &path).map_err(Error::io("cannot publish", &path)))?;
         sync_dir(path.parent().unwrap_or(self.root()))?;
         let (_, modified_ns) = source::modified(&staged.file).map_err(Error::io("cannot read", &path))?;
         Ok(modified_ns)
@@ -162,7 +166,10 @@ fn clone(source: &Source, path: &Path, pace: &Pace) -> Result<Bytes, Refusal> {
 /// The very file that was hashed, under one more name.
 fn link(source: &Source, path: &Path, pace: &Pace) -> Result<Bytes, Refusal> {
     let names = source.hash(pace)?;
-    std::fs::hard_link(&source.path, path).map_err(Refusal::CannotPlace)?;
+    std::fs::hard_link(&source.path, path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::io("cannot link", path)(error).into(),
+        _ => Refusal::CannotPlace(error),
+    })?;
     let linked = path.symlink_metadata().map_err(Error::io("cannot read", path))?;
     let stamp = source.stamp();
     if (linked.dev(), linked.ino(), linked.len()) != (stamp.device, stamp.inode, stamp.size) {

@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use super::care::ignore_missing;
 use super::local::LocalStore;
 use super::{Error, Partial, Result};
 use crate::domain::{ContentId, Digest, Millis, ParseError};
@@ -54,7 +53,7 @@ impl LocalStore {
     /// Quarantines a wrong body; its journal is removed, so that no later flight resumes it.
     pub fn quarantine(&self, partial: &Partial, now: Millis) -> Result<()> {
         let aside = self.root().join(FOLDER).join(QuarantineName { at: now, content: partial.content() }.to_string());
-        std::fs::rename(partial.path(), &aside).map_err(Error::io("cannot quarantine", &aside))?;
+        self.in_folders(|| std::fs::rename(partial.path(), &aside).map_err(Error::io("cannot quarantine", &aside)))?;
         self.discard(partial);
         Ok(())
     }
@@ -64,14 +63,18 @@ impl LocalStore {
         let path = self.blob_path(digest);
         let name = QuarantineName { at: now, content: ContentId::Sha256(digest) };
         let aside = self.root().join(FOLDER).join(name.to_string());
-        ignore_missing(std::fs::rename(&path, aside)).map_err(Error::io("cannot quarantine", &path))
+        if !path.exists() {
+            return Ok(());
+        }
+        self.in_folders(|| std::fs::rename(&path, &aside).map_err(Error::io("cannot quarantine", &path)))
     }
 
     /// All entries of the folder: the newest first, those of somebody else last.
     pub fn quarantined(&self) -> Result<Vec<Quarantined>> {
         let folder = self.root().join(FOLDER);
         let mut found = Vec::new();
-        for entry in std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder))?.flatten() {
+        let entries = self.in_folders(|| std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder)))?;
+        for entry in entries.flatten() {
             // Not of what a link leads to. Without it, somebody has just removed the entry.
             let Ok(metadata) = entry.metadata() else { continue };
             let text = entry.file_name().to_string_lossy().into_owned();

@@ -1,6 +1,6 @@
 //! The command line: the server's own commands, and those that ask a running hub over its admin API.
 //!
-//! `server` runs and configures the hub. All others are in files of their own; `client` speaks with the hub, `follow`
+//! `server` runs and configures the hub, `store` repairs it while it is stopped. All others are in files of their own; `client` speaks with the hub, `follow`
 //! waits for jobs, `output` alone writes to the terminal, and `failure` has the exit codes.
 
 mod call;
@@ -22,6 +22,7 @@ mod server;
 mod settings;
 mod status;
 mod storage;
+mod store;
 mod table;
 
 use std::process::ExitCode;
@@ -179,6 +180,11 @@ enum Command {
     /// Show disk usage, or the quarantine
     #[command(after_help = STORAGE)]
     Storage(With<storage::Storage>),
+    /// Repair the store while the hub is stopped
+    Store {
+        #[command(subcommand)]
+        command: store::StoreCommand,
+    },
     /// Show or change the settings that can change while the hub runs
     Settings(With<settings::Arguments>),
     /// Follow events; with --json one object per line
@@ -218,6 +224,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Worker(worker) => server::work(&worker).map(done)?,
         Command::Config { command } => end(server::run_config(&command)?),
         Command::Completions { shell } => end(completions(shell)),
+        Command::Store { command } => end(block_on(store::run(command))),
         Command::Register(with) => ask(with, models::register),
         Command::Lookup(with) => ask(with, models::look_up),
         Command::Sync(with) => ask(with, models::sync),

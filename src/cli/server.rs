@@ -170,7 +170,7 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
     ));
     tracing::info!(hub = %app.hub_addr, admin = %app.admin_addr, data_dir = %data_dir.display(), "listening");
     exposed.iter().for_each(|sentence| tracing::warn!("{sentence}"));
-    app.run(stop).await
+    Box::pin(app.run(stop)).await
 }
 
 async fn run_worker(config: Config) -> anyhow::Result<()> {

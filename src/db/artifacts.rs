@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::sql::{Lock, Pick, Sharing, args};
+use super::sql::{Pick, args};
+use super::tx::{Lock, Sharing};
 use super::{Change, Db, Error, Result};
 use crate::domain::{
     Artifact, CommitId, ContentId, Digest, Entry, GitOid, Millis, ModelId, ParseError, RepoPath, XetHash,
@@ -263,6 +264,7 @@ pub(super) fn entry_of((path, entry, size, oid, sha256, xet_hash): EntryRow) -> 
         return Ok(Entry::Directory { path, oid });
     }
     let size = u64::try_from(size).unwrap_or(0);
-    let xet_hash = xet_hash.map(|hash| XetHash::parse(&hash)).transpose().map_err(corrupt("Xet hash"))?;
+    // The file comes without it, too.
+    let xet_hash = xet_hash.and_then(|hash| XetHash::parse(&hash).ok());
     Ok(Entry::File(Artifact { path, size, content, oid, xet_hash }))
 }

@@ -1,6 +1,7 @@
 //! Blobs in the store. A row is written after the file is synced; without it there is no blob.
 
-use super::sql::{Lock, Pick, Sharing, Tx, args};
+use super::sql::{Pick, args};
+use super::tx::{Lock, Sharing, Tx};
 use super::{Change, Db, Error, Result};
 use crate::domain::{ContentId, Digest, GitOid, Millis, XetHash};
 

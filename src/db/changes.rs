@@ -11,10 +11,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPool};
-use sqlx::{Postgres, Transaction};
+use sqlx::postgres::{PgConnection, PgListener, PgPool};
 
-use super::sql::{Lock, args};
+use super::pools::answer;
+use super::sql::args;
+use super::tx::Lock;
 use super::{Db, Result};
 use crate::domain::{Clock, CommitId, ContentId, Digest, GitOid, Millis, ModelId, RepoId, RepoKey, RepoKind};
 
@@ -129,18 +130,14 @@ impl Announcer {
 
 /// Writes down for the other processes what a transaction makes untrue. The last statements of it: rows become
 /// visible in the order of their numbers, as nobody else writes any between here and the commit.
-pub(super) async fn write(
-    tx: &mut Transaction<'static, Postgres>,
-    changes: &[Change],
-    announcer: &Announcer,
-) -> Result<()> {
-    sqlx::query("select pg_advisory_xact_lock($1)").bind(Lock::CHANGES.number()).execute(&mut **tx).await?;
+pub(super) async fn write(tx: &mut PgConnection, changes: &[Change], announcer: &Announcer) -> Result<()> {
+    answer(sqlx::query("select pg_advisory_xact_lock($1)").bind(Lock::CHANGES.number()).execute(&mut *tx)).await?;
     for change in changes {
         let (kind, key) = change.row();
         let sql = "insert into invalidation (kind, key, process) values ($1, $2, $3)";
-        sqlx::query(sql).bind(kind).bind(key).bind(&*announcer.process).execute(&mut **tx).await?;
+        answer(sqlx::query(sql).bind(kind).bind(key).bind(&*announcer.process).execute(&mut *tx)).await?;
     }
-    sqlx::query("select pg_notify($1, '')").bind(CHANNEL).execute(&mut **tx).await?;
+    answer(sqlx::query("select pg_notify($1, '')").bind(CHANNEL).execute(&mut *tx)).await?;
     Ok(())
 }
 
@@ -181,8 +178,8 @@ impl Feed {
     /// Waits until there is something, or might be; what there is, which may be nothing.
     pub async fn next(&mut self) -> Result<Vec<Change>> {
         if self.listener.is_none() {
-            let mut listener = PgListener::connect_with(&self.pool).await?;
-            listener.listen(CHANNEL).await?;
+            let mut listener = PgListener::connect_with(&Db::listening(&self.pool)).await?;
+            answer(listener.listen(CHANNEL)).await?;
             self.listener = Some(listener);
         } else if let Some(listener) = &mut self.listener
             && let Ok(Err(error)) = Clock::system().timeout(POLL, listener.recv()).await
@@ -190,7 +187,12 @@ impl Feed {
             self.listener = None;
             return Err(error.into());
         }
-        self.read().await
+        let read = self.read().await;
+        if read.is_err() {
+            // Its connection may be as dead as that one was, only nobody tells.
+            self.listener = None;
+        }
+        read
     }
 
     async fn read(&mut self) -> Result<Vec<Change>> {

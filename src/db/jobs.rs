@@ -4,7 +4,8 @@
 //! while it still has the lease, so a worker that was thought dead cannot undo what another did. Enqueuing the same
 //! work twice gives the job that is there (`job_live` in the migration).
 
-use super::sql::{Lock, Pick, Sharing, Tx, args};
+use super::sql::{Pick, args};
+use super::tx::{Lock, Sharing, Tx};
 use super::{Db, Result};
 use crate::domain::job::{Changes, Job, JobKind, JobStatus, NewJob, Order, Progress};
 use crate::domain::{JobId, Millis, ModelId, Work, WorkerId};

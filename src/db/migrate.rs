@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use sqlx::migrate::Migrator;
 
-use super::sql::Pools;
+use super::pools::Pools;
 use super::{Db, Error, Result};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -29,7 +29,12 @@ pub(super) async fn run(db: &Db) -> Result<()> {
     }
     match &db.pools {
         Pools::Sqlite { write, .. } => migrator.run(write).await?,
-        Pools::Postgres(pool) => migrator.run(pool).await?,
+        Pools::Postgres(pool) => {
+            // It may take long, and another process may be at it.
+            let patient = Db::patient(pool);
+            migrator.run(&patient).await?;
+            patient.close().await;
+        }
     }
     Ok(())
 }

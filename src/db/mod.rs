@@ -1,12 +1,13 @@
 //! SQL: what is known about repositories, commits, artifacts, blobs and access.
 //!
-//! One SQL text runs on SQLite and PostgreSQL (`sql.rs` is the only file that knows two
+//! One SQL text runs on SQLite and PostgreSQL (`sql.rs`, `tx.rs` and `pools.rs` are the only files that know two
 //! drivers). Absence is `Option`; time and ids come in as parameters. Store functions are
 //! methods of `Db`, one file per subject.
 
 mod access;
 mod answers;
 mod artifacts;
+mod aside;
 mod blobs;
 mod changes;
 mod contents;
@@ -16,6 +17,7 @@ mod job_lists;
 mod jobs;
 mod migrate;
 mod models;
+mod pools;
 mod records;
 mod repos;
 mod revisions;
@@ -23,6 +25,7 @@ mod scans;
 mod settings;
 mod sql;
 mod storage;
+mod tx;
 
 pub use access::Grant;
 pub use answers::RememberedAnswer;
@@ -30,7 +33,7 @@ pub use artifacts::{ReadingId, TreePage};
 pub use blobs::{BlobRow, NewBlob, StoreTotals};
 pub use changes::{Change, Feed, Listener};
 pub use contents::{NamedFile, Recoverable};
-pub use error::{Error, Result};
+pub use error::{Error, Outage, Result};
 pub use files::{FilePage, FileRow, FileTotals};
 pub use jobs::{Claimant, Gone, Obeyed, Settled};
 pub use models::{Held, ModelFilter, ModelOrder, ModelRow, Registered, Registration};

@@ -4,7 +4,8 @@
 //! (`stale`) and kept in the row.
 
 use super::jobs::enqueue_in;
-use super::sql::{Pick, Tx, args};
+use super::sql::{Pick, args};
+use super::tx::Tx;
 use super::{Change, Db, Error, Result, like};
 use crate::domain::job::{Job, NewJob};
 use crate::domain::{

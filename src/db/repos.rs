@@ -1,6 +1,7 @@
 //! Repositories and the other names that upstream knows them by.
 
-use super::sql::{Tx, args};
+use super::sql::args;
+use super::tx::Tx;
 use super::{Change, Db, Error, Result, like};
 use crate::domain::{Millis, ModelId, ModelSource, RepoId, RepoKey, RepoKind, Visibility};
 

@@ -2,6 +2,7 @@
 
 use super::sql::args;
 use super::{Db, Result};
+use crate::domain::Millis;
 
 impl Db {
     pub async fn setting(&self, name: &str) -> Result<Option<String>> {
@@ -19,5 +20,13 @@ impl Db {
         let made = make();
         self.execute(insert, args![name, made.as_str()]).await?;
         Ok(self.setting(name).await?.unwrap_or(made))
+    }
+
+    /// Writes a row: what readiness means for a database.
+    pub async fn check_writable(&self, now: Millis) -> Result<()> {
+        let sql = "insert into setting (name, value) values ('ready_at', $1)
+            on conflict (name) do update set value = excluded.value";
+        self.execute(sql, args![now.to_string()]).await?;
+        Ok(())
     }
 }

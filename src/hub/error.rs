@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::db::Outage;
 use crate::domain::{ByteSize, CommitId, JobId, ParseError, counted};
 use crate::telemetry::DISK_FULL;
 use crate::{blob, db, upstream};
@@ -58,6 +59,9 @@ pub enum Error {
     Moved { path: String },
     #[error("this hub's disk is full")]
     NoSpace,
+    /// `why` is for people: what the database is not.
+    #[error("this hub's database {why}; try again later")]
+    DatabaseAway { why: &'static str },
     #[error("needs {} of disk space, but only {} is free", ByteSize(*needed), ByteSize(*free))]
     NoRoom { needed: u64, free: u64 },
     /// The disk may have space, but the store has a limit.
@@ -181,13 +185,24 @@ pub(super) fn is_outage(error: &Error) -> bool {
     )
 }
 
+/// Whether this hub's own disk or database is at fault, so that everything else would fail too.
+pub(super) fn is_own_trouble(error: &Error) -> bool {
+    matches!(error, Error::Internal(_) | Error::NoSpace | Error::DatabaseAway { .. })
+}
+
 impl From<db::Error> for Error {
     fn from(error: db::Error) -> Self {
-        if error.is_full() {
+        let Some(outage) = error.outage() else { return Self::internal(error) };
+        if outage == Outage::Full {
             DISK_FULL.met("the database could not be written");
             return Self::NoSpace;
         }
-        Self::internal(error)
+        tracing::error!(%error, "the database cannot be used");
+        match outage {
+            Outage::Full => Self::NoSpace,
+            Outage::ReadOnly => Self::DatabaseAway { why: "is read-only" },
+            Outage::Away => Self::DatabaseAway { why: "does not respond" },
+        }
     }
 }
 

@@ -50,7 +50,7 @@ use crate::domain::{Clock, millis};
 use crate::upstream::Upstream;
 
 use digests::TokenDigests;
-use error::is_outage;
+use error::{is_outage, is_own_trouble};
 use events::Events;
 use flights::Flights;
 use pace::Pace;
@@ -77,7 +77,7 @@ pub use overview::{Overview, Overviews, Sums, UpstreamState, Usage};
 pub use repos::{Need, Repo, Repos, ResolvedRevision, Stamp};
 pub use serve::{Body, Bypass, Opened, Recipe, Serve, XetToken, XorbPart};
 pub use settings::{Change, Live, LiveSettings, Settings, TokenSource};
-pub use store::{DiskBytes, QUARANTINE_KEPT, Space, StoredFile};
+pub use store::{DiskBytes, QUARANTINE_KEPT, Rebuilt, Space, StoredFile};
 
 /// How often what is only counted is written down.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -118,6 +118,21 @@ impl std::ops::Deref for Hub {
     fn deref(&self) -> &Rooms {
         &self.0
     }
+}
+
+/// Writes a row for each file of a store that is what its name says, while no hub runs. Fails if the data directory
+/// is not that of the database's store; a database that belongs to none yet is this one's from now on.
+pub async fn rebuild_store(
+    db: Db,
+    disk: Arc<LocalStore>,
+    clock: Clock,
+    tell: impl Fn(&Rebuilt) + Clone + Send + 'static,
+) -> Result<Rebuilt> {
+    let store = Store::new(disk, db.clone(), clock, TaskTracker::new());
+    store.check_identity(false).await?;
+    let rebuilt = store.rebuild(tell).await;
+    db.close().await;
+    rebuilt
 }
 
 impl Hub {
@@ -190,8 +205,15 @@ impl Hub {
             &xet_key,
         )?;
         let jobs = Jobs::new(db.clone(), clock.clone(), live.clone(), events.clone());
-        let overview =
-            Overviews::new(db.clone(), store.clone(), upstream.clone(), clock.clone(), events.clone(), flights.clone());
+        let overview = Overviews::new(
+            db.clone(),
+            store.clone(),
+            upstream.clone(),
+            clock.clone(),
+            events.clone(),
+            flights.clone(),
+            &tasks,
+        );
         let models = Models::new(models::Inner {
             db: db.clone(),
             store: store.clone(),

@@ -6,7 +6,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
 use super::Result;
+use super::coalesce::Coalesce;
 use super::events::{Events, Happening, Traffic};
 use super::flights::Flights;
 use super::store::{DiskBytes, Space, Store};
@@ -91,6 +94,7 @@ pub struct Inner {
     clock: Clock,
     events: Events,
     flights: Flights,
+    readiness: Coalesce<(), ()>,
     last_traffic: Mutex<Sums>,
     last_flush: Mutex<Sums>,
 }
@@ -110,9 +114,11 @@ impl Overviews {
         clock: Clock,
         events: Events,
         flights: Flights,
+        tasks: &TaskTracker,
     ) -> Self {
         let (last_traffic, last_flush) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { db, store, upstream, clock, events, flights, last_traffic, last_flush }))
+        let readiness = Coalesce::new(tasks.clone());
+        Self(Arc::new(Inner { db, store, upstream, clock, events, flights, readiness, last_traffic, last_flush }))
     }
 
     pub async fn totals(&self) -> Result<StoreTotals> {
@@ -148,12 +154,15 @@ impl Overviews {
         }
     }
 
-    /// Ready means: the store can be written and the database answers. Upstream's state is not
-    /// part of it: without upstream this hub still serves what is here.
+    /// Ready means: the store and the database can be written now. Upstream's state is not part of it: without
+    /// upstream this hub still serves what is here. One look serves all who ask at the same time, as anybody may.
     pub async fn check_ready(&self) -> Result<()> {
-        self.store.check_writable().await?;
-        self.store.totals().await?;
-        Ok(())
+        let this = self.clone();
+        let look = || async move {
+            this.store.check_writable().await?;
+            Ok(this.db.check_writable(this.clock.now()).await?)
+        };
+        self.readiness.run((), look).await
     }
 
     pub async fn overview(&self) -> Result<Overview> {

@@ -25,7 +25,7 @@ pub(super) struct Ended {
     pub(super) line: Option<(Level, String)>,
 }
 
-/// Decides that: orders come first, then the outcome. External causes (a full disk, upstream down) are
+/// Decides that: orders come first, then the outcome. External causes (a full disk, a database or upstream that is down) are
 /// waited out without counting an attempt; other failures are retried a few times; permanent ones fail immediately.
 /// `suspended` is why a run was stopped without an order.
 pub(super) fn settle(run: &JobRun, ending: Ending, suspended: &str, upstream_is_down: bool, now: Millis) -> Ended {
@@ -76,7 +76,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, suspended: &str, upstream_is_
     }
     let (pause, counts) = match &error {
         Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => (LOOK_AGAIN.pause(1), false),
-        Error::Offline { .. } => (LOOK_AGAIN.pause(1), false),
+        Error::DatabaseAway { .. } | Error::Offline { .. } => (LOOK_AGAIN.pause(1), false),
         Error::UpstreamUnavailable { .. } if upstream_is_down => (LOOK_AGAIN.pause(1), false),
         Error::RateLimited { retry_after } => (at_least((*retry_after).max(Duration::from_secs(1))), false),
         Error::UpstreamUnavailable { .. } | Error::BadUpstream(_) | Error::Internal(_) | Error::Tainted => {
@@ -99,6 +99,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, suspended: &str, upstream_is_
     end.waiting_for = match &error {
         Error::NoSpace | Error::NoRoom { .. } => format!("disk space: {text}"),
         Error::OverLimit { .. } => format!("space in the store: {text}"),
+        Error::DatabaseAway { why } => format!("the database, which {why}"),
         Error::Offline { .. } => "the hub to go online".into(),
         Error::RateLimited { .. } => "upstream's rate limit".into(),
         Error::UpstreamUnavailable { .. } if upstream_is_down => format!("upstream to come back: {text}"),

@@ -20,6 +20,7 @@ on_both!(
     uses_recorded_in_any_order_do_not_block_each_other,
     everything_at_once,
     who_gives_up_in_the_middle_takes_along_nothing_of_others,
+    a_transaction_that_the_database_ends_by_itself_is_the_only_one,
 );
 
 async fn a_repository_seen_by_many_at_once_is_one(base: &TestDatabase) {
@@ -146,4 +147,26 @@ async fn who_gives_up_in_the_middle_takes_along_nothing_of_others(base: &TestDat
         let seen = other.settings("test.").await.unwrap();
         assert_eq!(seen, [("round".to_owned(), n.to_string())], "after a wait of {patience:?}");
     }
+}
+
+/// As a full disk or a failing one makes SQLite do in the middle, and PostgreSQL at the commit.
+async fn a_transaction_that_the_database_ends_by_itself_is_the_only_one(base: &TestDatabase) {
+    let db = base.open().await;
+    base.execute(if base.is_postgres() {
+        "create function refuse() returns trigger language plpgsql as $$ begin raise disk_full; end $$;
+        create constraint trigger refuse after insert on model_repo deferrable initially deferred
+        for each row execute function refuse()"
+    } else {
+        "create trigger refuse before insert on model_repo begin select raise(rollback, 'no'); end"
+    })
+    .await;
+    let job =
+        |n| NewJob { work: Work::Sync(work::Sync::default()), repo: None, repo_name: format!("{n}"), priority: 50 };
+    for n in 0..20 {
+        db.put_repo(&key("org/model"), Visibility::Public, &id("id"), 1).await.unwrap_err();
+        db.enqueue(&job(n), &JobId::new(format!("job {n}")), 5, 1).await.unwrap();
+    }
+    base.execute(if base.is_postgres() { "drop trigger refuse on model_repo" } else { "drop trigger refuse" }).await;
+    db.put_repo(&key("org/model"), Visibility::Public, &id("id"), 1).await.unwrap();
+    assert_eq!(base.texts("select id from job").await.len(), 20);
 }

@@ -45,7 +45,7 @@ const HUB_FLOORS: [(&str, u8); 17] = [
 ];
 
 /// What rooms name of the front: the words that all of them speak, of `error` and `caller`.
-const HUB_WORDS: [&str; 5] = ["Error", "Result", "Caller", "Served", "is_outage"];
+const HUB_WORDS: [&str; 6] = ["Error", "Result", "Caller", "Served", "is_outage", "is_own_trouble"];
 
 /// What a handler may name of the adapters: the types in which `hub` gives pages and pieces, and
 /// the mark that stands for our own address in kept answers.

@@ -31,6 +31,7 @@ mod on_disk;
 mod postgres;
 mod process;
 mod range;
+mod rebuild;
 mod resolve_get;
 mod resolve_head;
 mod rot;

@@ -190,3 +190,36 @@ async fn what_nobody_went_on_with_for_a_week_is_removed() {
     hub.get(PATH).await.assert_is(200, &kept().read_all());
     hub.finish().await;
 }
+
+#[tokio::test]
+async fn folders_that_are_removed_under_a_running_hub_are_made_again() {
+    let hub = hub().await;
+    let all: [&[&str]; 4] =
+        [&["blobs", "partial", "quarantine"], &["blobs"], &["partial"], &["quarantine", "blobs/sha256"]];
+    for (round, folders) in all.into_iter().enumerate() {
+        let (config, weights) = (format!("{{\"round\": {round}}}"), Content::random(90 + round as u64, SIZE));
+        let name = format!("org/new{round}");
+        hub.mock.put(Repo::model(&name).file("config.json", config.as_str()).lfs("new.bin", weights.clone()));
+        for folder in folders {
+            std::fs::remove_dir_all(hub.data_dir().join(folder)).unwrap();
+        }
+        // A hit may still come from what is open; whoever writes notices.
+        hub.get(PATH).await.assert_is(200, &kept().read_all());
+        for _ in 0..2 {
+            hub.get(&format!("/{name}/resolve/main/config.json")).await.assert_is(200, config.as_bytes());
+            hub.get(&format!("/{name}/resolve/main/new.bin")).await.assert_is(200, &weights.read_all());
+            hub.get(PATH).await.assert_is(200, &kept().read_all());
+            hub.landed().await;
+        }
+        assert!(blob(hub.data_dir()).exists(), "{folders:?}: the hit was not stored again");
+        let ready = hub.client.call("GET", &format!("{}/readyz", hub.admin_url()), &[], "").await;
+        assert_eq!(ready.status, 200, "{folders:?}");
+        assert!(hub.data_dir().join("quarantine").is_dir());
+    }
+    let hub = hub.restart().await;
+    hub.mock.clear_log();
+    hub.get(PATH).await.assert_is(200, &kept().read_all());
+    hub.get("/org/new3/resolve/main/new.bin").await.assert_is(200, &Content::random(93, SIZE).read_all());
+    assert_eq!(hub.cdn_bytes(), 0, "what was fetched again is kept");
+    hub.finish().await;
+}

@@ -99,9 +99,11 @@ impl From<Error> for Problem {
             Error::Conflict(_) => StatusCode::CONFLICT,
             Error::Busy { .. } | Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Error::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
-            Error::Offline { .. } | Error::Tainted | Error::Stopping | Error::CameElsewhere => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Error::Offline { .. }
+            | Error::Tainted
+            | Error::Stopping
+            | Error::DatabaseAway { .. }
+            | Error::CameElsewhere => StatusCode::SERVICE_UNAVAILABLE,
             Error::UpstreamUnavailable { .. } => StatusCode::GATEWAY_TIMEOUT,
             Error::BadUpstream(_) | Error::Rejected { .. } | Error::Moved { .. } => StatusCode::BAD_GATEWAY,
             Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => StatusCode::INSUFFICIENT_STORAGE,
@@ -116,7 +118,7 @@ impl From<Error> for Problem {
         };
         let retry_after = match &error {
             Error::RateLimited { retry_after } => Some(retry_after.as_secs().max(1)),
-            Error::Stopping | Error::Tainted => Some(5),
+            Error::Stopping | Error::Tainted | Error::DatabaseAway { .. } => Some(5),
             _ => None,
         };
         Self { retry_after, ..Self::new(status, detail) }

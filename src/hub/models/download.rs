@@ -297,9 +297,13 @@ impl Models {
 fn note_outcome((path, outcome): (String, Result<()>), failed: &mut Option<(String, Error)>) -> Result<()> {
     match outcome {
         Ok(()) => {}
-        Err(error @ (Error::NoSpace | Error::Stopping | Error::Offline { .. } | Error::RateLimited { .. })) => {
-            return Err(error);
-        }
+        Err(
+            error @ (Error::NoSpace
+            | Error::DatabaseAway { .. }
+            | Error::Stopping
+            | Error::Offline { .. }
+            | Error::RateLimited { .. }),
+        ) => return Err(error),
         Err(error) => {
             failed.get_or_insert((path, error));
         }

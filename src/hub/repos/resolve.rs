@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::{Need, Repo, Repos, ResolvedRevision, Result};
 use crate::domain::{RepoKey, Revision};
-use crate::hub::{Caller, Error, Served, is_outage};
+use crate::hub::{Caller, Error, Served, is_outage, is_own_trouble};
 use crate::upstream::Impact;
 
 impl Repos {
@@ -72,7 +72,13 @@ impl Repos {
             Some(Err(error)) if !is_outage(&error) && !is_own_trouble(&error) => Err(error),
             // Down, or too slow (the call continues and will be recorded), or our database cannot
             // record it: no reason to refuse what is cached.
-            Some(Err(_)) | None => self.resolved(repo, known, Served::Stale).await,
+            Some(Err(error)) => {
+                if let Error::Internal(cause) = error {
+                    tracing::error!(%cause, "could not record upstream's response");
+                }
+                self.resolved(repo, known, Served::Stale).await
+            }
+            None => self.resolved(repo, known, Served::Stale).await,
         }
     }
 
@@ -86,11 +92,4 @@ impl Repos {
         let repo = self.repo(caller, key).await?;
         self.authorise(caller, &repo, Need::Bytes).await
     }
-}
-
-fn is_own_trouble(error: &Error) -> bool {
-    if let Error::Internal(cause) = error {
-        tracing::error!(%cause, "could not record upstream's response");
-    }
-    matches!(error, Error::Internal(_) | Error::NoSpace)
 }

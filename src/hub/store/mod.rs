@@ -14,6 +14,7 @@ mod identity;
 mod open;
 mod proof;
 mod quarantine;
+mod rebuild;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub use file::StoredFile;
 use open::OpenFiles;
 use proof::Proofs;
 pub use quarantine::{QUARANTINE_KEPT, Space};
+pub use rebuild::Rebuilt;
 
 /// Blobs whose names are changed at the same time.
 const TURNS: usize = 64;
@@ -67,7 +69,7 @@ pub struct DiskBytes {
 
 impl Store {
     pub(super) fn new(disk: Arc<LocalStore>, db: Db, clock: Clock, tasks: TaskTracker) -> Self {
-        Self(Arc::new(Inner {
+        let store = Self(Arc::new(Inner {
             disk,
             db,
             clock,
@@ -76,7 +78,14 @@ impl Store {
             proofs: Proofs::new(tasks),
             used: Mutex::default(),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
-        }))
+        }));
+        let inner = Arc::downgrade(&store.0);
+        store.0.disk.on_loss(Box::new(move || {
+            if let Some(inner) = inner.upgrade() {
+                Self(inner).apply(&Change::Everything);
+            }
+        }));
+        store
     }
 
     /// The blob of an artifact, if the store has it. A row whose file is gone or has another size is forgotten: the

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
@@ -78,7 +78,7 @@ impl Server {
     pub(crate) fn spawn_on_small_disk(data_dir: &Path, size: &str, upstream: &str, log: Option<&Path>) -> Self {
         let modelhub = serve(data_dir, upstream, &[]);
         let mut command = Command::new("unshare");
-        let script = "mount -t tmpfs -o size=$0 tmpfs \"$1\" && exec \"$2\" serve";
+        let script = "mount -t tmpfs -o size=$0 tmpfs \"$1\" && trap '' XFSZ && exec \"$2\" serve";
         command.args(["-Urm", "sh", "-c", script, size]).arg(data_dir).arg(modelhub.as_std().get_program());
         for (name, value) in modelhub.as_std().get_envs() {
             match value {
@@ -138,6 +138,13 @@ impl Server {
     #[allow(dead_code, reason = "the binary `it` fills disks, `load` does not")]
     pub(crate) fn seen(&self, path: &Path) -> std::path::PathBuf {
         Path::new(&format!("/proc/{}/root", self.child.id().unwrap())).join(path.strip_prefix("/").unwrap())
+    }
+
+    /// Lets no file of this process grow beyond `most` bytes: what would, fails as a broken disk does. `None` ends that.
+    #[allow(dead_code, reason = "the binary `it` breaks disks, `load` does not")]
+    pub(crate) fn limit_files(&self, most: Option<u64>) {
+        let limit = Rlimit { current: most, maximum: None };
+        rustix::process::prlimit(Some(self.pid()), Resource::Fsize, limit).unwrap();
     }
 
     fn pid(&self) -> Pid {

@@ -27,7 +27,7 @@ use crate::blob::{Pace, Placement, Source};
 use crate::db::ScannedFile;
 use crate::domain::{CommitId, ModelId, Origin, RepoKey, Revision};
 use crate::hub::repos::Repo;
-use crate::hub::{Caller, Error};
+use crate::hub::{Caller, Error, is_own_trouble};
 
 pub use report::{
     ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
@@ -242,7 +242,7 @@ impl Run<'_> {
                 }
                 Asked::Knows(repo, main)
             }
-            Err(error @ (Error::Internal(_) | Error::NoSpace | Error::Stopping)) => return Err(error),
+            Err(error) if is_own_trouble(&error) || matches!(error, Error::Stopping) => return Err(error),
             Err(Error::RepoNotFound | Error::Gated { .. } | Error::Disabled | Error::Forbidden { .. }) => Asked::Hides,
             // Down, or it says nothing about the repository: it has no `main`, or our own token is wrong.
             Err(error) => {
@@ -261,7 +261,7 @@ impl Run<'_> {
             _ => models.catalog.has_tree(repo, commit).await,
         };
         match kept {
-            Err(error @ (Error::Internal(_) | Error::NoSpace | Error::Stopping)) => Err(error),
+            Err(error) if is_own_trouble(&error) || matches!(error, Error::Stopping) => Err(error),
             kept => Ok(kept.unwrap_or(false)),
         }
     }
