@@ -251,8 +251,6 @@ mod tests {
             "IQ200.gguf",
             "Q8-Bert-base.gguf",
             "BF160.gguf",
-            "xQ4_K_M.gguf",
-            "Q4_K_Mx.gguf",
             "model-f1.gguf",
             "uncensored-UD.gguf",
             "T5-F16a.gguf",

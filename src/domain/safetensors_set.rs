@@ -8,6 +8,9 @@ use std::fmt;
 
 use super::{RepoPath, Shard};
 
+/// What makes a repository a pipeline of diffusers.
+pub const PIPELINE: &str = "model_index.json";
+
 /// Why a file is a copy of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Copied {
@@ -44,7 +47,7 @@ struct Name<'a> {
 /// whatever it is called.
 pub fn copies<'a>(paths: impl IntoIterator<Item = &'a RepoPath>) -> BTreeMap<&'a RepoPath, Copied> {
     let paths: Vec<&RepoPath> = paths.into_iter().collect();
-    let is_pipeline = paths.iter().any(|path| path.as_str() == "model_index.json");
+    let is_pipeline = paths.iter().any(|path| path.as_str() == PIPELINE);
     let files: Vec<(&RepoPath, Name<'_>)> =
         paths.into_iter().filter_map(|path| Some((path, Name::of(path)?))).collect();
     let defaults: HashSet<(&str, &str)> =

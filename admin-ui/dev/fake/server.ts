@@ -10,7 +10,17 @@ import { type FakeModel, fileType, GiB } from "./model.ts";
 import { hash } from "./random.ts";
 import { settings } from "./settings.ts";
 import { servedAt } from "./traffic.ts";
-import { commitOf, fileView, folderView, iso, type Json, modelView, selected } from "./views.ts";
+import {
+  commitOf,
+  fileView,
+  folderView,
+  iso,
+  type Json,
+  leftOutOf,
+  modelView,
+  quantisationsOf,
+  selected,
+} from "./views.ts";
 
 export class Fake implements Hub {
   readonly models = catalogue();
@@ -318,6 +328,8 @@ export class Fake implements Hub {
               .slice(0, 1000)
               .map((file) => fileView(model, file, false)),
             warnings,
+            quantisations: quantisationsOf(selected(model, { ...(body.selection as Json), preset: "", quantisation: "" })),
+            left_out: leftOutOf(model, body.selection as Json),
           },
         };
       }

@@ -36,6 +36,7 @@ __all__ = (
     "JobPayload",
     "JobProgress",
     "JobStatus",
+    "LeftOut",
     "ListFilesRequest",
     "ListFilesResponse",
     "ListJobLogRequest",
@@ -67,6 +68,7 @@ __all__ = (
     "PlanEvictionResponse",
     "PreviewScanResponse",
     "Problem",
+    "Quantisation",
     "ReadFileRequest",
     "ReadFileResponse",
     "RegisterModelRequest",
@@ -239,12 +241,13 @@ class SelectionPreset(betterproto2.Enum):
 
     safetensors = 1
     """
-    Weights as safetensors only, with all files that are not weights.
+    Weights as safetensors only, each set once, with all files that are not weights.
     """
 
     gguf = 2
     """
-    One GGUF quantisation: the one named in `quantisation`, else the smallest, with all files that are not weights.
+    One GGUF quantisation of the model: the one named in `quantisation`, else the smallest, with its projector and
+    all files that are not weights.
     """
 
 
@@ -601,6 +604,20 @@ class DownloadPlan(betterproto2.Message):
     )
     """
     Warnings, e.g. that only pickle weights exist.
+    """
+
+    quantisations: "list[Quantisation]" = betterproto2.field(
+        13, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The GGUF quantisations of the selection without its preset, the smallest first.
+    """
+
+    left_out: "list[LeftOut]" = betterproto2.field(
+        14, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    What the preset does not take.
     """
 
 
@@ -1204,6 +1221,31 @@ class JobProgress(betterproto2.Message):
 
 
 default_message_pool.register_message("modelhub.v1", "JobProgress", JobProgress)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class LeftOut(betterproto2.Message):
+    """
+    Files of one kind that a preset does not take.
+    """
+
+    reason: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+    """
+    What they are, e.g. `other quantisations`.
+    """
+
+    files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(2, betterproto2.TYPE_UINT64)
+    )
+
+    bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(3, betterproto2.TYPE_UINT64)
+    )
+
+
+default_message_pool.register_message("modelhub.v1", "LeftOut", LeftOut)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -2296,6 +2338,38 @@ class Problem(betterproto2.Message):
 
 
 default_message_pool.register_message("modelhub.v1", "Problem", Problem)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class Quantisation(betterproto2.Message):
+    """
+    A GGUF quantisation of a model.
+    """
+
+    name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+    """
+    E.g. `Q4_K_M`, `UD-IQ2_XXS`.
+    """
+
+    files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(2, betterproto2.TYPE_UINT64)
+    )
+
+    bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(3, betterproto2.TYPE_UINT64)
+    )
+
+    file_path: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        4, betterproto2.TYPE_STRING
+    )
+    """
+    Its first file, of which the facts can be asked for.
+    """
+
+
+default_message_pool.register_message("modelhub.v1", "Quantisation", Quantisation)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
