@@ -328,7 +328,9 @@ export class Fake implements Hub {
               .slice(0, 1000)
               .map((file) => fileView(model, file, false)),
             warnings,
-            quantisations: quantisationsOf(selected(model, { ...(body.selection as Json), preset: "", quantisation: "" })),
+            quantisations: quantisationsOf(
+              selected(model, { ...(body.selection as Json), preset: "", quantisation: "" }),
+            ),
             left_out: leftOutOf(model, body.selection as Json),
           },
         };

@@ -65,7 +65,11 @@ export function DownloadPlanView({
       {plan.leftOut.length > 0 && (
         <details>
           <summary className="w-fit rounded text-xs text-muted hover:text-text">
-            Left out: {plural(plan.leftOut.reduce((sum, kind) => sum + kind.files, 0n), "file")}
+            Left out:{" "}
+            {plural(
+              plan.leftOut.reduce((sum, kind) => sum + kind.files, 0n),
+              "file",
+            )}
           </summary>
           <ul aria-label="Left out" className="mt-2 flex flex-col gap-1">
             {plan.leftOut.map((kind) => (
