@@ -13,6 +13,7 @@ pub mod facts;
 pub mod file_type;
 pub mod gguf_file;
 mod gguf_name;
+mod glob;
 pub mod hours;
 pub mod id;
 pub mod job;
