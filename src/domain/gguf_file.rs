@@ -6,7 +6,8 @@
 //! `Llama-NEO-imatrix-Q4_K_M.gguf` is a model that was made with an importance matrix, `Qwen-MTP-Q8_0.gguf` one that
 //! has its draft heads inside.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::RepoPath;
 pub use super::gguf_name::Split;
@@ -176,40 +177,58 @@ pub fn find<'a>(found: &'a [Quantisation], wanted: &str) -> Option<&'a Quantisat
     found.iter().find(|one| is(&one.name)).or_else(|| alike.next().filter(|_| alike.next().is_none()))
 }
 
-/// The projectors that go with a model's file: of each, one precision. It is the one that llama.cpp takes
-/// (`find_best_mmproj`), which looks for it when it starts: in the nearest folder above the model, of the same
+/// The projectors that go with some of the models' files: of each projector, one precision. It is the one that llama.cpp
+/// takes (`find_best_mmproj`), which looks for it when it starts: in the nearest folder above the model, of the same
 /// quantisation, else of the nearest number of bits.
-pub fn projectors<'a>(files: &BTreeMap<&'a RepoPath, GgufFile>, model: &RepoPath) -> Vec<&'a RepoPath> {
-    let Some(of_model) = files.get(model) else { return Vec::new() };
-    let bits = |file: &GgufFile| {
-        let digits = file.quantisation.as_deref().map_or("", bare).trim_start_matches(|c: char| !c.is_ascii_digit());
-        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-        digits[..end].parse::<u32>().unwrap_or(0)
-    };
-    let mut best: BTreeMap<Vec<String>, (_, &RepoPath)> = BTreeMap::new();
-    for (path, file) in files.iter().filter(|(_, file)| file.role == GgufRole::Projector) {
-        let Some(name) = GgufName::of(path.as_str()) else { continue };
-        let folder = path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
-        let is_above =
-            folder.is_empty() || model.as_str().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-        let depth = if is_above { folder.len() } else { 0 };
-        let rank = (
-            !is_above,
-            std::cmp::Reverse(depth),
-            file.quantisation != of_model.quantisation,
-            bits(file).abs_diff(bits(of_model)),
-        );
-        let precisions = best.entry([name.before, name.after].concat()).or_insert((rank, path));
-        if rank < precisions.0 {
-            *precisions = (rank, path);
+pub fn projectors<'a>(
+    files: &BTreeMap<&'a RepoPath, GgufFile>,
+    models: impl IntoIterator<Item = &'a RepoPath>,
+) -> BTreeSet<&'a RepoPath> {
+    let folder = |path: &'a RepoPath| path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
+    let offered: Vec<(&RepoPath, &GgufFile, Vec<String>)> = files
+        .iter()
+        .filter(|(_, file)| file.role == GgufRole::Projector)
+        .filter_map(|(path, file)| Some((*path, file, GgufName::of(path.as_str())?)))
+        .map(|(path, file, name)| (path, file, [name.before, name.after].concat()))
+        .collect();
+    // The rest of a model's name makes no difference.
+    let models: BTreeSet<(&str, Option<&str>)> = models
+        .into_iter()
+        .map(|path| (folder(path), files.get(path).and_then(|file| file.quantisation.as_deref())))
+        .collect();
+    let mut taken = BTreeSet::new();
+    for (place, quantisation) in models {
+        let mut best: BTreeMap<&[String], (_, &RepoPath)> = BTreeMap::new();
+        for (path, file, title) in &offered {
+            let above = folder(path);
+            let is_above = above.is_empty()
+                || place.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let rank = (
+                !is_above,
+                Reverse(if is_above { above.len() } else { 0 }),
+                file.quantisation.as_deref() != quantisation,
+                bits(file.quantisation.as_deref()).abs_diff(bits(quantisation)),
+            );
+            let of_this = best.entry(title).or_insert((rank, path));
+            if rank < of_this.0 {
+                *of_this = (rank, path);
+            }
         }
+        taken.extend(best.into_values().map(|(_, path)| path));
     }
     // All parts, should one be split.
     let set = |path: &RepoPath| files.get(path).and_then(|file| file.split.as_ref()).map(|split| split.set.as_str());
-    let of_best = best.into_values().flat_map(|(_, best)| {
-        files.keys().copied().filter(move |path| *path == best || set(best).is_some_and(|it| set(path) == Some(it)))
-    });
-    of_best.collect()
+    let sets: BTreeSet<&str> = taken.iter().filter_map(|path| set(path)).collect();
+    let parts = offered.iter().map(|(path, ..)| *path).filter(|path| set(path).is_some_and(|set| sets.contains(set)));
+    taken.extend(parts);
+    taken
+}
+
+/// The first number of a quantisation: 4 of `Q4_K_M`, 16 of `BF16`; 0 without one.
+fn bits(quantisation: Option<&str>) -> u32 {
+    let digits = quantisation.map_or("", bare).trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits[..end].parse().unwrap_or(0)
 }
 
 #[cfg(test)]

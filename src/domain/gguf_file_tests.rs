@@ -203,10 +203,24 @@ fn repositories_of_every_publisher_are_understood() {
         let labels: Vec<&String> = expected.keys().filter(|name| *name != "-").collect();
         assert_eq!(sorted.iter().collect::<Vec<_>>(), labels, "{publisher}");
         if let Some((model, expected)) = with {
-            let taken = projectors(&files, &paths(model)[0]);
+            let model = listed.iter().find(|path| path.as_str() == *model).unwrap();
+            let taken = projectors(&files, [model]);
             assert_eq!(taken.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" "), *expected, "{publisher}");
         }
     }
+}
+
+#[test]
+fn models_of_several_folders_take_the_projectors_of_each_and_all_parts_of_them() {
+    let listed = paths(
+        "a/m-Q4_0.gguf a/mmproj-F16-00001-of-00002.gguf a/mmproj-F16-00002-of-00002.gguf a/mmproj-F32.gguf \
+         b/c/m-Q4_0.gguf b/mmproj-F16.gguf ab/mmproj-F16.gguf",
+    );
+    let files = classify(&listed);
+    let models = files.iter().filter(|(_, file)| file.role == GgufRole::Model).map(|(path, _)| *path);
+    let taken: Vec<&str> = projectors(&files, models).into_iter().map(RepoPath::as_str).collect();
+    assert_eq!(taken, ["a/mmproj-F16-00001-of-00002.gguf", "a/mmproj-F16-00002-of-00002.gguf", "b/mmproj-F16.gguf"]);
+    assert!(projectors(&files, []).is_empty());
 }
 
 #[test]

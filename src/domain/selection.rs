@@ -250,8 +250,7 @@ fn one_quantisation(
         None => smallest == Some(set_of(path, file)),
     };
     let models = ggufs.iter().filter(|(path, file)| file.role == GgufRole::Model && is_taken(path, file));
-    let projectors: std::collections::BTreeSet<&RepoPath> =
-        models.flat_map(|(path, _)| gguf_file::projectors(ggufs, path)).collect();
+    let projectors = gguf_file::projectors(ggufs, models.map(|(path, _)| *path));
     let why = |path: &RepoPath| match ggufs.get(path) {
         Some(file) if file.role == GgufRole::Model => match (is_taken(path, file), &file.quantisation) {
             (true, _) => None,

@@ -18,7 +18,7 @@ use crate::hub::{Caller, Error};
 /// Files looked at together.
 const PAGE: u64 = 1000;
 /// Weight files that a preset compares with one another, which are in memory for it.
-const MOST_COMPARED: usize = 50_000;
+const MOST_COMPARED: usize = 20_000;
 /// Repositories counted again before a list is given.
 const RECOUNTED: u64 = 200;
 
