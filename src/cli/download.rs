@@ -69,6 +69,10 @@ pub(super) async fn run(call: &Call, arguments: Arguments) -> Outcome {
         return show(call, &value, &plan);
     }
     plan.warnings.iter().for_each(|warning| note(&format!("Note: {}", clean(warning))));
+    if !plan.left_out.is_empty() {
+        let kinds: Vec<&str> = plan.left_out.iter().map(|kind| kind.reason.as_str()).collect();
+        note(&format!("Left out: {}", clean(&kinds.join(", "))));
+    }
     if plan.files == 0 {
         return Err(Failure::usage("no files match; see modelhub files"));
     }
@@ -174,6 +178,13 @@ fn show(call: &Call, value: &Value, plan: &pb::DownloadPlan) -> Outcome {
         ],
     );
     call.screen.print(&text)?;
+    let mut left_out = Table::new(&["LEFT OUT", ">FILES", ">SIZE"]);
+    for kind in &plan.left_out {
+        left_out.row([(&kind.reason).into(), count(kind.files).into(), bytes(kind.bytes).into()]);
+    }
+    if !left_out.is_empty() {
+        call.screen.print(&format!("\n{}", left_out.render(&call.screen)))?;
+    }
     let mut table = Table::new(&["~LARGEST FILES", ">SIZE", "STATUS"]);
     for file in plan.largest.iter().take(NAMED) {
         let here = file.download_status() == pb::model_artifact::DownloadStatus::Completed;

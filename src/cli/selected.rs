@@ -27,9 +27,9 @@ pub(super) struct Selected {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Preset {
-    /// Weights as safetensors only
+    /// Weights as safetensors only, each set once
     Safetensors,
-    /// One GGUF quantisation: the one named, else the smallest
+    /// One GGUF quantisation: the one named, else the smallest, with its projector
     Gguf,
 }
 

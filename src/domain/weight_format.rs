@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::RepoPath;
 use super::file_type::ending;
+use super::gguf_file::is_gguf;
 
 /// How weights are written. It decides which parser of `facts` reads them, and whether people
 /// are warned before they load them.
@@ -68,9 +69,12 @@ impl WeightFormat {
         if name.ends_with(".onnx.data") || name.ends_with(".onnx_data") {
             return Some(Self::Onnx);
         }
+        // A part of one too (`.gguf.part1of2`).
+        if is_gguf(path) {
+            return Some(Self::Gguf);
+        }
         Some(match ending(&name) {
             "safetensors" => Self::Safetensors,
-            "gguf" => Self::Gguf,
             "ggml" => Self::Ggml,
             "onnx" | "ort" => Self::Onnx,
             "bin" if name.starts_with("ggml") => Self::Ggml,
@@ -157,6 +161,8 @@ mod tests {
             assert!(format_of(path).is_some_and(|f| !f.can_run_code()), "{path}");
         }
         assert_eq!(format_of("config.json"), None);
+        assert_eq!(format_of("m.Q6_K.gguf.part1of2"), Some(WeightFormat::Gguf));
+        assert_eq!(format_of("m.gguf.json"), None);
         assert_eq!(format_of("model.safetensors.index.json"), None);
     }
 

@@ -125,6 +125,27 @@ async fn register_download_and_look_at_it() {
 }
 
 #[tokio::test]
+async fn a_plan_names_the_model_and_what_its_preset_leaves_out() {
+    let repo = Repo::model("org/m-GGUF")
+        .lfs("m-UD-IQ1_S.gguf", Content::random(1, 900))
+        .lfs("m-Q4_K_M.gguf", Content::random(2, 2000))
+        .lfs("m.mmproj-Q8_0.gguf", Content::random(3, 50))
+        .lfs("imatrix_unsloth.gguf", Content::random(4, 60));
+    let hub = Hub::with(repo).await;
+    for _ in 0..2 {
+        let smallest = hub.run(&["download", "org/m-GGUF", "--preset", "gguf", "--plan"]).await.is(0);
+        let smallest = smallest.says("other quantisations").says("importance matrices");
+        let (_, files) = smallest.out.split_once("LARGEST FILES").unwrap();
+        let mut files: Vec<&str> = files.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+        files.sort_unstable();
+        assert_eq!(files, ["m-UD-IQ1_S.gguf", "m.mmproj-Q8_0.gguf"]);
+    }
+    let named = hub.run(&["download", "org/m-GGUF", "--quant", "q4_k_m", "--yes"]).await.is(0);
+    named.says("Left out: other quantisations, importance matrices");
+    hub.run(&["download", "org/m-GGUF", "--quant", "Q5_K_M", "--plan"]).await.is(2).says("UD-IQ1_S, Q4_K_M");
+}
+
+#[tokio::test]
 async fn download_registers_what_is_not_known_and_plans_first() {
     let hub = Hub::with(model()).await;
     let said = hub.run(&["download", "org/model", "--plan", "--json"]).await.is(0);

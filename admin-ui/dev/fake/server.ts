@@ -11,7 +11,17 @@ import { quarantine, quarantineList, removeQuarantined } from "./quarantine.ts";
 import { hash } from "./random.ts";
 import { settings } from "./settings.ts";
 import { servedAt } from "./traffic.ts";
-import { commitOf, fileView, folderView, iso, type Json, modelView, selected } from "./views.ts";
+import {
+  commitOf,
+  fileView,
+  folderView,
+  iso,
+  type Json,
+  leftOutOf,
+  modelView,
+  quantisationsOf,
+  selected,
+} from "./views.ts";
 
 export class Fake implements Hub {
   readonly models = catalogue();
@@ -327,6 +337,10 @@ export class Fake implements Hub {
               .slice(0, 1000)
               .map((file) => fileView(model, file, false)),
             warnings,
+            quantisations: quantisationsOf(
+              selected(model, { ...(body.selection as Json), preset: "", quantisation: "" }),
+            ),
+            left_out: leftOutOf(model, body.selection as Json),
           },
         };
       }

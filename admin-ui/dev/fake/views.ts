@@ -109,6 +109,34 @@ const glob = (pattern: string) =>
       .replace(/\?/g, ".")}$`,
   );
 
+/** The quantisation of one of this fake's own files. The hub knows many more forms of names (`gguf_file.rs`). */
+const quantisationOf = (path: string) => /-(I?Q\d\w*|BF16)(?:-\d+-of-\d+)?\.gguf$/.exec(path)?.[1];
+
+/** As the hub's plan tells them: the smallest first. */
+export function quantisationsOf(files: readonly FakeFile[]) {
+  const found = new Map<string, { name: string; files: number; bytes: number; file_path: string }>();
+  for (const file of files) {
+    const name = quantisationOf(file.path);
+    if (!name) continue;
+    const one = found.get(name) ?? { name, files: 0, bytes: 0, file_path: file.path };
+    found.set(name, { ...one, files: one.files + 1, bytes: one.bytes + file.size });
+  }
+  const sorted = [...found.values()].sort((a, b) => a.bytes - b.bytes);
+  return sorted.map((one) => ({ ...one, files: String(one.files), bytes: String(one.bytes) }));
+}
+
+/** What a selection's preset does not take of its files. */
+export function leftOutOf(model: FakeModel, selection: Json | undefined) {
+  const taken = new Set(selected(model, selection).map((file) => file.path));
+  const left = selected(model, { ...selection, preset: "", quantisation: "" }).filter((file) => !taken.has(file.path));
+  const kinds = { "other quantisations": /\.gguf$/, "weights in other formats": /(?<!\.gguf)$/ };
+  return Object.entries(kinds).flatMap(([reason, pattern]) => {
+    const files = left.filter((file) => pattern.test(file.path));
+    const bytes = files.reduce((sum, file) => sum + file.size, 0);
+    return files.length > 0 ? [{ reason, files: String(files.length), bytes: String(bytes) }] : [];
+  });
+}
+
 /** The files that a selection matches. */
 export function selected(model: FakeModel, selection: Json | undefined): FakeFile[] {
   const paths = (selection?.paths as string[] | undefined) ?? [];
@@ -116,13 +144,7 @@ export function selected(model: FakeModel, selection: Json | undefined): FakeFil
   const exclude = ((selection?.exclude as string[] | undefined) ?? []).map(glob);
   const preset = String(selection?.preset ?? "");
   const all = model.files();
-  let wanted = String(selection?.quantisation ?? "");
-  if (preset === "gguf" && !wanted) {
-    wanted =
-      /-((?:I?Q\d|BF)[A-Z0-9_]*)/.exec(
-        all.filter((file) => file.path.endsWith(".gguf")).sort((a, b) => a.size - b.size)[0]?.path ?? "",
-      )?.[1] ?? "";
-  }
+  const wanted = String(selection?.quantisation ?? "") || quantisationsOf(all)[0]?.name;
   return all.filter((file) => {
     const path = file.path;
     if (paths.length > 0 && !paths.some((one) => path === one || path.startsWith(`${one}/`))) return false;
@@ -130,7 +152,7 @@ export function selected(model: FakeModel, selection: Json | undefined): FakeFil
     if (exclude.some((one) => one.test(path))) return false;
     const weights = fileType(path) === "model";
     if (preset === "safetensors" && weights) return path.endsWith(".safetensors");
-    if (preset === "gguf" && weights) return path.includes(wanted);
+    if (preset === "gguf" && weights) return quantisationOf(path) === wanted;
     return true;
   });
 }

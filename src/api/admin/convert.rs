@@ -1,7 +1,9 @@
 //! Between the messages of the API and the types of the domain.
 
 use super::problem::{Answer, Problem};
+use crate::domain::gguf_file::Quantisation;
 use crate::domain::job::{ChangeKind, Changes, Job, JobKind, JobStatus, Level, LogLine, Progress};
+use crate::domain::selection::LeftOut;
 use crate::domain::{
     Activity, ContentId, Entry, FileType, JobId, Millis, ModelSource, ModelStatus, Preset, RepoKey, Selection, Work,
 };
@@ -297,6 +299,14 @@ pub(in crate::api) fn selection(message: Option<pb::Selection>) -> Answer<Select
         preset,
         quantisation: message.quantisation,
     })
+}
+
+pub(super) fn quantisation(one: Quantisation) -> pb::Quantisation {
+    pb::Quantisation { name: one.name, files: one.files, bytes: one.bytes, file_path: one.first.to_string() }
+}
+
+pub(super) fn left_out((why, (files, bytes)): (LeftOut, (u64, u64))) -> pb::LeftOut {
+    pb::LeftOut { reason: why.to_string(), files, bytes }
 }
 
 pub(in crate::api) fn selection_message(selection: Selection) -> pb::Selection {

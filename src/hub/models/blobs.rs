@@ -70,9 +70,8 @@ impl Models {
         selection: &Selection,
     ) -> Result<(CommitId, Matcher)> {
         let commit = self.known_commit(model, revision).await?;
-        let mut matcher = selection.matcher()?;
         self.check_paths(model, &commit, &selection.paths).await?;
-        self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
+        let (matcher, _) = self.settled(&model.id, &commit, selection).await?;
         if !selection.is_everything() && !self.selects_any(&model.id, &commit, &matcher).await? {
             return Err(Error::Invalid(format!("no file of {} matches the selection", model.key)));
         }
@@ -83,8 +82,7 @@ impl Models {
     pub(super) async fn blobs_of(&self, run: &JobRun, commit: &str, selection: &Selection) -> Result<Blobs> {
         let model = self.model_of(run).await?;
         let commit = self.known_commit(&model, commit).await?;
-        let mut matcher = selection.matcher()?;
-        self.choose_quantisation(&model.id, &commit, &mut matcher).await?;
+        let (matcher, _) = self.settled(&model.id, &commit, selection).await?;
         Ok(Blobs::of_model(model.id, commit, matcher))
     }
 }

@@ -4,7 +4,7 @@
 //! whether what is missing fits on the disk → download some files at a time through the same flights that clients use,
 //! so that nothing is downloaded twice → report. A file that fails does not keep the others from being downloaded.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,8 +15,9 @@ use tokio::task::JoinSet;
 use super::speed::Speed;
 use super::{Models, Result};
 use crate::db::{FileTotals, ModelRow};
+use crate::domain::gguf_file::Quantisation;
 use crate::domain::job::{FileProgress, Job, Level, NewJob};
-use crate::domain::selection::Matcher;
+use crate::domain::selection::{LeftOut, Matcher};
 use crate::domain::{
     Artifact, ByteSize, ContentId, FileType, ModelStatus, Revision, Selection, WeightFormat, Work, counted, work,
 };
@@ -60,6 +61,10 @@ pub struct Plan {
     pub quarantined: u64,
     pub largest: Vec<(Artifact, bool)>,
     pub warnings: Vec<String>,
+    /// Of the selection before its preset, the smallest first.
+    pub quantisations: Vec<Quantisation>,
+    /// What the preset does not take: files and bytes of each kind.
+    pub left_out: BTreeMap<LeftOut, (u64, u64)>,
 }
 
 impl Plan {
@@ -116,9 +121,10 @@ impl Models {
     }
 
     async fn plan(&self, resolved: &ResolvedRevision, selection: &Selection) -> Result<Plan> {
-        let mut matcher = selection.matcher()?;
-        self.choose_quantisation(&resolved.repo.row, &resolved.commit, &mut matcher).await?;
-        let mut plan = Plan { commit: resolved.commit.to_string(), ..Plan::default() };
+        let (matcher, weights) = self.settled(&resolved.repo.row, &resolved.commit, selection).await?;
+        let quantisations = weights.quantisations;
+        let left_out = matcher.left_out();
+        let mut plan = Plan { commit: resolved.commit.to_string(), quantisations, left_out, ..Plan::default() };
         let mut contents: HashSet<ContentId> = HashSet::new();
         let (mut pickles, mut safe) = (0, 0);
         let mut after = String::new();
@@ -141,6 +147,9 @@ impl Models {
         (plan.disk_free, plan.limit, plan.quarantined) = self.room().await?;
         if plan.totals.files == 0 {
             plan.warnings.push("no file matches the selection".into());
+        }
+        if plan.totals.files > 0 && !weights.preset_finds_any {
+            plan.warnings.push("there are no weights that the preset takes".into());
         }
         if pickles > 0 && safe == 0 {
             plan.warnings.push("the weights are pickle files, which can run code when loaded".into());
@@ -210,8 +219,7 @@ impl Models {
         );
         run.log(Level::Info, &text).await;
 
-        let mut matcher = work.selection.matcher()?;
-        self.choose_quantisation(&resolved.repo.row, &resolved.commit, &mut matcher).await?;
+        let (matcher, _) = self.settled(&resolved.repo.row, &resolved.commit, &work.selection).await?;
         let fetched = Arc::new(Fetching::new(self, work.bytes_per_second));
         let mut fetching = self.fetch_selected(&resolved, &matcher, &fetched).boxed();
         let mut beats = self.clock.beats(TICK);

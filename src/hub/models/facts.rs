@@ -15,7 +15,7 @@ use crate::db::{FilePage, ModelRow};
 use crate::domain::facts::config::{self, ConfigFile};
 use crate::domain::facts::{self, Reading, gguf, safetensors};
 use crate::domain::{
-    Artifact, ByteSize, CommitId, Entry, ModelFacts, RepoKey, RepoPath, Revision, Visibility, WeightFormat, selection,
+    Artifact, ByteSize, CommitId, Entry, ModelFacts, RepoKey, RepoPath, Revision, Visibility, WeightFormat, gguf_file,
 };
 use crate::hub::Error;
 
@@ -24,6 +24,8 @@ const MOST_HEADS: usize = 128;
 /// A head is read in steps of at least this.
 const FIRST_READ: u64 = 256 * 1024;
 const PAGE: u64 = 1000;
+/// GGUF files whose names are compared for the quantisations of a repository; the rest is not looked at.
+const MOST_GGUFS: usize = 10_000;
 
 /// Facts, and where they come from.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +99,7 @@ impl Models {
             card: card_of(&self.commit_facts(&resolved.repo.row, &resolved.commit).await?),
         };
         let (mut pickles, mut others) = (0, 0);
+        let mut ggufs = BTreeMap::new();
         let mut page = FilePage { flat: true, limit: PAGE, ..FilePage::default() };
         loop {
             let rows = self.db.file_page(&resolved.repo.row, &resolved.commit, &page).await?;
@@ -110,10 +113,14 @@ impl Models {
                     add(&mut found.formats, format.as_str(), file.size);
                     if format.can_run_code() { pickles += 1 } else { others += 1 }
                 }
-                if let Some(name) = selection::quantisation(file.path.as_str()) {
-                    add(&mut found.quantisations, &name, file.size);
+                if gguf_file::is_gguf(&file.path) && ggufs.len() < MOST_GGUFS {
+                    ggufs.insert(file.path, file.size);
                 }
             }
+        }
+        let size_of = |path: &RepoPath| ggufs.get(path).copied().unwrap_or(0);
+        for one in gguf_file::quantisations(&gguf_file::classify(ggufs.keys()), size_of) {
+            found.quantisations.insert(one.name, (one.files, one.bytes));
         }
         found.only_pickle = pickles > 0 && others == 0;
         Ok(found)

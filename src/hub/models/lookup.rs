@@ -1,13 +1,13 @@
 //! Models and their files as they are asked for: by name, by revision, page by page.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{Models, Result};
 use crate::db::{FilePage, FileRow, FileTotals, ModelFilter, ModelRow, NamedCommit};
-use crate::domain::selection::{Matcher, quantisation};
+use crate::domain::selection::{Matcher, Weights};
 use crate::domain::{
-    Artifact, ByteRange, CommitId, Digest, Entry, JobId, Millis, ModelId, RepoKey, RepoPath, Revision,
+    Artifact, ByteRange, CommitId, Digest, Entry, JobId, Millis, ModelId, RepoKey, RepoPath, Revision, Selection,
 };
 use crate::hub::catalog::{Resolved, Target};
 use crate::hub::jobs::JobRun;
@@ -17,6 +17,8 @@ use crate::hub::{Caller, Error};
 
 /// Files looked at together.
 const PAGE: u64 = 1000;
+/// Weight files that a preset compares with one another, which are in memory for it.
+const MOST_COMPARED: usize = 20_000;
 /// Repositories counted again before a list is given.
 const RECOUNTED: u64 = 200;
 
@@ -162,26 +164,37 @@ impl Models {
         Ok(false)
     }
 
-    /// With the preset for GGUF: sees which quantisations there are and takes one.
-    pub(super) async fn choose_quantisation(
+    /// A selection that is ready to be asked about the files of a commit, and what its weights are.
+    pub(super) async fn settled(
         &self,
         repo: &ModelId,
         commit: &CommitId,
-        matcher: &mut Matcher,
-    ) -> Result<()> {
-        if !matcher.must_choose() {
-            return Ok(());
-        }
-        let mut sizes = std::collections::BTreeMap::new();
-        let mut after = String::new();
-        while let Some(files) = self.selected(repo, commit, matcher, &mut after).await? {
-            for (artifact, _) in files {
-                if let Some(name) = quantisation(artifact.path.as_str()) {
-                    *sizes.entry(name).or_insert(0) += artifact.size;
+        selection: &Selection,
+    ) -> Result<(Matcher, Weights)> {
+        let mut matcher = selection.matcher()?;
+        let mut compared = BTreeMap::new();
+        let mut page = FilePage { flat: true, limit: PAGE, ..FilePage::default() };
+        loop {
+            let rows = self.db.file_page(repo, commit, &page).await?;
+            let Some(last) = rows.last() else { break };
+            page.after = last.entry.path().to_string();
+            let files = rows.into_iter().filter_map(|row| match row.entry {
+                Entry::File(file) if Matcher::is_compared(&file.path) && matcher.covers(&file.path) => Some(file),
+                _ => None,
+            });
+            compared.extend(files.map(|file| (file.path, file.size)));
+            if compared.len() > MOST_COMPARED {
+                // Without a preset nothing has to be compared.
+                if !matcher.must_settle() {
+                    return Ok((matcher, Weights { preset_finds_any: true, ..Weights::default() }));
                 }
+                return Err(Error::Invalid(format!(
+                    "more than {MOST_COMPARED} weight files: a preset cannot compare so many; select folders or files"
+                )));
             }
         }
-        Ok(matcher.choose(&sizes)?)
+        let weights = matcher.settle(&compared)?;
+        Ok((matcher, weights))
     }
 
     /// The files of a commit, added up.

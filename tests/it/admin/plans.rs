@@ -127,6 +127,122 @@ async fn presets_leave_out_the_other_weights_and_take_one_quantisation() {
     hub.finish().await;
 }
 
+fn reasons(plan: &Value) -> Vec<(&str, u64)> {
+    list(&plan["left_out"]).iter().map(|kind| (text(&kind["reason"]), number(&kind["files"]))).collect()
+}
+
+/// A repository with every kind of helper, and a quantisation that is joined from parts.
+fn with_helpers() -> Repo {
+    Repo::model("org/helpers-GGUF")
+        .file("README.md", "# helpers\n")
+        .lfs("Q4_K_M/model.gguf", Content::random(11, 4000))
+        .lfs("m_q8_0.gguf", Content::random(12, 8000))
+        .lfs("m-UD-IQ1_S.gguf", Content::random(13, 2000))
+        .lfs("m.i1-Q6_K.gguf.part1of2", Content::random(14, 3000))
+        .lfs("m.i1-Q6_K.gguf.part2of2", Content::random(15, 3000))
+        .lfs("m.mmproj-F16.gguf", Content::random(16, 100))
+        .lfs("m.mmproj-F32.gguf", Content::random(17, 200))
+        .lfs("imatrix_m.gguf", Content::random(18, 50))
+        .lfs("mtp-m-Q4_0.gguf", Content::random(19, 60))
+        .lfs("bad.gguf", Content::random(20, 10))
+}
+
+#[tokio::test]
+async fn the_model_is_taken_with_one_projector_and_no_other_helper() {
+    let hub = TestHub::builder().repo(with_helpers()).start().await;
+    hub.synced("org/helpers-GGUF").await;
+    let plan =
+        async |selection: Value| hub.order("/v1/models/org/helpers-GGUF/plan", json!({"selection": selection})).await;
+    let projector = "m.mmproj-F16.gguf";
+    for _ in 0..2 {
+        let smallest = plan(json!({"preset": "gguf"})).await;
+        assert_eq!(paths(&smallest), ["README.md", "m-UD-IQ1_S.gguf", projector]);
+        assert_eq!(
+            reasons(&smallest),
+            [
+                ("other quantisations", 4),
+                ("GGUF files whose names tell no quantisation", 1),
+                ("other precisions of the projector", 1),
+                ("importance matrices", 1),
+                ("draft models", 1),
+            ]
+        );
+        let quantisations: Vec<(&str, u64, u64, &str)> = list(&smallest["quantisations"])
+            .iter()
+            .map(|one| (text(&one["name"]), number(&one["files"]), number(&one["bytes"]), text(&one["file_path"])))
+            .collect();
+        assert_eq!(
+            quantisations,
+            [
+                ("UD-IQ1_S", 1, 2000, "m-UD-IQ1_S.gguf"),
+                ("Q4_K_M", 1, 4000, "Q4_K_M/model.gguf"),
+                ("i1-Q6_K", 2, 6000, "m.i1-Q6_K.gguf.part1of2"),
+                ("Q8_0", 1, 8000, "m_q8_0.gguf"),
+            ]
+        );
+        for (wanted, files) in [
+            ("q6_k", vec!["README.md", "m.i1-Q6_K.gguf.part1of2", "m.i1-Q6_K.gguf.part2of2", projector]),
+            ("Q4_K_M", vec!["Q4_K_M/model.gguf", "README.md", projector]),
+            ("Q8_0", vec!["README.md", projector, "m_q8_0.gguf"]),
+        ] {
+            assert_eq!(paths(&plan(json!({"quantisation": wanted})).await), files, "{wanted}");
+        }
+    }
+    let bad = json!({"selection": {"quantisation": "BAD"}});
+    let refused = hub.admin("POST", "/v1/models/org/helpers-GGUF/plan", &bad).await;
+    assert_refused(&refused, 400, "");
+    assert!(text(&refused.json()["detail"]).contains("expected one of UD-IQ1_S, Q4_K_M"), "{}", refused.text());
+    // Before it is registered, the same quantisations are told.
+    let found = hub.ask("POST", "/v1/lookup", json!({"source": "org/helpers-GGUF"})).await;
+    assert_eq!(each(&found["quantisations"], "name"), ["Q4_K_M", "Q8_0", "UD-IQ1_S", "i1-Q6_K"]);
+    // Without a preset nothing is left out.
+    let all = plan(json!({})).await;
+    assert_eq!((number(&all["files"]), reasons(&all)), (10, vec![]));
+    assert_eq!(list(&all["quantisations"]).len(), 4);
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn safetensors_are_taken_once_and_the_plan_says_what_it_leaves_out() {
+    let repo = Repo::model("org/twice")
+        .file("config.json", CONFIG)
+        .lfs("model-00001-of-00002.safetensors", Content::random(21, 3000))
+        .lfs("model-00002-of-00002.safetensors", Content::random(22, 3000))
+        .lfs("consolidated.safetensors", Content::random(23, 6000))
+        .lfs("original/model.safetensors", Content::random(24, 6000))
+        .lfs("unet/model.safetensors", Content::random(25, 2000))
+        .lfs("unet/model.fp16.safetensors", Content::random(26, 1000))
+        .lfs("pytorch_model.bin", Content::random(27, 6000));
+    let hub = TestHub::builder().repo(repo).start().await;
+    hub.synced("org/twice").await;
+    let body = json!({"selection": {"preset": "safetensors"}});
+    let taken = [
+        "config.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "unet/model.safetensors",
+    ];
+    for _ in 0..2 {
+        let plan = hub.order("/v1/models/org/twice/plan", body.clone()).await;
+        assert_eq!(paths(&plan), taken);
+        assert_eq!(
+            reasons(&plan),
+            [
+                ("weights in other formats", 1),
+                ("the same weights as consolidated files", 1),
+                ("the same weights in original/", 1),
+                ("other variants of the same weights", 1),
+            ]
+        );
+    }
+    hub.done(&hub.download("org/twice", body).await).await;
+    let here = hub.look("/v1/models/org/twice/files?flat=true&download_status=completed").await;
+    assert_eq!(each(&here["files"], "file_path"), taken);
+    let only = hub.order("/v1/models/org/twice/plan", json!({"selection": {"preset": "gguf"}})).await;
+    assert!(only["warnings"].to_string().contains("no weights that the preset takes"), "{only:#}");
+    hub.finish().await;
+}
+
 #[tokio::test]
 async fn a_plan_warns_of_pickles_and_says_what_does_not_fit() {
     let hub = start().await;

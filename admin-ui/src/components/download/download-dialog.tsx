@@ -8,7 +8,6 @@ import { sentence } from "@/api/problem";
 import type { ModelRepo } from "@/gen/modelhub/v1/model_pb";
 import { bytes, parseBytes } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
-import { quantisations } from "@/lib/quantisation";
 import type { ModelSearch } from "@/lib/search";
 import { type Choice, everything, hasPartOf, selectionOf } from "@/lib/selection";
 import { Button } from "../ui/button";
@@ -58,7 +57,7 @@ export function DownloadDialog({ model, revision, pick, preset, quant, onPreset,
     retry: false,
   });
   const files = all.data?.largest ?? [];
-  const quants = quantisations(files);
+  const quants = all.data?.quantisations ?? [];
   const speedLimit = limit.trim() === "" ? 0n : parseBytes(limit);
   const action = useAction({
     run: () =>
@@ -109,7 +108,7 @@ export function DownloadDialog({ model, revision, pick, preset, quant, onPreset,
           all={all.data}
         />
         <DownloadPlanView plan={plan.data} error={plan.error} stale={!settled} />
-        <GpuFit model={model} revision={revision} choice={choice} files={files} />
+        <GpuFit model={model} revision={revision} choice={choice} quants={quants} />
         <details className="group">
           <summary className="w-fit rounded text-sm font-medium text-soft hover:text-text">Advanced selection</summary>
           <div className="mt-3 grid gap-4 sm:grid-cols-2">

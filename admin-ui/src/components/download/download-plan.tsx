@@ -62,6 +62,27 @@ export function DownloadPlanView({
           {warning}
         </Note>
       ))}
+      {plan.leftOut.length > 0 && (
+        <details>
+          <summary className="w-fit rounded text-xs text-muted hover:text-text">
+            Left out:{" "}
+            {plural(
+              plan.leftOut.reduce((sum, kind) => sum + kind.files, 0n),
+              "file",
+            )}
+          </summary>
+          <ul aria-label="Left out" className="mt-2 flex flex-col gap-1">
+            {plan.leftOut.map((kind) => (
+              <li key={kind.reason} className="flex gap-3 text-xs">
+                <span className="min-w-0 flex-1 text-soft">{kind.reason}</span>
+                <span className="tabular text-muted">
+                  {plural(kind.files, "file")}, {bytes(kind.bytes)}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
       {!nothing && largest.length > 0 && (
         <details>
           <summary className="w-fit rounded text-xs text-muted hover:text-text">

@@ -1,10 +1,9 @@
 // The usual choices: everything, safetensors only, one GGUF quantisation. Only what the repository has is offered.
 import { RadioGroup } from "radix-ui";
 import type { ReactNode } from "react";
-import type { DownloadPlan } from "@/gen/modelhub/v1/model_pb";
+import type { DownloadPlan, Quantisation } from "@/gen/modelhub/v1/model_pb";
 import { cn } from "@/lib/cn";
 import { bytes, plural } from "@/lib/format";
-import type { Quantisation } from "@/lib/quantisation";
 import type { Choice, Preset } from "@/lib/selection";
 
 interface Props {
@@ -39,7 +38,7 @@ export function DownloadPresets({ choice, onChange, quants, safetensors, otherWe
         </Card>
         {offerSafetensors && (
           <Card value="safetensors" title="Safetensors only">
-            Skips other formats of the same weights
+            Skips other forms of the same weights
           </Card>
         )}
         {offerGguf && (

@@ -3,10 +3,8 @@ import { useQuery } from "@tanstack/react-query";
 import { CircleCheck, CircleX } from "lucide-react";
 import { useState } from "react";
 import { factsQuery, systemQuery } from "@/api/queries";
-import type { ModelArtifact, ModelRepo } from "@/gen/modelhub/v1/model_pb";
+import type { ModelRepo, Quantisation } from "@/gen/modelhub/v1/model_pb";
 import { bytes, count, parameters, share } from "@/lib/format";
-import { folderOf } from "@/lib/paths";
-import { quantisationOf } from "@/lib/quantisation";
 import type { Choice } from "@/lib/selection";
 import { Select } from "../ui/field";
 import { Parts } from "../ui/progress";
@@ -14,12 +12,10 @@ import { Skeleton } from "../ui/states";
 
 const lengths = [2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144];
 
-/** The weights that the facts are requested for: the chosen quantisation's file, or its folder if it is split. */
-export function weightsPath(choice: Choice, files: readonly ModelArtifact[]): string {
+/** The weights that the facts are requested for: the chosen quantisation's file, or the first of them. */
+export function weightsPath(choice: Choice, quants: readonly Quantisation[]): string {
   if (choice.preset === "gguf" && choice.quantisation) {
-    const of = files.filter((file) => quantisationOf(file.filePath) === choice.quantisation);
-    if (of.length === 1) return of[0]?.filePath ?? "";
-    return of[0] ? folderOf(of[0].filePath) || of[0].filePath : "";
+    return quants.find((one) => one.name === choice.quantisation)?.filePath ?? "";
   }
   const [only] = choice.paths;
   return choice.paths.length === 1 && only && /\.(gguf|safetensors)$/.test(only) ? only : "";
@@ -29,15 +25,15 @@ export function GpuFit({
   model,
   revision,
   choice,
-  files,
+  quants,
 }: {
   model: ModelRepo;
   revision: string;
   choice: Choice;
-  files: readonly ModelArtifact[];
+  quants: readonly Quantisation[];
 }) {
   const [context, setContext] = useState(0);
-  const path = weightsPath(choice, files);
+  const path = weightsPath(choice, quants);
   const facts = useQuery(factsQuery(model.id, revision, context, path));
   const system = useQuery(systemQuery());
   const data = facts.data;

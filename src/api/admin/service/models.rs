@@ -210,6 +210,8 @@ impl Service {
             disk_free: plan.disk_free,
             fits,
             warnings: plan.warnings,
+            quantisations: plan.quantisations.into_iter().map(convert::quantisation).collect(),
+            left_out: plan.left_out.into_iter().map(convert::left_out).collect(),
             model: Some(self.shown(row).await?),
         })
     }

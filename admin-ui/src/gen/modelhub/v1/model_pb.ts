@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file modelhub/v1/model.proto.
  */
 export const file_modelhub_v1_model: GenFile = /*@__PURE__*/
-  fileDesc("Chdtb2RlbGh1Yi92MS9tb2RlbC5wcm90bxILbW9kZWxodWIudjEi+wUKCU1vZGVsUmVwbxIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnZlbmRvchgDIAEoCRIMCgRuYW1lGAQgASgJEg8KB3JlcG9faWQYBSABKAkSDgoGc291cmNlGAYgASgJEi0KBnN0YXR1cxgHIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSDwoHcHJvYmxlbRgIIAEoCRISCgp2aXNpYmlsaXR5GAkgASgJEg4KBnBpbm5lZBgKIAEoCBIxCg1yZWdpc3RlcmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgMIAEoCRIOCgZjb21taXQYDSABKAkSDQoFZmlsZXMYDiABKAQSEgoKZmlsZXNfaGVyZRgPIAEoBBINCgVieXRlcxgQIAEoBBISCgpieXRlc19oZXJlGBEgASgEEjEKCGRvd25sb2FkGBIgASgOMh8ubW9kZWxodWIudjEuTW9kZWxSZXBvLkRvd25sb2FkEi4KCmNyZWF0ZWRfYXQYEyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCXN5bmNlZF9hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYFiABKAQSFQoNYWN0aXZlX2pvYl9pZBgXIAEoCRILCgN1cmwYGCABKAkiRwoGU3RhdHVzEhYKElNUQVRVU19VTlNQRUNJRklFRBAAEg4KCnJlZ2lzdGVyZWQQARIKCgZzeW5jZWQQAhIJCgVlcnJvchADIkkKCERvd25sb2FkEhgKFERPV05MT0FEX1VOU1BFQ0lGSUVEEAASCAoEbm9uZRABEgsKB3BhcnRpYWwQAhIMCghjb21wbGV0ZRADIs0ECg1Nb2RlbEFydGlmYWN0EgoKAmlkGAEgASgJEhUKDW1vZGVsX3JlcG9faWQYAiABKAkSDgoGY29tbWl0GAMgASgJEhEKCWZpbGVfcGF0aBgEIAEoCRIvCgVlbnRyeRgFIAEoDjIgLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRW50cnkSEQoJZmlsZV90eXBlGAYgASgJEhIKCnNpemVfYnl0ZXMYByABKAQSFAoMY29udGVudF9oYXNoGAggASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgJIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEgoKYnl0ZXNfaGVyZRgKIAEoBBISCgpsb2NhbF9wYXRoGAsgASgJEjQKEGxhc3RfdmVyaWZpZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWZpbGVzGA0gASgEEhIKCmZpbGVzX2hlcmUYDiABKAQSFAoMY2FuX3J1bl9jb2RlGA8gASgIIjQKBUVudHJ5EhUKEUVOVFJZX1VOU1BFQ0lGSUVEEAASCAoEZmlsZRABEgoKBmZvbGRlchACIncKDkRvd25sb2FkU3RhdHVzEh8KG0RPV05MT0FEX1NUQVRVU19VTlNQRUNJRklFRBAAEgsKB3BlbmRpbmcQARIPCgtkb3dubG9hZGluZxACEg0KCWNvbXBsZXRlZBADEgoKBmZhaWxlZBAEEgsKB3BhcnRpYWwQBSJoCghSZXZpc2lvbhIMCgRuYW1lGAEgASgJEg4KBmNvbW1pdBgCIAEoCRIuCgpjaGVja2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZsaXN0ZWQYBCABKAgiiAEKB0NoYW5nZXMSEwoLZnJvbV9jb21taXQYASABKAkSEQoJdG9fY29tbWl0GAIgASgJEg0KBWFkZGVkGAMgASgEEg8KB3JlbW92ZWQYBCABKAQSDwoHY2hhbmdlZBgFIAEoBBIkCgdjaGFuZ2VzGAYgAygLMhMubW9kZWxodWIudjEuQ2hhbmdlIpoBCgZDaGFuZ2USJgoEa2luZBgBIAEoDjIYLm1vZGVsaHViLnYxLkNoYW5nZS5LaW5kEhEKCWZpbGVfcGF0aBgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyK+AQoJU2VsZWN0aW9uEg0KBXBhdGhzGAEgAygJEg8KB2luY2x1ZGUYAiADKAkSDwoHZXhjbHVkZRgDIAMoCRItCgZwcmVzZXQYBCABKA4yHS5tb2RlbGh1Yi52MS5TZWxlY3Rpb24uUHJlc2V0EhQKDHF1YW50aXNhdGlvbhgFIAEoCSI7CgZQcmVzZXQSFgoSUFJFU0VUX1VOU1BFQ0lGSUVEEAASDwoLc2FmZXRlbnNvcnMQARIICgRnZ3VmEAIilQIKDERvd25sb2FkUGxhbhIlCgVtb2RlbBgBIAEoCzIWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxIQCghyZXZpc2lvbhgCIAEoCRIOCgZjb21taXQYAyABKAkSDQoFZmlsZXMYBCABKAQSDQoFYnl0ZXMYBSABKAQSEgoKZmlsZXNfaGVyZRgGIAEoBBISCgpieXRlc19oZXJlGAcgASgEEhYKDmJ5dGVzX3RvX2ZldGNoGAggASgEEhEKCWRpc2tfZnJlZRgJIAEoBBIMCgRmaXRzGAogASgIEisKB2xhcmdlc3QYCyADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhAKCHdhcm5pbmdzGAwgAygJIvoDCgpNb2RlbEZhY3RzEg4KBmNvbW1pdBgBIAEoCRIUCgxhcmNoaXRlY3R1cmUYAiABKAkSEgoKbW9kZWxfdHlwZRgDIAEoCRISCgpwYXJhbWV0ZXJzGAQgASgEEiIKBmR0eXBlcxgFIAMoCzISLm1vZGVsaHViLnYxLkR0eXBlEhYKDmNvbnRleHRfbGVuZ3RoGAYgASgEEhQKDHF1YW50aXNhdGlvbhgHIAEoCRIOCgZsYXllcnMYCCABKAQSEwoLaGlkZGVuX3NpemUYCSABKAQSFwoPYXR0ZW50aW9uX2hlYWRzGAogASgEEhAKCGt2X2hlYWRzGAsgASgEEhIKCnZvY2FiX3NpemUYDCABKAQSEQoJdG9rZW5pemVyGA0gASgJEhUKDWNoYXRfdGVtcGxhdGUYDiABKAgSKgoKY29tcG9uZW50cxgPIAMoCzIWLm1vZGVsaHViLnYxLkNvbXBvbmVudBIUCgxtZW1vcnlfYnl0ZXMYECABKAQSDwoHY29udGV4dBgRIAEoBBIeCgRmaXRzGBIgAygLMhAubW9kZWxodWIudjEuRml0EgwKBHJlYWQYEyADKAkSEAoIcHJvYmxlbXMYFCADKAkSDwoHbGljZW5jZRgVIAEoCRIMCgR0YXNrGBYgASgJEgwKBHRhZ3MYFyADKAkiKQoFRHR5cGUSDAoEbmFtZRgBIAEoCRISCgpwYXJhbWV0ZXJzGAIgASgEIj4KCUNvbXBvbmVudBIMCgRuYW1lGAEgASgJEg8KB2xpYnJhcnkYAiABKAkSEgoKY2xhc3NfbmFtZRgDIAEoCSJLCgNGaXQSCwoDZ3B1GAEgASgNEgwKBGZpdHMYAiABKAgSEwoLbWVtb3J5X2ZyZWUYAyABKAQSFAoMbWVtb3J5X3RvdGFsGAQgASgEIkgKBlRlbnNvchIMCgRuYW1lGAEgASgJEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygEEhIKCnNpemVfYnl0ZXMYBCABKAQiKwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAliBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Chdtb2RlbGh1Yi92MS9tb2RlbC5wcm90bxILbW9kZWxodWIudjEi+wUKCU1vZGVsUmVwbxIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnZlbmRvchgDIAEoCRIMCgRuYW1lGAQgASgJEg8KB3JlcG9faWQYBSABKAkSDgoGc291cmNlGAYgASgJEi0KBnN0YXR1cxgHIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSDwoHcHJvYmxlbRgIIAEoCRISCgp2aXNpYmlsaXR5GAkgASgJEg4KBnBpbm5lZBgKIAEoCBIxCg1yZWdpc3RlcmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgMIAEoCRIOCgZjb21taXQYDSABKAkSDQoFZmlsZXMYDiABKAQSEgoKZmlsZXNfaGVyZRgPIAEoBBINCgVieXRlcxgQIAEoBBISCgpieXRlc19oZXJlGBEgASgEEjEKCGRvd25sb2FkGBIgASgOMh8ubW9kZWxodWIudjEuTW9kZWxSZXBvLkRvd25sb2FkEi4KCmNyZWF0ZWRfYXQYEyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCXN5bmNlZF9hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYFiABKAQSFQoNYWN0aXZlX2pvYl9pZBgXIAEoCRILCgN1cmwYGCABKAkiRwoGU3RhdHVzEhYKElNUQVRVU19VTlNQRUNJRklFRBAAEg4KCnJlZ2lzdGVyZWQQARIKCgZzeW5jZWQQAhIJCgVlcnJvchADIkkKCERvd25sb2FkEhgKFERPV05MT0FEX1VOU1BFQ0lGSUVEEAASCAoEbm9uZRABEgsKB3BhcnRpYWwQAhIMCghjb21wbGV0ZRADIs0ECg1Nb2RlbEFydGlmYWN0EgoKAmlkGAEgASgJEhUKDW1vZGVsX3JlcG9faWQYAiABKAkSDgoGY29tbWl0GAMgASgJEhEKCWZpbGVfcGF0aBgEIAEoCRIvCgVlbnRyeRgFIAEoDjIgLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRW50cnkSEQoJZmlsZV90eXBlGAYgASgJEhIKCnNpemVfYnl0ZXMYByABKAQSFAoMY29udGVudF9oYXNoGAggASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgJIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEgoKYnl0ZXNfaGVyZRgKIAEoBBISCgpsb2NhbF9wYXRoGAsgASgJEjQKEGxhc3RfdmVyaWZpZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWZpbGVzGA0gASgEEhIKCmZpbGVzX2hlcmUYDiABKAQSFAoMY2FuX3J1bl9jb2RlGA8gASgIIjQKBUVudHJ5EhUKEUVOVFJZX1VOU1BFQ0lGSUVEEAASCAoEZmlsZRABEgoKBmZvbGRlchACIncKDkRvd25sb2FkU3RhdHVzEh8KG0RPV05MT0FEX1NUQVRVU19VTlNQRUNJRklFRBAAEgsKB3BlbmRpbmcQARIPCgtkb3dubG9hZGluZxACEg0KCWNvbXBsZXRlZBADEgoKBmZhaWxlZBAEEgsKB3BhcnRpYWwQBSJoCghSZXZpc2lvbhIMCgRuYW1lGAEgASgJEg4KBmNvbW1pdBgCIAEoCRIuCgpjaGVja2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZsaXN0ZWQYBCABKAgiiAEKB0NoYW5nZXMSEwoLZnJvbV9jb21taXQYASABKAkSEQoJdG9fY29tbWl0GAIgASgJEg0KBWFkZGVkGAMgASgEEg8KB3JlbW92ZWQYBCABKAQSDwoHY2hhbmdlZBgFIAEoBBIkCgdjaGFuZ2VzGAYgAygLMhMubW9kZWxodWIudjEuQ2hhbmdlIpoBCgZDaGFuZ2USJgoEa2luZBgBIAEoDjIYLm1vZGVsaHViLnYxLkNoYW5nZS5LaW5kEhEKCWZpbGVfcGF0aBgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyK+AQoJU2VsZWN0aW9uEg0KBXBhdGhzGAEgAygJEg8KB2luY2x1ZGUYAiADKAkSDwoHZXhjbHVkZRgDIAMoCRItCgZwcmVzZXQYBCABKA4yHS5tb2RlbGh1Yi52MS5TZWxlY3Rpb24uUHJlc2V0EhQKDHF1YW50aXNhdGlvbhgFIAEoCSI7CgZQcmVzZXQSFgoSUFJFU0VUX1VOU1BFQ0lGSUVEEAASDwoLc2FmZXRlbnNvcnMQARIICgRnZ3VmEAIi7wIKDERvd25sb2FkUGxhbhIlCgVtb2RlbBgBIAEoCzIWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxIQCghyZXZpc2lvbhgCIAEoCRIOCgZjb21taXQYAyABKAkSDQoFZmlsZXMYBCABKAQSDQoFYnl0ZXMYBSABKAQSEgoKZmlsZXNfaGVyZRgGIAEoBBISCgpieXRlc19oZXJlGAcgASgEEhYKDmJ5dGVzX3RvX2ZldGNoGAggASgEEhEKCWRpc2tfZnJlZRgJIAEoBBIMCgRmaXRzGAogASgIEisKB2xhcmdlc3QYCyADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhAKCHdhcm5pbmdzGAwgAygJEjAKDXF1YW50aXNhdGlvbnMYDSADKAsyGS5tb2RlbGh1Yi52MS5RdWFudGlzYXRpb24SJgoIbGVmdF9vdXQYDiADKAsyFC5tb2RlbGh1Yi52MS5MZWZ0T3V0Ik0KDFF1YW50aXNhdGlvbhIMCgRuYW1lGAEgASgJEg0KBWZpbGVzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhEKCWZpbGVfcGF0aBgEIAEoCSI3CgdMZWZ0T3V0Eg4KBnJlYXNvbhgBIAEoCRINCgVmaWxlcxgCIAEoBBINCgVieXRlcxgDIAEoBCL6AwoKTW9kZWxGYWN0cxIOCgZjb21taXQYASABKAkSFAoMYXJjaGl0ZWN0dXJlGAIgASgJEhIKCm1vZGVsX3R5cGUYAyABKAkSEgoKcGFyYW1ldGVycxgEIAEoBBIiCgZkdHlwZXMYBSADKAsyEi5tb2RlbGh1Yi52MS5EdHlwZRIWCg5jb250ZXh0X2xlbmd0aBgGIAEoBBIUCgxxdWFudGlzYXRpb24YByABKAkSDgoGbGF5ZXJzGAggASgEEhMKC2hpZGRlbl9zaXplGAkgASgEEhcKD2F0dGVudGlvbl9oZWFkcxgKIAEoBBIQCghrdl9oZWFkcxgLIAEoBBISCgp2b2NhYl9zaXplGAwgASgEEhEKCXRva2VuaXplchgNIAEoCRIVCg1jaGF0X3RlbXBsYXRlGA4gASgIEioKCmNvbXBvbmVudHMYDyADKAsyFi5tb2RlbGh1Yi52MS5Db21wb25lbnQSFAoMbWVtb3J5X2J5dGVzGBAgASgEEg8KB2NvbnRleHQYESABKAQSHgoEZml0cxgSIAMoCzIQLm1vZGVsaHViLnYxLkZpdBIMCgRyZWFkGBMgAygJEhAKCHByb2JsZW1zGBQgAygJEg8KB2xpY2VuY2UYFSABKAkSDAoEdGFzaxgWIAEoCRIMCgR0YWdzGBcgAygJIikKBUR0eXBlEgwKBG5hbWUYASABKAkSEgoKcGFyYW1ldGVycxgCIAEoBCI+CglDb21wb25lbnQSDAoEbmFtZRgBIAEoCRIPCgdsaWJyYXJ5GAIgASgJEhIKCmNsYXNzX25hbWUYAyABKAkiSwoDRml0EgsKA2dwdRgBIAEoDRIMCgRmaXRzGAIgASgIEhMKC21lbW9yeV9mcmVlGAMgASgEEhQKDG1lbW9yeV90b3RhbBgEIAEoBCJICgZUZW5zb3ISDAoEbmFtZRgBIAEoCRINCgVkdHlwZRgCIAEoCRINCgVzaGFwZRgDIAMoBBISCgpzaXplX2J5dGVzGAQgASgEIisKDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A repository that is registered, or that somebody downloaded from.
@@ -622,14 +622,15 @@ export enum Selection_Preset {
   PRESET_UNSPECIFIED = 0,
 
   /**
-   * Weights as safetensors only, with all files that are not weights.
+   * Weights as safetensors only, each set once, with all files that are not weights.
    *
    * @generated from enum value: safetensors = 1;
    */
   safetensors = 1,
 
   /**
-   * One GGUF quantisation: the one named in `quantisation`, else the smallest, with all files that are not weights.
+   * One GGUF quantisation of the model: the one named in `quantisation`, else the smallest, with its projector and
+   * all files that are not weights.
    *
    * @generated from enum value: gguf = 2;
    */
@@ -717,6 +718,20 @@ export type DownloadPlan = Message<"modelhub.v1.DownloadPlan"> & {
    * @generated from field: repeated string warnings = 12;
    */
   warnings: string[];
+
+  /**
+   * The GGUF quantisations of the selection without its preset, the smallest first.
+   *
+   * @generated from field: repeated modelhub.v1.Quantisation quantisations = 13;
+   */
+  quantisations: Quantisation[];
+
+  /**
+   * What the preset does not take.
+   *
+   * @generated from field: repeated modelhub.v1.LeftOut left_out = 14;
+   */
+  leftOut: LeftOut[];
 };
 
 /**
@@ -725,6 +740,75 @@ export type DownloadPlan = Message<"modelhub.v1.DownloadPlan"> & {
  */
 export const DownloadPlanSchema: GenMessage<DownloadPlan> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_model, 6);
+
+/**
+ * A GGUF quantisation of a model.
+ *
+ * @generated from message modelhub.v1.Quantisation
+ */
+export type Quantisation = Message<"modelhub.v1.Quantisation"> & {
+  /**
+   * E.g. `Q4_K_M`, `UD-IQ2_XXS`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint64 files = 2;
+   */
+  files: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+
+  /**
+   * Its first file, of which the facts can be asked for.
+   *
+   * @generated from field: string file_path = 4;
+   */
+  filePath: string;
+};
+
+/**
+ * Describes the message modelhub.v1.Quantisation.
+ * Use `create(QuantisationSchema)` to create a new message.
+ */
+export const QuantisationSchema: GenMessage<Quantisation> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_model, 7);
+
+/**
+ * Files of one kind that a preset does not take.
+ *
+ * @generated from message modelhub.v1.LeftOut
+ */
+export type LeftOut = Message<"modelhub.v1.LeftOut"> & {
+  /**
+   * What they are, e.g. `other quantisations`.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: uint64 files = 2;
+   */
+  files: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message modelhub.v1.LeftOut.
+ * Use `create(LeftOutSchema)` to create a new message.
+ */
+export const LeftOutSchema: GenMessage<LeftOut> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_model, 8);
 
 /**
  * What config files and the headers of weight files say.
@@ -861,7 +945,7 @@ export type ModelFacts = Message<"modelhub.v1.ModelFacts"> & {
  * Use `create(ModelFactsSchema)` to create a new message.
  */
 export const ModelFactsSchema: GenMessage<ModelFacts> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 7);
+  messageDesc(file_modelhub_v1_model, 9);
 
 /**
  * @generated from message modelhub.v1.Dtype
@@ -883,7 +967,7 @@ export type Dtype = Message<"modelhub.v1.Dtype"> & {
  * Use `create(DtypeSchema)` to create a new message.
  */
 export const DtypeSchema: GenMessage<Dtype> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 8);
+  messageDesc(file_modelhub_v1_model, 10);
 
 /**
  * A part of a pipeline (model_index.json).
@@ -912,7 +996,7 @@ export type Component = Message<"modelhub.v1.Component"> & {
  * Use `create(ComponentSchema)` to create a new message.
  */
 export const ComponentSchema: GenMessage<Component> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 9);
+  messageDesc(file_modelhub_v1_model, 11);
 
 /**
  * Whether the model fits on a GPU of this machine.
@@ -946,7 +1030,7 @@ export type Fit = Message<"modelhub.v1.Fit"> & {
  * Use `create(FitSchema)` to create a new message.
  */
 export const FitSchema: GenMessage<Fit> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 10);
+  messageDesc(file_modelhub_v1_model, 12);
 
 /**
  * @generated from message modelhub.v1.Tensor
@@ -978,7 +1062,7 @@ export type Tensor = Message<"modelhub.v1.Tensor"> & {
  * Use `create(TensorSchema)` to create a new message.
  */
 export const TensorSchema: GenMessage<Tensor> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 11);
+  messageDesc(file_modelhub_v1_model, 13);
 
 /**
  * A key of a weight file's own metadata.
@@ -1002,5 +1086,5 @@ export type MetadataEntry = Message<"modelhub.v1.MetadataEntry"> & {
  * Use `create(MetadataEntrySchema)` to create a new message.
  */
 export const MetadataEntrySchema: GenMessage<MetadataEntry> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 12);
+  messageDesc(file_modelhub_v1_model, 14);
 

@@ -13,13 +13,10 @@ __all__ = (
     "Component",
     "DeleteModelRequest",
     "DeleteModelResponse",
-    "DeleteQuarantinedFileRequest",
     "Disk",
     "DownloadModelRequest",
     "DownloadPlan",
     "Dtype",
-    "EmptyQuarantineRequest",
-    "EmptyQuarantineResponse",
     "Event",
     "EvictModelRequest",
     "EvictStoreRequest",
@@ -39,6 +36,7 @@ __all__ = (
     "JobPayload",
     "JobProgress",
     "JobStatus",
+    "LeftOut",
     "ListFilesRequest",
     "ListFilesResponse",
     "ListJobLogRequest",
@@ -47,8 +45,6 @@ __all__ = (
     "ListJobsResponse",
     "ListModelsRequest",
     "ListModelsResponse",
-    "ListQuarantineRequest",
-    "ListQuarantineResponse",
     "ListRevisionsRequest",
     "ListRevisionsResponse",
     "ListTensorsRequest",
@@ -66,14 +62,13 @@ __all__ = (
     "ModelRepo",
     "ModelRepoDownload",
     "ModelRepoStatus",
-    "NamedFile",
     "Overview",
     "PauseJobRequest",
     "PinModelRequest",
     "PlanEvictionResponse",
     "PreviewScanResponse",
     "Problem",
-    "QuarantinedFile",
+    "Quantisation",
     "ReadFileRequest",
     "ReadFileResponse",
     "RegisterModelRequest",
@@ -246,12 +241,13 @@ class SelectionPreset(betterproto2.Enum):
 
     safetensors = 1
     """
-    Weights as safetensors only, with all files that are not weights.
+    Weights as safetensors only, each set once, with all files that are not weights.
     """
 
     gguf = 2
     """
-    One GGUF quantisation: the one named in `quantisation`, else the smallest, with all files that are not weights.
+    One GGUF quantisation of the model: the one named in `quantisation`, else the smallest, with its projector and
+    all files that are not weights.
     """
 
 
@@ -468,21 +464,6 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
-class DeleteQuarantinedFileRequest(betterproto2.Message):
-    name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        1, betterproto2.TYPE_STRING
-    )
-    """
-    As the list has it.
-    """
-
-
-default_message_pool.register_message(
-    "modelhub.v1", "DeleteQuarantinedFileRequest", DeleteQuarantinedFileRequest
-)
-
-
-@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Disk(betterproto2.Message):
     mount_point: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         1, betterproto2.TYPE_STRING
@@ -625,6 +606,20 @@ class DownloadPlan(betterproto2.Message):
     Warnings, e.g. that only pickle weights exist.
     """
 
+    quantisations: "list[Quantisation]" = betterproto2.field(
+        13, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The GGUF quantisations of the selection without its preset, the smallest first.
+    """
+
+    left_out: "list[LeftOut]" = betterproto2.field(
+        14, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    What the preset does not take.
+    """
+
 
 default_message_pool.register_message("modelhub.v1", "DownloadPlan", DownloadPlan)
 
@@ -641,35 +636,6 @@ class Dtype(betterproto2.Message):
 
 
 default_message_pool.register_message("modelhub.v1", "Dtype", Dtype)
-
-
-@dataclass(eq=False, repr=False, config={"extra": "forbid"})
-class EmptyQuarantineRequest(betterproto2.Message):
-    pass
-
-
-default_message_pool.register_message(
-    "modelhub.v1", "EmptyQuarantineRequest", EmptyQuarantineRequest
-)
-
-
-@dataclass(eq=False, repr=False, config={"extra": "forbid"})
-class EmptyQuarantineResponse(betterproto2.Message):
-    files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
-        betterproto2.field(1, betterproto2.TYPE_UINT64)
-    )
-    """
-    What was removed.
-    """
-
-    bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
-        betterproto2.field(2, betterproto2.TYPE_UINT64)
-    )
-
-
-default_message_pool.register_message(
-    "modelhub.v1", "EmptyQuarantineResponse", EmptyQuarantineResponse
-)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -941,13 +907,6 @@ class GetStorageResponse(betterproto2.Message):
     )
     """
     Stored bytes that no known file refers to.
-    """
-
-    used_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
-        betterproto2.field(11, betterproto2.TYPE_UINT64)
-    )
-    """
-    What counts towards `limit`: `bytes` and `quarantine_bytes`.
     """
 
 
@@ -1265,6 +1224,31 @@ default_message_pool.register_message("modelhub.v1", "JobProgress", JobProgress)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class LeftOut(betterproto2.Message):
+    """
+    Files of one kind that a preset does not take.
+    """
+
+    reason: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+    """
+    What they are, e.g. `other quantisations`.
+    """
+
+    files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(2, betterproto2.TYPE_UINT64)
+    )
+
+    bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(3, betterproto2.TYPE_UINT64)
+    )
+
+
+default_message_pool.register_message("modelhub.v1", "LeftOut", LeftOut)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class ListFilesRequest(betterproto2.Message):
     model: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         1, betterproto2.TYPE_STRING
@@ -1527,42 +1511,6 @@ class ListModelsResponse(betterproto2.Message):
 
 default_message_pool.register_message(
     "modelhub.v1", "ListModelsResponse", ListModelsResponse
-)
-
-
-@dataclass(eq=False, repr=False, config={"extra": "forbid"})
-class ListQuarantineRequest(betterproto2.Message):
-    pass
-
-
-default_message_pool.register_message(
-    "modelhub.v1", "ListQuarantineRequest", ListQuarantineRequest
-)
-
-
-@dataclass(eq=False, repr=False, config={"extra": "forbid"})
-class ListQuarantineResponse(betterproto2.Message):
-    files: "list[QuarantinedFile]" = betterproto2.field(
-        1, betterproto2.TYPE_MESSAGE, repeated=True
-    )
-    """
-    Newest first, at most 1000; files that the hub did not put there come last.
-    """
-
-    total: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
-        betterproto2.field(2, betterproto2.TYPE_UINT64)
-    )
-    """
-    How many there are, and their bytes: `quarantine_bytes` of GetStorage.
-    """
-
-    bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
-        betterproto2.field(3, betterproto2.TYPE_UINT64)
-    )
-
-
-default_message_pool.register_message(
-    "modelhub.v1", "ListQuarantineResponse", ListQuarantineResponse
 )
 
 
@@ -2187,32 +2135,6 @@ default_message_pool.register_message("modelhub.v1", "ModelRepo", ModelRepo)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
-class NamedFile(betterproto2.Message):
-    """
-    A file of a repository, at any commit.
-    """
-
-    model_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        1, betterproto2.TYPE_STRING
-    )
-
-    kind: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        2, betterproto2.TYPE_STRING
-    )
-
-    repo_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        3, betterproto2.TYPE_STRING
-    )
-
-    file_path: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        4, betterproto2.TYPE_STRING
-    )
-
-
-default_message_pool.register_message("modelhub.v1", "NamedFile", NamedFile)
-
-
-@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Overview(betterproto2.Message):
     models: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(1, betterproto2.TYPE_UINT64)
@@ -2298,13 +2220,6 @@ class Overview(betterproto2.Message):
     uptime_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(18, betterproto2.TYPE_UINT64)
     )
-
-    bytes_used: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
-        betterproto2.field(19, betterproto2.TYPE_UINT64)
-    )
-    """
-    What counts towards the store limit: stored and quarantined bytes.
-    """
 
 
 default_message_pool.register_message("modelhub.v1", "Overview", Overview)
@@ -2426,52 +2341,35 @@ default_message_pool.register_message("modelhub.v1", "Problem", Problem)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
-class QuarantinedFile(betterproto2.Message):
+class Quantisation(betterproto2.Message):
+    """
+    A GGUF quantisation of a model.
+    """
+
     name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         1, betterproto2.TYPE_STRING
     )
     """
-    Its name in the folder `quarantine`.
+    E.g. `Q4_K_M`, `UD-IQ2_XXS`.
     """
 
-    content_hash: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
-        2, betterproto2.TYPE_STRING
+    files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(2, betterproto2.TYPE_UINT64)
     )
-    """
-    What its content should have been: `sha256:…`, or `git:…` of a file outside LFS. Empty: the hub did not put it
-    there, and does not remove it.
-    """
 
-    size_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+    bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(3, betterproto2.TYPE_UINT64)
     )
 
-    quarantined_at: "datetime.datetime | None" = betterproto2.field(
-        4,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: __google__protobuf__.Timestamp,
-        optional=True,
-    )
-
-    expires_at: "datetime.datetime | None" = betterproto2.field(
-        5,
-        betterproto2.TYPE_MESSAGE,
-        unwrap=lambda: __google__protobuf__.Timestamp,
-        optional=True,
+    file_path: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        4, betterproto2.TYPE_STRING
     )
     """
-    When it is removed without being asked.
-    """
-
-    named_by: "list[NamedFile]" = betterproto2.field(
-        6, betterproto2.TYPE_MESSAGE, repeated=True
-    )
-    """
-    The first files that have this content, as far as is known; at most 3.
+    Its first file, of which the facts can be asked for.
     """
 
 
-default_message_pool.register_message("modelhub.v1", "QuarantinedFile", QuarantinedFile)
+default_message_pool.register_message("modelhub.v1", "Quantisation", Quantisation)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})

@@ -1,0 +1,20 @@
+// Which file the facts of a choice are requested for.
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { QuantisationSchema } from "@/gen/modelhub/v1/model_pb";
+import { everything } from "@/lib/selection";
+import { weightsPath } from "./gpu-fit";
+
+const quants = [
+  create(QuantisationSchema, { name: "Q4_K_M", files: 1n, bytes: 40n, filePath: "a-Q4_K_M.gguf" }),
+  create(QuantisationSchema, { name: "Q8_0", files: 2n, bytes: 80n, filePath: "Q8_0/a-00001-of-00002.gguf" }),
+];
+
+test("a quantisation's facts are those of the file that the hub names", () => {
+  const chosen = (quantisation: string) => weightsPath({ ...everything, preset: "gguf", quantisation }, quants);
+  expect(chosen("Q4_K_M")).toBe("a-Q4_K_M.gguf");
+  expect(chosen("Q8_0")).toBe("Q8_0/a-00001-of-00002.gguf");
+  expect(chosen("Q5_K_M")).toBe("");
+  expect(weightsPath({ ...everything, paths: ["b.gguf"] }, quants)).toBe("b.gguf");
+  expect(weightsPath(everything, quants)).toBe("");
+});
