@@ -30,12 +30,9 @@ async fn registering_twice_is_once() {
 #[tokio::test]
 async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced() {
     let hub = TestHub::builder().repo(small_model("org/model").tag("v1")).start().await;
-    let first = hub.synced("org/model").await;
     let body = json!({"repo_id": "org/model", "revision": "v2", "sync_every_seconds": 3600});
-    let again = hub.order("/v1/models", body).await;
-    assert_eq!((&again["id"], text(&again["revision"])), (&first["id"], "v2"));
-    assert_eq!(number(&again["sync_every_seconds"]), 3600);
-    assert_eq!(hub.ended(&json!({"id": again["active_job_id"]})).await["status"], "failed", "there is no v2");
+    let first = hub.order("/v1/models", body).await;
+    assert_eq!(hub.ended(&json!({"id": first["active_job_id"]})).await["status"], "failed", "there is no v2");
     assert_eq!(hub.look("/v1/models/org/model").await["status"], "error");
 
     // What failed is tried again; what is not given stays.
@@ -43,9 +40,58 @@ async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced() 
     assert_eq!((text(&failed["revision"]), number(&failed["sync_every_seconds"])), ("v2", 3600));
     assert_eq!(hub.ended(&json!({"id": failed["active_job_id"]})).await["payload"]["revision"], "v2");
     let right = hub.order("/v1/models", json!({"repo_id": "org/model", "revision": "v1"})).await;
+    assert_eq!(right["id"], first["id"]);
     hub.done(&json!({"id": right["active_job_id"]})).await;
     assert_eq!(hub.look("/v1/models/org/model").await["status"], "synced");
     assert_eq!(hub.register("org/model").await["active_job_id"], "");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_mistyped_revision_is_refused_and_leaves_a_good_model_as_it_was() {
+    let hub = TestHub::builder().repo(small_model("org/model").tag("v1")).start().await;
+    let first = hub.synced("org/model").await;
+    // Asked twice: what the first answer left behind must not make the second one another.
+    for revision in ["mian", "mian", "v2", &"d".repeat(40), &"d".repeat(40)] {
+        let body = json!({"repo_id": "org/model", "revision": revision, "sync_every_seconds": 3600});
+        let reply = hub.admin("POST", "/v1/models", &body).await;
+        assert_refused(&reply, 400, "revision");
+        let detail = text(&reply.json()["detail"]).to_owned();
+        assert!(detail.contains(revision) && detail.contains("org/model") && detail.contains("main"), "{detail}");
+        assert_eq!(hub.look("/v1/models/org/model").await, first, "{revision}");
+    }
+    assert_eq!(each(&hub.look("/v1/jobs").await["jobs"], "kind"), ["sync"]);
+    // Nor may it break what is only known by use.
+    hub.mock.put(small_model("org/used"));
+    hub.get("/org/used/resolve/main/config.json").await.assert_is(200, CONFIG.as_bytes());
+    let used = hub.look("/v1/models/org/used").await;
+    let reply = hub.admin("POST", "/v1/models", &json!({"repo_id": "org/used", "revision": "nope"})).await;
+    assert_refused(&reply, 400, "revision");
+    assert_eq!(hub.look("/v1/models/org/used").await, used);
+    // What is there is taken: a tag, and a commit.
+    for revision in ["v1".to_owned(), hub.commit_of("main").await] {
+        let model = hub.order("/v1/models", json!({"repo_id": "org/model", "revision": revision})).await;
+        assert_eq!(text(&model["revision"]), revision);
+        hub.done(&json!({"id": model["active_job_id"]})).await;
+        assert_eq!(hub.look("/v1/models/org/model").await["status"], "synced");
+    }
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_new_revision_cannot_be_registered_while_upstream_is_away() {
+    let hub = TestHub::builder().repo(small_model("org/model").tag("v1")).start().await;
+    let first = hub.synced("org/model").await;
+    hub.ask("PATCH", "/v1/settings", json!({"offline": true})).await;
+    for _ in 0..2 {
+        let reply = hub.admin("POST", "/v1/models", &json!({"repo_id": "org/model", "revision": "later"})).await;
+        assert_refused(&reply, 503, "");
+        assert_eq!(hub.look("/v1/models/org/model").await, first);
+    }
+    // The tag is known: the sync has listed it.
+    let model = hub.order("/v1/models", json!({"repo_id": "org/model", "revision": "v1"})).await;
+    assert_eq!(text(&model["revision"]), "v1");
+    hub.order(&format!("/v1/jobs/{}/cancel", text(&model["active_job_id"])), json!({})).await;
     hub.finish().await;
 }
 
