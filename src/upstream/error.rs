@@ -113,6 +113,8 @@ impl Error {
     pub(super) fn from_answer(status: StatusCode, headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let message = text("x-error-message").chars().take(500).collect::<String>();
+        // Proxies and firewalls give no reason, and no error may be empty.
+        let message = if message.trim().is_empty() { format!("upstream returned {status}") } else { message };
         match text("x-error-code") {
             "RepoNotFound" => return Self::RepoNotFound,
             "RevisionNotFound" => {
