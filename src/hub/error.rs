@@ -48,6 +48,9 @@ pub enum Error {
     /// Upstream sent wrong bytes or an invalid response.
     #[error("{0}")]
     BadUpstream(String),
+    /// Upstream leads where this hub does not go, and will do so again; says which setting would change that.
+    #[error("invalid response from upstream: {0}")]
+    NotAllowed(String),
     /// A wrong body was sent to clients of this content; only whole files are served for now.
     #[error("upstream sent wrong bytes and this file is being downloaded again; request it as a whole")]
     Tainted,
@@ -81,7 +84,7 @@ pub enum Error {
     #[error("too busy: {what}")]
     Busy { what: String },
     /// A verification found files that are missing or corrupt.
-    #[error("{}; {}", counted(*files, "damaged file"), after_damage(*files, *again, jobs, *lost))]
+    #[error("{}{}; {}", counted(*files, "damaged file"), list_of(named, *files), after_damage(*files, *again, jobs, *lost))]
     Damaged {
         files: u64,
         /// Those that are downloaded again by these jobs.
@@ -89,12 +92,23 @@ pub enum Error {
         jobs: Vec<JobId>,
         /// Those that upstream does not have.
         lost: u64,
+        /// The first of them, as people call them.
+        named: Vec<String>,
     },
     #[error("this hub is shutting down")]
     Stopping,
     /// A cause that only the log sees.
     #[error("internal error")]
     Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// `: this, that, …`
+fn list_of(named: &[String], all: u64) -> String {
+    match named {
+        [] => String::new(),
+        named if (named.len() as u64) < all => format!(": {}, …", named.join(", ")),
+        named => format!(": {}", named.join(", ")),
+    }
 }
 
 /// Jobs that a sentence names.
@@ -168,6 +182,7 @@ impl Error {
             U::Expired => Self::UpstreamUnavailable { what: what.into(), reason: "its URL expired".into() },
             U::Busy => Self::Busy { what: format!("{}; try again in a moment", U::Busy) },
             U::Refused => Self::BadUpstream(U::Refused.to_string()),
+            U::NotAllowed(text) => Self::NotAllowed(text),
             U::Protocol(text) => Self::BadUpstream(format!("invalid response from upstream: {text}")),
         }
     }
@@ -181,6 +196,7 @@ pub(super) fn is_outage(error: &Error) -> bool {
             | Error::UpstreamUnavailable { .. }
             | Error::RateLimited { .. }
             | Error::BadUpstream(_)
+            | Error::NotAllowed(_)
             | Error::Busy { .. }
     )
 }

@@ -37,6 +37,12 @@ impl Problem {
         move |error| Self::field(field, error.to_string())
     }
 
+    /// The same of a part of the request: its fields are that part's.
+    pub(crate) fn within(self, part: &str) -> Self {
+        let fields = self.fields.into_iter().map(|(field, message)| (format!("{part}.{field}"), message)).collect();
+        Self { detail: format!("{part}: {}", self.detail), fields, ..self }
+    }
+
     /// An answer whose body `write` adds.
     pub(crate) fn response(self) -> Response<Body> {
         let mut response = Response::new(Body::empty());
@@ -105,7 +111,9 @@ impl From<Error> for Problem {
             | Error::DatabaseAway { .. }
             | Error::CameElsewhere => StatusCode::SERVICE_UNAVAILABLE,
             Error::UpstreamUnavailable { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Error::BadUpstream(_) | Error::Rejected { .. } | Error::Moved { .. } => StatusCode::BAD_GATEWAY,
+            Error::BadUpstream(_) | Error::NotAllowed(_) | Error::Rejected { .. } | Error::Moved { .. } => {
+                StatusCode::BAD_GATEWAY
+            }
             Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Error::Internal(_) | Error::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -17,12 +17,15 @@ use crate::hub::jobs::JobRun;
 
 /// Files noted before they are ordered without waiting for the end: as many as one selection may name.
 const MOST: usize = 10_000;
-/// Files that a line of a log names.
+/// Files that a line of a log names, and damaged files that the error of a verification names; its log names all.
 const NAMED: usize = 3;
+/// Files of one content that are named.
+const NAMED_FILES: usize = 2;
 
 /// What is known of a damaged blob.
 pub(super) struct Damage {
-    named_by: Vec<NamedFile>,
+    /// What people call it.
+    name: String,
     recoverable: Vec<Recoverable>,
     is_lost: bool,
 }
@@ -34,6 +37,8 @@ pub(super) struct Damages {
     again: u64,
     lost: u64,
     jobs: Vec<JobId>,
+    /// The first of them.
+    named: Vec<String>,
     /// To be ordered, by model and commit, and how many files that are.
     wanted: BTreeMap<(ModelId, CommitId), Wanted>,
     waiting: usize,
@@ -52,7 +57,7 @@ impl Models {
         // In offline mode nothing is ordered that could only wait.
         let recoverable = if self.upstream.is_offline() { Vec::new() } else { self.db.recoverable(digest).await? };
         Ok(Damage {
-            named_by: self.db.files_named(ContentId::Sha256(digest), NAMED as u64).await?,
+            name: name_of(blob, &self.db.files_named(ContentId::Sha256(digest), NAMED_FILES as u64 + 1).await?),
             is_lost: recoverable.is_empty() && self.db.is_unrecoverable(digest).await?,
             recoverable,
         })
@@ -111,9 +116,11 @@ impl Damages {
             wanted.files.push((blob.digest, file.path));
             self.waiting += 1;
         }
-        let names: Vec<String> = damage.named_by.iter().map(|file| format!("{}/{}", file.key, file.path)).collect();
-        let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
-        format!("{}{names} {what}; {then}", blob.digest)
+        let text = format!("{}: sha256:{} {what}; {then}", damage.name, blob.digest.to_hex());
+        if self.named.len() < NAMED {
+            self.named.push(damage.name);
+        }
+        text
     }
 
     /// Whether so much was noted that it has to be ordered now.
@@ -123,9 +130,18 @@ impl Damages {
 
     /// The error that a verification ends with, if it found anything.
     pub(super) fn error(self) -> Option<Error> {
-        let Self { files, again, lost, jobs, .. } = self;
-        (files > 0).then_some(Error::Damaged { files, again, jobs, lost })
+        let Self { files, again, lost, jobs, named, .. } = self;
+        (files > 0).then_some(Error::Damaged { files, again, jobs, lost, named })
     }
+}
+
+/// What people call a blob: the files that have its content.
+fn name_of(blob: &BlobRow, files: &[NamedFile]) -> String {
+    if files.is_empty() {
+        return format!("a file of no known model (sha256:{})", blob.digest.to_hex());
+    }
+    let names: Vec<String> = files.iter().take(NAMED_FILES).map(|file| format!("{} of {}", file.path, file.key)).collect();
+    format!("{}{}", names.join(" and "), if files.len() > NAMED_FILES { " and others" } else { "" })
 }
 
 /// The first of some paths, for a log.

@@ -4,9 +4,10 @@ use super::{Models, Result};
 use crate::db::{ModelRow, Registered, Registration};
 use crate::domain::job::{Job, NewJob, priority};
 use crate::domain::{JobId, ModelId, RepoKey, Revision, Work, work};
-use crate::hub::Error;
 use crate::hub::events::Happening;
 use crate::hub::jobs::{MAX_ATTEMPTS, new_job_id};
+use crate::hub::repos::Need;
+use crate::hub::{Caller, Error};
 
 impl Models {
     /// Registers a repository and starts to sync it, by the job with this id, which may have ended already.
@@ -17,9 +18,12 @@ impl Models {
         revision: Option<&Revision>,
         sync_every_ms: Option<u64>,
     ) -> Result<(ModelRow, Option<JobId>)> {
+        let known = self.db.model_named(key).await?;
+        if let (Some(row), Some(revision)) = (&known, revision) {
+            self.check_new_revision(row, revision).await?;
+        }
         // By an older name it is the repository that has another one now.
-        let known = self.db.model_named(key).await?.map(|row| row.key);
-        let key = known.as_ref().unwrap_or(key);
+        let key = known.as_ref().map_or(key, |row| &row.key);
         let job = NewJob {
             work: Work::Sync(work::Sync::default()),
             repo: None,
@@ -46,6 +50,33 @@ impl Models {
         }
         self.events.publish(Happening::Model(id.clone()));
         Ok((self.model_by_id(&id).await?, job.map(|job| job.id)))
+    }
+
+    /// Refuses a revision that upstream does not have for a model that is good as it is: its sync would fail, and the
+    /// model with it. What upstream has never shown is judged by its first sync.
+    async fn check_new_revision(&self, row: &ModelRow, revision: &Revision) -> Result<()> {
+        if row.visibility.is_none() || row.revision == revision.as_str() {
+            return Ok(());
+        }
+        let caller = Caller::owner();
+        let mut found = self.repos.resolve(&caller, &row.key, revision, Need::Metadata).await.map(|_| ());
+        // A full commit is itself, whether it is there or not.
+        if let (Revision::Commit(commit), Ok(())) = (revision, &found)
+            && !self.db.knows_commit(&row.id, commit).await?
+        {
+            let repo = self.repos.known_repo(&row.key).await?;
+            found = self.repos.ask_revision(&caller, &row.key, revision, repo.as_ref()).await.map(|_| ());
+        }
+        match found {
+            Err(Error::RevisionNotFound { .. }) => Err(Error::InvalidField {
+                field: "revision",
+                rule: format!(
+                    "{} has no branch, tag or commit `{revision}`; nothing was changed: it stays at {}",
+                    row.key, row.revision
+                ),
+            }),
+            found => found,
+        }
     }
 
     pub async fn pin_model(&self, model: &ModelRow, pinned: Option<bool>, every_ms: Option<u64>) -> Result<ModelRow> {

@@ -16,7 +16,7 @@ mod proof;
 mod quarantine;
 mod rebuild;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -334,6 +334,11 @@ impl Store {
     pub(super) fn disk_bytes(&self) -> Result<DiskBytes> {
         let (free, total) = self.0.disk.disk_bytes().map_err(Error::internal)?;
         Ok(DiskBytes { free, total })
+    }
+
+    /// Bytes of contents that are here in part, as the journals beside them note.
+    pub(super) async fn kept_parts(&self) -> Result<HashMap<ContentId, u64>> {
+        Ok(self.blocking(LocalStore::kept_parts).await??)
     }
 
     /// Whether a file can be written now.

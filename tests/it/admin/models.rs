@@ -30,12 +30,9 @@ async fn registering_twice_is_once() {
 #[tokio::test]
 async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced() {
     let hub = TestHub::builder().repo(small_model("org/model").tag("v1")).start().await;
-    let first = hub.synced("org/model").await;
     let body = json!({"repo_id": "org/model", "revision": "v2", "sync_every_seconds": 3600});
-    let again = hub.order("/v1/models", body).await;
-    assert_eq!((&again["id"], text(&again["revision"])), (&first["id"], "v2"));
-    assert_eq!(number(&again["sync_every_seconds"]), 3600);
-    assert_eq!(hub.ended(&json!({"id": again["active_job_id"]})).await["status"], "failed", "there is no v2");
+    let first = hub.order("/v1/models", body).await;
+    assert_eq!(hub.ended(&json!({"id": first["active_job_id"]})).await["status"], "failed", "there is no v2");
     assert_eq!(hub.look("/v1/models/org/model").await["status"], "error");
 
     // What failed is tried again; what is not given stays.
@@ -43,9 +40,58 @@ async fn registering_again_changes_what_is_given_and_syncs_what_is_not_synced() 
     assert_eq!((text(&failed["revision"]), number(&failed["sync_every_seconds"])), ("v2", 3600));
     assert_eq!(hub.ended(&json!({"id": failed["active_job_id"]})).await["payload"]["revision"], "v2");
     let right = hub.order("/v1/models", json!({"repo_id": "org/model", "revision": "v1"})).await;
+    assert_eq!(right["id"], first["id"]);
     hub.done(&json!({"id": right["active_job_id"]})).await;
     assert_eq!(hub.look("/v1/models/org/model").await["status"], "synced");
     assert_eq!(hub.register("org/model").await["active_job_id"], "");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_mistyped_revision_is_refused_and_leaves_a_good_model_as_it_was() {
+    let hub = TestHub::builder().repo(small_model("org/model").tag("v1")).start().await;
+    let first = hub.synced("org/model").await;
+    // Asked twice: what the first answer left behind must not make the second one another.
+    for revision in ["mian", "mian", "v2", &"d".repeat(40), &"d".repeat(40)] {
+        let body = json!({"repo_id": "org/model", "revision": revision, "sync_every_seconds": 3600});
+        let reply = hub.admin("POST", "/v1/models", &body).await;
+        assert_refused(&reply, 400, "revision");
+        let detail = text(&reply.json()["detail"]).to_owned();
+        assert!(detail.contains(revision) && detail.contains("org/model") && detail.contains("main"), "{detail}");
+        assert_eq!(hub.look("/v1/models/org/model").await, first, "{revision}");
+    }
+    assert_eq!(each(&hub.look("/v1/jobs").await["jobs"], "kind"), ["sync"]);
+    // Nor may it break what is only known by use.
+    hub.mock.put(small_model("org/used"));
+    hub.get("/org/used/resolve/main/config.json").await.assert_is(200, CONFIG.as_bytes());
+    let used = hub.look("/v1/models/org/used").await;
+    let reply = hub.admin("POST", "/v1/models", &json!({"repo_id": "org/used", "revision": "nope"})).await;
+    assert_refused(&reply, 400, "revision");
+    assert_eq!(hub.look("/v1/models/org/used").await, used);
+    // What is there is taken: a tag, and a commit.
+    for revision in ["v1".to_owned(), hub.commit_of("main").await] {
+        let model = hub.order("/v1/models", json!({"repo_id": "org/model", "revision": revision})).await;
+        assert_eq!(text(&model["revision"]), revision);
+        hub.done(&json!({"id": model["active_job_id"]})).await;
+        assert_eq!(hub.look("/v1/models/org/model").await["status"], "synced");
+    }
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_new_revision_cannot_be_registered_while_upstream_is_away() {
+    let hub = TestHub::builder().repo(small_model("org/model").tag("v1")).start().await;
+    let first = hub.synced("org/model").await;
+    hub.ask("PATCH", "/v1/settings", json!({"offline": true})).await;
+    for _ in 0..2 {
+        let reply = hub.admin("POST", "/v1/models", &json!({"repo_id": "org/model", "revision": "later"})).await;
+        assert_refused(&reply, 503, "");
+        assert_eq!(hub.look("/v1/models/org/model").await, first);
+    }
+    // The tag is known: the sync has listed it.
+    let model = hub.order("/v1/models", json!({"repo_id": "org/model", "revision": "v1"})).await;
+    assert_eq!(text(&model["revision"]), "v1");
+    hub.order(&format!("/v1/jobs/{}/cancel", text(&model["active_job_id"])), json!({})).await;
     hub.finish().await;
 }
 
@@ -273,5 +319,79 @@ async fn a_model_that_a_job_works_on_is_not_forgotten() {
     assert!(text(&refused.json()["detail"]).contains(text(&model["active_job_id"])));
     hub.order(&format!("/v1/jobs/{}/cancel", text(&model["active_job_id"])), json!({})).await;
     hub.ask("DELETE", "/v1/models/org/model", Value::Null).await;
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_download_of_what_is_not_registered_registers_it() {
+    let hub = TestHub::builder().repo(small_model("org/model").tag("v1")).repo(small_model("org/used")).start().await;
+    let path = "/v1/hub/download";
+    let first = hub.done(&hub.order(path, json!({"repo_id": "org/model"})).await).await;
+    let model = hub.look("/v1/models/org/model").await;
+    assert!(model["registered_at"].is_string(), "{model:#}");
+    assert_eq!((&first["model_id"], text(&model["download"])), (&model["id"], "complete"));
+    let again = hub.done(&hub.order(path, json!({"repo_id": "org/model"})).await).await;
+    assert_eq!(again["model_id"], model["id"]);
+    // What is only known by use is registered too.
+    hub.get("/org/used/resolve/main/config.json").await.assert_is(200, CONFIG.as_bytes());
+    hub.done(&hub.order(path, json!({"repo_id": "org/used"})).await).await;
+    assert!(hub.look("/v1/models/org/used").await["registered_at"].is_string());
+    // What upstream does not have leaves nothing behind, however often it is asked for.
+    for _ in 0..2 {
+        assert_refused(&hub.admin("POST", path, &json!({"repo_id": "org/none"})).await, 404, "");
+        assert_refused(&hub.admin("GET", "/v1/models/org/none", &Value::Null).await, 404, "");
+    }
+    assert_eq!(number(&hub.look("/v1/models").await["total"]), 2);
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_download_takes_what_can_be_pasted() {
+    let hub = TestHub::builder().repo(small_model("org/a").tag("v1")).repo(small_model("org/b")).start().await;
+    let command = "hf download org/a config.json --revision v1";
+    for _ in 0..2 {
+        let job = hub.done(&hub.order("/v1/hub/download", json!({"repo_id": command})).await).await;
+        assert_eq!((text(&job["repo_id"]), text(&job["payload"]["revision"])), ("org/a", "v1"));
+        assert_eq!(job["payload"]["selection"]["paths"], json!(["config.json"]));
+    }
+    // What the request selects goes before what was pasted.
+    let body =
+        json!({"repo_id": "https://huggingface.co/org/b/blob/main/config.json", "selection": {"include": ["*.md"]}});
+    let job = hub.done(&hub.order("/v1/hub/download", body).await).await;
+    assert_eq!((text(&job["repo_id"]), &job["payload"]["selection"]["paths"]), ("org/b", &json!([])));
+    let model = hub.order("/v1/models", json!({"repo_id": "https://huggingface.co/org/a/tree/v1"})).await;
+    assert_eq!((text(&model["repo_id"]), text(&model["revision"])), ("org/a", "v1"));
+    for wrong in ["https://example.com/org/a", "hf download", "a b", "https://huggingface.co/blog/x"] {
+        let reply = hub.admin("POST", "/v1/hub/download", &json!({"repo_id": wrong})).await;
+        assert_refused(&reply, 400, "repo_id");
+    }
+    let body = json!({"repo_id": "https://huggingface.co/datasets/org/a", "kind": "model"});
+    assert_refused(&hub.admin("POST", "/v1/hub/download", &body).await, 400, "kind");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn several_models_are_downloaded_by_one_call_that_may_wait_for_them() {
+    let hub = TestHub::builder().repo(small_model("org/a")).repo(small_model("org/b")).start().await;
+    let body = |ids: &[&str]| {
+        let downloads: Vec<Value> = ids.iter().map(|id| json!({"repo_id": id, "wait_seconds": 60})).collect();
+        json!({"downloads": downloads})
+    };
+    // One that cannot be downloaded keeps all from being started.
+    let reply = hub.admin("POST", "/v1/downloads", &body(&["org/a", "org/none"])).await;
+    assert_refused(&reply, 404, "");
+    assert!(text(&reply.json()["detail"]).starts_with("downloads[1]: "), "{}", reply.text());
+    let wrong = json!({"downloads": [{"repo_id": "org/a"}, {"repo_id": "org/b", "wait_seconds": 601}]});
+    assert_refused(&hub.admin("POST", "/v1/downloads", &wrong).await, 400, "downloads[1].wait_seconds");
+    assert_refused(&hub.admin("POST", "/v1/downloads", &json!({})).await, 400, "downloads");
+    assert_eq!(hub.look("/v1/jobs").await["jobs"], json!([]));
+    for _ in 0..2 {
+        let jobs = hub.order("/v1/downloads", body(&["org/a", "org/b"])).await["jobs"].clone();
+        assert_eq!(each(&jobs, "repo_id"), ["org/a", "org/b"]);
+        assert_eq!(each(&jobs, "status"), ["completed", "completed"]);
+    }
+    // One that waits for one, and comes back when its time is over.
+    let job = hub.order("/v1/hub/download", json!({"repo_id": "org/a", "wait_seconds": 60})).await;
+    assert_eq!(job["status"], "completed");
     hub.finish().await;
 }

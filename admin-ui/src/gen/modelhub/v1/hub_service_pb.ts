@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file modelhub/v1/hub_service.proto.
  */
 export const file_modelhub_v1_hub_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tb2RlbGh1Yi92MS9odWJfc2VydmljZS5wcm90bxILbW9kZWxodWIudjEimQEKFFJlZ2lzdGVyTW9kZWxSZXF1ZXN0Eg4KBnZlbmRvchgBIAEoCRIMCgRuYW1lGAIgASgJEhYKDnNvdXJjZV9yZXBvX2lkGAMgASgJEg8KB3JlcG9faWQYBCABKAkSDAoEa2luZBgFIAEoCRIQCghyZXZpc2lvbhgGIAEoCRIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYByABKAQi6QEKEUxpc3RNb2RlbHNSZXF1ZXN0Eg4KBnNlYXJjaBgBIAEoCRIMCgRraW5kGAIgASgJEi0KBnN0YXR1cxgDIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSMQoIZG93bmxvYWQYBCABKA4yHy5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8uRG93bmxvYWQSEwoGcGlubmVkGAUgASgISACIAQESDQoFb3JkZXIYBiABKAkSEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAlCCQoHX3Bpbm5lZCJkChJMaXN0TW9kZWxzUmVzcG9uc2USJgoGbW9kZWxzGAEgAygLMhYubW9kZWxodWIudjEuTW9kZWxSZXBvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRINCgV0b3RhbBgDIAEoBCIgCg9HZXRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkiIwoSRGVsZXRlTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIhUKE0RlbGV0ZU1vZGVsUmVzcG9uc2UiJAoSTG9va1VwTW9kZWxSZXF1ZXN0Eg4KBnNvdXJjZRgBIAEoCSLGAgoTTG9va1VwTW9kZWxSZXNwb25zZRIMCgRraW5kGAEgASgJEg8KB3JlcG9faWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAkSDgoGY29tbWl0GAQgASgJEhIKCnZpc2liaWxpdHkYBSABKAkSDQoFZmlsZXMYBiABKAQSDQoFYnl0ZXMYByABKAQSIwoHZm9ybWF0cxgIIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlEikKDXF1YW50aXNhdGlvbnMYCSADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIPCgdsaWNlbmNlGAogASgJEgwKBHRhc2sYCyABKAkSKQoJc2VsZWN0aW9uGAwgASgLMhYubW9kZWxodWIudjEuU2VsZWN0aW9uEhAKCG1vZGVsX2lkGA0gASgJEhAKCHdhcm5pbmdzGA4gAygJIt0BChBMaXN0RmlsZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkSDAoEZmxhdBgEIAEoCBIOCgZzZWFyY2gYBSABKAkSEQoJZmlsZV90eXBlGAYgASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgHIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEQoJcGFnZV9zaXplGAggASgNEhIKCnBhZ2VfdG9rZW4YCSABKAkiZwoRTGlzdEZpbGVzUmVzcG9uc2USKQoFZmlsZXMYASADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIOCgZjb21taXQYAyABKAkiQAoPUmVhZEZpbGVSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkiagoQUmVhZEZpbGVSZXNwb25zZRIRCglmaWxlX3BhdGgYASABKAkSDgoGY29tbWl0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgiRQoPTGlzdFVzZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDSJCChBMaXN0VXNlc1Jlc3BvbnNlEh4KBHVzZXMYASADKAsyEC5tb2RlbGh1Yi52MS5Vc2USDgoGY29tbWl0GAIgASgJIlkKA1VzZRIRCglmaWxlX3BhdGgYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIrCgd1c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIlChRMaXN0UmV2aXNpb25zUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChVMaXN0UmV2aXNpb25zUmVzcG9uc2USKAoJcmV2aXNpb25zGAEgAygLMhUubW9kZWxodWIudjEuUmV2aXNpb24iVgoUR2V0TW9kZWxGYWN0c1JlcXVlc3QSDQoFbW9kZWwYASABKAkSEAoIcmV2aXNpb24YAiABKAkSDwoHY29udGV4dBgDIAEoBBIMCgRwYXRoGAQgASgJImoKEkxpc3RUZW5zb3JzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIMCgRwYXRoGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIpEBChNMaXN0VGVuc29yc1Jlc3BvbnNlEiQKB3RlbnNvcnMYASADKAsyEy5tb2RlbGh1Yi52MS5UZW5zb3ISLAoIbWV0YWRhdGEYAiADKAsyGi5tb2RlbGh1Yi52MS5NZXRhZGF0YUVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRINCgV0b3RhbBgEIAEoBCJSChBTeW5jTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEg8KB3JlcG9faWQYAiABKAkSDAoEa2luZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoCSK/AQoURG93bmxvYWRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkSDwoHcmVwb19pZBgCIAEoCRIMCgRraW5kGAMgASgJEhAKCHJldmlzaW9uGAQgASgJEikKCXNlbGVjdGlvbhgFIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbhIVCghwcmlvcml0eRgGIAEoBUgAiAEBEhgKEGJ5dGVzX3Blcl9zZWNvbmQYByABKARCCwoJX3ByaW9yaXR5IngKD1Bpbk1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRITCgZwaW5uZWQYAiABKAhIAIgBARIfChJzeW5jX2V2ZXJ5X3NlY29uZHMYAyABKARIAYgBAUIJCgdfcGlubmVkQhUKE19zeW5jX2V2ZXJ5X3NlY29uZHMiYAoSVmVyaWZ5TW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEikKCXNlbGVjdGlvbhgDIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbiJ+ChFFdmljdE1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIpCglzZWxlY3Rpb24YAyABKAsyFi5tb2RlbGh1Yi52MS5TZWxlY3Rpb24SHQoVaW5jbHVkZV91bnJlY292ZXJhYmxlGAQgASgIIm4KElNjYW5TdG9yYWdlUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKCXBsYWNlbWVudBgCIAEoCRIPCgdyZXBvX2lkGAMgASgJEgwKBGtpbmQYBCABKAkSGAoQYnl0ZXNfcGVyX3NlY29uZBgFIAEoBCKHAQoTUHJldmlld1NjYW5SZXNwb25zZRIqCghmaW5kaW5ncxgBIAMoCzIYLm1vZGVsaHViLnYxLlNjYW5GaW5kaW5nEiYKCHByb2JsZW1zGAIgAygLMhQubW9kZWxodWIudjEuUHJvYmxlbRINCgVmaWxlcxgDIAEoBBINCgVieXRlcxgEIAEoBCIuChJWZXJpZnlTdG9yZVJlcXVlc3QSGAoQYnl0ZXNfcGVyX3NlY29uZBgBIAEoBCJeChFFdmljdFN0b3JlUmVxdWVzdBISCgpmcmVlX2J5dGVzGAEgASgEEhYKDnVudXNlZF9zZWNvbmRzGAIgASgEEh0KFWluY2x1ZGVfdW5yZWNvdmVyYWJsZRgDIAEoCCK6AQoUUGxhbkV2aWN0aW9uUmVzcG9uc2USDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSIgoGbW9kZWxzGAMgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGwoTdW5yZWNvdmVyYWJsZV9maWxlcxgEIAEoBBIbChN1bnJlY292ZXJhYmxlX2J5dGVzGAUgASgEEhIKCmtlcHRfZmlsZXMYBiABKAQSEgoKa2VwdF9ieXRlcxgHIAEoBCITChFHZXRTdG9yYWdlUmVxdWVzdCKSAgoSR2V0U3RvcmFnZVJlc3BvbnNlEg0KBWJ5dGVzGAEgASgEEg0KBWJsb2JzGAIgASgEEhEKCWRpc2tfZnJlZRgDIAEoBBISCgpkaXNrX3RvdGFsGAQgASgEEg0KBWxpbWl0GAUgASgEEhUKDXBhcnRpYWxfYnl0ZXMYBiABKAQSGAoQcXVhcmFudGluZV9ieXRlcxgHIAEoBBIiCgZtb2RlbHMYCCADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIjCgdmb3JtYXRzGAkgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGgoSdW5yZWZlcmVuY2VkX2J5dGVzGAogASgEEhIKCnVzZWRfYnl0ZXMYCyABKAQiFwoVTGlzdFF1YXJhbnRpbmVSZXF1ZXN0ImMKFkxpc3RRdWFyYW50aW5lUmVzcG9uc2USKwoFZmlsZXMYASADKAsyHC5tb2RlbGh1Yi52MS5RdWFyYW50aW5lZEZpbGUSDQoFdG90YWwYAiABKAQSDQoFYnl0ZXMYAyABKAQi1wEKD1F1YXJhbnRpbmVkRmlsZRIMCgRuYW1lGAEgASgJEhQKDGNvbnRlbnRfaGFzaBgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEEjIKDnF1YXJhbnRpbmVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCghuYW1lZF9ieRgGIAMoCzIWLm1vZGVsaHViLnYxLk5hbWVkRmlsZSJPCglOYW1lZEZpbGUSEAoIbW9kZWxfaWQYASABKAkSDAoEa2luZBgCIAEoCRIPCgdyZXBvX2lkGAMgASgJEhEKCWZpbGVfcGF0aBgEIAEoCSIYChZFbXB0eVF1YXJhbnRpbmVSZXF1ZXN0IjcKF0VtcHR5UXVhcmFudGluZVJlc3BvbnNlEg0KBWZpbGVzGAEgASgEEg0KBWJ5dGVzGAIgASgEIiwKHERlbGV0ZVF1YXJhbnRpbmVkRmlsZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSKMAgoPTGlzdEpvYnNSZXF1ZXN0EicKBnN0YXR1cxgBIAMoDjIXLm1vZGVsaHViLnYxLkpvYi5TdGF0dXMSIwoEa2luZBgCIAMoDjIVLm1vZGVsaHViLnYxLkpvYi5LaW5kEg0KBW1vZGVsGAMgASgJEg4KBnNlYXJjaBgEIAEoCRIxCg1jcmVhdGVkX2FmdGVyGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAkiSwoQTGlzdEpvYnNSZXNwb25zZRIeCgRqb2JzGAEgAygLMhAubW9kZWxodWIudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIbCg1HZXRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIkEKEUxpc3RKb2JMb2dSZXF1ZXN0EgoKAmlkGAEgASgJEg0KBWFmdGVyGAIgASgEEhEKCXBhZ2Vfc2l6ZRgDIAEoDSJHChJMaXN0Sm9iTG9nUmVzcG9uc2USIwoFbGluZXMYASADKAsyFC5tb2RlbGh1Yi52MS5Mb2dMaW5lEgwKBG1vcmUYAiABKAgiHgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIdCg9SZXRyeUpvYlJlcXVlc3QSCgoCaWQYASABKAkiHQoPUGF1c2VKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIh4KEFJlc3VtZUpvYlJlcXVlc3QSCgoCaWQYASABKAkiQgoSV2F0Y2hFdmVudHNSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEg0KBWtpbmRzGAIgAygJEg4KBmpvYl9pZBgDIAEoCSIUChJHZXRPdmVydmlld1JlcXVlc3QiEgoQR2V0U3lzdGVtUmVxdWVzdCIUChJHZXRTZXR0aW5nc1JlcXVlc3Qi6QIKFVVwZGF0ZVNldHRpbmdzUmVxdWVzdBIUCgdvZmZsaW5lGAEgASgISACIAQESFQoIaGZfdG9rZW4YAiABKAlIAYgBARIaCg1tYXhfZG93bmxvYWRzGAMgASgNSAKIAQESJgoZZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZBgEIAEoBEgDiAEBEhsKDmRvd25sb2FkX2hvdXJzGAUgASgJSASIAQESHgoRc3RvcmVfbGltaXRfYnl0ZXMYBiABKARIBYgBARIcCg9yZWZfdHRsX3NlY29uZHMYByABKARIBogBAUIKCghfb2ZmbGluZUILCglfaGZfdG9rZW5CEAoOX21heF9kb3dubG9hZHNCHAoaX2Rvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmRCEQoPX2Rvd25sb2FkX2hvdXJzQhQKEl9zdG9yZV9saW1pdF9ieXRlc0ISChBfcmVmX3R0bF9zZWNvbmRzIiEKEFRlc3RUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkiRAoRVGVzdFRva2VuUmVzcG9uc2USDQoFdmFsaWQYASABKAgSDwoHYWNjb3VudBgCIAEoCRIPCgdwcm9ibGVtGAMgASgJMp0XCgpIdWJTZXJ2aWNlEkoKDVJlZ2lzdGVyTW9kZWwSIS5tb2RlbGh1Yi52MS5SZWdpc3Rlck1vZGVsUmVxdWVzdBoWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxJNCgpMaXN0TW9kZWxzEh4ubW9kZWxodWIudjEuTGlzdE1vZGVsc1JlcXVlc3QaHy5tb2RlbGh1Yi52MS5MaXN0TW9kZWxzUmVzcG9uc2USQAoIR2V0TW9kZWwSHC5tb2RlbGh1Yi52MS5HZXRNb2RlbFJlcXVlc3QaFi5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8SUAoLRGVsZXRlTW9kZWwSHy5tb2RlbGh1Yi52MS5EZWxldGVNb2RlbFJlcXVlc3QaIC5tb2RlbGh1Yi52MS5EZWxldGVNb2RlbFJlc3BvbnNlElAKC0xvb2tVcE1vZGVsEh8ubW9kZWxodWIudjEuTG9va1VwTW9kZWxSZXF1ZXN0GiAubW9kZWxodWIudjEuTG9va1VwTW9kZWxSZXNwb25zZRJKCglMaXN0RmlsZXMSHS5tb2RlbGh1Yi52MS5MaXN0RmlsZXNSZXF1ZXN0Gh4ubW9kZWxodWIudjEuTGlzdEZpbGVzUmVzcG9uc2USRwoIUmVhZEZpbGUSHC5tb2RlbGh1Yi52MS5SZWFkRmlsZVJlcXVlc3QaHS5tb2RlbGh1Yi52MS5SZWFkRmlsZVJlc3BvbnNlElYKDUxpc3RSZXZpc2lvbnMSIS5tb2RlbGh1Yi52MS5MaXN0UmV2aXNpb25zUmVxdWVzdBoiLm1vZGVsaHViLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZRJHCghMaXN0VXNlcxIcLm1vZGVsaHViLnYxLkxpc3RVc2VzUmVxdWVzdBodLm1vZGVsaHViLnYxLkxpc3RVc2VzUmVzcG9uc2USSwoNR2V0TW9kZWxGYWN0cxIhLm1vZGVsaHViLnYxLkdldE1vZGVsRmFjdHNSZXF1ZXN0GhcubW9kZWxodWIudjEuTW9kZWxGYWN0cxJQCgtMaXN0VGVuc29ycxIfLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVxdWVzdBogLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVzcG9uc2USPAoJU3luY01vZGVsEh0ubW9kZWxodWIudjEuU3luY01vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJMCgxQbGFuRG93bmxvYWQSIS5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsUmVxdWVzdBoZLm1vZGVsaHViLnYxLkRvd25sb2FkUGxhbhJECg1Eb3dubG9hZE1vZGVsEiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISQAoIUGluTW9kZWwSHC5tb2RlbGh1Yi52MS5QaW5Nb2RlbFJlcXVlc3QaFi5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8SQAoLVmVyaWZ5TW9kZWwSHy5tb2RlbGh1Yi52MS5WZXJpZnlNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISPgoKRXZpY3RNb2RlbBIeLm1vZGVsaHViLnYxLkV2aWN0TW9kZWxSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iElYKEVBsYW5Nb2RlbEV2aWN0aW9uEh4ubW9kZWxodWIudjEuRXZpY3RNb2RlbFJlcXVlc3QaIS5tb2RlbGh1Yi52MS5QbGFuRXZpY3Rpb25SZXNwb25zZRJACgtTY2FuU3RvcmFnZRIfLm1vZGVsaHViLnYxLlNjYW5TdG9yYWdlUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJQCgtQcmV2aWV3U2NhbhIfLm1vZGVsaHViLnYxLlNjYW5TdG9yYWdlUmVxdWVzdBogLm1vZGVsaHViLnYxLlByZXZpZXdTY2FuUmVzcG9uc2USQAoLVmVyaWZ5U3RvcmUSHy5tb2RlbGh1Yi52MS5WZXJpZnlTdG9yZVJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISPgoKRXZpY3RTdG9yZRIeLm1vZGVsaHViLnYxLkV2aWN0U3RvcmVSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iElEKDFBsYW5FdmljdGlvbhIeLm1vZGVsaHViLnYxLkV2aWN0U3RvcmVSZXF1ZXN0GiEubW9kZWxodWIudjEuUGxhbkV2aWN0aW9uUmVzcG9uc2USTQoKR2V0U3RvcmFnZRIeLm1vZGVsaHViLnYxLkdldFN0b3JhZ2VSZXF1ZXN0Gh8ubW9kZWxodWIudjEuR2V0U3RvcmFnZVJlc3BvbnNlElkKDkxpc3RRdWFyYW50aW5lEiIubW9kZWxodWIudjEuTGlzdFF1YXJhbnRpbmVSZXF1ZXN0GiMubW9kZWxodWIudjEuTGlzdFF1YXJhbnRpbmVSZXNwb25zZRJcCg9FbXB0eVF1YXJhbnRpbmUSIy5tb2RlbGh1Yi52MS5FbXB0eVF1YXJhbnRpbmVSZXF1ZXN0GiQubW9kZWxodWIudjEuRW1wdHlRdWFyYW50aW5lUmVzcG9uc2USaAoVRGVsZXRlUXVhcmFudGluZWRGaWxlEikubW9kZWxodWIudjEuRGVsZXRlUXVhcmFudGluZWRGaWxlUmVxdWVzdBokLm1vZGVsaHViLnYxLkVtcHR5UXVhcmFudGluZVJlc3BvbnNlEkcKCExpc3RKb2JzEhwubW9kZWxodWIudjEuTGlzdEpvYnNSZXF1ZXN0Gh0ubW9kZWxodWIudjEuTGlzdEpvYnNSZXNwb25zZRI2CgZHZXRKb2ISGi5tb2RlbGh1Yi52MS5HZXRKb2JSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEk0KCkxpc3RKb2JMb2cSHi5tb2RlbGh1Yi52MS5MaXN0Sm9iTG9nUmVxdWVzdBofLm1vZGVsaHViLnYxLkxpc3RKb2JMb2dSZXNwb25zZRI8CglDYW5jZWxKb2ISHS5tb2RlbGh1Yi52MS5DYW5jZWxKb2JSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEjoKCFJldHJ5Sm9iEhwubW9kZWxodWIudjEuUmV0cnlKb2JSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEjoKCFBhdXNlSm9iEhwubW9kZWxodWIudjEuUGF1c2VKb2JSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEjwKCVJlc3VtZUpvYhIdLm1vZGVsaHViLnYxLlJlc3VtZUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISRAoLV2F0Y2hFdmVudHMSHy5tb2RlbGh1Yi52MS5XYXRjaEV2ZW50c1JlcXVlc3QaEi5tb2RlbGh1Yi52MS5FdmVudDABEkUKC0dldE92ZXJ2aWV3Eh8ubW9kZWxodWIudjEuR2V0T3ZlcnZpZXdSZXF1ZXN0GhUubW9kZWxodWIudjEuT3ZlcnZpZXcSPwoJR2V0U3lzdGVtEh0ubW9kZWxodWIudjEuR2V0U3lzdGVtUmVxdWVzdBoTLm1vZGVsaHViLnYxLlN5c3RlbRJFCgtHZXRTZXR0aW5ncxIfLm1vZGVsaHViLnYxLkdldFNldHRpbmdzUmVxdWVzdBoVLm1vZGVsaHViLnYxLlNldHRpbmdzEksKDlVwZGF0ZVNldHRpbmdzEiIubW9kZWxodWIudjEuVXBkYXRlU2V0dGluZ3NSZXF1ZXN0GhUubW9kZWxodWIudjEuU2V0dGluZ3MSSgoJVGVzdFRva2VuEh0ubW9kZWxodWIudjEuVGVzdFRva2VuUmVxdWVzdBoeLm1vZGVsaHViLnYxLlRlc3RUb2tlblJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_modelhub_v1_job, file_modelhub_v1_model, file_modelhub_v1_system]);
+  fileDesc("Ch1tb2RlbGh1Yi92MS9odWJfc2VydmljZS5wcm90bxILbW9kZWxodWIudjEimQEKFFJlZ2lzdGVyTW9kZWxSZXF1ZXN0Eg4KBnZlbmRvchgBIAEoCRIMCgRuYW1lGAIgASgJEhYKDnNvdXJjZV9yZXBvX2lkGAMgASgJEg8KB3JlcG9faWQYBCABKAkSDAoEa2luZBgFIAEoCRIQCghyZXZpc2lvbhgGIAEoCRIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYByABKAQi6QEKEUxpc3RNb2RlbHNSZXF1ZXN0Eg4KBnNlYXJjaBgBIAEoCRIMCgRraW5kGAIgASgJEi0KBnN0YXR1cxgDIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSMQoIZG93bmxvYWQYBCABKA4yHy5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8uRG93bmxvYWQSEwoGcGlubmVkGAUgASgISACIAQESDQoFb3JkZXIYBiABKAkSEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAlCCQoHX3Bpbm5lZCJkChJMaXN0TW9kZWxzUmVzcG9uc2USJgoGbW9kZWxzGAEgAygLMhYubW9kZWxodWIudjEuTW9kZWxSZXBvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRINCgV0b3RhbBgDIAEoBCIgCg9HZXRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkiIwoSRGVsZXRlTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIhUKE0RlbGV0ZU1vZGVsUmVzcG9uc2UiJAoSTG9va1VwTW9kZWxSZXF1ZXN0Eg4KBnNvdXJjZRgBIAEoCSLGAgoTTG9va1VwTW9kZWxSZXNwb25zZRIMCgRraW5kGAEgASgJEg8KB3JlcG9faWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAkSDgoGY29tbWl0GAQgASgJEhIKCnZpc2liaWxpdHkYBSABKAkSDQoFZmlsZXMYBiABKAQSDQoFYnl0ZXMYByABKAQSIwoHZm9ybWF0cxgIIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlEikKDXF1YW50aXNhdGlvbnMYCSADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIPCgdsaWNlbmNlGAogASgJEgwKBHRhc2sYCyABKAkSKQoJc2VsZWN0aW9uGAwgASgLMhYubW9kZWxodWIudjEuU2VsZWN0aW9uEhAKCG1vZGVsX2lkGA0gASgJEhAKCHdhcm5pbmdzGA4gAygJIt0BChBMaXN0RmlsZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkSDAoEZmxhdBgEIAEoCBIOCgZzZWFyY2gYBSABKAkSEQoJZmlsZV90eXBlGAYgASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgHIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEQoJcGFnZV9zaXplGAggASgNEhIKCnBhZ2VfdG9rZW4YCSABKAkiZwoRTGlzdEZpbGVzUmVzcG9uc2USKQoFZmlsZXMYASADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIOCgZjb21taXQYAyABKAkiQAoPUmVhZEZpbGVSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkiagoQUmVhZEZpbGVSZXNwb25zZRIRCglmaWxlX3BhdGgYASABKAkSDgoGY29tbWl0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgiRQoPTGlzdFVzZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDSJCChBMaXN0VXNlc1Jlc3BvbnNlEh4KBHVzZXMYASADKAsyEC5tb2RlbGh1Yi52MS5Vc2USDgoGY29tbWl0GAIgASgJIlkKA1VzZRIRCglmaWxlX3BhdGgYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIrCgd1c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIlChRMaXN0UmV2aXNpb25zUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChVMaXN0UmV2aXNpb25zUmVzcG9uc2USKAoJcmV2aXNpb25zGAEgAygLMhUubW9kZWxodWIudjEuUmV2aXNpb24iVgoUR2V0TW9kZWxGYWN0c1JlcXVlc3QSDQoFbW9kZWwYASABKAkSEAoIcmV2aXNpb24YAiABKAkSDwoHY29udGV4dBgDIAEoBBIMCgRwYXRoGAQgASgJImoKEkxpc3RUZW5zb3JzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIMCgRwYXRoGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIpEBChNMaXN0VGVuc29yc1Jlc3BvbnNlEiQKB3RlbnNvcnMYASADKAsyEy5tb2RlbGh1Yi52MS5UZW5zb3ISLAoIbWV0YWRhdGEYAiADKAsyGi5tb2RlbGh1Yi52MS5NZXRhZGF0YUVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRINCgV0b3RhbBgEIAEoBCJSChBTeW5jTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEg8KB3JlcG9faWQYAiABKAkSDAoEa2luZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoCSLVAQoURG93bmxvYWRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkSDwoHcmVwb19pZBgCIAEoCRIMCgRraW5kGAMgASgJEhAKCHJldmlzaW9uGAQgASgJEikKCXNlbGVjdGlvbhgFIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbhIVCghwcmlvcml0eRgGIAEoBUgAiAEBEhgKEGJ5dGVzX3Blcl9zZWNvbmQYByABKAQSFAoMd2FpdF9zZWNvbmRzGAggASgNQgsKCV9wcmlvcml0eSJNChVEb3dubG9hZE1vZGVsc1JlcXVlc3QSNAoJZG93bmxvYWRzGAEgAygLMiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QiOAoWRG93bmxvYWRNb2RlbHNSZXNwb25zZRIeCgRqb2JzGAEgAygLMhAubW9kZWxodWIudjEuSm9iIngKD1Bpbk1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRITCgZwaW5uZWQYAiABKAhIAIgBARIfChJzeW5jX2V2ZXJ5X3NlY29uZHMYAyABKARIAYgBAUIJCgdfcGlubmVkQhUKE19zeW5jX2V2ZXJ5X3NlY29uZHMiYAoSVmVyaWZ5TW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEikKCXNlbGVjdGlvbhgDIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbiJ+ChFFdmljdE1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIpCglzZWxlY3Rpb24YAyABKAsyFi5tb2RlbGh1Yi52MS5TZWxlY3Rpb24SHQoVaW5jbHVkZV91bnJlY292ZXJhYmxlGAQgASgIIm4KElNjYW5TdG9yYWdlUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKCXBsYWNlbWVudBgCIAEoCRIPCgdyZXBvX2lkGAMgASgJEgwKBGtpbmQYBCABKAkSGAoQYnl0ZXNfcGVyX3NlY29uZBgFIAEoBCKHAQoTUHJldmlld1NjYW5SZXNwb25zZRIqCghmaW5kaW5ncxgBIAMoCzIYLm1vZGVsaHViLnYxLlNjYW5GaW5kaW5nEiYKCHByb2JsZW1zGAIgAygLMhQubW9kZWxodWIudjEuUHJvYmxlbRINCgVmaWxlcxgDIAEoBBINCgVieXRlcxgEIAEoBCIuChJWZXJpZnlTdG9yZVJlcXVlc3QSGAoQYnl0ZXNfcGVyX3NlY29uZBgBIAEoBCJeChFFdmljdFN0b3JlUmVxdWVzdBISCgpmcmVlX2J5dGVzGAEgASgEEhYKDnVudXNlZF9zZWNvbmRzGAIgASgEEh0KFWluY2x1ZGVfdW5yZWNvdmVyYWJsZRgDIAEoCCK6AQoUUGxhbkV2aWN0aW9uUmVzcG9uc2USDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSIgoGbW9kZWxzGAMgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGwoTdW5yZWNvdmVyYWJsZV9maWxlcxgEIAEoBBIbChN1bnJlY292ZXJhYmxlX2J5dGVzGAUgASgEEhIKCmtlcHRfZmlsZXMYBiABKAQSEgoKa2VwdF9ieXRlcxgHIAEoBCITChFHZXRTdG9yYWdlUmVxdWVzdCL+AQoSR2V0U3RvcmFnZVJlc3BvbnNlEg0KBWJ5dGVzGAEgASgEEg0KBWJsb2JzGAIgASgEEhEKCWRpc2tfZnJlZRgDIAEoBBISCgpkaXNrX3RvdGFsGAQgASgEEg0KBWxpbWl0GAUgASgEEhUKDXBhcnRpYWxfYnl0ZXMYBiABKAQSGAoQcXVhcmFudGluZV9ieXRlcxgHIAEoBBIiCgZtb2RlbHMYCCADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIjCgdmb3JtYXRzGAkgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGgoSdW5yZWZlcmVuY2VkX2J5dGVzGAogASgEIowCCg9MaXN0Sm9ic1JlcXVlc3QSJwoGc3RhdHVzGAEgAygOMhcubW9kZWxodWIudjEuSm9iLlN0YXR1cxIjCgRraW5kGAIgAygOMhUubW9kZWxodWIudjEuSm9iLktpbmQSDQoFbW9kZWwYAyABKAkSDgoGc2VhcmNoGAQgASgJEjEKDWNyZWF0ZWRfYWZ0ZXIYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNyZWF0ZWRfYmVmb3JlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwYWdlX3NpemUYByABKA0SEgoKcGFnZV90b2tlbhgIIAEoCSJLChBMaXN0Sm9ic1Jlc3BvbnNlEh4KBGpvYnMYASADKAsyEC5tb2RlbGh1Yi52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhsKDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkiQQoRTGlzdEpvYkxvZ1JlcXVlc3QSCgoCaWQYASABKAkSDQoFYWZ0ZXIYAiABKAQSEQoJcGFnZV9zaXplGAMgASgNIkcKEkxpc3RKb2JMb2dSZXNwb25zZRIjCgVsaW5lcxgBIAMoCzIULm1vZGVsaHViLnYxLkxvZ0xpbmUSDAoEbW9yZRgCIAEoCCIeChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIh0KD1JldHJ5Sm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIfChFEaXNtaXNzSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIaChhEaXNtaXNzRmFpbGVkSm9ic1JlcXVlc3QiLgoZRGlzbWlzc0ZhaWxlZEpvYnNSZXNwb25zZRIRCglkaXNtaXNzZWQYASABKAQiHQoPUGF1c2VKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIh4KEFJlc3VtZUpvYlJlcXVlc3QSCgoCaWQYASABKAkiQgoSV2F0Y2hFdmVudHNSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEg0KBWtpbmRzGAIgAygJEg4KBmpvYl9pZBgDIAEoCSIUChJHZXRPdmVydmlld1JlcXVlc3QiEgoQR2V0U3lzdGVtUmVxdWVzdCIUChJHZXRTZXR0aW5nc1JlcXVlc3Qi6QIKFVVwZGF0ZVNldHRpbmdzUmVxdWVzdBIUCgdvZmZsaW5lGAEgASgISACIAQESFQoIaGZfdG9rZW4YAiABKAlIAYgBARIaCg1tYXhfZG93bmxvYWRzGAMgASgNSAKIAQESJgoZZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZBgEIAEoBEgDiAEBEhsKDmRvd25sb2FkX2hvdXJzGAUgASgJSASIAQESHgoRc3RvcmVfbGltaXRfYnl0ZXMYBiABKARIBYgBARIcCg9yZWZfdHRsX3NlY29uZHMYByABKARIBogBAUIKCghfb2ZmbGluZUILCglfaGZfdG9rZW5CEAoOX21heF9kb3dubG9hZHNCHAoaX2Rvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmRCEQoPX2Rvd25sb2FkX2hvdXJzQhQKEl9zdG9yZV9saW1pdF9ieXRlc0ISChBfcmVmX3R0bF9zZWNvbmRzIiEKEFRlc3RUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkiRAoRVGVzdFRva2VuUmVzcG9uc2USDQoFdmFsaWQYASABKAgSDwoHYWNjb3VudBgCIAEoCRIPCgdwcm9ibGVtGAMgASgJMvkWCgpIdWJTZXJ2aWNlEkoKDVJlZ2lzdGVyTW9kZWwSIS5tb2RlbGh1Yi52MS5SZWdpc3Rlck1vZGVsUmVxdWVzdBoWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxJNCgpMaXN0TW9kZWxzEh4ubW9kZWxodWIudjEuTGlzdE1vZGVsc1JlcXVlc3QaHy5tb2RlbGh1Yi52MS5MaXN0TW9kZWxzUmVzcG9uc2USQAoIR2V0TW9kZWwSHC5tb2RlbGh1Yi52MS5HZXRNb2RlbFJlcXVlc3QaFi5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8SUAoLRGVsZXRlTW9kZWwSHy5tb2RlbGh1Yi52MS5EZWxldGVNb2RlbFJlcXVlc3QaIC5tb2RlbGh1Yi52MS5EZWxldGVNb2RlbFJlc3BvbnNlElAKC0xvb2tVcE1vZGVsEh8ubW9kZWxodWIudjEuTG9va1VwTW9kZWxSZXF1ZXN0GiAubW9kZWxodWIudjEuTG9va1VwTW9kZWxSZXNwb25zZRJKCglMaXN0RmlsZXMSHS5tb2RlbGh1Yi52MS5MaXN0RmlsZXNSZXF1ZXN0Gh4ubW9kZWxodWIudjEuTGlzdEZpbGVzUmVzcG9uc2USRwoIUmVhZEZpbGUSHC5tb2RlbGh1Yi52MS5SZWFkRmlsZVJlcXVlc3QaHS5tb2RlbGh1Yi52MS5SZWFkRmlsZVJlc3BvbnNlElYKDUxpc3RSZXZpc2lvbnMSIS5tb2RlbGh1Yi52MS5MaXN0UmV2aXNpb25zUmVxdWVzdBoiLm1vZGVsaHViLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZRJHCghMaXN0VXNlcxIcLm1vZGVsaHViLnYxLkxpc3RVc2VzUmVxdWVzdBodLm1vZGVsaHViLnYxLkxpc3RVc2VzUmVzcG9uc2USSwoNR2V0TW9kZWxGYWN0cxIhLm1vZGVsaHViLnYxLkdldE1vZGVsRmFjdHNSZXF1ZXN0GhcubW9kZWxodWIudjEuTW9kZWxGYWN0cxJQCgtMaXN0VGVuc29ycxIfLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVxdWVzdBogLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVzcG9uc2USPAoJU3luY01vZGVsEh0ubW9kZWxodWIudjEuU3luY01vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJMCgxQbGFuRG93bmxvYWQSIS5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsUmVxdWVzdBoZLm1vZGVsaHViLnYxLkRvd25sb2FkUGxhbhJECg1Eb3dubG9hZE1vZGVsEiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISWQoORG93bmxvYWRNb2RlbHMSIi5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsc1JlcXVlc3QaIy5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsc1Jlc3BvbnNlEkAKCFBpbk1vZGVsEhwubW9kZWxodWIudjEuUGluTW9kZWxSZXF1ZXN0GhYubW9kZWxodWIudjEuTW9kZWxSZXBvEkAKC1ZlcmlmeU1vZGVsEh8ubW9kZWxodWIudjEuVmVyaWZ5TW9kZWxSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEj4KCkV2aWN0TW9kZWwSHi5tb2RlbGh1Yi52MS5FdmljdE1vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJWChFQbGFuTW9kZWxFdmljdGlvbhIeLm1vZGVsaHViLnYxLkV2aWN0TW9kZWxSZXF1ZXN0GiEubW9kZWxodWIudjEuUGxhbkV2aWN0aW9uUmVzcG9uc2USQAoLU2NhblN0b3JhZ2USHy5tb2RlbGh1Yi52MS5TY2FuU3RvcmFnZVJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISUAoLUHJldmlld1NjYW4SHy5tb2RlbGh1Yi52MS5TY2FuU3RvcmFnZVJlcXVlc3QaIC5tb2RlbGh1Yi52MS5QcmV2aWV3U2NhblJlc3BvbnNlEkAKC1ZlcmlmeVN0b3JlEh8ubW9kZWxodWIudjEuVmVyaWZ5U3RvcmVSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEj4KCkV2aWN0U3RvcmUSHi5tb2RlbGh1Yi52MS5FdmljdFN0b3JlUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJRCgxQbGFuRXZpY3Rpb24SHi5tb2RlbGh1Yi52MS5FdmljdFN0b3JlUmVxdWVzdBohLm1vZGVsaHViLnYxLlBsYW5FdmljdGlvblJlc3BvbnNlEk0KCkdldFN0b3JhZ2USHi5tb2RlbGh1Yi52MS5HZXRTdG9yYWdlUmVxdWVzdBofLm1vZGVsaHViLnYxLkdldFN0b3JhZ2VSZXNwb25zZRJHCghMaXN0Sm9icxIcLm1vZGVsaHViLnYxLkxpc3RKb2JzUmVxdWVzdBodLm1vZGVsaHViLnYxLkxpc3RKb2JzUmVzcG9uc2USNgoGR2V0Sm9iEhoubW9kZWxodWIudjEuR2V0Sm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJNCgpMaXN0Sm9iTG9nEh4ubW9kZWxodWIudjEuTGlzdEpvYkxvZ1JlcXVlc3QaHy5tb2RlbGh1Yi52MS5MaXN0Sm9iTG9nUmVzcG9uc2USPAoJQ2FuY2VsSm9iEh0ubW9kZWxodWIudjEuQ2FuY2VsSm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI6CghSZXRyeUpvYhIcLm1vZGVsaHViLnYxLlJldHJ5Sm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI+CgpEaXNtaXNzSm9iEh4ubW9kZWxodWIudjEuRGlzbWlzc0pvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISYgoRRGlzbWlzc0ZhaWxlZEpvYnMSJS5tb2RlbGh1Yi52MS5EaXNtaXNzRmFpbGVkSm9ic1JlcXVlc3QaJi5tb2RlbGh1Yi52MS5EaXNtaXNzRmFpbGVkSm9ic1Jlc3BvbnNlEjoKCFBhdXNlSm9iEhwubW9kZWxodWIudjEuUGF1c2VKb2JSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEjwKCVJlc3VtZUpvYhIdLm1vZGVsaHViLnYxLlJlc3VtZUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISRAoLV2F0Y2hFdmVudHMSHy5tb2RlbGh1Yi52MS5XYXRjaEV2ZW50c1JlcXVlc3QaEi5tb2RlbGh1Yi52MS5FdmVudDABEkUKC0dldE92ZXJ2aWV3Eh8ubW9kZWxodWIudjEuR2V0T3ZlcnZpZXdSZXF1ZXN0GhUubW9kZWxodWIudjEuT3ZlcnZpZXcSPwoJR2V0U3lzdGVtEh0ubW9kZWxodWIudjEuR2V0U3lzdGVtUmVxdWVzdBoTLm1vZGVsaHViLnYxLlN5c3RlbRJFCgtHZXRTZXR0aW5ncxIfLm1vZGVsaHViLnYxLkdldFNldHRpbmdzUmVxdWVzdBoVLm1vZGVsaHViLnYxLlNldHRpbmdzEksKDlVwZGF0ZVNldHRpbmdzEiIubW9kZWxodWIudjEuVXBkYXRlU2V0dGluZ3NSZXF1ZXN0GhUubW9kZWxodWIudjEuU2V0dGluZ3MSSgoJVGVzdFRva2VuEh0ubW9kZWxodWIudjEuVGVzdFRva2VuUmVxdWVzdBoeLm1vZGVsaHViLnYxLlRlc3RUb2tlblJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_modelhub_v1_job, file_modelhub_v1_model, file_modelhub_v1_system]);
 
 /**
  * @generated from message modelhub.v1.RegisterModelRequest
@@ -755,7 +755,7 @@ export type DownloadModelRequest = Message<"modelhub.v1.DownloadModelRequest"> &
   model: string;
 
   /**
-   * Instead of `model`.
+   * Instead of `model`: `org/name`, or what LookUpModel takes. What a pasted text selects counts unless it is set here.
    *
    * @generated from field: string repo_id = 2;
    */
@@ -789,6 +789,13 @@ export type DownloadModelRequest = Message<"modelhub.v1.DownloadModelRequest"> &
    * @generated from field: uint64 bytes_per_second = 7;
    */
   bytesPerSecond: bigint;
+
+  /**
+   * Seconds to wait for the job to end before it is returned, up to 600; 0: return it immediately.
+   *
+   * @generated from field: uint32 wait_seconds = 8;
+   */
+  waitSeconds: number;
 };
 
 /**
@@ -797,6 +804,44 @@ export type DownloadModelRequest = Message<"modelhub.v1.DownloadModelRequest"> &
  */
 export const DownloadModelRequestSchema: GenMessage<DownloadModelRequest> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_hub_service, 21);
+
+/**
+ * @generated from message modelhub.v1.DownloadModelsRequest
+ */
+export type DownloadModelsRequest = Message<"modelhub.v1.DownloadModelsRequest"> & {
+  /**
+   * At most 100.
+   *
+   * @generated from field: repeated modelhub.v1.DownloadModelRequest downloads = 1;
+   */
+  downloads: DownloadModelRequest[];
+};
+
+/**
+ * Describes the message modelhub.v1.DownloadModelsRequest.
+ * Use `create(DownloadModelsRequestSchema)` to create a new message.
+ */
+export const DownloadModelsRequestSchema: GenMessage<DownloadModelsRequest> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 22);
+
+/**
+ * @generated from message modelhub.v1.DownloadModelsResponse
+ */
+export type DownloadModelsResponse = Message<"modelhub.v1.DownloadModelsResponse"> & {
+  /**
+   * In the order of the request.
+   *
+   * @generated from field: repeated modelhub.v1.Job jobs = 1;
+   */
+  jobs: Job[];
+};
+
+/**
+ * Describes the message modelhub.v1.DownloadModelsResponse.
+ * Use `create(DownloadModelsResponseSchema)` to create a new message.
+ */
+export const DownloadModelsResponseSchema: GenMessage<DownloadModelsResponse> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 23);
 
 /**
  * @generated from message modelhub.v1.PinModelRequest
@@ -825,7 +870,7 @@ export type PinModelRequest = Message<"modelhub.v1.PinModelRequest"> & {
  * Use `create(PinModelRequestSchema)` to create a new message.
  */
 export const PinModelRequestSchema: GenMessage<PinModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 22);
+  messageDesc(file_modelhub_v1_hub_service, 24);
 
 /**
  * @generated from message modelhub.v1.VerifyModelRequest
@@ -852,7 +897,7 @@ export type VerifyModelRequest = Message<"modelhub.v1.VerifyModelRequest"> & {
  * Use `create(VerifyModelRequestSchema)` to create a new message.
  */
 export const VerifyModelRequestSchema: GenMessage<VerifyModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 23);
+  messageDesc(file_modelhub_v1_hub_service, 25);
 
 /**
  * @generated from message modelhub.v1.EvictModelRequest
@@ -886,7 +931,7 @@ export type EvictModelRequest = Message<"modelhub.v1.EvictModelRequest"> & {
  * Use `create(EvictModelRequestSchema)` to create a new message.
  */
 export const EvictModelRequestSchema: GenMessage<EvictModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 24);
+  messageDesc(file_modelhub_v1_hub_service, 26);
 
 /**
  * @generated from message modelhub.v1.ScanStorageRequest
@@ -931,7 +976,7 @@ export type ScanStorageRequest = Message<"modelhub.v1.ScanStorageRequest"> & {
  * Use `create(ScanStorageRequestSchema)` to create a new message.
  */
 export const ScanStorageRequestSchema: GenMessage<ScanStorageRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 25);
+  messageDesc(file_modelhub_v1_hub_service, 27);
 
 /**
  * @generated from message modelhub.v1.PreviewScanResponse
@@ -963,7 +1008,7 @@ export type PreviewScanResponse = Message<"modelhub.v1.PreviewScanResponse"> & {
  * Use `create(PreviewScanResponseSchema)` to create a new message.
  */
 export const PreviewScanResponseSchema: GenMessage<PreviewScanResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 26);
+  messageDesc(file_modelhub_v1_hub_service, 28);
 
 /**
  * @generated from message modelhub.v1.VerifyStoreRequest
@@ -982,7 +1027,7 @@ export type VerifyStoreRequest = Message<"modelhub.v1.VerifyStoreRequest"> & {
  * Use `create(VerifyStoreRequestSchema)` to create a new message.
  */
 export const VerifyStoreRequestSchema: GenMessage<VerifyStoreRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 27);
+  messageDesc(file_modelhub_v1_hub_service, 29);
 
 /**
  * @generated from message modelhub.v1.EvictStoreRequest
@@ -1015,7 +1060,7 @@ export type EvictStoreRequest = Message<"modelhub.v1.EvictStoreRequest"> & {
  * Use `create(EvictStoreRequestSchema)` to create a new message.
  */
 export const EvictStoreRequestSchema: GenMessage<EvictStoreRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 28);
+  messageDesc(file_modelhub_v1_hub_service, 30);
 
 /**
  * @generated from message modelhub.v1.PlanEvictionResponse
@@ -1070,7 +1115,7 @@ export type PlanEvictionResponse = Message<"modelhub.v1.PlanEvictionResponse"> &
  * Use `create(PlanEvictionResponseSchema)` to create a new message.
  */
 export const PlanEvictionResponseSchema: GenMessage<PlanEvictionResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 29);
+  messageDesc(file_modelhub_v1_hub_service, 31);
 
 /**
  * @generated from message modelhub.v1.GetStorageRequest
@@ -1083,7 +1128,7 @@ export type GetStorageRequest = Message<"modelhub.v1.GetStorageRequest"> & {
  * Use `create(GetStorageRequestSchema)` to create a new message.
  */
 export const GetStorageRequestSchema: GenMessage<GetStorageRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 30);
+  messageDesc(file_modelhub_v1_hub_service, 32);
 
 /**
  * @generated from message modelhub.v1.GetStorageResponse
@@ -1144,13 +1189,6 @@ export type GetStorageResponse = Message<"modelhub.v1.GetStorageResponse"> & {
    * @generated from field: uint64 unreferenced_bytes = 10;
    */
   unreferencedBytes: bigint;
-
-  /**
-   * What counts towards `limit`: `bytes` and `quarantine_bytes`.
-   *
-   * @generated from field: uint64 used_bytes = 11;
-   */
-  usedBytes: bigint;
 };
 
 /**
@@ -1158,192 +1196,7 @@ export type GetStorageResponse = Message<"modelhub.v1.GetStorageResponse"> & {
  * Use `create(GetStorageResponseSchema)` to create a new message.
  */
 export const GetStorageResponseSchema: GenMessage<GetStorageResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 31);
-
-/**
- * @generated from message modelhub.v1.ListQuarantineRequest
- */
-export type ListQuarantineRequest = Message<"modelhub.v1.ListQuarantineRequest"> & {
-};
-
-/**
- * Describes the message modelhub.v1.ListQuarantineRequest.
- * Use `create(ListQuarantineRequestSchema)` to create a new message.
- */
-export const ListQuarantineRequestSchema: GenMessage<ListQuarantineRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 32);
-
-/**
- * @generated from message modelhub.v1.ListQuarantineResponse
- */
-export type ListQuarantineResponse = Message<"modelhub.v1.ListQuarantineResponse"> & {
-  /**
-   * Newest first, at most 1000; files that the hub did not put there come last.
-   *
-   * @generated from field: repeated modelhub.v1.QuarantinedFile files = 1;
-   */
-  files: QuarantinedFile[];
-
-  /**
-   * How many there are, and their bytes: `quarantine_bytes` of GetStorage.
-   *
-   * @generated from field: uint64 total = 2;
-   */
-  total: bigint;
-
-  /**
-   * @generated from field: uint64 bytes = 3;
-   */
-  bytes: bigint;
-};
-
-/**
- * Describes the message modelhub.v1.ListQuarantineResponse.
- * Use `create(ListQuarantineResponseSchema)` to create a new message.
- */
-export const ListQuarantineResponseSchema: GenMessage<ListQuarantineResponse> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_hub_service, 33);
-
-/**
- * @generated from message modelhub.v1.QuarantinedFile
- */
-export type QuarantinedFile = Message<"modelhub.v1.QuarantinedFile"> & {
-  /**
-   * Its name in the folder `quarantine`.
-   *
-   * @generated from field: string name = 1;
-   */
-  name: string;
-
-  /**
-   * What its content should have been: `sha256:…`, or `git:…` of a file outside LFS. Empty: the hub did not put it
-   * there, and does not remove it.
-   *
-   * @generated from field: string content_hash = 2;
-   */
-  contentHash: string;
-
-  /**
-   * @generated from field: uint64 size_bytes = 3;
-   */
-  sizeBytes: bigint;
-
-  /**
-   * @generated from field: google.protobuf.Timestamp quarantined_at = 4;
-   */
-  quarantinedAt?: Timestamp | undefined;
-
-  /**
-   * When it is removed without being asked.
-   *
-   * @generated from field: google.protobuf.Timestamp expires_at = 5;
-   */
-  expiresAt?: Timestamp | undefined;
-
-  /**
-   * The first files that have this content, as far as is known; at most 3.
-   *
-   * @generated from field: repeated modelhub.v1.NamedFile named_by = 6;
-   */
-  namedBy: NamedFile[];
-};
-
-/**
- * Describes the message modelhub.v1.QuarantinedFile.
- * Use `create(QuarantinedFileSchema)` to create a new message.
- */
-export const QuarantinedFileSchema: GenMessage<QuarantinedFile> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 34);
-
-/**
- * A file of a repository, at any commit.
- *
- * @generated from message modelhub.v1.NamedFile
- */
-export type NamedFile = Message<"modelhub.v1.NamedFile"> & {
-  /**
-   * @generated from field: string model_id = 1;
-   */
-  modelId: string;
-
-  /**
-   * @generated from field: string kind = 2;
-   */
-  kind: string;
-
-  /**
-   * @generated from field: string repo_id = 3;
-   */
-  repoId: string;
-
-  /**
-   * @generated from field: string file_path = 4;
-   */
-  filePath: string;
-};
-
-/**
- * Describes the message modelhub.v1.NamedFile.
- * Use `create(NamedFileSchema)` to create a new message.
- */
-export const NamedFileSchema: GenMessage<NamedFile> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 35);
-
-/**
- * @generated from message modelhub.v1.EmptyQuarantineRequest
- */
-export type EmptyQuarantineRequest = Message<"modelhub.v1.EmptyQuarantineRequest"> & {
-};
-
-/**
- * Describes the message modelhub.v1.EmptyQuarantineRequest.
- * Use `create(EmptyQuarantineRequestSchema)` to create a new message.
- */
-export const EmptyQuarantineRequestSchema: GenMessage<EmptyQuarantineRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 36);
-
-/**
- * @generated from message modelhub.v1.EmptyQuarantineResponse
- */
-export type EmptyQuarantineResponse = Message<"modelhub.v1.EmptyQuarantineResponse"> & {
-  /**
-   * What was removed.
-   *
-   * @generated from field: uint64 files = 1;
-   */
-  files: bigint;
-
-  /**
-   * @generated from field: uint64 bytes = 2;
-   */
-  bytes: bigint;
-};
-
-/**
- * Describes the message modelhub.v1.EmptyQuarantineResponse.
- * Use `create(EmptyQuarantineResponseSchema)` to create a new message.
- */
-export const EmptyQuarantineResponseSchema: GenMessage<EmptyQuarantineResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 37);
-
-/**
- * @generated from message modelhub.v1.DeleteQuarantinedFileRequest
- */
-export type DeleteQuarantinedFileRequest = Message<"modelhub.v1.DeleteQuarantinedFileRequest"> & {
-  /**
-   * As the list has it.
-   *
-   * @generated from field: string name = 1;
-   */
-  name: string;
-};
-
-/**
- * Describes the message modelhub.v1.DeleteQuarantinedFileRequest.
- * Use `create(DeleteQuarantinedFileRequestSchema)` to create a new message.
- */
-export const DeleteQuarantinedFileRequestSchema: GenMessage<DeleteQuarantinedFileRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 38);
 
 /**
  * @generated from message modelhub.v1.ListJobsRequest
@@ -1401,7 +1254,7 @@ export type ListJobsRequest = Message<"modelhub.v1.ListJobsRequest"> & {
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 39);
+  messageDesc(file_modelhub_v1_hub_service, 34);
 
 /**
  * @generated from message modelhub.v1.ListJobsResponse
@@ -1423,7 +1276,7 @@ export type ListJobsResponse = Message<"modelhub.v1.ListJobsResponse"> & {
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 40);
+  messageDesc(file_modelhub_v1_hub_service, 35);
 
 /**
  * @generated from message modelhub.v1.GetJobRequest
@@ -1440,7 +1293,7 @@ export type GetJobRequest = Message<"modelhub.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 41);
+  messageDesc(file_modelhub_v1_hub_service, 36);
 
 /**
  * @generated from message modelhub.v1.ListJobLogRequest
@@ -1469,7 +1322,7 @@ export type ListJobLogRequest = Message<"modelhub.v1.ListJobLogRequest"> & {
  * Use `create(ListJobLogRequestSchema)` to create a new message.
  */
 export const ListJobLogRequestSchema: GenMessage<ListJobLogRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 42);
+  messageDesc(file_modelhub_v1_hub_service, 37);
 
 /**
  * @generated from message modelhub.v1.ListJobLogResponse
@@ -1493,7 +1346,7 @@ export type ListJobLogResponse = Message<"modelhub.v1.ListJobLogResponse"> & {
  * Use `create(ListJobLogResponseSchema)` to create a new message.
  */
 export const ListJobLogResponseSchema: GenMessage<ListJobLogResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 43);
+  messageDesc(file_modelhub_v1_hub_service, 38);
 
 /**
  * @generated from message modelhub.v1.CancelJobRequest
@@ -1510,7 +1363,7 @@ export type CancelJobRequest = Message<"modelhub.v1.CancelJobRequest"> & {
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 44);
+  messageDesc(file_modelhub_v1_hub_service, 39);
 
 /**
  * @generated from message modelhub.v1.RetryJobRequest
@@ -1527,7 +1380,56 @@ export type RetryJobRequest = Message<"modelhub.v1.RetryJobRequest"> & {
  * Use `create(RetryJobRequestSchema)` to create a new message.
  */
 export const RetryJobRequestSchema: GenMessage<RetryJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 45);
+  messageDesc(file_modelhub_v1_hub_service, 40);
+
+/**
+ * @generated from message modelhub.v1.DismissJobRequest
+ */
+export type DismissJobRequest = Message<"modelhub.v1.DismissJobRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message modelhub.v1.DismissJobRequest.
+ * Use `create(DismissJobRequestSchema)` to create a new message.
+ */
+export const DismissJobRequestSchema: GenMessage<DismissJobRequest> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 41);
+
+/**
+ * @generated from message modelhub.v1.DismissFailedJobsRequest
+ */
+export type DismissFailedJobsRequest = Message<"modelhub.v1.DismissFailedJobsRequest"> & {
+};
+
+/**
+ * Describes the message modelhub.v1.DismissFailedJobsRequest.
+ * Use `create(DismissFailedJobsRequestSchema)` to create a new message.
+ */
+export const DismissFailedJobsRequestSchema: GenMessage<DismissFailedJobsRequest> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 42);
+
+/**
+ * @generated from message modelhub.v1.DismissFailedJobsResponse
+ */
+export type DismissFailedJobsResponse = Message<"modelhub.v1.DismissFailedJobsResponse"> & {
+  /**
+   * How many were dismissed now.
+   *
+   * @generated from field: uint64 dismissed = 1;
+   */
+  dismissed: bigint;
+};
+
+/**
+ * Describes the message modelhub.v1.DismissFailedJobsResponse.
+ * Use `create(DismissFailedJobsResponseSchema)` to create a new message.
+ */
+export const DismissFailedJobsResponseSchema: GenMessage<DismissFailedJobsResponse> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 43);
 
 /**
  * @generated from message modelhub.v1.PauseJobRequest
@@ -1544,7 +1446,7 @@ export type PauseJobRequest = Message<"modelhub.v1.PauseJobRequest"> & {
  * Use `create(PauseJobRequestSchema)` to create a new message.
  */
 export const PauseJobRequestSchema: GenMessage<PauseJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 46);
+  messageDesc(file_modelhub_v1_hub_service, 44);
 
 /**
  * @generated from message modelhub.v1.ResumeJobRequest
@@ -1561,7 +1463,7 @@ export type ResumeJobRequest = Message<"modelhub.v1.ResumeJobRequest"> & {
  * Use `create(ResumeJobRequestSchema)` to create a new message.
  */
 export const ResumeJobRequestSchema: GenMessage<ResumeJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 47);
+  messageDesc(file_modelhub_v1_hub_service, 45);
 
 /**
  * @generated from message modelhub.v1.WatchEventsRequest
@@ -1594,7 +1496,7 @@ export type WatchEventsRequest = Message<"modelhub.v1.WatchEventsRequest"> & {
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 48);
+  messageDesc(file_modelhub_v1_hub_service, 46);
 
 /**
  * @generated from message modelhub.v1.GetOverviewRequest
@@ -1607,7 +1509,7 @@ export type GetOverviewRequest = Message<"modelhub.v1.GetOverviewRequest"> & {
  * Use `create(GetOverviewRequestSchema)` to create a new message.
  */
 export const GetOverviewRequestSchema: GenMessage<GetOverviewRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 49);
+  messageDesc(file_modelhub_v1_hub_service, 47);
 
 /**
  * @generated from message modelhub.v1.GetSystemRequest
@@ -1620,7 +1522,7 @@ export type GetSystemRequest = Message<"modelhub.v1.GetSystemRequest"> & {
  * Use `create(GetSystemRequestSchema)` to create a new message.
  */
 export const GetSystemRequestSchema: GenMessage<GetSystemRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 50);
+  messageDesc(file_modelhub_v1_hub_service, 48);
 
 /**
  * @generated from message modelhub.v1.GetSettingsRequest
@@ -1633,7 +1535,7 @@ export type GetSettingsRequest = Message<"modelhub.v1.GetSettingsRequest"> & {
  * Use `create(GetSettingsRequestSchema)` to create a new message.
  */
 export const GetSettingsRequestSchema: GenMessage<GetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 51);
+  messageDesc(file_modelhub_v1_hub_service, 49);
 
 /**
  * @generated from message modelhub.v1.UpdateSettingsRequest
@@ -1682,7 +1584,7 @@ export type UpdateSettingsRequest = Message<"modelhub.v1.UpdateSettingsRequest">
  * Use `create(UpdateSettingsRequestSchema)` to create a new message.
  */
 export const UpdateSettingsRequestSchema: GenMessage<UpdateSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 52);
+  messageDesc(file_modelhub_v1_hub_service, 50);
 
 /**
  * @generated from message modelhub.v1.TestTokenRequest
@@ -1701,7 +1603,7 @@ export type TestTokenRequest = Message<"modelhub.v1.TestTokenRequest"> & {
  * Use `create(TestTokenRequestSchema)` to create a new message.
  */
 export const TestTokenRequestSchema: GenMessage<TestTokenRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 53);
+  messageDesc(file_modelhub_v1_hub_service, 51);
 
 /**
  * @generated from message modelhub.v1.TestTokenResponse
@@ -1730,7 +1632,7 @@ export type TestTokenResponse = Message<"modelhub.v1.TestTokenResponse"> & {
  * Use `create(TestTokenResponseSchema)` to create a new message.
  */
 export const TestTokenResponseSchema: GenMessage<TestTokenResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 54);
+  messageDesc(file_modelhub_v1_hub_service, 52);
 
 /**
  * The admin API. REST, gRPC, the command line, the web dashboard and the Python client are this service.
@@ -1867,7 +1769,7 @@ export const HubService: GenService<{
     output: typeof DownloadPlanSchema;
   },
   /**
-   * Downloads files into the store, as a job.
+   * Downloads files into the store, as a job. A repository that is given as `repo_id` and is unknown here is registered.
    *
    * @generated from rpc modelhub.v1.HubService.DownloadModel
    */
@@ -1875,6 +1777,17 @@ export const HubService: GenService<{
     methodKind: "unary";
     input: typeof DownloadModelRequestSchema;
     output: typeof JobSchema;
+  },
+  /**
+   * Downloads several repositories, each as a job, as DownloadModel does. If one of them cannot be downloaded, nothing is
+   * started.
+   *
+   * @generated from rpc modelhub.v1.HubService.DownloadModels
+   */
+  downloadModels: {
+    methodKind: "unary";
+    input: typeof DownloadModelsRequestSchema;
+    output: typeof DownloadModelsResponseSchema;
   },
   /**
    * Pins a model, so that none of it is evicted, or unpins it; sets how often it is synced.
@@ -1979,36 +1892,6 @@ export const HubService: GenService<{
     output: typeof GetStorageResponseSchema;
   },
   /**
-   * The files in quarantine: their content did not match its hash. They are kept for 14 days, for people to look at.
-   *
-   * @generated from rpc modelhub.v1.HubService.ListQuarantine
-   */
-  listQuarantine: {
-    methodKind: "unary";
-    input: typeof ListQuarantineRequestSchema;
-    output: typeof ListQuarantineResponseSchema;
-  },
-  /**
-   * Removes all files in quarantine, for good.
-   *
-   * @generated from rpc modelhub.v1.HubService.EmptyQuarantine
-   */
-  emptyQuarantine: {
-    methodKind: "unary";
-    input: typeof EmptyQuarantineRequestSchema;
-    output: typeof EmptyQuarantineResponseSchema;
-  },
-  /**
-   * Removes one file in quarantine, for good.
-   *
-   * @generated from rpc modelhub.v1.HubService.DeleteQuarantinedFile
-   */
-  deleteQuarantinedFile: {
-    methodKind: "unary";
-    input: typeof DeleteQuarantinedFileRequestSchema;
-    output: typeof EmptyQuarantineResponseSchema;
-  },
-  /**
    * Jobs, newest first.
    *
    * @generated from rpc modelhub.v1.HubService.ListJobs
@@ -2051,6 +1934,26 @@ export const HubService: GenService<{
     methodKind: "unary";
     input: typeof RetryJobRequestSchema;
     output: typeof JobSchema;
+  },
+  /**
+   * Dismisses a failed job: it stays in the list, and does not count as failed any more.
+   *
+   * @generated from rpc modelhub.v1.HubService.DismissJob
+   */
+  dismissJob: {
+    methodKind: "unary";
+    input: typeof DismissJobRequestSchema;
+    output: typeof JobSchema;
+  },
+  /**
+   * Dismisses all failed jobs.
+   *
+   * @generated from rpc modelhub.v1.HubService.DismissFailedJobs
+   */
+  dismissFailedJobs: {
+    methodKind: "unary";
+    input: typeof DismissFailedJobsRequestSchema;
+    output: typeof DismissFailedJobsResponseSchema;
   },
   /**
    * @generated from rpc modelhub.v1.HubService.PauseJob
