@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file modelhub/v1/hub_service.proto.
  */
 export const file_modelhub_v1_hub_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tb2RlbGh1Yi92MS9odWJfc2VydmljZS5wcm90bxILbW9kZWxodWIudjEimQEKFFJlZ2lzdGVyTW9kZWxSZXF1ZXN0Eg4KBnZlbmRvchgBIAEoCRIMCgRuYW1lGAIgASgJEhYKDnNvdXJjZV9yZXBvX2lkGAMgASgJEg8KB3JlcG9faWQYBCABKAkSDAoEa2luZBgFIAEoCRIQCghyZXZpc2lvbhgGIAEoCRIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYByABKAQi6QEKEUxpc3RNb2RlbHNSZXF1ZXN0Eg4KBnNlYXJjaBgBIAEoCRIMCgRraW5kGAIgASgJEi0KBnN0YXR1cxgDIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSMQoIZG93bmxvYWQYBCABKA4yHy5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8uRG93bmxvYWQSEwoGcGlubmVkGAUgASgISACIAQESDQoFb3JkZXIYBiABKAkSEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAlCCQoHX3Bpbm5lZCJkChJMaXN0TW9kZWxzUmVzcG9uc2USJgoGbW9kZWxzGAEgAygLMhYubW9kZWxodWIudjEuTW9kZWxSZXBvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRINCgV0b3RhbBgDIAEoBCIgCg9HZXRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkiIwoSRGVsZXRlTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIhUKE0RlbGV0ZU1vZGVsUmVzcG9uc2UiJAoSTG9va1VwTW9kZWxSZXF1ZXN0Eg4KBnNvdXJjZRgBIAEoCSLGAgoTTG9va1VwTW9kZWxSZXNwb25zZRIMCgRraW5kGAEgASgJEg8KB3JlcG9faWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAkSDgoGY29tbWl0GAQgASgJEhIKCnZpc2liaWxpdHkYBSABKAkSDQoFZmlsZXMYBiABKAQSDQoFYnl0ZXMYByABKAQSIwoHZm9ybWF0cxgIIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlEikKDXF1YW50aXNhdGlvbnMYCSADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIPCgdsaWNlbmNlGAogASgJEgwKBHRhc2sYCyABKAkSKQoJc2VsZWN0aW9uGAwgASgLMhYubW9kZWxodWIudjEuU2VsZWN0aW9uEhAKCG1vZGVsX2lkGA0gASgJEhAKCHdhcm5pbmdzGA4gAygJIt0BChBMaXN0RmlsZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkSDAoEZmxhdBgEIAEoCBIOCgZzZWFyY2gYBSABKAkSEQoJZmlsZV90eXBlGAYgASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgHIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEQoJcGFnZV9zaXplGAggASgNEhIKCnBhZ2VfdG9rZW4YCSABKAkiZwoRTGlzdEZpbGVzUmVzcG9uc2USKQoFZmlsZXMYASADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIOCgZjb21taXQYAyABKAkiQAoPUmVhZEZpbGVSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkiagoQUmVhZEZpbGVSZXNwb25zZRIRCglmaWxlX3BhdGgYASABKAkSDgoGY29tbWl0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgiRQoPTGlzdFVzZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDSJCChBMaXN0VXNlc1Jlc3BvbnNlEh4KBHVzZXMYASADKAsyEC5tb2RlbGh1Yi52MS5Vc2USDgoGY29tbWl0GAIgASgJIlkKA1VzZRIRCglmaWxlX3BhdGgYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIrCgd1c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIlChRMaXN0UmV2aXNpb25zUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChVMaXN0UmV2aXNpb25zUmVzcG9uc2USKAoJcmV2aXNpb25zGAEgAygLMhUubW9kZWxodWIudjEuUmV2aXNpb24iVgoUR2V0TW9kZWxGYWN0c1JlcXVlc3QSDQoFbW9kZWwYASABKAkSEAoIcmV2aXNpb24YAiABKAkSDwoHY29udGV4dBgDIAEoBBIMCgRwYXRoGAQgASgJImoKEkxpc3RUZW5zb3JzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIMCgRwYXRoGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIpEBChNMaXN0VGVuc29yc1Jlc3BvbnNlEiQKB3RlbnNvcnMYASADKAsyEy5tb2RlbGh1Yi52MS5UZW5zb3ISLAoIbWV0YWRhdGEYAiADKAsyGi5tb2RlbGh1Yi52MS5NZXRhZGF0YUVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRINCgV0b3RhbBgEIAEoBCJSChBTeW5jTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEg8KB3JlcG9faWQYAiABKAkSDAoEa2luZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoCSLVAQoURG93bmxvYWRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkSDwoHcmVwb19pZBgCIAEoCRIMCgRraW5kGAMgASgJEhAKCHJldmlzaW9uGAQgASgJEikKCXNlbGVjdGlvbhgFIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbhIVCghwcmlvcml0eRgGIAEoBUgAiAEBEhgKEGJ5dGVzX3Blcl9zZWNvbmQYByABKAQSFAoMd2FpdF9zZWNvbmRzGAggASgNQgsKCV9wcmlvcml0eSJNChVEb3dubG9hZE1vZGVsc1JlcXVlc3QSNAoJZG93bmxvYWRzGAEgAygLMiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QiOAoWRG93bmxvYWRNb2RlbHNSZXNwb25zZRIeCgRqb2JzGAEgAygLMhAubW9kZWxodWIudjEuSm9iIngKD1Bpbk1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRITCgZwaW5uZWQYAiABKAhIAIgBARIfChJzeW5jX2V2ZXJ5X3NlY29uZHMYAyABKARIAYgBAUIJCgdfcGlubmVkQhUKE19zeW5jX2V2ZXJ5X3NlY29uZHMiYAoSVmVyaWZ5TW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEikKCXNlbGVjdGlvbhgDIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbiJ+ChFFdmljdE1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIpCglzZWxlY3Rpb24YAyABKAsyFi5tb2RlbGh1Yi52MS5TZWxlY3Rpb24SHQoVaW5jbHVkZV91bnJlY292ZXJhYmxlGAQgASgIIm4KElNjYW5TdG9yYWdlUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKCXBsYWNlbWVudBgCIAEoCRIPCgdyZXBvX2lkGAMgASgJEgwKBGtpbmQYBCABKAkSGAoQYnl0ZXNfcGVyX3NlY29uZBgFIAEoBCKHAQoTUHJldmlld1NjYW5SZXNwb25zZRIqCghmaW5kaW5ncxgBIAMoCzIYLm1vZGVsaHViLnYxLlNjYW5GaW5kaW5nEiYKCHByb2JsZW1zGAIgAygLMhQubW9kZWxodWIudjEuUHJvYmxlbRINCgVmaWxlcxgDIAEoBBINCgVieXRlcxgEIAEoBCIuChJWZXJpZnlTdG9yZVJlcXVlc3QSGAoQYnl0ZXNfcGVyX3NlY29uZBgBIAEoBCJeChFFdmljdFN0b3JlUmVxdWVzdBISCgpmcmVlX2J5dGVzGAEgASgEEhYKDnVudXNlZF9zZWNvbmRzGAIgASgEEh0KFWluY2x1ZGVfdW5yZWNvdmVyYWJsZRgDIAEoCCK6AQoUUGxhbkV2aWN0aW9uUmVzcG9uc2USDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSIgoGbW9kZWxzGAMgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGwoTdW5yZWNvdmVyYWJsZV9maWxlcxgEIAEoBBIbChN1bnJlY292ZXJhYmxlX2J5dGVzGAUgASgEEhIKCmtlcHRfZmlsZXMYBiABKAQSEgoKa2VwdF9ieXRlcxgHIAEoBCITChFHZXRTdG9yYWdlUmVxdWVzdCL+AQoSR2V0U3RvcmFnZVJlc3BvbnNlEg0KBWJ5dGVzGAEgASgEEg0KBWJsb2JzGAIgASgEEhEKCWRpc2tfZnJlZRgDIAEoBBISCgpkaXNrX3RvdGFsGAQgASgEEg0KBWxpbWl0GAUgASgEEhUKDXBhcnRpYWxfYnl0ZXMYBiABKAQSGAoQcXVhcmFudGluZV9ieXRlcxgHIAEoBBIiCgZtb2RlbHMYCCADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIjCgdmb3JtYXRzGAkgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGgoSdW5yZWZlcmVuY2VkX2J5dGVzGAogASgEIowCCg9MaXN0Sm9ic1JlcXVlc3QSJwoGc3RhdHVzGAEgAygOMhcubW9kZWxodWIudjEuSm9iLlN0YXR1cxIjCgRraW5kGAIgAygOMhUubW9kZWxodWIudjEuSm9iLktpbmQSDQoFbW9kZWwYAyABKAkSDgoGc2VhcmNoGAQgASgJEjEKDWNyZWF0ZWRfYWZ0ZXIYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNyZWF0ZWRfYmVmb3JlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwYWdlX3NpemUYByABKA0SEgoKcGFnZV90b2tlbhgIIAEoCSJLChBMaXN0Sm9ic1Jlc3BvbnNlEh4KBGpvYnMYASADKAsyEC5tb2RlbGh1Yi52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhsKDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkiQQoRTGlzdEpvYkxvZ1JlcXVlc3QSCgoCaWQYASABKAkSDQoFYWZ0ZXIYAiABKAQSEQoJcGFnZV9zaXplGAMgASgNIkcKEkxpc3RKb2JMb2dSZXNwb25zZRIjCgVsaW5lcxgBIAMoCzIULm1vZGVsaHViLnYxLkxvZ0xpbmUSDAoEbW9yZRgCIAEoCCIeChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIh0KD1JldHJ5Sm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIfChFEaXNtaXNzSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIaChhEaXNtaXNzRmFpbGVkSm9ic1JlcXVlc3QiLgoZRGlzbWlzc0ZhaWxlZEpvYnNSZXNwb25zZRIRCglkaXNtaXNzZWQYASABKAQiHQoPUGF1c2VKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIh4KEFJlc3VtZUpvYlJlcXVlc3QSCgoCaWQYASABKAkiQgoSV2F0Y2hFdmVudHNSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEg0KBWtpbmRzGAIgAygJEg4KBmpvYl9pZBgDIAEoCSIUChJHZXRPdmVydmlld1JlcXVlc3QiEgoQR2V0U3lzdGVtUmVxdWVzdCIUChJHZXRTZXR0aW5nc1JlcXVlc3Qi6QIKFVVwZGF0ZVNldHRpbmdzUmVxdWVzdBIUCgdvZmZsaW5lGAEgASgISACIAQESFQoIaGZfdG9rZW4YAiABKAlIAYgBARIaCg1tYXhfZG93bmxvYWRzGAMgASgNSAKIAQESJgoZZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZBgEIAEoBEgDiAEBEhsKDmRvd25sb2FkX2hvdXJzGAUgASgJSASIAQESHgoRc3RvcmVfbGltaXRfYnl0ZXMYBiABKARIBYgBARIcCg9yZWZfdHRsX3NlY29uZHMYByABKARIBogBAUIKCghfb2ZmbGluZUILCglfaGZfdG9rZW5CEAoOX21heF9kb3dubG9hZHNCHAoaX2Rvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmRCEQoPX2Rvd25sb2FkX2hvdXJzQhQKEl9zdG9yZV9saW1pdF9ieXRlc0ISChBfcmVmX3R0bF9zZWNvbmRzIiEKEFRlc3RUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkiRAoRVGVzdFRva2VuUmVzcG9uc2USDQoFdmFsaWQYASABKAgSDwoHYWNjb3VudBgCIAEoCRIPCgdwcm9ibGVtGAMgASgJMvkWCgpIdWJTZXJ2aWNlEkoKDVJlZ2lzdGVyTW9kZWwSIS5tb2RlbGh1Yi52MS5SZWdpc3Rlck1vZGVsUmVxdWVzdBoWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxJNCgpMaXN0TW9kZWxzEh4ubW9kZWxodWIudjEuTGlzdE1vZGVsc1JlcXVlc3QaHy5tb2RlbGh1Yi52MS5MaXN0TW9kZWxzUmVzcG9uc2USQAoIR2V0TW9kZWwSHC5tb2RlbGh1Yi52MS5HZXRNb2RlbFJlcXVlc3QaFi5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8SUAoLRGVsZXRlTW9kZWwSHy5tb2RlbGh1Yi52MS5EZWxldGVNb2RlbFJlcXVlc3QaIC5tb2RlbGh1Yi52MS5EZWxldGVNb2RlbFJlc3BvbnNlElAKC0xvb2tVcE1vZGVsEh8ubW9kZWxodWIudjEuTG9va1VwTW9kZWxSZXF1ZXN0GiAubW9kZWxodWIudjEuTG9va1VwTW9kZWxSZXNwb25zZRJKCglMaXN0RmlsZXMSHS5tb2RlbGh1Yi52MS5MaXN0RmlsZXNSZXF1ZXN0Gh4ubW9kZWxodWIudjEuTGlzdEZpbGVzUmVzcG9uc2USRwoIUmVhZEZpbGUSHC5tb2RlbGh1Yi52MS5SZWFkRmlsZVJlcXVlc3QaHS5tb2RlbGh1Yi52MS5SZWFkRmlsZVJlc3BvbnNlElYKDUxpc3RSZXZpc2lvbnMSIS5tb2RlbGh1Yi52MS5MaXN0UmV2aXNpb25zUmVxdWVzdBoiLm1vZGVsaHViLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZRJHCghMaXN0VXNlcxIcLm1vZGVsaHViLnYxLkxpc3RVc2VzUmVxdWVzdBodLm1vZGVsaHViLnYxLkxpc3RVc2VzUmVzcG9uc2USSwoNR2V0TW9kZWxGYWN0cxIhLm1vZGVsaHViLnYxLkdldE1vZGVsRmFjdHNSZXF1ZXN0GhcubW9kZWxodWIudjEuTW9kZWxGYWN0cxJQCgtMaXN0VGVuc29ycxIfLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVxdWVzdBogLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVzcG9uc2USPAoJU3luY01vZGVsEh0ubW9kZWxodWIudjEuU3luY01vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJMCgxQbGFuRG93bmxvYWQSIS5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsUmVxdWVzdBoZLm1vZGVsaHViLnYxLkRvd25sb2FkUGxhbhJECg1Eb3dubG9hZE1vZGVsEiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISWQoORG93bmxvYWRNb2RlbHMSIi5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsc1JlcXVlc3QaIy5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsc1Jlc3BvbnNlEkAKCFBpbk1vZGVsEhwubW9kZWxodWIudjEuUGluTW9kZWxSZXF1ZXN0GhYubW9kZWxodWIudjEuTW9kZWxSZXBvEkAKC1ZlcmlmeU1vZGVsEh8ubW9kZWxodWIudjEuVmVyaWZ5TW9kZWxSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEj4KCkV2aWN0TW9kZWwSHi5tb2RlbGh1Yi52MS5FdmljdE1vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJWChFQbGFuTW9kZWxFdmljdGlvbhIeLm1vZGVsaHViLnYxLkV2aWN0TW9kZWxSZXF1ZXN0GiEubW9kZWxodWIudjEuUGxhbkV2aWN0aW9uUmVzcG9uc2USQAoLU2NhblN0b3JhZ2USHy5tb2RlbGh1Yi52MS5TY2FuU3RvcmFnZVJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISUAoLUHJldmlld1NjYW4SHy5tb2RlbGh1Yi52MS5TY2FuU3RvcmFnZVJlcXVlc3QaIC5tb2RlbGh1Yi52MS5QcmV2aWV3U2NhblJlc3BvbnNlEkAKC1ZlcmlmeVN0b3JlEh8ubW9kZWxodWIudjEuVmVyaWZ5U3RvcmVSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEj4KCkV2aWN0U3RvcmUSHi5tb2RlbGh1Yi52MS5FdmljdFN0b3JlUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJRCgxQbGFuRXZpY3Rpb24SHi5tb2RlbGh1Yi52MS5FdmljdFN0b3JlUmVxdWVzdBohLm1vZGVsaHViLnYxLlBsYW5FdmljdGlvblJlc3BvbnNlEk0KCkdldFN0b3JhZ2USHi5tb2RlbGh1Yi52MS5HZXRTdG9yYWdlUmVxdWVzdBofLm1vZGVsaHViLnYxLkdldFN0b3JhZ2VSZXNwb25zZRJHCghMaXN0Sm9icxIcLm1vZGVsaHViLnYxLkxpc3RKb2JzUmVxdWVzdBodLm1vZGVsaHViLnYxLkxpc3RKb2JzUmVzcG9uc2USNgoGR2V0Sm9iEhoubW9kZWxodWIudjEuR2V0Sm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJNCgpMaXN0Sm9iTG9nEh4ubW9kZWxodWIudjEuTGlzdEpvYkxvZ1JlcXVlc3QaHy5tb2RlbGh1Yi52MS5MaXN0Sm9iTG9nUmVzcG9uc2USPAoJQ2FuY2VsSm9iEh0ubW9kZWxodWIudjEuQ2FuY2VsSm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI6CghSZXRyeUpvYhIcLm1vZGVsaHViLnYxLlJldHJ5Sm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI+CgpEaXNtaXNzSm9iEh4ubW9kZWxodWIudjEuRGlzbWlzc0pvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISYgoRRGlzbWlzc0ZhaWxlZEpvYnMSJS5tb2RlbGh1Yi52MS5EaXNtaXNzRmFpbGVkSm9ic1JlcXVlc3QaJi5tb2RlbGh1Yi52MS5EaXNtaXNzRmFpbGVkSm9ic1Jlc3BvbnNlEjoKCFBhdXNlSm9iEhwubW9kZWxodWIudjEuUGF1c2VKb2JSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEjwKCVJlc3VtZUpvYhIdLm1vZGVsaHViLnYxLlJlc3VtZUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISRAoLV2F0Y2hFdmVudHMSHy5tb2RlbGh1Yi52MS5XYXRjaEV2ZW50c1JlcXVlc3QaEi5tb2RlbGh1Yi52MS5FdmVudDABEkUKC0dldE92ZXJ2aWV3Eh8ubW9kZWxodWIudjEuR2V0T3ZlcnZpZXdSZXF1ZXN0GhUubW9kZWxodWIudjEuT3ZlcnZpZXcSPwoJR2V0U3lzdGVtEh0ubW9kZWxodWIudjEuR2V0U3lzdGVtUmVxdWVzdBoTLm1vZGVsaHViLnYxLlN5c3RlbRJFCgtHZXRTZXR0aW5ncxIfLm1vZGVsaHViLnYxLkdldFNldHRpbmdzUmVxdWVzdBoVLm1vZGVsaHViLnYxLlNldHRpbmdzEksKDlVwZGF0ZVNldHRpbmdzEiIubW9kZWxodWIudjEuVXBkYXRlU2V0dGluZ3NSZXF1ZXN0GhUubW9kZWxodWIudjEuU2V0dGluZ3MSSgoJVGVzdFRva2VuEh0ubW9kZWxodWIudjEuVGVzdFRva2VuUmVxdWVzdBoeLm1vZGVsaHViLnYxLlRlc3RUb2tlblJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_modelhub_v1_job, file_modelhub_v1_model, file_modelhub_v1_system]);
+  fileDesc("Ch1tb2RlbGh1Yi92MS9odWJfc2VydmljZS5wcm90bxILbW9kZWxodWIudjEimQEKFFJlZ2lzdGVyTW9kZWxSZXF1ZXN0Eg4KBnZlbmRvchgBIAEoCRIMCgRuYW1lGAIgASgJEhYKDnNvdXJjZV9yZXBvX2lkGAMgASgJEg8KB3JlcG9faWQYBCABKAkSDAoEa2luZBgFIAEoCRIQCghyZXZpc2lvbhgGIAEoCRIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYByABKAQi6QEKEUxpc3RNb2RlbHNSZXF1ZXN0Eg4KBnNlYXJjaBgBIAEoCRIMCgRraW5kGAIgASgJEi0KBnN0YXR1cxgDIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSMQoIZG93bmxvYWQYBCABKA4yHy5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8uRG93bmxvYWQSEwoGcGlubmVkGAUgASgISACIAQESDQoFb3JkZXIYBiABKAkSEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAlCCQoHX3Bpbm5lZCJkChJMaXN0TW9kZWxzUmVzcG9uc2USJgoGbW9kZWxzGAEgAygLMhYubW9kZWxodWIudjEuTW9kZWxSZXBvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRINCgV0b3RhbBgDIAEoBCIgCg9HZXRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkiIwoSRGVsZXRlTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIhUKE0RlbGV0ZU1vZGVsUmVzcG9uc2UiJAoSTG9va1VwTW9kZWxSZXF1ZXN0Eg4KBnNvdXJjZRgBIAEoCSLGAgoTTG9va1VwTW9kZWxSZXNwb25zZRIMCgRraW5kGAEgASgJEg8KB3JlcG9faWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAkSDgoGY29tbWl0GAQgASgJEhIKCnZpc2liaWxpdHkYBSABKAkSDQoFZmlsZXMYBiABKAQSDQoFYnl0ZXMYByABKAQSIwoHZm9ybWF0cxgIIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlEikKDXF1YW50aXNhdGlvbnMYCSADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIPCgdsaWNlbmNlGAogASgJEgwKBHRhc2sYCyABKAkSKQoJc2VsZWN0aW9uGAwgASgLMhYubW9kZWxodWIudjEuU2VsZWN0aW9uEhAKCG1vZGVsX2lkGA0gASgJEhAKCHdhcm5pbmdzGA4gAygJIt0BChBMaXN0RmlsZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkSDAoEZmxhdBgEIAEoCBIOCgZzZWFyY2gYBSABKAkSEQoJZmlsZV90eXBlGAYgASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgHIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEQoJcGFnZV9zaXplGAggASgNEhIKCnBhZ2VfdG9rZW4YCSABKAkiZwoRTGlzdEZpbGVzUmVzcG9uc2USKQoFZmlsZXMYASADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIOCgZjb21taXQYAyABKAkiQAoPUmVhZEZpbGVSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkiagoQUmVhZEZpbGVSZXNwb25zZRIRCglmaWxlX3BhdGgYASABKAkSDgoGY29tbWl0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgiRQoPTGlzdFVzZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDSJCChBMaXN0VXNlc1Jlc3BvbnNlEh4KBHVzZXMYASADKAsyEC5tb2RlbGh1Yi52MS5Vc2USDgoGY29tbWl0GAIgASgJIlkKA1VzZRIRCglmaWxlX3BhdGgYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIrCgd1c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIlChRMaXN0UmV2aXNpb25zUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChVMaXN0UmV2aXNpb25zUmVzcG9uc2USKAoJcmV2aXNpb25zGAEgAygLMhUubW9kZWxodWIudjEuUmV2aXNpb24iVgoUR2V0TW9kZWxGYWN0c1JlcXVlc3QSDQoFbW9kZWwYASABKAkSEAoIcmV2aXNpb24YAiABKAkSDwoHY29udGV4dBgDIAEoBBIMCgRwYXRoGAQgASgJImoKEkxpc3RUZW5zb3JzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIMCgRwYXRoGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIpEBChNMaXN0VGVuc29yc1Jlc3BvbnNlEiQKB3RlbnNvcnMYASADKAsyEy5tb2RlbGh1Yi52MS5UZW5zb3ISLAoIbWV0YWRhdGEYAiADKAsyGi5tb2RlbGh1Yi52MS5NZXRhZGF0YUVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRINCgV0b3RhbBgEIAEoBCJSChBTeW5jTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEg8KB3JlcG9faWQYAiABKAkSDAoEa2luZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoCSLVAQoURG93bmxvYWRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkSDwoHcmVwb19pZBgCIAEoCRIMCgRraW5kGAMgASgJEhAKCHJldmlzaW9uGAQgASgJEikKCXNlbGVjdGlvbhgFIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbhIVCghwcmlvcml0eRgGIAEoBUgAiAEBEhgKEGJ5dGVzX3Blcl9zZWNvbmQYByABKAQSFAoMd2FpdF9zZWNvbmRzGAggASgNQgsKCV9wcmlvcml0eSJNChVEb3dubG9hZE1vZGVsc1JlcXVlc3QSNAoJZG93bmxvYWRzGAEgAygLMiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QiOAoWRG93bmxvYWRNb2RlbHNSZXNwb25zZRIeCgRqb2JzGAEgAygLMhAubW9kZWxodWIudjEuSm9iIngKD1Bpbk1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRITCgZwaW5uZWQYAiABKAhIAIgBARIfChJzeW5jX2V2ZXJ5X3NlY29uZHMYAyABKARIAYgBAUIJCgdfcGlubmVkQhUKE19zeW5jX2V2ZXJ5X3NlY29uZHMiYAoSVmVyaWZ5TW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEikKCXNlbGVjdGlvbhgDIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbiJ+ChFFdmljdE1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIpCglzZWxlY3Rpb24YAyABKAsyFi5tb2RlbGh1Yi52MS5TZWxlY3Rpb24SHQoVaW5jbHVkZV91bnJlY292ZXJhYmxlGAQgASgIIm4KElNjYW5TdG9yYWdlUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKCXBsYWNlbWVudBgCIAEoCRIPCgdyZXBvX2lkGAMgASgJEgwKBGtpbmQYBCABKAkSGAoQYnl0ZXNfcGVyX3NlY29uZBgFIAEoBCKHAQoTUHJldmlld1NjYW5SZXNwb25zZRIqCghmaW5kaW5ncxgBIAMoCzIYLm1vZGVsaHViLnYxLlNjYW5GaW5kaW5nEiYKCHByb2JsZW1zGAIgAygLMhQubW9kZWxodWIudjEuUHJvYmxlbRINCgVmaWxlcxgDIAEoBBINCgVieXRlcxgEIAEoBCIuChJWZXJpZnlTdG9yZVJlcXVlc3QSGAoQYnl0ZXNfcGVyX3NlY29uZBgBIAEoBCJeChFFdmljdFN0b3JlUmVxdWVzdBISCgpmcmVlX2J5dGVzGAEgASgEEhYKDnVudXNlZF9zZWNvbmRzGAIgASgEEh0KFWluY2x1ZGVfdW5yZWNvdmVyYWJsZRgDIAEoCCK6AQoUUGxhbkV2aWN0aW9uUmVzcG9uc2USDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSIgoGbW9kZWxzGAMgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGwoTdW5yZWNvdmVyYWJsZV9maWxlcxgEIAEoBBIbChN1bnJlY292ZXJhYmxlX2J5dGVzGAUgASgEEhIKCmtlcHRfZmlsZXMYBiABKAQSEgoKa2VwdF9ieXRlcxgHIAEoBCITChFHZXRTdG9yYWdlUmVxdWVzdCKSAgoSR2V0U3RvcmFnZVJlc3BvbnNlEg0KBWJ5dGVzGAEgASgEEg0KBWJsb2JzGAIgASgEEhEKCWRpc2tfZnJlZRgDIAEoBBISCgpkaXNrX3RvdGFsGAQgASgEEg0KBWxpbWl0GAUgASgEEhUKDXBhcnRpYWxfYnl0ZXMYBiABKAQSGAoQcXVhcmFudGluZV9ieXRlcxgHIAEoBBIiCgZtb2RlbHMYCCADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIjCgdmb3JtYXRzGAkgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGgoSdW5yZWZlcmVuY2VkX2J5dGVzGAogASgEEhIKCnVzZWRfYnl0ZXMYCyABKAQiFwoVTGlzdFF1YXJhbnRpbmVSZXF1ZXN0ImMKFkxpc3RRdWFyYW50aW5lUmVzcG9uc2USKwoFZmlsZXMYASADKAsyHC5tb2RlbGh1Yi52MS5RdWFyYW50aW5lZEZpbGUSDQoFdG90YWwYAiABKAQSDQoFYnl0ZXMYAyABKAQi1wEKD1F1YXJhbnRpbmVkRmlsZRIMCgRuYW1lGAEgASgJEhQKDGNvbnRlbnRfaGFzaBgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEEjIKDnF1YXJhbnRpbmVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCghuYW1lZF9ieRgGIAMoCzIWLm1vZGVsaHViLnYxLk5hbWVkRmlsZSJPCglOYW1lZEZpbGUSEAoIbW9kZWxfaWQYASABKAkSDAoEa2luZBgCIAEoCRIPCgdyZXBvX2lkGAMgASgJEhEKCWZpbGVfcGF0aBgEIAEoCSIYChZFbXB0eVF1YXJhbnRpbmVSZXF1ZXN0IjcKF0VtcHR5UXVhcmFudGluZVJlc3BvbnNlEg0KBWZpbGVzGAEgASgEEg0KBWJ5dGVzGAIgASgEIiwKHERlbGV0ZVF1YXJhbnRpbmVkRmlsZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSKMAgoPTGlzdEpvYnNSZXF1ZXN0EicKBnN0YXR1cxgBIAMoDjIXLm1vZGVsaHViLnYxLkpvYi5TdGF0dXMSIwoEa2luZBgCIAMoDjIVLm1vZGVsaHViLnYxLkpvYi5LaW5kEg0KBW1vZGVsGAMgASgJEg4KBnNlYXJjaBgEIAEoCRIxCg1jcmVhdGVkX2FmdGVyGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAkiSwoQTGlzdEpvYnNSZXNwb25zZRIeCgRqb2JzGAEgAygLMhAubW9kZWxodWIudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIbCg1HZXRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIkEKEUxpc3RKb2JMb2dSZXF1ZXN0EgoKAmlkGAEgASgJEg0KBWFmdGVyGAIgASgEEhEKCXBhZ2Vfc2l6ZRgDIAEoDSJHChJMaXN0Sm9iTG9nUmVzcG9uc2USIwoFbGluZXMYASADKAsyFC5tb2RlbGh1Yi52MS5Mb2dMaW5lEgwKBG1vcmUYAiABKAgiHgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIdCg9SZXRyeUpvYlJlcXVlc3QSCgoCaWQYASABKAkiHwoRRGlzbWlzc0pvYlJlcXVlc3QSCgoCaWQYASABKAkiGgoYRGlzbWlzc0ZhaWxlZEpvYnNSZXF1ZXN0Ii4KGURpc21pc3NGYWlsZWRKb2JzUmVzcG9uc2USEQoJZGlzbWlzc2VkGAEgASgEIh0KD1BhdXNlSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIeChBSZXN1bWVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIkIKEldhdGNoRXZlbnRzUmVxdWVzdBINCgVhZnRlchgBIAEoBBINCgVraW5kcxgCIAMoCRIOCgZqb2JfaWQYAyABKAkiFAoSR2V0T3ZlcnZpZXdSZXF1ZXN0IhIKEEdldFN5c3RlbVJlcXVlc3QiFAoSR2V0U2V0dGluZ3NSZXF1ZXN0IukCChVVcGRhdGVTZXR0aW5nc1JlcXVlc3QSFAoHb2ZmbGluZRgBIAEoCEgAiAEBEhUKCGhmX3Rva2VuGAIgASgJSAGIAQESGgoNbWF4X2Rvd25sb2FkcxgDIAEoDUgCiAEBEiYKGWRvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQYBCABKARIA4gBARIbCg5kb3dubG9hZF9ob3VycxgFIAEoCUgEiAEBEh4KEXN0b3JlX2xpbWl0X2J5dGVzGAYgASgESAWIAQESHAoPcmVmX3R0bF9zZWNvbmRzGAcgASgESAaIAQFCCgoIX29mZmxpbmVCCwoJX2hmX3Rva2VuQhAKDl9tYXhfZG93bmxvYWRzQhwKGl9kb3dubG9hZF9ieXRlc19wZXJfc2Vjb25kQhEKD19kb3dubG9hZF9ob3Vyc0IUChJfc3RvcmVfbGltaXRfYnl0ZXNCEgoQX3JlZl90dGxfc2Vjb25kcyIhChBUZXN0VG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIkQKEVRlc3RUb2tlblJlc3BvbnNlEg0KBXZhbGlkGAEgASgIEg8KB2FjY291bnQYAiABKAkSDwoHcHJvYmxlbRgDIAEoCTKcGQoKSHViU2VydmljZRJKCg1SZWdpc3Rlck1vZGVsEiEubW9kZWxodWIudjEuUmVnaXN0ZXJNb2RlbFJlcXVlc3QaFi5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8STQoKTGlzdE1vZGVscxIeLm1vZGVsaHViLnYxLkxpc3RNb2RlbHNSZXF1ZXN0Gh8ubW9kZWxodWIudjEuTGlzdE1vZGVsc1Jlc3BvbnNlEkAKCEdldE1vZGVsEhwubW9kZWxodWIudjEuR2V0TW9kZWxSZXF1ZXN0GhYubW9kZWxodWIudjEuTW9kZWxSZXBvElAKC0RlbGV0ZU1vZGVsEh8ubW9kZWxodWIudjEuRGVsZXRlTW9kZWxSZXF1ZXN0GiAubW9kZWxodWIudjEuRGVsZXRlTW9kZWxSZXNwb25zZRJQCgtMb29rVXBNb2RlbBIfLm1vZGVsaHViLnYxLkxvb2tVcE1vZGVsUmVxdWVzdBogLm1vZGVsaHViLnYxLkxvb2tVcE1vZGVsUmVzcG9uc2USSgoJTGlzdEZpbGVzEh0ubW9kZWxodWIudjEuTGlzdEZpbGVzUmVxdWVzdBoeLm1vZGVsaHViLnYxLkxpc3RGaWxlc1Jlc3BvbnNlEkcKCFJlYWRGaWxlEhwubW9kZWxodWIudjEuUmVhZEZpbGVSZXF1ZXN0Gh0ubW9kZWxodWIudjEuUmVhZEZpbGVSZXNwb25zZRJWCg1MaXN0UmV2aXNpb25zEiEubW9kZWxodWIudjEuTGlzdFJldmlzaW9uc1JlcXVlc3QaIi5tb2RlbGh1Yi52MS5MaXN0UmV2aXNpb25zUmVzcG9uc2USRwoITGlzdFVzZXMSHC5tb2RlbGh1Yi52MS5MaXN0VXNlc1JlcXVlc3QaHS5tb2RlbGh1Yi52MS5MaXN0VXNlc1Jlc3BvbnNlEksKDUdldE1vZGVsRmFjdHMSIS5tb2RlbGh1Yi52MS5HZXRNb2RlbEZhY3RzUmVxdWVzdBoXLm1vZGVsaHViLnYxLk1vZGVsRmFjdHMSUAoLTGlzdFRlbnNvcnMSHy5tb2RlbGh1Yi52MS5MaXN0VGVuc29yc1JlcXVlc3QaIC5tb2RlbGh1Yi52MS5MaXN0VGVuc29yc1Jlc3BvbnNlEjwKCVN5bmNNb2RlbBIdLm1vZGVsaHViLnYxLlN5bmNNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISTAoMUGxhbkRvd25sb2FkEiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QaGS5tb2RlbGh1Yi52MS5Eb3dubG9hZFBsYW4SRAoNRG93bmxvYWRNb2RlbBIhLm1vZGVsaHViLnYxLkRvd25sb2FkTW9kZWxSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iElkKDkRvd25sb2FkTW9kZWxzEiIubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbHNSZXF1ZXN0GiMubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbHNSZXNwb25zZRJACghQaW5Nb2RlbBIcLm1vZGVsaHViLnYxLlBpbk1vZGVsUmVxdWVzdBoWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxJACgtWZXJpZnlNb2RlbBIfLm1vZGVsaHViLnYxLlZlcmlmeU1vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI+CgpFdmljdE1vZGVsEh4ubW9kZWxodWIudjEuRXZpY3RNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISVgoRUGxhbk1vZGVsRXZpY3Rpb24SHi5tb2RlbGh1Yi52MS5FdmljdE1vZGVsUmVxdWVzdBohLm1vZGVsaHViLnYxLlBsYW5FdmljdGlvblJlc3BvbnNlEkAKC1NjYW5TdG9yYWdlEh8ubW9kZWxodWIudjEuU2NhblN0b3JhZ2VSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iElAKC1ByZXZpZXdTY2FuEh8ubW9kZWxodWIudjEuU2NhblN0b3JhZ2VSZXF1ZXN0GiAubW9kZWxodWIudjEuUHJldmlld1NjYW5SZXNwb25zZRJACgtWZXJpZnlTdG9yZRIfLm1vZGVsaHViLnYxLlZlcmlmeVN0b3JlUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI+CgpFdmljdFN0b3JlEh4ubW9kZWxodWIudjEuRXZpY3RTdG9yZVJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISUQoMUGxhbkV2aWN0aW9uEh4ubW9kZWxodWIudjEuRXZpY3RTdG9yZVJlcXVlc3QaIS5tb2RlbGh1Yi52MS5QbGFuRXZpY3Rpb25SZXNwb25zZRJNCgpHZXRTdG9yYWdlEh4ubW9kZWxodWIudjEuR2V0U3RvcmFnZVJlcXVlc3QaHy5tb2RlbGh1Yi52MS5HZXRTdG9yYWdlUmVzcG9uc2USWQoOTGlzdFF1YXJhbnRpbmUSIi5tb2RlbGh1Yi52MS5MaXN0UXVhcmFudGluZVJlcXVlc3QaIy5tb2RlbGh1Yi52MS5MaXN0UXVhcmFudGluZVJlc3BvbnNlElwKD0VtcHR5UXVhcmFudGluZRIjLm1vZGVsaHViLnYxLkVtcHR5UXVhcmFudGluZVJlcXVlc3QaJC5tb2RlbGh1Yi52MS5FbXB0eVF1YXJhbnRpbmVSZXNwb25zZRJoChVEZWxldGVRdWFyYW50aW5lZEZpbGUSKS5tb2RlbGh1Yi52MS5EZWxldGVRdWFyYW50aW5lZEZpbGVSZXF1ZXN0GiQubW9kZWxodWIudjEuRW1wdHlRdWFyYW50aW5lUmVzcG9uc2USRwoITGlzdEpvYnMSHC5tb2RlbGh1Yi52MS5MaXN0Sm9ic1JlcXVlc3QaHS5tb2RlbGh1Yi52MS5MaXN0Sm9ic1Jlc3BvbnNlEjYKBkdldEpvYhIaLm1vZGVsaHViLnYxLkdldEpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISTQoKTGlzdEpvYkxvZxIeLm1vZGVsaHViLnYxLkxpc3RKb2JMb2dSZXF1ZXN0Gh8ubW9kZWxodWIudjEuTGlzdEpvYkxvZ1Jlc3BvbnNlEjwKCUNhbmNlbEpvYhIdLm1vZGVsaHViLnYxLkNhbmNlbEpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISOgoIUmV0cnlKb2ISHC5tb2RlbGh1Yi52MS5SZXRyeUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISPgoKRGlzbWlzc0pvYhIeLm1vZGVsaHViLnYxLkRpc21pc3NKb2JSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEmIKEURpc21pc3NGYWlsZWRKb2JzEiUubW9kZWxodWIudjEuRGlzbWlzc0ZhaWxlZEpvYnNSZXF1ZXN0GiYubW9kZWxodWIudjEuRGlzbWlzc0ZhaWxlZEpvYnNSZXNwb25zZRI6CghQYXVzZUpvYhIcLm1vZGVsaHViLnYxLlBhdXNlSm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI8CglSZXN1bWVKb2ISHS5tb2RlbGh1Yi52MS5SZXN1bWVKb2JSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEkQKC1dhdGNoRXZlbnRzEh8ubW9kZWxodWIudjEuV2F0Y2hFdmVudHNSZXF1ZXN0GhIubW9kZWxodWIudjEuRXZlbnQwARJFCgtHZXRPdmVydmlldxIfLm1vZGVsaHViLnYxLkdldE92ZXJ2aWV3UmVxdWVzdBoVLm1vZGVsaHViLnYxLk92ZXJ2aWV3Ej8KCUdldFN5c3RlbRIdLm1vZGVsaHViLnYxLkdldFN5c3RlbVJlcXVlc3QaEy5tb2RlbGh1Yi52MS5TeXN0ZW0SRQoLR2V0U2V0dGluZ3MSHy5tb2RlbGh1Yi52MS5HZXRTZXR0aW5nc1JlcXVlc3QaFS5tb2RlbGh1Yi52MS5TZXR0aW5ncxJLCg5VcGRhdGVTZXR0aW5ncxIiLm1vZGVsaHViLnYxLlVwZGF0ZVNldHRpbmdzUmVxdWVzdBoVLm1vZGVsaHViLnYxLlNldHRpbmdzEkoKCVRlc3RUb2tlbhIdLm1vZGVsaHViLnYxLlRlc3RUb2tlblJlcXVlc3QaHi5tb2RlbGh1Yi52MS5UZXN0VG9rZW5SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_modelhub_v1_job, file_modelhub_v1_model, file_modelhub_v1_system]);
 
 /**
  * @generated from message modelhub.v1.RegisterModelRequest
@@ -1189,6 +1189,13 @@ export type GetStorageResponse = Message<"modelhub.v1.GetStorageResponse"> & {
    * @generated from field: uint64 unreferenced_bytes = 10;
    */
   unreferencedBytes: bigint;
+
+  /**
+   * What counts towards `limit`: `bytes` and `quarantine_bytes`.
+   *
+   * @generated from field: uint64 used_bytes = 11;
+   */
+  usedBytes: bigint;
 };
 
 /**
@@ -1197,6 +1204,191 @@ export type GetStorageResponse = Message<"modelhub.v1.GetStorageResponse"> & {
  */
 export const GetStorageResponseSchema: GenMessage<GetStorageResponse> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_hub_service, 33);
+
+/**
+ * @generated from message modelhub.v1.ListQuarantineRequest
+ */
+export type ListQuarantineRequest = Message<"modelhub.v1.ListQuarantineRequest"> & {
+};
+
+/**
+ * Describes the message modelhub.v1.ListQuarantineRequest.
+ * Use `create(ListQuarantineRequestSchema)` to create a new message.
+ */
+export const ListQuarantineRequestSchema: GenMessage<ListQuarantineRequest> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 34);
+
+/**
+ * @generated from message modelhub.v1.ListQuarantineResponse
+ */
+export type ListQuarantineResponse = Message<"modelhub.v1.ListQuarantineResponse"> & {
+  /**
+   * Newest first, at most 1000; files that the hub did not put there come last.
+   *
+   * @generated from field: repeated modelhub.v1.QuarantinedFile files = 1;
+   */
+  files: QuarantinedFile[];
+
+  /**
+   * How many there are, and their bytes: `quarantine_bytes` of GetStorage.
+   *
+   * @generated from field: uint64 total = 2;
+   */
+  total: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message modelhub.v1.ListQuarantineResponse.
+ * Use `create(ListQuarantineResponseSchema)` to create a new message.
+ */
+export const ListQuarantineResponseSchema: GenMessage<ListQuarantineResponse> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 35);
+
+/**
+ * @generated from message modelhub.v1.QuarantinedFile
+ */
+export type QuarantinedFile = Message<"modelhub.v1.QuarantinedFile"> & {
+  /**
+   * Its name in the folder `quarantine`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What its content should have been: `sha256:…`, or `git:…` of a file outside LFS. Empty: the hub did not put it
+   * there, and does not remove it.
+   *
+   * @generated from field: string content_hash = 2;
+   */
+  contentHash: string;
+
+  /**
+   * @generated from field: uint64 size_bytes = 3;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp quarantined_at = 4;
+   */
+  quarantinedAt?: Timestamp | undefined;
+
+  /**
+   * When it is removed without being asked.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * The first files that have this content, as far as is known; at most 3.
+   *
+   * @generated from field: repeated modelhub.v1.NamedFile named_by = 6;
+   */
+  namedBy: NamedFile[];
+};
+
+/**
+ * Describes the message modelhub.v1.QuarantinedFile.
+ * Use `create(QuarantinedFileSchema)` to create a new message.
+ */
+export const QuarantinedFileSchema: GenMessage<QuarantinedFile> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 36);
+
+/**
+ * A file of a repository, at any commit.
+ *
+ * @generated from message modelhub.v1.NamedFile
+ */
+export type NamedFile = Message<"modelhub.v1.NamedFile"> & {
+  /**
+   * @generated from field: string model_id = 1;
+   */
+  modelId: string;
+
+  /**
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string repo_id = 3;
+   */
+  repoId: string;
+
+  /**
+   * @generated from field: string file_path = 4;
+   */
+  filePath: string;
+};
+
+/**
+ * Describes the message modelhub.v1.NamedFile.
+ * Use `create(NamedFileSchema)` to create a new message.
+ */
+export const NamedFileSchema: GenMessage<NamedFile> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 37);
+
+/**
+ * @generated from message modelhub.v1.EmptyQuarantineRequest
+ */
+export type EmptyQuarantineRequest = Message<"modelhub.v1.EmptyQuarantineRequest"> & {
+};
+
+/**
+ * Describes the message modelhub.v1.EmptyQuarantineRequest.
+ * Use `create(EmptyQuarantineRequestSchema)` to create a new message.
+ */
+export const EmptyQuarantineRequestSchema: GenMessage<EmptyQuarantineRequest> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 38);
+
+/**
+ * @generated from message modelhub.v1.EmptyQuarantineResponse
+ */
+export type EmptyQuarantineResponse = Message<"modelhub.v1.EmptyQuarantineResponse"> & {
+  /**
+   * What was removed.
+   *
+   * @generated from field: uint64 files = 1;
+   */
+  files: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 2;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message modelhub.v1.EmptyQuarantineResponse.
+ * Use `create(EmptyQuarantineResponseSchema)` to create a new message.
+ */
+export const EmptyQuarantineResponseSchema: GenMessage<EmptyQuarantineResponse> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 39);
+
+/**
+ * @generated from message modelhub.v1.DeleteQuarantinedFileRequest
+ */
+export type DeleteQuarantinedFileRequest = Message<"modelhub.v1.DeleteQuarantinedFileRequest"> & {
+  /**
+   * As the list has it.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message modelhub.v1.DeleteQuarantinedFileRequest.
+ * Use `create(DeleteQuarantinedFileRequestSchema)` to create a new message.
+ */
+export const DeleteQuarantinedFileRequestSchema: GenMessage<DeleteQuarantinedFileRequest> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 40);
 
 /**
  * @generated from message modelhub.v1.ListJobsRequest
@@ -1254,7 +1446,7 @@ export type ListJobsRequest = Message<"modelhub.v1.ListJobsRequest"> & {
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 34);
+  messageDesc(file_modelhub_v1_hub_service, 41);
 
 /**
  * @generated from message modelhub.v1.ListJobsResponse
@@ -1276,7 +1468,7 @@ export type ListJobsResponse = Message<"modelhub.v1.ListJobsResponse"> & {
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 35);
+  messageDesc(file_modelhub_v1_hub_service, 42);
 
 /**
  * @generated from message modelhub.v1.GetJobRequest
@@ -1293,7 +1485,7 @@ export type GetJobRequest = Message<"modelhub.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 36);
+  messageDesc(file_modelhub_v1_hub_service, 43);
 
 /**
  * @generated from message modelhub.v1.ListJobLogRequest
@@ -1322,7 +1514,7 @@ export type ListJobLogRequest = Message<"modelhub.v1.ListJobLogRequest"> & {
  * Use `create(ListJobLogRequestSchema)` to create a new message.
  */
 export const ListJobLogRequestSchema: GenMessage<ListJobLogRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 37);
+  messageDesc(file_modelhub_v1_hub_service, 44);
 
 /**
  * @generated from message modelhub.v1.ListJobLogResponse
@@ -1346,7 +1538,7 @@ export type ListJobLogResponse = Message<"modelhub.v1.ListJobLogResponse"> & {
  * Use `create(ListJobLogResponseSchema)` to create a new message.
  */
 export const ListJobLogResponseSchema: GenMessage<ListJobLogResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 38);
+  messageDesc(file_modelhub_v1_hub_service, 45);
 
 /**
  * @generated from message modelhub.v1.CancelJobRequest
@@ -1363,7 +1555,7 @@ export type CancelJobRequest = Message<"modelhub.v1.CancelJobRequest"> & {
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 39);
+  messageDesc(file_modelhub_v1_hub_service, 46);
 
 /**
  * @generated from message modelhub.v1.RetryJobRequest
@@ -1380,7 +1572,7 @@ export type RetryJobRequest = Message<"modelhub.v1.RetryJobRequest"> & {
  * Use `create(RetryJobRequestSchema)` to create a new message.
  */
 export const RetryJobRequestSchema: GenMessage<RetryJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 40);
+  messageDesc(file_modelhub_v1_hub_service, 47);
 
 /**
  * @generated from message modelhub.v1.DismissJobRequest
@@ -1397,7 +1589,7 @@ export type DismissJobRequest = Message<"modelhub.v1.DismissJobRequest"> & {
  * Use `create(DismissJobRequestSchema)` to create a new message.
  */
 export const DismissJobRequestSchema: GenMessage<DismissJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 41);
+  messageDesc(file_modelhub_v1_hub_service, 48);
 
 /**
  * @generated from message modelhub.v1.DismissFailedJobsRequest
@@ -1410,7 +1602,7 @@ export type DismissFailedJobsRequest = Message<"modelhub.v1.DismissFailedJobsReq
  * Use `create(DismissFailedJobsRequestSchema)` to create a new message.
  */
 export const DismissFailedJobsRequestSchema: GenMessage<DismissFailedJobsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 42);
+  messageDesc(file_modelhub_v1_hub_service, 49);
 
 /**
  * @generated from message modelhub.v1.DismissFailedJobsResponse
@@ -1429,7 +1621,7 @@ export type DismissFailedJobsResponse = Message<"modelhub.v1.DismissFailedJobsRe
  * Use `create(DismissFailedJobsResponseSchema)` to create a new message.
  */
 export const DismissFailedJobsResponseSchema: GenMessage<DismissFailedJobsResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 43);
+  messageDesc(file_modelhub_v1_hub_service, 50);
 
 /**
  * @generated from message modelhub.v1.PauseJobRequest
@@ -1446,7 +1638,7 @@ export type PauseJobRequest = Message<"modelhub.v1.PauseJobRequest"> & {
  * Use `create(PauseJobRequestSchema)` to create a new message.
  */
 export const PauseJobRequestSchema: GenMessage<PauseJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 44);
+  messageDesc(file_modelhub_v1_hub_service, 51);
 
 /**
  * @generated from message modelhub.v1.ResumeJobRequest
@@ -1463,7 +1655,7 @@ export type ResumeJobRequest = Message<"modelhub.v1.ResumeJobRequest"> & {
  * Use `create(ResumeJobRequestSchema)` to create a new message.
  */
 export const ResumeJobRequestSchema: GenMessage<ResumeJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 45);
+  messageDesc(file_modelhub_v1_hub_service, 52);
 
 /**
  * @generated from message modelhub.v1.WatchEventsRequest
@@ -1496,7 +1688,7 @@ export type WatchEventsRequest = Message<"modelhub.v1.WatchEventsRequest"> & {
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 46);
+  messageDesc(file_modelhub_v1_hub_service, 53);
 
 /**
  * @generated from message modelhub.v1.GetOverviewRequest
@@ -1509,7 +1701,7 @@ export type GetOverviewRequest = Message<"modelhub.v1.GetOverviewRequest"> & {
  * Use `create(GetOverviewRequestSchema)` to create a new message.
  */
 export const GetOverviewRequestSchema: GenMessage<GetOverviewRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 47);
+  messageDesc(file_modelhub_v1_hub_service, 54);
 
 /**
  * @generated from message modelhub.v1.GetSystemRequest
@@ -1522,7 +1714,7 @@ export type GetSystemRequest = Message<"modelhub.v1.GetSystemRequest"> & {
  * Use `create(GetSystemRequestSchema)` to create a new message.
  */
 export const GetSystemRequestSchema: GenMessage<GetSystemRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 48);
+  messageDesc(file_modelhub_v1_hub_service, 55);
 
 /**
  * @generated from message modelhub.v1.GetSettingsRequest
@@ -1535,7 +1727,7 @@ export type GetSettingsRequest = Message<"modelhub.v1.GetSettingsRequest"> & {
  * Use `create(GetSettingsRequestSchema)` to create a new message.
  */
 export const GetSettingsRequestSchema: GenMessage<GetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 49);
+  messageDesc(file_modelhub_v1_hub_service, 56);
 
 /**
  * @generated from message modelhub.v1.UpdateSettingsRequest
@@ -1584,7 +1776,7 @@ export type UpdateSettingsRequest = Message<"modelhub.v1.UpdateSettingsRequest">
  * Use `create(UpdateSettingsRequestSchema)` to create a new message.
  */
 export const UpdateSettingsRequestSchema: GenMessage<UpdateSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 50);
+  messageDesc(file_modelhub_v1_hub_service, 57);
 
 /**
  * @generated from message modelhub.v1.TestTokenRequest
@@ -1603,7 +1795,7 @@ export type TestTokenRequest = Message<"modelhub.v1.TestTokenRequest"> & {
  * Use `create(TestTokenRequestSchema)` to create a new message.
  */
 export const TestTokenRequestSchema: GenMessage<TestTokenRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 51);
+  messageDesc(file_modelhub_v1_hub_service, 58);
 
 /**
  * @generated from message modelhub.v1.TestTokenResponse
@@ -1632,7 +1824,7 @@ export type TestTokenResponse = Message<"modelhub.v1.TestTokenResponse"> & {
  * Use `create(TestTokenResponseSchema)` to create a new message.
  */
 export const TestTokenResponseSchema: GenMessage<TestTokenResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 52);
+  messageDesc(file_modelhub_v1_hub_service, 59);
 
 /**
  * The admin API. REST, gRPC, the command line, the web dashboard and the Python client are this service.
@@ -1890,6 +2082,36 @@ export const HubService: GenService<{
     methodKind: "unary";
     input: typeof GetStorageRequestSchema;
     output: typeof GetStorageResponseSchema;
+  },
+  /**
+   * The files in quarantine: their content did not match its hash. They are kept for 14 days, for people to look at.
+   *
+   * @generated from rpc modelhub.v1.HubService.ListQuarantine
+   */
+  listQuarantine: {
+    methodKind: "unary";
+    input: typeof ListQuarantineRequestSchema;
+    output: typeof ListQuarantineResponseSchema;
+  },
+  /**
+   * Removes all files in quarantine, for good.
+   *
+   * @generated from rpc modelhub.v1.HubService.EmptyQuarantine
+   */
+  emptyQuarantine: {
+    methodKind: "unary";
+    input: typeof EmptyQuarantineRequestSchema;
+    output: typeof EmptyQuarantineResponseSchema;
+  },
+  /**
+   * Removes one file in quarantine, for good.
+   *
+   * @generated from rpc modelhub.v1.HubService.DeleteQuarantinedFile
+   */
+  deleteQuarantinedFile: {
+    methodKind: "unary";
+    input: typeof DeleteQuarantinedFileRequestSchema;
+    output: typeof EmptyQuarantineResponseSchema;
   },
   /**
    * Jobs, newest first.

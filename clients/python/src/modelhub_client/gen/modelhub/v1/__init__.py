@@ -13,6 +13,7 @@ __all__ = (
     "Component",
     "DeleteModelRequest",
     "DeleteModelResponse",
+    "DeleteQuarantinedFileRequest",
     "Disk",
     "DismissFailedJobsRequest",
     "DismissFailedJobsResponse",
@@ -22,6 +23,8 @@ __all__ = (
     "DownloadModelsResponse",
     "DownloadPlan",
     "Dtype",
+    "EmptyQuarantineRequest",
+    "EmptyQuarantineResponse",
     "Event",
     "EvictModelRequest",
     "EvictStoreRequest",
@@ -50,6 +53,8 @@ __all__ = (
     "ListJobsResponse",
     "ListModelsRequest",
     "ListModelsResponse",
+    "ListQuarantineRequest",
+    "ListQuarantineResponse",
     "ListRevisionsRequest",
     "ListRevisionsResponse",
     "ListTensorsRequest",
@@ -67,6 +72,7 @@ __all__ = (
     "ModelRepo",
     "ModelRepoDownload",
     "ModelRepoStatus",
+    "NamedFile",
     "Overview",
     "PauseJobRequest",
     "PinModelRequest",
@@ -74,6 +80,7 @@ __all__ = (
     "PreviewScanResponse",
     "Problem",
     "Quantisation",
+    "QuarantinedFile",
     "ReadFileRequest",
     "ReadFileResponse",
     "RegisterModelRequest",
@@ -472,6 +479,21 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class DeleteQuarantinedFileRequest(betterproto2.Message):
+    name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+    """
+    As the list has it.
+    """
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "DeleteQuarantinedFileRequest", DeleteQuarantinedFileRequest
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Disk(betterproto2.Message):
     mount_point: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         1, betterproto2.TYPE_STRING
@@ -716,6 +738,35 @@ class Dtype(betterproto2.Message):
 
 
 default_message_pool.register_message("modelhub.v1", "Dtype", Dtype)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class EmptyQuarantineRequest(betterproto2.Message):
+    pass
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "EmptyQuarantineRequest", EmptyQuarantineRequest
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class EmptyQuarantineResponse(betterproto2.Message):
+    files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(1, betterproto2.TYPE_UINT64)
+    )
+    """
+    What was removed.
+    """
+
+    bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(2, betterproto2.TYPE_UINT64)
+    )
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "EmptyQuarantineResponse", EmptyQuarantineResponse
+)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
@@ -987,6 +1038,13 @@ class GetStorageResponse(betterproto2.Message):
     )
     """
     Stored bytes that no known file refers to.
+    """
+
+    used_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(11, betterproto2.TYPE_UINT64)
+    )
+    """
+    What counts towards `limit`: `bytes` and `quarantine_bytes`.
     """
 
 
@@ -1601,6 +1659,42 @@ class ListModelsResponse(betterproto2.Message):
 
 default_message_pool.register_message(
     "modelhub.v1", "ListModelsResponse", ListModelsResponse
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class ListQuarantineRequest(betterproto2.Message):
+    pass
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "ListQuarantineRequest", ListQuarantineRequest
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class ListQuarantineResponse(betterproto2.Message):
+    files: "list[QuarantinedFile]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Newest first, at most 1000; files that the hub did not put there come last.
+    """
+
+    total: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(2, betterproto2.TYPE_UINT64)
+    )
+    """
+    How many there are, and their bytes: `quarantine_bytes` of GetStorage.
+    """
+
+    bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(3, betterproto2.TYPE_UINT64)
+    )
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "ListQuarantineResponse", ListQuarantineResponse
 )
 
 
@@ -2225,6 +2319,32 @@ default_message_pool.register_message("modelhub.v1", "ModelRepo", ModelRepo)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class NamedFile(betterproto2.Message):
+    """
+    A file of a repository, at any commit.
+    """
+
+    model_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+
+    kind: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        2, betterproto2.TYPE_STRING
+    )
+
+    repo_id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        3, betterproto2.TYPE_STRING
+    )
+
+    file_path: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        4, betterproto2.TYPE_STRING
+    )
+
+
+default_message_pool.register_message("modelhub.v1", "NamedFile", NamedFile)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Overview(betterproto2.Message):
     models: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(1, betterproto2.TYPE_UINT64)
@@ -2310,6 +2430,13 @@ class Overview(betterproto2.Message):
     uptime_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(18, betterproto2.TYPE_UINT64)
     )
+
+    bytes_used: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(19, betterproto2.TYPE_UINT64)
+    )
+    """
+    What counts towards the store limit: stored and quarantined bytes.
+    """
 
 
 default_message_pool.register_message("modelhub.v1", "Overview", Overview)
@@ -2460,6 +2587,55 @@ class Quantisation(betterproto2.Message):
 
 
 default_message_pool.register_message("modelhub.v1", "Quantisation", Quantisation)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class QuarantinedFile(betterproto2.Message):
+    name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+    """
+    Its name in the folder `quarantine`.
+    """
+
+    content_hash: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        2, betterproto2.TYPE_STRING
+    )
+    """
+    What its content should have been: `sha256:…`, or `git:…` of a file outside LFS. Empty: the hub did not put it
+    there, and does not remove it.
+    """
+
+    size_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(3, betterproto2.TYPE_UINT64)
+    )
+
+    quarantined_at: "datetime.datetime | None" = betterproto2.field(
+        4,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: __google__protobuf__.Timestamp,
+        optional=True,
+    )
+
+    expires_at: "datetime.datetime | None" = betterproto2.field(
+        5,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: __google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    When it is removed without being asked.
+    """
+
+    named_by: "list[NamedFile]" = betterproto2.field(
+        6, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The first files that have this content, as far as is known; at most 3.
+    """
+
+
+default_message_pool.register_message("modelhub.v1", "QuarantinedFile", QuarantinedFile)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
