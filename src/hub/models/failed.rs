@@ -50,10 +50,10 @@ impl Models {
                 _ => continue,
             };
             // A selection that chooses nothing, or that a later version wrote, is about no file.
-            let Ok(mut matcher) = selection.matcher() else { continue };
-            if of.as_ref() != Some(commit) || self.choose_quantisation(&model.id, commit, &mut matcher).await.is_err() {
+            if of.as_ref() != Some(commit) {
                 continue;
             }
+            let Ok((matcher, _)) = self.settled(&model.id, commit, selection).await else { continue };
             jobs.push((matcher, job.status == JobStatus::Failed && job.dismissed_at.is_none()));
         }
         Ok(FailedDownloads { jobs })

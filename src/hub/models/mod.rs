@@ -7,6 +7,7 @@ mod download;
 mod eviction;
 mod facts;
 mod failed;
+mod heads;
 mod import;
 mod lookup;
 mod maintenance;
@@ -38,7 +39,8 @@ use crate::upstream::Upstream;
 
 pub use download::{DownloadRequest, Plan, can_run_code};
 pub use eviction::EvictionPlan;
-pub use facts::{Card, Found, Head, HeadTensor, ReadFacts};
+pub use facts::{Card, Found, ReadFacts};
+pub use heads::{Head, HeadTensor};
 pub use import::{
     ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
     ProblemKind, Problems,
