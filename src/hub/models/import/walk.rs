@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(id("models--a--b--c"), Some(Err(())));
         assert_eq!(id("models--..--b"), Some(Err(())));
         assert_eq!(id("blobs"), None);
-        assert_eq!(id("kernels--a--b"), None);
+        assert_eq!(id("kernels--a--b"), Some(Ok("kernels/a/b".into())));
     }
 
     #[test]
