@@ -397,7 +397,7 @@ fn kind(field: &'static str, text: &str) -> Answer<RepoKind> {
         return Ok(RepoKind::Model);
     }
     RepoKind::parse(text).ok_or_else(|| {
-        Problem::field(field, format!("unknown kind `{}`; expected model, dataset or space", shown(text)))
+        Problem::field(field, format!("unknown kind `{}`; {}", shown(text), RepoKind::EXPECTED))
     })
 }
 
