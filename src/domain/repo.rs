@@ -181,8 +181,16 @@ mod tests {
 
     #[test]
     fn a_name_is_read_as_it_is_shown() {
-        let texts =
-            ["gpt2", "ns/m", "model/x", "models/model/x", "dataset/x", "datasets/ns/d", "spaces/spaces/x", "kernels/k/x"];
+        let texts = [
+            "gpt2",
+            "ns/m",
+            "model/x",
+            "models/model/x",
+            "dataset/x",
+            "datasets/ns/d",
+            "spaces/spaces/x",
+            "kernels/k/x",
+        ];
         for key in texts.map(|text| RepoKey::parse(text).unwrap()) {
             assert_eq!(RepoKey::parse(&key.to_string()), Ok(key));
         }

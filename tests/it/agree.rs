@@ -141,7 +141,10 @@ async fn what_a_worker_finds_damaged_comes_back_by_itself_for_all_servers() {
         three.team.mock.clear_log();
         store::damage(three.team.data_dir(), &weights().sha256(), 1_000_000);
         let job = three.job("/v1/storage/verify", json!({})).await;
-        let id = job["error"].as_str().unwrap().strip_prefix("1 damaged file: model.safetensors of org/model; downloads again as job ");
+        let id = job["error"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("1 damaged file: model.safetensors of org/model; downloads again as job ");
         let id = id.unwrap_or_else(|| panic!("{job:#}"));
         three.team.job_until(id, "it is downloaded", |job| job["status"] == "completed").await;
         assert_eq!(three.team.mock.stats().cdn_body_bytes, SIZE, "fetched again, once");

@@ -275,7 +275,9 @@ async fn health_readiness_metrics_and_the_page_for_people() {
 #[tokio::test]
 async fn slashes_at_both_ends_say_nothing() {
     let hub = TestHub::builder().repo(model()).start().await;
-    for path in ["//api/models/org/model", "/api/models/org/model/", "//api/models/org/model/tree/main/", "/api/models/"] {
+    for path in
+        ["//api/models/org/model", "/api/models/org/model/", "//api/models/org/model/tree/main/", "/api/models/"]
+    {
         for _ in 0..2 {
             assert_eq!(hub.get(path).await.status, 200, "{path}");
         }

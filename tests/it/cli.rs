@@ -364,7 +364,11 @@ async fn the_quarantine_is_shown_and_emptied() {
     hub.run(&["download", "org/model", "model.safetensors", "--yes"]).await.is(0);
     for _ in 0..2 {
         store::damage(hub.dir.path(), &weights().sha256(), 5);
-        let damaged = hub.run(&["verify"]).await.is(1).says("1 damaged file: model.safetensors of org/model; downloads again as job ");
+        let damaged = hub
+            .run(&["verify"])
+            .await
+            .is(1)
+            .says("1 damaged file: model.safetensors of org/model; downloads again as job ");
         let id = damaged.err.split("again as job ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
         hub.run(&["jobs", "watch", &id]).await.is(0);
     }

@@ -7,7 +7,8 @@ use super::{Models, Result};
 use crate::db::{FilePage, FileRow, FileTotals, ModelFilter, ModelRow, NamedCommit};
 use crate::domain::selection::{Matcher, Weights};
 use crate::domain::{
-    Artifact, ByteRange, CommitId, ContentId, Digest, Entry, JobId, Millis, ModelId, RepoKey, RepoPath, Revision, Selection,
+    Artifact, ByteRange, CommitId, ContentId, Digest, Entry, JobId, Millis, ModelId, RepoKey, RepoPath, Revision,
+    Selection,
 };
 use crate::hub::catalog::{Resolved, Target};
 use crate::hub::jobs::JobRun;

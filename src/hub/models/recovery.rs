@@ -140,7 +140,8 @@ fn name_of(blob: &BlobRow, files: &[NamedFile]) -> String {
     if files.is_empty() {
         return format!("a file of no known model (sha256:{})", blob.digest.to_hex());
     }
-    let names: Vec<String> = files.iter().take(NAMED_FILES).map(|file| format!("{} of {}", file.path, file.key)).collect();
+    let names: Vec<String> =
+        files.iter().take(NAMED_FILES).map(|file| format!("{} of {}", file.path, file.key)).collect();
     format!("{}{}", names.join(" and "), if files.len() > NAMED_FILES { " and others" } else { "" })
 }
 

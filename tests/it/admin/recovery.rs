@@ -167,13 +167,18 @@ async fn what_upstream_cannot_give_again_is_named_and_what_nobody_registered_wai
     let (job, log) = verified(&hub, "/v1/storage/verify").await;
     let jobs = downloads(&hub, &before).await;
     assert_eq!(each(&json!(jobs), "repo_id"), ["org/model"]);
-    let (error, said) = (text(&job["error"]), format!(
-        "; 1 downloads again as job {}; 1 imported from a folder: import that folder again; 1 will be downloaded again on the next request",
-        text(&jobs[0]["id"])
-    ));
+    let (error, said) = (
+        text(&job["error"]),
+        format!(
+            "; 1 downloads again as job {}; 1 imported from a folder: import that folder again; 1 will be downloaded again on the next request",
+            text(&jobs[0]["id"])
+        ),
+    );
     assert!(error.starts_with("3 damaged files: ") && error.ends_with(&said), "{error}");
     let line = |part: &str| log.iter().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{log:#?}"));
-    assert!(line(&own.sha256()).contains("own.safetensors of org/own") && line(&own.sha256()).contains("import it again"));
+    assert!(
+        line(&own.sha256()).contains("own.safetensors of org/own") && line(&own.sha256()).contains("import it again")
+    );
     assert!(line(&other.sha256()).contains("on the next request"), "{log:#?}");
     hub.done(&jobs[0]).await;
     for _ in 0..2 {
@@ -191,7 +196,10 @@ async fn offline_nothing_is_ordered_and_the_next_request_brings_it() {
     hub.ask("PATCH", "/v1/settings", json!({"offline": true})).await;
     damage(&hub, &weights());
     let (job, _) = verified(&hub, "/v1/storage/verify").await;
-    assert_eq!(text(&job["error"]), "1 damaged file: model.safetensors of org/model; will be downloaded again on the next request");
+    assert_eq!(
+        text(&job["error"]),
+        "1 damaged file: model.safetensors of org/model; will be downloaded again on the next request"
+    );
     assert_eq!(downloads(&hub, &before).await, Vec::<Value>::new());
     hub.ask("PATCH", "/v1/settings", json!({"offline": false})).await;
     for served in ["miss", "hit"] {

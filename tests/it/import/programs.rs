@@ -89,7 +89,8 @@ async fn formats_without_a_config_at_their_root_are_whole_folders() {
     disk.write("mistralai/Ministral/params.json", "{\"dim\": 64}");
     disk.write("mistralai/Ministral/consolidated.safetensors", "weights");
     disk.write("mistralai/Ministral/tekken.json", "{}");
-    let modules = json!([{"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]);
+    let modules =
+        json!([{"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]);
     disk.write("sbert/old/modules.json", modules.to_string().as_str());
     disk.write("sbert/old/0_Transformer/config.json", CONFIG);
     disk.write("sbert/old/0_Transformer/pytorch_model.bin", "weights");
@@ -156,7 +157,8 @@ async fn weights_that_are_sorted_by_their_use_are_named_by_it() {
 #[tokio::test]
 async fn text_generation_webui_notes_where_a_folder_is_from() {
     let disk = Disk::new();
-    let note = "url: https://huggingface.co/TheBloke/Llama-2-7B-GPTQ\nbranch: main\ndownload date: 2024-01-01 00:00:00\n";
+    let note =
+        "url: https://huggingface.co/TheBloke/Llama-2-7B-GPTQ\nbranch: main\ndownload date: 2024-01-01 00:00:00\n";
     disk.write("models/TheBloke_Llama-2-7B-GPTQ/huggingface-metadata.txt", note);
     disk.write("models/TheBloke_Llama-2-7B-GPTQ/config.json", CONFIG);
     disk.write("models/TheBloke_Llama-2-7B-GPTQ/model.safetensors", "weights");

@@ -33,11 +33,11 @@ use crate::domain::{CommitId, ModelId, Origin, RepoKey, Revision};
 use crate::hub::repos::Repo;
 use crate::hub::{Caller, Error, is_own_trouble};
 
+use folder::{is_folder, read_folder};
 pub use report::{
     ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
     ProblemKind, Problems,
 };
-use folder::{is_folder, read_folder};
 use walk::{Found, Walk};
 
 /// One import.
@@ -225,7 +225,9 @@ impl Run<'_> {
                 self.within.extend(shared_blobs(found));
                 Box::pin(self.cache(found)).await?
             }
-            Layout::Folder | Layout::LocalDir | Layout::LooseFiles | Layout::Ollama => Box::pin(self.folder(found)).await?,
+            Layout::Folder | Layout::LocalDir | Layout::LooseFiles | Layout::Ollama => {
+                Box::pin(self.folder(found)).await?
+            }
         };
         if let Some(mut imported) = imported {
             imported.files = self.report.files - before.0;

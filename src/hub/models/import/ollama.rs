@@ -96,7 +96,8 @@ fn tagged(
         let path = RepoPath::parse(&format!("{folder}/{named}")).map_err(|_| wrong("a layer has no valid name"))?;
         files.push((path, place));
     }
-    let path = RepoPath::parse(&format!("{folder}/manifest.json")).map_err(|_| wrong("not a valid name of a folder"))?;
+    let path =
+        RepoPath::parse(&format!("{folder}/manifest.json")).map_err(|_| wrong("not a valid name of a folder"))?;
     files.push((path, manifest.to_owned()));
     Ok((id, files))
 }
