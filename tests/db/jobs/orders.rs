@@ -94,6 +94,7 @@ async fn orders_do_what_each_status_allows(base: &TestDatabase) {
         (Order::Pause, Pending | Paused) => Some(Paused),
         (Order::Resume, Paused | Pending) => Some(Pending),
         (Order::Retry, Failed | Cancelled) => Some(Pending),
+        (Order::Dismiss, Failed) => Some(Failed),
         // The worker obeys later.
         (Order::Cancel | Order::Pause | Order::Resume, Running) => Some(Running),
         _ => None,
@@ -106,7 +107,7 @@ async fn orders_do_what_each_status_allows(base: &TestDatabase) {
             match (order(&db, id.as_str(), *wish, 30_000).await, expected(*wish, before)) {
                 (Obeyed::Yes(job), Some(after)) => {
                     assert_eq!(job.status, after, "{wish:?} of a job that is {before:?}");
-                    assert_eq!(job.finished_at.is_some(), after == Cancelled, "{wish:?} {before:?}");
+                    assert_eq!(job.finished_at.is_some(), after.is_final(), "{wish:?} {before:?}");
                     if before != after && after == Pending {
                         assert_eq!((job.run_at, job.waiting_for.as_str()), (30_000, ""));
                     }

@@ -32,9 +32,9 @@ fn flip(path: &std::path::Path) {
     permissions.set_mode(0o644);
     std::fs::set_permissions(path, permissions).unwrap();
     let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, 100_000).unwrap();
-    file.write_all_at(&[!byte[0]], 100_000).unwrap();
+    let (mut byte, middle) = ([0], file.metadata().unwrap().len() / 2);
+    file.read_exact_at(&mut byte, middle).unwrap();
+    file.write_all_at(&[!byte[0]], middle).unwrap();
 }
 
 #[tokio::test]
