@@ -2,8 +2,8 @@
 
 use super::blobs::{Row, blob_of};
 use super::sql::{Pick, args};
-use super::{BlobRow, Db, Result};
-use crate::domain::{Digest, Millis, ModelId, RepoKind};
+use super::{BlobRow, Db, Error, Result};
+use crate::domain::{Digest, Millis, ModelId, RepoId, RepoKey, RepoKind};
 
 /// How much of the store a repository takes at all its known commits.
 #[derive(Debug, Clone)]
@@ -285,6 +285,21 @@ impl Db {
         let sql = concat!("select b.sha256 from blob b where b.sha256 = $1 and ", unrecoverable!());
         let row: Option<(String,)> = self.optional(sql, args![digest.to_hex()]).await?;
         Ok(row.is_some())
+    }
+
+    /// Files that have this content, whatever their commits: repository and path, at most `limit`.
+    pub async fn files_of_blob(&self, digest: Digest, limit: u64) -> Result<Vec<(RepoKey, String)>> {
+        let sql = "select r.kind, r.repo_id, a.file_path from model_artifact a join model_repo r on r.id = a.repo where a.sha256 = $1
+            union select r.kind, r.repo_id, a.file_path from blob b
+                join model_artifact a on a.sha256 is null and a.oid = b.git_oid and a.size_bytes = b.size_bytes
+                join model_repo r on r.id = a.repo where b.sha256 = $1
+            order by 1, 2, 3 limit $2";
+        let rows: Vec<(String, String, String)> = self.all(sql, args![digest.to_hex(), limit]).await?;
+        let file = |(kind, id, path): (String, String, String)| {
+            let id = RepoId::parse(&id).map_err(|source| Error::Corrupt { what: "repository id", source })?;
+            Ok((RepoKey::new(RepoKind::parse(&kind).unwrap_or(RepoKind::Model), id), path))
+        };
+        rows.into_iter().map(file).collect()
     }
 
     /// Whether a file of another repository than this one has this content.

@@ -74,17 +74,28 @@ pub enum Error {
     #[error("too busy: {what}")]
     Busy { what: String },
     /// A verification found files that are missing or corrupt.
-    #[error("{}; {}", counted(*files, "damaged file"), after_damage(*files, *lost))]
+    #[error("{}{}; {}", counted(*files, "damaged file"), list_of(named, *files), after_damage(*files, *lost))]
     Damaged {
         files: u64,
         /// Those that upstream does not have.
         lost: u64,
+        /// The first of them, as people call them.
+        named: Vec<String>,
     },
     #[error("this hub is shutting down")]
     Stopping,
     /// A cause that only the log sees.
     #[error("internal error")]
     Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// `: this, that, …`
+fn list_of(named: &[String], all: u64) -> String {
+    match named {
+        [] => String::new(),
+        named if (named.len() as u64) < all => format!(": {}, …", named.join(", ")),
+        named => format!(": {}", named.join(", ")),
+    }
 }
 
 fn after_damage(files: u64, lost: u64) -> String {

@@ -19,6 +19,11 @@ use crate::hub::pace::Pace;
 /// How long a partial download that makes no progress is kept.
 const KEEP_PARTIALS: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Damaged files that the error of a verification names; its log names all.
+const NAMED: usize = 5;
+/// Files of one content that are named.
+const NAMED_FILES: u64 = 2;
+
 impl Models {
     /// Starts to verify stored files: of a model, or all of them.
     pub async fn enqueue_verify(
@@ -42,6 +47,7 @@ impl Models {
         let pace = Pace::new(self.clock.clone(), work.bytes_per_second);
         let mut speed = Speed::default();
         let (mut files, mut bytes, mut wrong, mut lost) = (0u64, 0u64, 0u64, 0u64);
+        let mut named = Vec::new();
         let mut blobs = match run.job.repo {
             Some(_) => self.blobs_of(run, &work.commit, &work.selection).await?,
             None => Blobs::Store(None),
@@ -59,12 +65,17 @@ impl Models {
                     Check::Right => {}
                     Check::Stopped => return Err(Error::Stopping),
                     found @ (Check::Wrong | Check::Missing) => {
+                        // Both before it is gone.
                         let is_lost = self.db.is_unrecoverable(blob.digest).await?;
+                        let name = self.name_of(&blob).await?;
                         // Not if somebody has put another file there meanwhile: that one was not looked at.
                         if self.store.quarantine(&blob).await? {
                             wrong += 1;
                             lost += u64::from(is_lost);
-                            run.log(Level::Error, &damage(&blob, found, is_lost)).await;
+                            run.log(Level::Error, &damage(&blob, &name, found, is_lost)).await;
+                            if named.len() < NAMED {
+                                named.push(name);
+                            }
                         }
                     }
                 }
@@ -77,9 +88,21 @@ impl Models {
             }
         }
         if wrong > 0 {
-            return Err(Error::Damaged { files: wrong, lost });
+            return Err(Error::Damaged { files: wrong, lost, named });
         }
         Ok(Done { outcome: format!("verified {}, {}", counted(files, "file"), ByteSize(bytes)), changes: None })
+    }
+
+    /// What people call a blob: the files that have its content.
+    async fn name_of(&self, blob: &BlobRow) -> Result<String> {
+        let mut files = self.db.files_of_blob(blob.digest, NAMED_FILES + 1).await?;
+        if files.is_empty() {
+            return Ok(format!("a file of no known model (sha256:{})", blob.digest.to_hex()));
+        }
+        let more = if files.len() as u64 > NAMED_FILES { " and others" } else { "" };
+        files.truncate(NAMED_FILES as usize);
+        let names: Vec<String> = files.iter().map(|(repo, path)| format!("{path} of {repo}")).collect();
+        Ok(format!("{}{more}", names.join(" and ")))
     }
 
     /// Removes partial downloads that were not resumed for a week.
@@ -91,11 +114,11 @@ impl Models {
     }
 }
 
-fn damage(blob: &BlobRow, found: Check, is_lost: bool) -> String {
+fn damage(blob: &BlobRow, name: &str, found: Check, is_lost: bool) -> String {
     let what = if found == Check::Wrong { "has wrong bytes and was quarantined" } else { "is missing" };
     let then = match is_lost {
         true => "it was imported from a folder: import it again",
         false => "it will be downloaded again on the next request",
     };
-    format!("sha256:{} {what}; {then}", blob.digest.to_hex())
+    format!("{name}: sha256:{} {what}; {then}", blob.digest.to_hex())
 }

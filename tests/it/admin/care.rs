@@ -8,7 +8,7 @@ use mock_hf::Content;
 use serde_json::json;
 
 use super::{assert_refused, each, list, number, one_file, small_model, text, weights};
-use crate::harness::repos::MIB;
+use crate::harness::repos::{CONFIG, MIB};
 use crate::harness::{TestHub, store};
 
 fn blob(hub: &TestHub, content: &Content) -> PathBuf {
@@ -32,9 +32,9 @@ fn flip(path: &std::path::Path) {
     permissions.set_mode(0o644);
     std::fs::set_permissions(path, permissions).unwrap();
     let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, 100_000).unwrap();
-    file.write_all_at(&[!byte[0]], 100_000).unwrap();
+    let (mut byte, middle) = ([0], file.metadata().unwrap().len() / 2);
+    file.read_exact_at(&mut byte, middle).unwrap();
+    file.write_all_at(&[!byte[0]], middle).unwrap();
 }
 
 #[tokio::test]
@@ -53,9 +53,12 @@ async fn a_verification_finds_a_flipped_byte_sets_it_aside_and_the_next_reader_g
         let aside = store::quarantined(hub.data_dir());
         let job = hub.ended(&hub.order(path, body).await).await;
         assert_eq!(job["status"], "failed", "{job:#}");
-        assert!(text(&job["error"]).contains('1'), "{job:#}");
+        let said = "1 damaged file: model.safetensors of org/model; will be downloaded again on the next request";
+        assert_eq!(text(&job["error"]), said);
         let log = hub.look(&format!("/v1/jobs/{}/log", text(&job["id"]))).await;
         assert!(each(&log["lines"], "text").iter().any(|line| line.contains(&weights().sha256())), "{log:#}");
+        let named = |line: &&str| line.starts_with("model.safetensors of org/model: sha256:");
+        assert!(each(&log["lines"], "text").iter().any(named), "{log:#}");
         assert_eq!(store::quarantined(hub.data_dir()), aside + 1);
         assert!(!blob(&hub, &weights()).exists());
         let files = hub.look("/v1/models/org/model/files?flat=true&download_status=pending").await;
@@ -81,7 +84,7 @@ async fn a_verification_says_what_has_to_be_imported_again() {
     hub.done(&hub.order("/v1/scans", json!({"path": disk.path().to_str().unwrap()})).await).await;
     flip(&blob(&hub, &weights()));
     let job = hub.ended(&hub.order("/v1/storage/verify", json!({})).await).await;
-    let said = "1 damaged file; imported from a folder: import that folder again";
+    let said = "1 damaged file: model.safetensors of org/own; imported from a folder: import that folder again";
     assert_eq!((text(&job["status"]), text(&job["error"])), ("failed", said));
     hub.done(&hub.order("/v1/scans", json!({"path": disk.path().to_str().unwrap()})).await).await;
     hub.get("/org/own/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
@@ -224,5 +227,30 @@ async fn the_storage_says_what_takes_the_space() {
     assert_eq!(storage["models"][0]["model_id"], hub.look("/v1/models/org/a").await["id"]);
     let overview = hub.look("/v1/overview").await;
     assert_eq!(number(&overview["bytes_shared"]), 3 * MIB + small);
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_verification_names_the_models_of_what_it_finds() {
+    let hub = with_models(&["org/a", "org/b"]).await;
+    for round in ["first", "second"] {
+        for content in [weights(), Content::from(CONFIG)] {
+            flip(&blob(&hub, &content));
+        }
+        let job = hub.ended(&hub.order("/v1/storage/verify", json!({})).await).await;
+        let (shared, small) = ("model.safetensors of org/a and model.safetensors of org/b", "config.json of org/a and");
+        let error = text(&job["error"]);
+        assert!(
+            error.starts_with("2 damaged files: ") && error.contains(shared) && error.contains(small),
+            "{round} {error}"
+        );
+        let log = hub.look(&format!("/v1/jobs/{}/log", text(&job["id"]))).await;
+        let named = each(&log["lines"], "text").iter().filter(|line| line.contains("org/a and")).count();
+        // One line for each, and the last one with both.
+        assert_eq!(named, 3, "{log:#}");
+        for id in ["org/a", "org/b"] {
+            hub.done(&hub.download(id, json!({})).await).await;
+        }
+    }
     hub.finish().await;
 }
