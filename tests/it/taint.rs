@@ -51,6 +51,21 @@ async fn an_open_range_is_answered_with_the_whole_right_body() {
 }
 
 #[tokio::test]
+async fn who_holds_more_than_the_file_has_is_told_what_helps_and_not_sent_the_file_once_more() {
+    let hub = tainted().await;
+    // Twice: before, each answer was the whole body, which old clients add to what they hold.
+    for first in [SIZE, SIZE + 5, SIZE, SIZE + 5] {
+        let reply = hub.get_with(PATH, &[("range", &format!("bytes={first}-"))]).await;
+        assert_eq!((reply.status, reply.header("content-range")), (416, format!("bytes */{SIZE}").as_str()));
+        assert!(reply.header("x-error-message").contains("force_download=True"), "{:?}", reply.headers);
+        assert!(reply.text().contains(".incomplete"), "{}", reply.text());
+    }
+    assert_tainted(&hub).await;
+    hub.get(PATH).await.assert_is(200, &big().read_all());
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn a_last_piece_past_the_end_is_answered_with_the_whole_right_body() {
     let hub = tainted().await;
     let reply = hub.get_with(PATH, &[("range", &format!("bytes={}-{SIZE}", SIZE / 2))]).await;

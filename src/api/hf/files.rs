@@ -80,8 +80,18 @@ async fn send(shared: &Shared, call: Call, resolved: Resolved, mut headers: Head
         if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
             headers.insert(header::CONTENT_RANGE, value);
         }
-        headers.insert(header::CONTENT_LENGTH, 0.into());
-        return Ok((bare(StatusCode::RANGE_NOT_SATISFIABLE, headers), resolved.served));
+        let message = format!(
+            "the requested range is beyond the end of this file, which has {size} bytes; if this continues a download, its \
+             partial file is too long or complete but wrong: use force_download=True, or delete the .incomplete file"
+        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::CONTENT_LENGTH, message.len().into());
+        if let Ok(value) = HeaderValue::from_str(&message) {
+            headers.insert("x-error-message", value);
+        }
+        let mut response = bare(StatusCode::RANGE_NOT_SATISFIABLE, headers);
+        *response.body_mut() = Body::from(message);
+        return Ok((response, resolved.served));
     };
     let served = body.served;
     let slot = call.parts.extensions.get::<FileSlot>();
