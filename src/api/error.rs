@@ -35,7 +35,7 @@ pub(super) fn answer(error: &Error, anonymous: bool, shape: Shape) -> Response<B
         Error::NotSupported(_) | Error::Offline { .. } => (StatusCode::NOT_IMPLEMENTED, None),
         Error::UpstreamUnavailable { .. } => (StatusCode::GATEWAY_TIMEOUT, None),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, None),
-        Error::BadUpstream(_) => (StatusCode::BAD_GATEWAY, None),
+        Error::BadUpstream(_) | Error::NotAllowed(_) => (StatusCode::BAD_GATEWAY, None),
         Error::Tainted | Error::Stopping => (StatusCode::SERVICE_UNAVAILABLE, None),
         Error::Rejected { status, .. } => (StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY), None),
         Error::Moved { .. } => (StatusCode::TEMPORARY_REDIRECT, None),

@@ -47,6 +47,9 @@ pub enum Error {
     /// Upstream sent wrong bytes or an invalid response.
     #[error("{0}")]
     BadUpstream(String),
+    /// Upstream leads where this hub does not go, and will do so again; says which setting would change that.
+    #[error("invalid response from upstream: {0}")]
+    NotAllowed(String),
     /// A wrong body was sent to clients of this content; only whole files are served for now.
     #[error("upstream sent wrong bytes and this file is being downloaded again; request it as a whole")]
     Tainted,
@@ -143,6 +146,7 @@ impl Error {
             U::Expired => Self::UpstreamUnavailable { what: what.into(), reason: "its URL expired".into() },
             U::Busy => Self::Busy { what: format!("{}; try again in a moment", U::Busy) },
             U::Refused => Self::BadUpstream(U::Refused.to_string()),
+            U::NotAllowed(text) => Self::NotAllowed(text),
             U::Protocol(text) => Self::BadUpstream(format!("invalid response from upstream: {text}")),
         }
     }
@@ -156,6 +160,7 @@ pub(super) fn is_outage(error: &Error) -> bool {
             | Error::UpstreamUnavailable { .. }
             | Error::RateLimited { .. }
             | Error::BadUpstream(_)
+            | Error::NotAllowed(_)
             | Error::Busy { .. }
     )
 }

@@ -72,7 +72,7 @@ impl Egress {
             return Err(refuse("no valid Location"));
         };
         let Ok(url) = from.0.join(location) else { return Err(refuse("Location is not a URL")) };
-        self.lead(from, url).map_err(|why| refuse(&why))
+        self.lead(from, url).map_err(|why| Error::NotAllowed(format!("redirect refused: {why}")))
     }
 
     /// Whether an answer to `from` may lead to `url`; if not, the error says why. Refused are other schemes,

@@ -50,6 +50,9 @@ pub enum Error {
     /// Too many large answers are being read at once; nothing was wrong with this one.
     #[error("too many large responses are being read at once")]
     Busy,
+    /// It leads where this hub does not go: another try would end the same way.
+    #[error("{0}")]
+    NotAllowed(String),
     /// An answer that breaks the protocol; never stored.
     #[error("invalid response from upstream: {0}")]
     Protocol(String),
@@ -62,7 +65,12 @@ impl Error {
     pub fn is_outage(&self) -> bool {
         matches!(
             self,
-            Self::Offline | Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Protocol(_) | Self::Busy
+            Self::Offline
+                | Self::Unavailable { .. }
+                | Self::RateLimited { .. }
+                | Self::NotAllowed(_)
+                | Self::Protocol(_)
+                | Self::Busy
         )
     }
 
@@ -94,7 +102,7 @@ impl Error {
     pub(super) fn network(error: &reqwest::Error) -> Self {
         let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
         if let Some(refused) = causes.into_iter().find_map(|cause| cause.downcast_ref::<AddressRefused>()) {
-            return Self::Protocol(refused.to_string());
+            return Self::NotAllowed(refused.to_string());
         }
         // reqwest's text may hold the URL with its signature: say only what kind it was.
         let reason = if error.is_timeout() {

@@ -103,7 +103,9 @@ impl From<Error> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Error::UpstreamUnavailable { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Error::BadUpstream(_) | Error::Rejected { .. } | Error::Moved { .. } => StatusCode::BAD_GATEWAY,
+            Error::BadUpstream(_) | Error::NotAllowed(_) | Error::Rejected { .. } | Error::Moved { .. } => {
+                StatusCode::BAD_GATEWAY
+            }
             Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Error::Internal(_) | Error::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -66,7 +66,7 @@ impl Xet {
 
     async fn stream(&self, range: &Range<u64>) -> Result<Opened<'_>> {
         let range = self.ask(range).await.inspect_err(|error| {
-            if matches!(error, Error::Unavailable { .. } | Error::Protocol(_)) {
+            if matches!(error, Error::Unavailable { .. } | Error::NotAllowed(_) | Error::Protocol(_)) {
                 self.flights.xet_stores.rest(self.flights.clock.elapsed());
             }
         })?;

@@ -292,3 +292,24 @@ async fn damaged_bytes_are_not_served_once_they_were_found() {
     }
     hub.finish().await;
 }
+
+#[tokio::test]
+async fn a_download_host_that_is_not_listed_ends_a_download_at_once_and_says_so() {
+    let hub = TestHub::builder().set("upstream.cdn_hosts", "").set("xet.fetch", "never").repo(repo()).start().await;
+    let (xet, file) = (Xet::from(&hub), offered(&hub, PATH).await);
+    let grant = xet.token(REPO, None).await;
+    // From the middle, so that the recipe itself starts no download; and from the beginning.
+    for range in [Some("bytes=1-"), Some("bytes=1-"), None] {
+        let recipe = xet.recipe(&grant, 2, &file, range).await;
+        for term in [recipe.terms.first(), recipe.terms.last()] {
+            let reply = xet.ask_xorb(&term.unwrap().url, None).await;
+            assert_eq!(reply.status, 501, "hf_xet tries any other again for minutes: {:?}", reply.error());
+            let message = reply.header("x-error-message");
+            assert!(message.contains("127.0.0.1") && message.contains("upstream.cdn_hosts"), "{message}");
+        }
+    }
+    // Other clients are told the same, as before.
+    let reply = hub.get(PATH).await;
+    assert!(reply.status == 502 && reply.text().contains("upstream.cdn_hosts"), "{} {}", reply.status, reply.text());
+    hub.finish().await;
+}

@@ -316,6 +316,8 @@ impl Serve {
             Error::UpstreamUnavailable { .. } if start == 0 && self.upstream.is_away() => {
                 Error::NotSupported(error.to_string())
             }
+            // And 502, though no retry can end otherwise.
+            Error::NotAllowed(_) => Error::NotSupported(error.to_string()),
             error => error,
         })?;
         Ok(XorbPart { opened: Some(opened), file, layout, xorb: ticket.xorb, bytes, served })
