@@ -21,6 +21,8 @@ pub struct RepoListing {
     pub repo_id: String,
     pub commit: Option<String>,
     pub info: Option<String>,
+    /// Made here of a folder.
+    pub is_local: bool,
 }
 
 impl Db {
@@ -84,17 +86,32 @@ impl Db {
         tx.commit().await
     }
 
-    /// Public repositories known here whose id contains `search` (any letter case), by id.
-    pub async fn public_repos(&self, kind: RepoKind, search: &str, limit: u64) -> Result<Vec<RepoListing>> {
-        let sql = "select r.repo_id, v.commit_id, c.info from model_repo r
+    /// Public repositories known here whose id contains `search` (any letter case), by id; all, or only those that were
+    /// made here.
+    pub async fn public_repos(
+        &self,
+        kind: RepoKind,
+        search: &str,
+        only_local: bool,
+        limit: u64,
+    ) -> Result<Vec<RepoListing>> {
+        let sql = "select r.repo_id, v.commit_id, c.info, r.source from model_repo r
             left join repo_revision v on v.repo = r.id and v.name = 'main'
             left join repo_commit c on c.repo = r.id and c.commit_id = v.commit_id
             where r.kind = $1 and r.visibility <> 'private' and ($2 = '' or lower(r.repo_id) like $2 escape '\\')
-            order by r.repo_id limit $3";
+            and ($4 = '' or r.source = $4) order by r.repo_id limit $3";
         let Some(pattern) = like(search) else { return Ok(Vec::new()) };
-        let rows: Vec<(String, Option<String>, Option<String>)> =
-            self.all(sql, args![kind.as_str(), pattern, limit]).await?;
-        Ok(rows.into_iter().map(|(repo_id, commit, info)| RepoListing { repo_id, commit, info }).collect())
+        let local = ModelSource::Local.as_str();
+        let source = if only_local { local } else { "" };
+        let rows: Vec<(String, Option<String>, Option<String>, String)> =
+            self.all(sql, args![kind.as_str(), pattern, limit, source]).await?;
+        let listing = |(repo_id, commit, info, source): (String, Option<String>, Option<String>, String)| RepoListing {
+            repo_id,
+            commit,
+            info,
+            is_local: source == local,
+        };
+        Ok(rows.into_iter().map(listing).collect())
     }
 }
 

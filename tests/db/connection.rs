@@ -92,7 +92,7 @@ async fn any_collation_will_do() {
         for id in ["a/b", "B/a", "a_b/b", "a-b/b"] {
             repo(&db, id).await;
         }
-        let listed = db.public_repos(key("a/b").kind, "", 10).await.unwrap();
+        let listed = db.public_repos(key("a/b").kind, "", false, 10).await.unwrap();
         let listed: Vec<_> = listed.iter().map(|repo| repo.repo_id.as_str()).collect();
         assert_eq!(listed, ["B/a", "a-b/b", "a/b", "a_b/b"], "{properties}");
     }

@@ -87,7 +87,7 @@ async fn assert_data_of_version_1(base: &TestDatabase) {
     assert_eq!(db.taints(1).await.unwrap().len(), 1);
     assert!(db.grant(&row, "token").await.unwrap().unwrap().allowed);
     assert_eq!(db.answer("/api/models").await.unwrap().unwrap().body, [0, 255]);
-    assert_eq!(db.public_repos(RepoKind::Model, "", 10).await.unwrap().len(), 1);
+    assert_eq!(db.public_repos(RepoKind::Model, "", false, 10).await.unwrap().len(), 1);
     // And what the new version adds works on the old rows.
     db.put_xet_hash(digest(1), xet(5)).await.unwrap();
     assert_eq!(by_xet(&db, &row, xet(5)).await.unwrap().1.path, path("a/b.bin"));

@@ -93,7 +93,7 @@ async fn two_rows_of_one_repository_become_one(base: &TestDatabase) {
 }
 
 async fn search(base: &TestDatabase, words: &str) -> Vec<String> {
-    let found = base.open().await.public_repos(RepoKind::Model, words, 10).await.unwrap();
+    let found = base.open().await.public_repos(RepoKind::Model, words, false, 10).await.unwrap();
     found.into_iter().map(|repo| repo.repo_id).collect()
 }
 
@@ -104,8 +104,8 @@ async fn a_search_finds_what_it_says_in_any_letter_case_in_the_order_of_bytes(ba
     }
     assert_eq!(search(base, "bErT").await, ["Z/BERT-large", "a-org/bert", "a/Bert_x", "a_org/bert"]);
     assert_eq!(search(base, "").await.len(), 5);
-    assert_eq!(db.public_repos(RepoKind::Model, "", 2).await.unwrap().len(), 2);
-    assert!(db.public_repos(RepoKind::Dataset, "", 2).await.unwrap().is_empty());
+    assert_eq!(db.public_repos(RepoKind::Model, "", false, 2).await.unwrap().len(), 2);
+    assert!(db.public_repos(RepoKind::Dataset, "", false, 2).await.unwrap().is_empty());
 }
 
 async fn a_search_takes_the_wildcards_of_sql_as_they_are(base: &TestDatabase) {
@@ -133,7 +133,7 @@ async fn a_list_shows_the_commit_and_info_of_main_and_nothing_private(base: &Tes
     repo(&db, "org/seen").await;
     db.put_repo(&key("org/gated"), Visibility::Gated, &id("gated"), 1).await.unwrap();
     db.put_repo(&key("org/private"), Visibility::Private, &id("private"), 1).await.unwrap();
-    let list = db.public_repos(RepoKind::Model, "", 10).await.unwrap();
+    let list = db.public_repos(RepoKind::Model, "", false, 10).await.unwrap();
     let list: Vec<_> = list.iter().map(|r| (r.repo_id.as_str(), r.commit.as_deref(), r.info.as_deref())).collect();
     let ones = commit('1');
     let known = ("org/known", Some(ones.as_str()), Some(r#"{"id":"org/known"}"#));

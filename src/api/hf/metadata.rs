@@ -220,23 +220,50 @@ fn form_paths(body: &[u8]) -> (Vec<String>, bool) {
     (paths, expand)
 }
 
-/// Lists and searches are upstream's; while it is away, what is known here.
+/// Parameters of a list that leave nothing out, or that are understood here.
+const UNDERSTOOD: [&str; 11] = [
+    "search",
+    "author",
+    "filter",
+    "limit",
+    "sort",
+    "direction",
+    "full",
+    "config",
+    "cardData",
+    "fetch_config",
+    "expand",
+];
+
+/// Lists and searches are upstream's, with what was made here on the first page; while it is away, what is known here.
 pub(super) async fn list(hub: &Hub, call: Call, kind: RepoKind) -> Result<Answer> {
     let path = call.parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let wanted = Wanted {
+        search: call.query.get("search").unwrap_or_default(),
+        author: call.query.get("author").unwrap_or_default(),
+        tags: call.query.all("filter"),
+        limit: call.query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100),
+        only_local: false,
+    };
     match hub.catalog.pass_general(&call.caller, path).await {
-        Ok(passed) => Ok((respond::passed(&passed, &call.base), passed.served)),
+        Ok(passed) => {
+            // Another filter may leave out what is ours, and so does a cursor.
+            let query = call.parts.uri.query().unwrap_or_default();
+            let mut names = url::form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+            let passed = if names.all(|name| UNDERSTOOD.contains(&name.trim_end_matches("[]"))) {
+                hub.catalog.with_local(passed, kind, &wanted).await?
+            } else {
+                passed
+            };
+            Ok((respond::passed(&passed, &call.base), passed.served))
+        }
         Err(
             Error::Offline { .. }
             | Error::UpstreamUnavailable { .. }
             | Error::RateLimited { .. }
+            | Error::NotAllowed(_)
             | Error::BadUpstream(_),
         ) => {
-            let wanted = Wanted {
-                search: call.query.get("search").unwrap_or_default(),
-                author: call.query.get("author").unwrap_or_default(),
-                tags: call.query.all("filter"),
-                limit: call.query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100),
-            };
             let repos = hub.catalog.known_repos(kind, &wanted).await?;
             Ok((respond::json(&Value::Array(repos).to_string(), &call.base), Served::Stale))
         }

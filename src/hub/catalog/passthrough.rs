@@ -16,6 +16,9 @@ use crate::hub::repos::Repo;
 use crate::hub::{Caller, Error, Served, is_outage};
 use crate::upstream::{self, Impact};
 
+/// The tag of a repository that was made here of a folder, in lists.
+const LOCAL_TAG: &str = "modelhub:local";
+
 /// Who may get the same response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hub) enum Scope {
@@ -152,14 +155,29 @@ impl Catalog {
         Ok(passed)
     }
 
-    /// The repositories known here, for lists while upstream is down: short infos, as JSON.
+    /// Adds the repositories that were made here to the first page of upstream's list, before upstream's own: its next
+    /// pages continue after those.
+    pub async fn with_local(&self, passed: Passed, kind: RepoKind, wanted: &Wanted<'_>) -> Result<Passed> {
+        let local = self.known_repos(kind, &Wanted { only_local: true, ..wanted.clone() }).await?;
+        if local.is_empty() {
+            return Ok(passed);
+        }
+        let Ok(Value::Array(theirs)) = serde_json::from_slice(&passed.body) else { return Ok(passed) };
+        let is_ours = |other: &Value| local.iter().any(|own| own["id"] == other["id"]);
+        let theirs: Vec<Value> = theirs.into_iter().filter(|other| !is_ours(other)).collect();
+        let all = Value::Array(local.into_iter().chain(theirs).collect());
+        Ok(Passed { body: all.to_string().into(), ..passed })
+    }
+
+    /// The repositories known here, for lists while upstream is down: short infos, as JSON. Those that were made here
+    /// have the tag `LOCAL_TAG`.
     pub async fn known_repos(&self, kind: RepoKind, wanted: &Wanted<'_>) -> Result<Vec<Value>> {
         let limit = wanted.limit.min(1000);
         let by_author = format!("{}/", wanted.author.to_ascii_lowercase());
         let is_whole = wanted.tags.is_empty() && wanted.author.is_empty();
         let search = if wanted.search.is_empty() && !wanted.author.is_empty() { &by_author } else { wanted.search };
         // Authors and tags are looked at here, in all that is left.
-        let repos = self.db.public_repos(kind, search, if is_whole { limit } else { 1000 }).await?;
+        let repos = self.db.public_repos(kind, search, wanted.only_local, if is_whole { limit } else { 1000 }).await?;
         let is_theirs = |repo: &crate::db::RepoListing| {
             wanted.author.is_empty() || repo.repo_id.to_ascii_lowercase().starts_with(&by_author)
         };
@@ -168,6 +186,13 @@ impl Catalog {
             let mut value = info.unwrap_or_else(|| serde_json::json!({"id": repo.repo_id, "sha": repo.commit}));
             if let Some(map) = value.as_object_mut() {
                 map.remove("siblings");
+                if repo.is_local {
+                    let tags = map.entry("tags").or_insert_with(|| Value::Array(Vec::new()));
+                    if let Some(tags) = tags.as_array_mut() {
+                        tags.push(LOCAL_TAG.into());
+                    }
+                    map.entry("private").or_insert(Value::Bool(false));
+                }
             }
             value
         };
@@ -186,6 +211,7 @@ impl Catalog {
 }
 
 /// What a list of repositories is asked for.
+#[derive(Clone)]
 pub struct Wanted<'a> {
     /// A part of the id, in any letter case; everything if empty.
     pub search: &'a str,
@@ -194,6 +220,8 @@ pub struct Wanted<'a> {
     /// All of these.
     pub tags: Vec<String>,
     pub limit: u64,
+    /// Only what was made here of folders.
+    pub only_local: bool,
 }
 
 fn without_query(path: &str) -> &str {

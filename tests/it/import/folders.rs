@@ -1,5 +1,6 @@
 //! Folders that are named by their place, downloads into a folder, and loose weights.
 
+use mock_hf::Repo;
 use modelhub::domain::{RepoId, RepoKey, RepoKind};
 use modelhub::hub::{ImportRequest, Layout, ProblemKind};
 use serde_json::json;
@@ -203,6 +204,46 @@ async fn loose_weights_are_repositories_of_their_own() {
     let report = import_as(&hub, &disk, ImportRequest { repo: Some(named), ..at(&disk, "deep/down") }).await;
     assert_eq!((report.repos[0].repo.to_string().as_str(), report.hashed), ("me/mine", 0), "{report:#?}");
     hub.get("/me/mine/resolve/main/x.gguf").await.assert_is(200, &weights().read_all());
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn local_models_are_in_lists_and_searches_with_upstream_up_and_down() {
+    let theirs = || Repo::model("org/llama").file("config.json", CONFIG);
+    let hub = TestHub::builder().repo(theirs()).repo(Repo::model("org/other").file("x", "x")).start().await;
+    assert_eq!(hub.get("/api/models/org/llama").await.status, 200, "it is known here, for later");
+    let disk = Disk::new();
+    disk.write("My-Llama.gguf", "one");
+    import(&hub, &disk).await;
+    let ids = async |query: &str| {
+        let list = hub.get(&format!("/api/models?{query}")).await;
+        assert_eq!(list.status, 200, "{query}: {}", list.text());
+        let list = list.json();
+        let name = |one: &serde_json::Value| {
+            let is_ours = one["tags"].as_array().is_some_and(|tags| tags.contains(&json!("modelhub:local")));
+            format!("{}{}", one["id"].as_str().unwrap(), if is_ours { " ours" } else { "" })
+        };
+        list.as_array().unwrap().iter().map(name).collect::<Vec<_>>()
+    };
+    // Upstream's pages are as long as they were, and what another parameter leaves out stays out.
+    let first = hub.get("/api/models?limit=1").await;
+    assert_eq!(first.json().as_array().unwrap().len(), 2, "{}", first.text());
+    assert!(!hub.get("/api/models?pipeline_tag=text-generation").await.text().contains("My-Llama"));
+    let ours = "local/My-Llama ours";
+    for is_up in [true, false] {
+        if !is_up {
+            hub.mock.stop().await;
+        }
+        // Twice: the second is answered from the first.
+        for _ in 0..2 {
+            assert_eq!(ids("search=LLAMA").await, [ours, "org/llama"], "up: {is_up}");
+            assert_eq!(ids("author=local").await, [ours], "up: {is_up}");
+            assert_eq!(ids("filter=modelhub:local").await, [ours], "up: {is_up}");
+            assert!(ids("").await.contains(&ours.to_owned()), "up: {is_up}");
+            assert_eq!(ids("search=nothing").await, [""; 0], "up: {is_up}");
+            assert_eq!(ids("author=org&search=llama").await, ["org/llama"], "up: {is_up}");
+        }
+    }
     hub.finish().await;
 }
 
