@@ -1,9 +1,11 @@
 //! Maintenance of stored blobs: verification, removal, and the space that they take.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::time::Duration;
 
+use super::journal;
 use super::local::{LocalStore, remove_partial};
 use super::{ContentHasher, Error, Result};
 use crate::domain::{ContentId, Digest};
@@ -70,6 +72,21 @@ impl LocalStore {
             stale.extend(content.filter(|_| is_old));
         }
         Ok(stale)
+    }
+
+    /// What there is of each partial, as its journal notes: bytes, by content. One that is being written may have more.
+    pub fn kept_parts(&self) -> Result<HashMap<ContentId, u64>> {
+        let folder = self.root().join("partial");
+        let mut kept = HashMap::new();
+        for entry in std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder))?.flatten() {
+            let name = entry.file_name();
+            let content = name.to_str().and_then(|name| ContentId::parse(name.strip_suffix(".map")?).ok());
+            // It may have been removed meanwhile.
+            if let (Some(content), Ok(bytes)) = (content, journal::noted_bytes(&entry.path())) {
+                kept.insert(content, bytes);
+            }
+        }
+        Ok(kept)
     }
 
     /// Removes a partial that no flight of this process has; `false` if another process has it.

@@ -71,6 +71,20 @@ impl Journal {
     }
 }
 
+/// Bytes that a journal notes in all; 0 of an earlier layout.
+pub(super) fn noted_bytes(path: &Path) -> std::io::Result<u64> {
+    let mut file = std::io::BufReader::new(File::open(path)?);
+    let (mut header, mut slot, mut sum) = ([0; HEADER], [0; SLOT], 0u64);
+    if file.read_exact(&mut header).is_err() || header[..8] != *MAGIC {
+        return Ok(0);
+    }
+    while file.read_exact(&mut slot).is_ok() {
+        let [a, b, c, d, e, f, g, h, ..] = slot;
+        sum = sum.saturating_add(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    }
+    Ok(sum)
+}
+
 /// Opens or creates a file of a partial blob; never a link's target.
 pub(super) fn open_file(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();

@@ -11,7 +11,7 @@ use super::client::{read, segment};
 use super::events::{OPEN_AGAIN, PATIENCE};
 use super::failure::{Code, Outcome};
 use super::follow;
-use super::format::{ago, bytes, clock_time, count, rate, short};
+use super::format::{ago, bytes, clock_time, count, counted, rate, short};
 use super::job_words::{about, how, state_of, subject};
 use super::output::{Tone, clean, note};
 use super::selected::describe;
@@ -50,6 +50,18 @@ enum Command {
     Resume(Ids),
     /// Retry a failed or cancelled job
     Retry(Ids),
+    /// Dismiss failed jobs, so that they no longer count as failed
+    Dismiss(Dismiss),
+}
+
+#[derive(Args)]
+struct Dismiss {
+    /// The jobs' ids
+    #[arg(required_unless_present = "all", value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    ids: Vec<String>,
+    /// All failed jobs
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
 }
 
 #[derive(Args, Default)]
@@ -105,6 +117,8 @@ pub(super) async fn run(call: &Call, arguments: Arguments) -> Outcome {
         Command::Pause(Ids { ids }) => order(call, &ids, "pause").await,
         Command::Resume(Ids { ids }) => order(call, &ids, "resume").await,
         Command::Retry(Ids { ids }) => order(call, &ids, "retry").await,
+        Command::Dismiss(Dismiss { all: true, .. }) => dismiss_all(call).await,
+        Command::Dismiss(Dismiss { ids, .. }) => order(call, &ids, "dismiss").await,
     }
 }
 
@@ -283,6 +297,15 @@ async fn order(call: &Call, ids: &[String], order: &str) -> Outcome {
         Ok([job]) => call.screen.print_json(&job),
         Err(jobs) => call.screen.print_json(&Value::Array(jobs)),
     }
+}
+
+async fn dismiss_all(call: &Call) -> Outcome {
+    let value = call.client.post("/v1/jobs/dismiss", &json!({})).await?;
+    if call.screen.json {
+        return call.screen.print_json(&value);
+    }
+    let dismissed = read::<pb::DismissFailedJobsResponse>(&value)?.dismissed;
+    call.screen.print(&format!("dismissed {}", counted(dismissed, "failed job")))
 }
 
 /// A running job obeys within seconds.

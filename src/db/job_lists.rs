@@ -51,9 +51,10 @@ impl Db {
         Ok(rows.into_iter().map(Job::from).collect())
     }
 
-    /// How many jobs have each status, of those that are not completed or cancelled.
+    /// How many jobs have each status, of those that are not completed, cancelled or dismissed.
     pub async fn job_counts(&self) -> Result<Vec<(JobStatus, u64)>> {
-        let sql = "select status, count(*) from job where status in ('pending', 'running', 'paused', 'failed') group by status";
+        let sql = "select status, count(*) from job where status in ('pending', 'running', 'paused', 'failed')
+            and dismissed_at is null group by status";
         let rows: Vec<(String, i64)> = self.all(sql, vec![]).await?;
         Ok(rows.into_iter().filter_map(|(word, n)| Some((JobStatus::parse(&word)?, n.max(0) as u64))).collect())
     }

@@ -15,7 +15,7 @@ macro_rules! with_columns {
         concat!(
             $before,
             " id, version, kind, status, repo, repo_name, payload, priority, attempts, max_attempts, progress, waiting_for,",
-            " error, outcome, changes, worker, created_at, run_at, started_at, finished_at ",
+            " error, outcome, changes, worker, created_at, run_at, started_at, finished_at, dismissed_at ",
             $after
         )
     };
@@ -44,6 +44,7 @@ pub(super) struct JobRow {
     run_at: i64,
     started_at: Option<i64>,
     finished_at: Option<i64>,
+    dismissed_at: Option<i64>,
 }
 
 impl From<JobRow> for Job {
@@ -74,6 +75,7 @@ impl From<JobRow> for Job {
             run_at: row.run_at,
             started_at: row.started_at,
             finished_at: row.finished_at,
+            dismissed_at: row.dismissed_at,
         }
     }
 }
@@ -352,10 +354,17 @@ impl Db {
                 if let Some(other) = tx.optional::<JobRow>(sql, args![id]).await? {
                     return Ok(Obeyed::Duplicate(other.into()));
                 }
-                "update job set version = version + 1, status = 'pending', run_at = $2, attempts = 0, finished_at = null, waiting_for = '' where id = $1"
+                "update job set version = version + 1, status = 'pending', run_at = $2, attempts = 0, finished_at = null, dismissed_at = null,
+                    waiting_for = '' where id = $1"
+            }
+            (Order::Dismiss, S::Failed) if job.dismissed_at.is_none() => {
+                "update job set version = version + 1, dismissed_at = $2 where id = $1"
             }
             // Already so.
-            (Order::Cancel, S::Cancelled) | (Order::Pause, S::Paused) | (Order::Resume, S::Pending) => {
+            (Order::Cancel, S::Cancelled)
+            | (Order::Pause, S::Paused)
+            | (Order::Resume, S::Pending)
+            | (Order::Dismiss, S::Failed) => {
                 return Ok(Obeyed::Already(job));
             }
             _ => return Ok(Obeyed::No(job)),
@@ -364,6 +373,18 @@ impl Db {
         let row: Option<JobRow> = tx.optional(with_columns!("select", "from job where id = $1"), args![id]).await?;
         tx.commit().await?;
         Ok(row.map_or(Obeyed::NotFound, |row| Obeyed::Yes(row.into())))
+    }
+
+    /// Dismisses all failed jobs that were not dismissed before; they, as they are now.
+    pub async fn dismiss_failed_jobs(&self, now: Millis) -> Result<Vec<Job>> {
+        const SQL: &str = with_columns!(
+            "update job set version = version + 1, dismissed_at = $1 where status = 'failed' and dismissed_at is null returning",
+            ""
+        );
+        let mut tx = self.begin().await?;
+        let rows: Vec<JobRow> = tx.all(SQL, args![now]).await?;
+        tx.commit().await?;
+        Ok(rows.into_iter().map(Job::from).collect())
     }
 }
 

@@ -70,6 +70,8 @@ words! {
         Pause = "pause",
         Resume = "resume",
         Retry = "retry",
+        /// Of a failed one: nobody needs to look at it any more.
+        Dismiss = "dismiss",
     }
 }
 
@@ -175,6 +177,8 @@ pub struct Job {
     pub run_at: Millis,
     pub started_at: Option<Millis>,
     pub finished_at: Option<Millis>,
+    /// When its failure was dismissed.
+    pub dismissed_at: Option<Millis>,
 }
 
 impl Job {

@@ -207,6 +207,7 @@ mod tests {
             run_at: 0,
             started_at: None,
             finished_at: None,
+            dismissed_at: None,
         }))
     }
 

@@ -21,6 +21,9 @@ use crate::domain::{Clock, JobId, Work, WorkerId, millis, work};
 const MAX_WAITING: u64 = 100_000;
 /// A worker whose last word is older is not waited for. It says every two seconds that it lives.
 const HEARD_OF: std::time::Duration = std::time::Duration::from_secs(6);
+/// How often a job is looked at by who waits for it.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(250);
+const DISMISSED: &str = "dismissed";
 /// Attempts of one job before it fails.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
 
@@ -159,7 +162,30 @@ impl Jobs {
         Ok(self.db.job_log(id, after, limit).await?)
     }
 
-    /// Cancels, pauses, resumes or retries a job. A running one obeys within moments.
+    /// The job when it has ended, or after this time as it is then.
+    pub async fn wait(&self, id: &JobId, most: std::time::Duration) -> Result<Job> {
+        let until = self.clock.elapsed() + most;
+        loop {
+            let job = self.get(id).await?;
+            if job.status.is_final() || self.clock.elapsed() >= until {
+                return Ok(job);
+            }
+            // Its worker may be another process: the database knows.
+            self.clock.sleep(LOOK_AGAIN.min(until.saturating_sub(self.clock.elapsed()))).await;
+        }
+    }
+
+    /// Dismisses all failed jobs; how many there were.
+    pub async fn dismiss_failed(&self) -> Result<u64> {
+        let dismissed = self.db.dismiss_failed_jobs(self.clock.now()).await?;
+        for job in &dismissed {
+            self.log(&job.id, Level::Info, DISMISSED).await;
+            self.announce(job);
+        }
+        Ok(dismissed.len() as u64)
+    }
+
+    /// Cancels, pauses, resumes, retries or dismisses a job. A running one obeys within moments.
     pub async fn order(&self, id: &JobId, order: Order) -> Result<Job> {
         let job = match self.db.order_job(id, order, self.clock.now()).await? {
             Obeyed::Yes(job) => job,
@@ -189,6 +215,7 @@ impl Jobs {
                 Order::Pause => "paused",
                 Order::Resume => "resumed",
                 Order::Retry => "retrying",
+                Order::Dismiss => DISMISSED,
             };
             self.log(id, Level::Info, verb).await;
         }

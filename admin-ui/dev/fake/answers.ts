@@ -20,7 +20,7 @@ export function overview(hub: Hub): Json {
     hit_ratio: full ? 0.8734 : 0,
     jobs_active: count("running"),
     jobs_waiting: count("pending", "paused"),
-    jobs_failed: count("failed"),
+    jobs_failed: String(hub.jobs.list.filter((job) => job.status === "failed" && !job.dismissed).length),
     upstream: { url: "https://huggingface.co", state: hub.settings.offline ? "offline" : "ok", limited_until: null },
     disk_free: String(9_812 * GiB),
     disk_total: String(92_160 * GiB),

@@ -20,6 +20,7 @@ export interface FakeJob {
   created: number;
   started?: number;
   finished?: number;
+  dismissed?: number;
   doing: string;
   files: FakeFile[];
   startHere: number;
@@ -140,6 +141,7 @@ export class Jobs {
       run_at: iso(job.created),
       started_at: iso(job.started),
       finished_at: iso(job.finished),
+      dismissed_at: iso(job.dismissed),
       changes: job.changes ?? null,
     };
   }
@@ -173,6 +175,10 @@ export class Jobs {
       job.status = "pending";
       job.waitingFor = "the queue";
       this.tell(job);
+    } else if (verb === "dismiss") {
+      if (job.status !== "failed") return "Only failed jobs can be dismissed.";
+      job.dismissed ??= Date.now();
+      this.tell(job);
     } else if (verb === "retry") {
       if (job.status !== "failed" && job.status !== "cancelled")
         return "Only failed and cancelled jobs can be retried.";
@@ -181,6 +187,7 @@ export class Jobs {
         error: "",
         outcome: "",
         finished: undefined,
+        dismissed: undefined,
         failAt: undefined,
         scanned: 0,
         waitingFor: "the queue",

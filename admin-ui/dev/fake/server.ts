@@ -186,6 +186,11 @@ export class Fake implements Hub {
           },
         };
       }
+      case "POST /v1/jobs/dismiss": {
+        const failed = this.jobs.list.filter((one) => one.status === "failed" && !one.dismissed);
+        for (const one of failed) this.jobs.act(one, "dismiss");
+        return { body: { dismissed: String(failed.length) } };
+      }
       case "GET /v1/jobs":
         return listJobs(this, query, page);
     }

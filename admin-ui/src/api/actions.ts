@@ -9,6 +9,9 @@ import {
   CancelJobRequestSchema,
   DeleteModelRequestSchema,
   DeleteModelResponseSchema,
+  DismissFailedJobsRequestSchema,
+  DismissFailedJobsResponseSchema,
+  DismissJobRequestSchema,
   DownloadModelRequestSchema,
   EvictModelRequestSchema,
   EvictStoreRequestSchema,
@@ -92,7 +95,11 @@ export const jobActions = {
   retry: (id: string) => call("POST", jobPath(id, "retry"), RetryJobRequestSchema, { id }, JobSchema),
   pause: (id: string) => call("POST", jobPath(id, "pause"), PauseJobRequestSchema, { id }, JobSchema),
   resume: (id: string) => call("POST", jobPath(id, "resume"), ResumeJobRequestSchema, { id }, JobSchema),
+  dismiss: (id: string) => call("POST", jobPath(id, "dismiss"), DismissJobRequestSchema, { id }, JobSchema),
 };
+
+export const dismissFailedJobs = () =>
+  call("POST", "/v1/jobs/dismiss", DismissFailedJobsRequestSchema, {}, DismissFailedJobsResponseSchema);
 
 export type JobVerb = keyof typeof jobActions;
 

@@ -1,5 +1,5 @@
-// The buttons of a job: pause, resume, cancel, retry, as its state allows. Cancelling asks first.
-import { Pause, Play, RotateCw, X } from "lucide-react";
+// The buttons of a job: pause, resume, cancel, retry, dismiss, as its state allows. Cancelling asks first.
+import { BellOff, Pause, Play, RotateCw, X } from "lucide-react";
 import { useState } from "react";
 import { type JobVerb, jobActions, useAction } from "@/api/actions";
 import { isActive } from "@/api/live";
@@ -14,6 +14,7 @@ const done: Record<JobVerb, string> = {
   retry: "Retrying",
   pause: "Paused",
   resume: "Resumed",
+  dismiss: "Dismissed",
 };
 
 export function useJobAction() {
@@ -36,6 +37,8 @@ export function JobControls({ job, labels }: { job: Job; labels?: boolean }) {
   if (isActive(job.status)) verbs.push({ verb: "cancel", label: "Cancel", icon: X });
   if (job.status === Job_Status.failed || job.status === Job_Status.cancelled)
     verbs.push({ verb: "retry", label: "Retry", icon: RotateCw });
+  if (job.status === Job_Status.failed && !job.dismissedAt)
+    verbs.push({ verb: "dismiss", label: "Dismiss", icon: BellOff });
 
   const press = (verb: JobVerb) => {
     if (verb === "cancel") setAsking(true);

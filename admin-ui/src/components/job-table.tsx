@@ -52,7 +52,10 @@ const columns = (noModel: boolean): Column<Job>[] => [
       const waiting = job.status === Job_Status.pending ? waitingWords(job) : "";
       const text = job.error ? capital(firstLine(job.error)) : outcomeWords(job) || waiting;
       return (
-        <span className={job.status === Job_Status.failed ? "text-bad" : "text-muted"} title={job.error || text}>
+        <span
+          className={job.status === Job_Status.failed && !job.dismissedAt ? "text-bad" : "text-muted"}
+          title={job.error || text}
+        >
           {text}
         </span>
       );

@@ -4,6 +4,7 @@ import type { ComponentProps, ReactNode } from "react";
 import type { Overview as OverviewData } from "@/gen/modelhub/v1/system_pb";
 import { cn } from "@/lib/cn";
 import { bytes, count, percent, plural, share } from "@/lib/format";
+import { DismissFailed } from "./dismiss-failed";
 import { Progress } from "./ui/progress";
 import { Skeleton } from "./ui/states";
 
@@ -15,9 +16,21 @@ interface CellProps {
   bar?: ReactNode;
   to: ComponentProps<typeof Link>["to"];
   search?: Record<string, string>;
+  /** A button in the corner, beside the link. */
+  action?: ReactNode;
 }
 
-function Cell({ label, value, note, bar, bad, to, search }: CellProps) {
+function Cell({ action, ...link }: CellProps) {
+  if (!action) return <CellLink {...link} />;
+  return (
+    <div className="relative grid">
+      <CellLink {...link} />
+      <span className="absolute right-1.5 bottom-1.5">{action}</span>
+    </div>
+  );
+}
+
+function CellLink({ label, value, note, bar, bad, to, search }: Omit<CellProps, "action">) {
   return (
     <Link
       to={to}
@@ -103,6 +116,7 @@ export function Overview({
         value={count(data.jobsFailed)}
         bad={data.jobsFailed > 0n}
         note={data.jobsFailed > 0n ? "View failures" : "none"}
+        action={data.jobsFailed > 0n && <DismissFailed failed={data.jobsFailed} />}
       />
       <Cell
         to="/storage"

@@ -3,7 +3,8 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { ListChecks, X } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
-import { activeJobsQuery, endedStates, jobsQuery, modelQuery } from "@/api/queries";
+import { activeJobsQuery, endedStates, jobsQuery, modelQuery, overviewQuery } from "@/api/queries";
+import { DismissFailed } from "@/components/dismiss-failed";
 import { JobCard } from "@/components/job-card";
 import { JobTable } from "@/components/job-table";
 import { Button } from "@/components/ui/button";
@@ -51,6 +52,7 @@ export function Jobs() {
     }),
   );
   const active = useQuery(activeJobsQuery());
+  const overview = useQuery(overviewQuery());
   const jobs = history.data?.pages.flatMap((page) => page.jobs) ?? [];
   const filtered = Boolean(search.q || search.status || search.kind || search.model || search.since);
   return (
@@ -59,7 +61,12 @@ export function Jobs() {
       <ActiveJobs />
       {/* Not before it is known how many come above: nothing may jump. */}
       {!active.isPending && (
-        <Panel title="History" flush className="mt-4">
+        <Panel
+          title="History"
+          actions={<DismissFailed failed={overview.data?.jobsFailed ?? 0n} />}
+          flush
+          className="mt-4"
+        >
           <div className="flex flex-wrap items-center gap-2 border-b border-line p-3">
             <SearchField
               label="Search models, errors, outcomes"

@@ -70,6 +70,13 @@ CALLS: dict[str, Callable[[Any], Any]] = {
         priority=100,
         bytes_per_second=1 << 40,
     ),
+    "DownloadModels": lambda c: c.download_models(
+        ["org/name", "org/other"],
+        revision="main",
+        include="*.json",
+        priority=100,
+        bytes_per_second=1,
+    ),
     "PinModel": lambda c: c.pin("org/name", False, sync_every_seconds=0),
     "VerifyModel": lambda c: c.verify("org/name", revision="main", include="*"),
     "EvictModel": lambda c: c.evict(
@@ -114,6 +121,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "ListJobLog": lambda c: c.job_log("id", after=3),
     "CancelJob": lambda c: c.cancel(Job(id="id")),
     "RetryJob": lambda c: c.retry("id"),
+    "DismissJob": lambda c: c.dismiss("id"),
+    "DismissFailedJobs": lambda c: c.dismiss_failed(),
     "PauseJob": lambda c: c.pause("id"),
     "ResumeJob": lambda c: c.resume("id"),
     "WatchEvents": lambda c: c.events(kinds=["job", "model"], job="id", after=7),

@@ -61,13 +61,24 @@ pub(in crate::api) fn model(row: ModelRow, job: Option<JobId>, upstream: &str) -
     }
 }
 
-/// A file or folder of a model at a commit. `arriving` are the bytes that a flight has downloaded so far.
+/// How a file that is not in the store stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::api) struct Missing {
+    /// Bytes that a flight has downloaded so far.
+    pub(in crate::api) arriving: Option<u64>,
+    /// Bytes that an earlier one has left.
+    pub(in crate::api) kept: u64,
+    /// Whether the last job that should have downloaded it failed.
+    pub(in crate::api) failed: bool,
+}
+
+/// A file or folder of a model at a commit.
 pub(in crate::api) fn artifact(
     hub: &hub::Hub,
     model: &ModelRow,
     commit: &str,
     row: FileRow,
-    arriving: Option<u64>,
+    missing: Missing,
 ) -> pb::ModelArtifact {
     use pb::model_artifact::{DownloadStatus, Entry as Kind};
     let path = row.entry.path().clone();
@@ -102,13 +113,16 @@ pub(in crate::api) fn artifact(
             };
             artifact.local_path = row.stored.map(|digest| hub.models.path_of(digest)).unwrap_or_default();
             (artifact.files, artifact.files_here) = (0, 0);
-            artifact.set_download_status(match (row.totals.files_here, arriving) {
-                (1.., _) => DownloadStatus::Completed,
-                (0, Some(_)) => DownloadStatus::Downloading,
-                (0, None) => DownloadStatus::Pending,
+            let is_here = row.totals.files_here > 0;
+            artifact.set_download_status(match missing {
+                _ if is_here => DownloadStatus::Completed,
+                Missing { arriving: Some(_), .. } => DownloadStatus::Downloading,
+                Missing { failed: true, .. } => DownloadStatus::Failed,
+                Missing { kept: 1.., .. } => DownloadStatus::Partial,
+                _ => DownloadStatus::Pending,
             });
-            if let (0, Some(bytes)) = (row.totals.files_here, arriving) {
-                artifact.bytes_here = bytes.min(file.size);
+            if !is_here {
+                artifact.bytes_here = missing.arriving.unwrap_or(missing.kept).min(file.size);
             }
         }
     }
@@ -140,6 +154,7 @@ pub(in crate::api) fn job(job: Job) -> pb::Job {
         run_at: time(job.run_at),
         started_at: time(job.started_at),
         finished_at: time(job.finished_at),
+        dismissed_at: time(job.dismissed_at),
         version: job.version,
         changes: job.changes.map(changes),
     }

@@ -66,6 +66,7 @@ operations! {
     "SyncModel" sync_model(SyncModelRequest) -> Job;
     "PlanDownload" plan_download(DownloadModelRequest) -> DownloadPlan;
     "DownloadModel" download_model(DownloadModelRequest) -> Job;
+    "DownloadModels" download_models(DownloadModelsRequest) -> DownloadModelsResponse;
     "PinModel" pin_model(PinModelRequest) -> ModelRepo;
     "VerifyModel" verify_model(VerifyModelRequest) -> Job;
     "EvictModel" evict_model(EvictModelRequest) -> Job;
@@ -81,6 +82,8 @@ operations! {
     "ListJobLog" list_job_log(ListJobLogRequest) -> ListJobLogResponse;
     "CancelJob" cancel_job(CancelJobRequest) -> Job;
     "RetryJob" retry_job(RetryJobRequest) -> Job;
+    "DismissJob" dismiss_job(DismissJobRequest) -> Job;
+    "DismissFailedJobs" dismiss_failed_jobs(DismissFailedJobsRequest) -> DismissFailedJobsResponse;
     "PauseJob" pause_job(PauseJobRequest) -> Job;
     "ResumeJob" resume_job(ResumeJobRequest) -> Job;
     "GetOverview" get_overview(GetOverviewRequest) -> Overview;

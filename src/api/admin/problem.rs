@@ -37,6 +37,12 @@ impl Problem {
         move |error| Self::field(field, error.to_string())
     }
 
+    /// The same of a part of the request: its fields are that part's.
+    pub(crate) fn within(self, part: &str) -> Self {
+        let fields = self.fields.into_iter().map(|(field, message)| (format!("{part}.{field}"), message)).collect();
+        Self { detail: format!("{part}: {}", self.detail), fields, ..self }
+    }
+
     /// An answer whose body `write` adds.
     pub(crate) fn response(self) -> Response<Body> {
         let mut response = Response::new(Body::empty());

@@ -64,7 +64,11 @@ pub(super) async fn look(report: &mut Report, client: &Client, config: Option<&C
     machine(report, client).await;
     if overview.jobs_failed > 0 {
         let text = format!("{} failed", counted(overview.jobs_failed, "job"));
-        report.warn("jobs", text, "run modelhub jobs list --status failed");
+        report.warn(
+            "jobs",
+            text,
+            "run modelhub jobs list --status failed; then retry them, or modelhub jobs dismiss --all",
+        );
     }
     Some(overview.endpoint)
 }

@@ -73,8 +73,8 @@ impl Models {
         self.plan(&resolved, &request.selection).await
     }
 
-    /// Starts to download files. The selection is checked now, so that a mistake is reported immediately.
-    pub async fn enqueue_download(&self, model: &ModelRow, request: DownloadRequest) -> Result<Job> {
+    /// Checks what can be checked now of a download, so that a mistake is reported immediately.
+    pub async fn check_download(&self, model: &ModelRow, request: &DownloadRequest) -> Result<()> {
         request.selection.matcher()?;
         let revision = request.revision.as_ref().map_or_else(|| model.revision.clone(), Revision::to_string);
         if let Some(commit) = self.repos.fresh_commit(&model.id, &Revision::parse(&revision)?).await?
@@ -82,6 +82,13 @@ impl Models {
         {
             self.check_paths(model, &commit, &request.selection.paths).await?;
         }
+        Ok(())
+    }
+
+    /// Starts to download files.
+    pub async fn enqueue_download(&self, model: &ModelRow, request: DownloadRequest) -> Result<Job> {
+        self.check_download(model, &request).await?;
+        let revision = request.revision.as_ref().map_or_else(|| model.revision.clone(), Revision::to_string);
         self.jobs
             .enqueue(NewJob {
                 work: Work::Download(work::Download {

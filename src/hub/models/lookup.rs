@@ -1,13 +1,13 @@
 //! Models and their files as they are asked for: by name, by revision, page by page.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Models, Result};
 use crate::db::{FilePage, FileRow, FileTotals, ModelFilter, ModelRow, NamedCommit};
 use crate::domain::selection::{Matcher, quantisation};
 use crate::domain::{
-    Artifact, ByteRange, CommitId, Digest, Entry, JobId, Millis, ModelId, RepoKey, RepoPath, Revision,
+    Artifact, ByteRange, CommitId, ContentId, Digest, Entry, JobId, Millis, ModelId, RepoKey, RepoPath, Revision,
 };
 use crate::hub::catalog::{Resolved, Target};
 use crate::hub::jobs::JobRun;
@@ -104,6 +104,11 @@ impl Models {
     /// One page of a model's files.
     pub async fn model_files(&self, model: &ModelRow, commit: &CommitId, page: &FilePage) -> Result<Vec<FileRow>> {
         Ok(self.db.file_page(&model.id, commit, page).await?)
+    }
+
+    /// Bytes of contents that are here in part.
+    pub async fn kept_parts(&self) -> Result<HashMap<ContentId, u64>> {
+        self.store.kept_parts().await
     }
 
     /// Where a blob's file is on this machine.

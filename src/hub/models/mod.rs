@@ -6,6 +6,7 @@ mod blobs;
 mod download;
 mod eviction;
 mod facts;
+mod failed;
 mod import;
 mod lookup;
 mod maintenance;

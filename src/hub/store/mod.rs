@@ -14,7 +14,7 @@ mod identity;
 mod open;
 mod proof;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -335,6 +335,11 @@ impl Store {
     pub(super) async fn other_bytes(&self) -> Result<OtherBytes> {
         let (arriving, quarantined) = self.blocking(LocalStore::other_bytes).await?;
         Ok(OtherBytes { arriving, quarantined })
+    }
+
+    /// Bytes of contents that are here in part, as the journals beside them note.
+    pub(super) async fn kept_parts(&self) -> Result<HashMap<ContentId, u64>> {
+        Ok(self.blocking(LocalStore::kept_parts).await??)
     }
 
     /// Whether a file can be written now.

@@ -14,6 +14,7 @@ on_both!(
     a_pause_that_was_taken_back_is_not_obeyed,
     a_cancellation_is_not_undone_by_a_later_order_or_by_a_failure,
     a_retry_gives_way_to_the_same_work_under_way,
+    a_failed_job_is_dismissed_once_and_a_retry_takes_that_back,
 );
 
 async fn how_a_job_ended_is_kept(base: &TestDatabase) {
@@ -93,6 +94,7 @@ async fn orders_do_what_each_status_allows(base: &TestDatabase) {
         (Order::Pause, Pending | Paused) => Some(Paused),
         (Order::Resume, Paused | Pending) => Some(Pending),
         (Order::Retry, Failed | Cancelled) => Some(Pending),
+        (Order::Dismiss, Failed) => Some(Failed),
         // The worker obeys later.
         (Order::Cancel | Order::Pause | Order::Resume, Running) => Some(Running),
         _ => None,
@@ -105,7 +107,7 @@ async fn orders_do_what_each_status_allows(base: &TestDatabase) {
             match (order(&db, id.as_str(), *wish, 30_000).await, expected(*wish, before)) {
                 (Obeyed::Yes(job), Some(after)) => {
                     assert_eq!(job.status, after, "{wish:?} of a job that is {before:?}");
-                    assert_eq!(job.finished_at.is_some(), after == Cancelled, "{wish:?} {before:?}");
+                    assert_eq!(job.finished_at.is_some(), after.is_final(), "{wish:?} {before:?}");
                     if before != after && after == Pending {
                         assert_eq!((job.run_at, job.waiting_for.as_str()), (30_000, ""));
                     }
@@ -162,4 +164,35 @@ async fn a_retry_gives_way_to_the_same_work_under_way(base: &TestDatabase) {
     assert_eq!(status(&db, "job-0001").await, JobStatus::Failed);
     order(&db, "job-0002", Order::Cancel, 40).await;
     assert!(matches!(order(&db, "job-0001", Order::Retry, 50).await, Obeyed::Yes(_)));
+}
+
+async fn a_failed_job_is_dismissed_once_and_a_retry_takes_that_back(base: &TestDatabase) {
+    use JobStatus::{Cancelled, Completed, Failed, Paused, Pending};
+    let db = base.open().await;
+    for (number, status) in [Failed, Failed, Completed, Cancelled, Paused, Pending].into_iter().enumerate() {
+        bring_to(&db, number as u64, status).await;
+    }
+    let failed = async || {
+        let counts = db.job_counts().await.unwrap();
+        counts.into_iter().find(|(status, _)| *status == Failed).map_or(0, |(_, count)| count)
+    };
+    let (first, second) = (job_id("job-0000"), job_id("job-0001"));
+    assert_eq!(failed().await, 2);
+    let Obeyed::Yes(once) = db.order_job(&first, Order::Dismiss, 70).await.unwrap() else { panic!("it failed") };
+    assert_eq!((once.status, once.dismissed_at), (Failed, Some(70)));
+    // Again it stays as it is, time and version too.
+    let Obeyed::Already(twice) = db.order_job(&first, Order::Dismiss, 80).await.unwrap() else { panic!("it was") };
+    assert_eq!((twice, failed().await), (once, 1));
+    // Only what failed is dismissed.
+    for number in 2..=5 {
+        let id = job_id(&format!("job-{number:04}"));
+        assert!(matches!(db.order_job(&id, Order::Dismiss, 90).await.unwrap(), Obeyed::No(_)), "{id}");
+    }
+    let rest = db.dismiss_failed_jobs(95).await.unwrap();
+    assert_eq!(rest.iter().map(|job| (&job.id, job.dismissed_at)).collect::<Vec<_>>(), [(&second, Some(95))]);
+    assert!(db.dismiss_failed_jobs(99).await.unwrap().is_empty());
+    assert_eq!(failed().await, 0);
+    let Obeyed::Yes(again) = db.order_job(&second, Order::Retry, 100).await.unwrap() else { panic!("it failed") };
+    assert_eq!((again.status, again.dismissed_at), (Pending, None));
+    assert_eq!(db.job(&first).await.unwrap().unwrap().dismissed_at, Some(70));
 }

@@ -73,6 +73,7 @@ async fn a_job_comes_back_as_it_was_enqueued(base: &TestDatabase) {
             run_at: 10,
             started_at: None,
             finished_at: None,
+            dismissed_at: None,
         }
     );
     assert_eq!(db.job(&job_id("job-1")).await.unwrap(), Some(made));

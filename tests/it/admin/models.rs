@@ -321,3 +321,77 @@ async fn a_model_that_a_job_works_on_is_not_forgotten() {
     hub.ask("DELETE", "/v1/models/org/model", Value::Null).await;
     hub.finish().await;
 }
+
+#[tokio::test]
+async fn a_download_of_what_is_not_registered_registers_it() {
+    let hub = TestHub::builder().repo(small_model("org/model").tag("v1")).repo(small_model("org/used")).start().await;
+    let path = "/v1/hub/download";
+    let first = hub.done(&hub.order(path, json!({"repo_id": "org/model"})).await).await;
+    let model = hub.look("/v1/models/org/model").await;
+    assert!(model["registered_at"].is_string(), "{model:#}");
+    assert_eq!((&first["model_id"], text(&model["download"])), (&model["id"], "complete"));
+    let again = hub.done(&hub.order(path, json!({"repo_id": "org/model"})).await).await;
+    assert_eq!(again["model_id"], model["id"]);
+    // What is only known by use is registered too.
+    hub.get("/org/used/resolve/main/config.json").await.assert_is(200, CONFIG.as_bytes());
+    hub.done(&hub.order(path, json!({"repo_id": "org/used"})).await).await;
+    assert!(hub.look("/v1/models/org/used").await["registered_at"].is_string());
+    // What upstream does not have leaves nothing behind, however often it is asked for.
+    for _ in 0..2 {
+        assert_refused(&hub.admin("POST", path, &json!({"repo_id": "org/none"})).await, 404, "");
+        assert_refused(&hub.admin("GET", "/v1/models/org/none", &Value::Null).await, 404, "");
+    }
+    assert_eq!(number(&hub.look("/v1/models").await["total"]), 2);
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn a_download_takes_what_can_be_pasted() {
+    let hub = TestHub::builder().repo(small_model("org/a").tag("v1")).repo(small_model("org/b")).start().await;
+    let command = "hf download org/a config.json --revision v1";
+    for _ in 0..2 {
+        let job = hub.done(&hub.order("/v1/hub/download", json!({"repo_id": command})).await).await;
+        assert_eq!((text(&job["repo_id"]), text(&job["payload"]["revision"])), ("org/a", "v1"));
+        assert_eq!(job["payload"]["selection"]["paths"], json!(["config.json"]));
+    }
+    // What the request selects goes before what was pasted.
+    let body =
+        json!({"repo_id": "https://huggingface.co/org/b/blob/main/config.json", "selection": {"include": ["*.md"]}});
+    let job = hub.done(&hub.order("/v1/hub/download", body).await).await;
+    assert_eq!((text(&job["repo_id"]), &job["payload"]["selection"]["paths"]), ("org/b", &json!([])));
+    let model = hub.order("/v1/models", json!({"repo_id": "https://huggingface.co/org/a/tree/v1"})).await;
+    assert_eq!((text(&model["repo_id"]), text(&model["revision"])), ("org/a", "v1"));
+    for wrong in ["https://example.com/org/a", "hf download", "a b", "https://huggingface.co/blog/x"] {
+        let reply = hub.admin("POST", "/v1/hub/download", &json!({"repo_id": wrong})).await;
+        assert_refused(&reply, 400, "repo_id");
+    }
+    let body = json!({"repo_id": "https://huggingface.co/datasets/org/a", "kind": "model"});
+    assert_refused(&hub.admin("POST", "/v1/hub/download", &body).await, 400, "kind");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn several_models_are_downloaded_by_one_call_that_may_wait_for_them() {
+    let hub = TestHub::builder().repo(small_model("org/a")).repo(small_model("org/b")).start().await;
+    let body = |ids: &[&str]| {
+        let downloads: Vec<Value> = ids.iter().map(|id| json!({"repo_id": id, "wait_seconds": 60})).collect();
+        json!({"downloads": downloads})
+    };
+    // One that cannot be downloaded keeps all from being started.
+    let reply = hub.admin("POST", "/v1/downloads", &body(&["org/a", "org/none"])).await;
+    assert_refused(&reply, 404, "");
+    assert!(text(&reply.json()["detail"]).starts_with("downloads[1]: "), "{}", reply.text());
+    let wrong = json!({"downloads": [{"repo_id": "org/a"}, {"repo_id": "org/b", "wait_seconds": 601}]});
+    assert_refused(&hub.admin("POST", "/v1/downloads", &wrong).await, 400, "downloads[1].wait_seconds");
+    assert_refused(&hub.admin("POST", "/v1/downloads", &json!({})).await, 400, "downloads");
+    assert_eq!(hub.look("/v1/jobs").await["jobs"], json!([]));
+    for _ in 0..2 {
+        let jobs = hub.order("/v1/downloads", body(&["org/a", "org/b"])).await["jobs"].clone();
+        assert_eq!(each(&jobs, "repo_id"), ["org/a", "org/b"]);
+        assert_eq!(each(&jobs, "status"), ["completed", "completed"]);
+    }
+    // One that waits for one, and comes back when its time is over.
+    let job = hub.order("/v1/hub/download", json!({"repo_id": "org/a", "wait_seconds": 60})).await;
+    assert_eq!(job["status"], "completed");
+    hub.finish().await;
+}

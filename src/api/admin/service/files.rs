@@ -76,12 +76,18 @@ impl Service {
             more.then(|| page.after.clone())
         };
         let arriving = self.hub.overview.arriving();
+        let kept = self.hub.models.kept_parts().await?;
+        let failed = self.hub.models.failed_downloads(&model, &commit).await?;
         let files = files.into_iter().map(|row| {
-            let bytes = match &row.entry {
-                Entry::File(file) => arriving.get(&file.content).copied(),
-                Entry::Directory { .. } => None,
+            let missing = match &row.entry {
+                Entry::File(file) => convert::Missing {
+                    arriving: arriving.get(&file.content).copied(),
+                    kept: kept.get(&file.content).copied().unwrap_or(0),
+                    failed: failed.have(file),
+                },
+                Entry::Directory { .. } => convert::Missing::default(),
             };
-            convert::artifact(&self.hub, &model, commit.as_str(), row, bytes)
+            convert::artifact(&self.hub, &model, commit.as_str(), row, missing)
         });
         Ok(pb::ListFilesResponse {
             files: files.collect(),

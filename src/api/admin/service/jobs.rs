@@ -63,6 +63,17 @@ impl Service {
         self.order(&request.id, Order::Resume).await
     }
 
+    pub(in crate::api) async fn dismiss_job(&self, request: pb::DismissJobRequest) -> Answer<pb::Job> {
+        self.order(&request.id, Order::Dismiss).await
+    }
+
+    pub(in crate::api) async fn dismiss_failed_jobs(
+        &self,
+        _: pb::DismissFailedJobsRequest,
+    ) -> Answer<pb::DismissFailedJobsResponse> {
+        Ok(pb::DismissFailedJobsResponse { dismissed: self.hub.jobs.dismiss_failed().await? })
+    }
+
     async fn order(&self, id: &str, order: Order) -> Answer<pb::Job> {
         Ok(convert::job(self.hub.jobs.order(&job_id("id", id)?, order).await?))
     }

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file modelhub/v1/hub_service.proto.
  */
 export const file_modelhub_v1_hub_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tb2RlbGh1Yi92MS9odWJfc2VydmljZS5wcm90bxILbW9kZWxodWIudjEimQEKFFJlZ2lzdGVyTW9kZWxSZXF1ZXN0Eg4KBnZlbmRvchgBIAEoCRIMCgRuYW1lGAIgASgJEhYKDnNvdXJjZV9yZXBvX2lkGAMgASgJEg8KB3JlcG9faWQYBCABKAkSDAoEa2luZBgFIAEoCRIQCghyZXZpc2lvbhgGIAEoCRIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYByABKAQi6QEKEUxpc3RNb2RlbHNSZXF1ZXN0Eg4KBnNlYXJjaBgBIAEoCRIMCgRraW5kGAIgASgJEi0KBnN0YXR1cxgDIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSMQoIZG93bmxvYWQYBCABKA4yHy5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8uRG93bmxvYWQSEwoGcGlubmVkGAUgASgISACIAQESDQoFb3JkZXIYBiABKAkSEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAlCCQoHX3Bpbm5lZCJkChJMaXN0TW9kZWxzUmVzcG9uc2USJgoGbW9kZWxzGAEgAygLMhYubW9kZWxodWIudjEuTW9kZWxSZXBvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRINCgV0b3RhbBgDIAEoBCIgCg9HZXRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkiIwoSRGVsZXRlTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIhUKE0RlbGV0ZU1vZGVsUmVzcG9uc2UiJAoSTG9va1VwTW9kZWxSZXF1ZXN0Eg4KBnNvdXJjZRgBIAEoCSLGAgoTTG9va1VwTW9kZWxSZXNwb25zZRIMCgRraW5kGAEgASgJEg8KB3JlcG9faWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAkSDgoGY29tbWl0GAQgASgJEhIKCnZpc2liaWxpdHkYBSABKAkSDQoFZmlsZXMYBiABKAQSDQoFYnl0ZXMYByABKAQSIwoHZm9ybWF0cxgIIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlEikKDXF1YW50aXNhdGlvbnMYCSADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIPCgdsaWNlbmNlGAogASgJEgwKBHRhc2sYCyABKAkSKQoJc2VsZWN0aW9uGAwgASgLMhYubW9kZWxodWIudjEuU2VsZWN0aW9uEhAKCG1vZGVsX2lkGA0gASgJEhAKCHdhcm5pbmdzGA4gAygJIt0BChBMaXN0RmlsZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkSDAoEZmxhdBgEIAEoCBIOCgZzZWFyY2gYBSABKAkSEQoJZmlsZV90eXBlGAYgASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgHIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEQoJcGFnZV9zaXplGAggASgNEhIKCnBhZ2VfdG9rZW4YCSABKAkiZwoRTGlzdEZpbGVzUmVzcG9uc2USKQoFZmlsZXMYASADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIOCgZjb21taXQYAyABKAkiQAoPUmVhZEZpbGVSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkiagoQUmVhZEZpbGVSZXNwb25zZRIRCglmaWxlX3BhdGgYASABKAkSDgoGY29tbWl0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgiRQoPTGlzdFVzZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDSJCChBMaXN0VXNlc1Jlc3BvbnNlEh4KBHVzZXMYASADKAsyEC5tb2RlbGh1Yi52MS5Vc2USDgoGY29tbWl0GAIgASgJIlkKA1VzZRIRCglmaWxlX3BhdGgYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIrCgd1c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIlChRMaXN0UmV2aXNpb25zUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChVMaXN0UmV2aXNpb25zUmVzcG9uc2USKAoJcmV2aXNpb25zGAEgAygLMhUubW9kZWxodWIudjEuUmV2aXNpb24iVgoUR2V0TW9kZWxGYWN0c1JlcXVlc3QSDQoFbW9kZWwYASABKAkSEAoIcmV2aXNpb24YAiABKAkSDwoHY29udGV4dBgDIAEoBBIMCgRwYXRoGAQgASgJImoKEkxpc3RUZW5zb3JzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIMCgRwYXRoGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIpEBChNMaXN0VGVuc29yc1Jlc3BvbnNlEiQKB3RlbnNvcnMYASADKAsyEy5tb2RlbGh1Yi52MS5UZW5zb3ISLAoIbWV0YWRhdGEYAiADKAsyGi5tb2RlbGh1Yi52MS5NZXRhZGF0YUVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRINCgV0b3RhbBgEIAEoBCJSChBTeW5jTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEg8KB3JlcG9faWQYAiABKAkSDAoEa2luZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoCSK/AQoURG93bmxvYWRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkSDwoHcmVwb19pZBgCIAEoCRIMCgRraW5kGAMgASgJEhAKCHJldmlzaW9uGAQgASgJEikKCXNlbGVjdGlvbhgFIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbhIVCghwcmlvcml0eRgGIAEoBUgAiAEBEhgKEGJ5dGVzX3Blcl9zZWNvbmQYByABKARCCwoJX3ByaW9yaXR5IngKD1Bpbk1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRITCgZwaW5uZWQYAiABKAhIAIgBARIfChJzeW5jX2V2ZXJ5X3NlY29uZHMYAyABKARIAYgBAUIJCgdfcGlubmVkQhUKE19zeW5jX2V2ZXJ5X3NlY29uZHMiYAoSVmVyaWZ5TW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEikKCXNlbGVjdGlvbhgDIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbiJ+ChFFdmljdE1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIpCglzZWxlY3Rpb24YAyABKAsyFi5tb2RlbGh1Yi52MS5TZWxlY3Rpb24SHQoVaW5jbHVkZV91bnJlY292ZXJhYmxlGAQgASgIIm4KElNjYW5TdG9yYWdlUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKCXBsYWNlbWVudBgCIAEoCRIPCgdyZXBvX2lkGAMgASgJEgwKBGtpbmQYBCABKAkSGAoQYnl0ZXNfcGVyX3NlY29uZBgFIAEoBCKHAQoTUHJldmlld1NjYW5SZXNwb25zZRIqCghmaW5kaW5ncxgBIAMoCzIYLm1vZGVsaHViLnYxLlNjYW5GaW5kaW5nEiYKCHByb2JsZW1zGAIgAygLMhQubW9kZWxodWIudjEuUHJvYmxlbRINCgVmaWxlcxgDIAEoBBINCgVieXRlcxgEIAEoBCIuChJWZXJpZnlTdG9yZVJlcXVlc3QSGAoQYnl0ZXNfcGVyX3NlY29uZBgBIAEoBCJeChFFdmljdFN0b3JlUmVxdWVzdBISCgpmcmVlX2J5dGVzGAEgASgEEhYKDnVudXNlZF9zZWNvbmRzGAIgASgEEh0KFWluY2x1ZGVfdW5yZWNvdmVyYWJsZRgDIAEoCCK6AQoUUGxhbkV2aWN0aW9uUmVzcG9uc2USDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSIgoGbW9kZWxzGAMgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGwoTdW5yZWNvdmVyYWJsZV9maWxlcxgEIAEoBBIbChN1bnJlY292ZXJhYmxlX2J5dGVzGAUgASgEEhIKCmtlcHRfZmlsZXMYBiABKAQSEgoKa2VwdF9ieXRlcxgHIAEoBCITChFHZXRTdG9yYWdlUmVxdWVzdCL+AQoSR2V0U3RvcmFnZVJlc3BvbnNlEg0KBWJ5dGVzGAEgASgEEg0KBWJsb2JzGAIgASgEEhEKCWRpc2tfZnJlZRgDIAEoBBISCgpkaXNrX3RvdGFsGAQgASgEEg0KBWxpbWl0GAUgASgEEhUKDXBhcnRpYWxfYnl0ZXMYBiABKAQSGAoQcXVhcmFudGluZV9ieXRlcxgHIAEoBBIiCgZtb2RlbHMYCCADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIjCgdmb3JtYXRzGAkgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGgoSdW5yZWZlcmVuY2VkX2J5dGVzGAogASgEIowCCg9MaXN0Sm9ic1JlcXVlc3QSJwoGc3RhdHVzGAEgAygOMhcubW9kZWxodWIudjEuSm9iLlN0YXR1cxIjCgRraW5kGAIgAygOMhUubW9kZWxodWIudjEuSm9iLktpbmQSDQoFbW9kZWwYAyABKAkSDgoGc2VhcmNoGAQgASgJEjEKDWNyZWF0ZWRfYWZ0ZXIYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNyZWF0ZWRfYmVmb3JlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwYWdlX3NpemUYByABKA0SEgoKcGFnZV90b2tlbhgIIAEoCSJLChBMaXN0Sm9ic1Jlc3BvbnNlEh4KBGpvYnMYASADKAsyEC5tb2RlbGh1Yi52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhsKDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkiQQoRTGlzdEpvYkxvZ1JlcXVlc3QSCgoCaWQYASABKAkSDQoFYWZ0ZXIYAiABKAQSEQoJcGFnZV9zaXplGAMgASgNIkcKEkxpc3RKb2JMb2dSZXNwb25zZRIjCgVsaW5lcxgBIAMoCzIULm1vZGVsaHViLnYxLkxvZ0xpbmUSDAoEbW9yZRgCIAEoCCIeChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIh0KD1JldHJ5Sm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIdCg9QYXVzZUpvYlJlcXVlc3QSCgoCaWQYASABKAkiHgoQUmVzdW1lSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSJCChJXYXRjaEV2ZW50c1JlcXVlc3QSDQoFYWZ0ZXIYASABKAQSDQoFa2luZHMYAiADKAkSDgoGam9iX2lkGAMgASgJIhQKEkdldE92ZXJ2aWV3UmVxdWVzdCISChBHZXRTeXN0ZW1SZXF1ZXN0IhQKEkdldFNldHRpbmdzUmVxdWVzdCLpAgoVVXBkYXRlU2V0dGluZ3NSZXF1ZXN0EhQKB29mZmxpbmUYASABKAhIAIgBARIVCghoZl90b2tlbhgCIAEoCUgBiAEBEhoKDW1heF9kb3dubG9hZHMYAyABKA1IAogBARImChlkb3dubG9hZF9ieXRlc19wZXJfc2Vjb25kGAQgASgESAOIAQESGwoOZG93bmxvYWRfaG91cnMYBSABKAlIBIgBARIeChFzdG9yZV9saW1pdF9ieXRlcxgGIAEoBEgFiAEBEhwKD3JlZl90dGxfc2Vjb25kcxgHIAEoBEgGiAEBQgoKCF9vZmZsaW5lQgsKCV9oZl90b2tlbkIQCg5fbWF4X2Rvd25sb2Fkc0IcChpfZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZEIRCg9fZG93bmxvYWRfaG91cnNCFAoSX3N0b3JlX2xpbWl0X2J5dGVzQhIKEF9yZWZfdHRsX3NlY29uZHMiIQoQVGVzdFRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCSJEChFUZXN0VG9rZW5SZXNwb25zZRINCgV2YWxpZBgBIAEoCBIPCgdhY2NvdW50GAIgASgJEg8KB3Byb2JsZW0YAyABKAky+hQKCkh1YlNlcnZpY2USSgoNUmVnaXN0ZXJNb2RlbBIhLm1vZGVsaHViLnYxLlJlZ2lzdGVyTW9kZWxSZXF1ZXN0GhYubW9kZWxodWIudjEuTW9kZWxSZXBvEk0KCkxpc3RNb2RlbHMSHi5tb2RlbGh1Yi52MS5MaXN0TW9kZWxzUmVxdWVzdBofLm1vZGVsaHViLnYxLkxpc3RNb2RlbHNSZXNwb25zZRJACghHZXRNb2RlbBIcLm1vZGVsaHViLnYxLkdldE1vZGVsUmVxdWVzdBoWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxJQCgtEZWxldGVNb2RlbBIfLm1vZGVsaHViLnYxLkRlbGV0ZU1vZGVsUmVxdWVzdBogLm1vZGVsaHViLnYxLkRlbGV0ZU1vZGVsUmVzcG9uc2USUAoLTG9va1VwTW9kZWwSHy5tb2RlbGh1Yi52MS5Mb29rVXBNb2RlbFJlcXVlc3QaIC5tb2RlbGh1Yi52MS5Mb29rVXBNb2RlbFJlc3BvbnNlEkoKCUxpc3RGaWxlcxIdLm1vZGVsaHViLnYxLkxpc3RGaWxlc1JlcXVlc3QaHi5tb2RlbGh1Yi52MS5MaXN0RmlsZXNSZXNwb25zZRJHCghSZWFkRmlsZRIcLm1vZGVsaHViLnYxLlJlYWRGaWxlUmVxdWVzdBodLm1vZGVsaHViLnYxLlJlYWRGaWxlUmVzcG9uc2USVgoNTGlzdFJldmlzaW9ucxIhLm1vZGVsaHViLnYxLkxpc3RSZXZpc2lvbnNSZXF1ZXN0GiIubW9kZWxodWIudjEuTGlzdFJldmlzaW9uc1Jlc3BvbnNlEkcKCExpc3RVc2VzEhwubW9kZWxodWIudjEuTGlzdFVzZXNSZXF1ZXN0Gh0ubW9kZWxodWIudjEuTGlzdFVzZXNSZXNwb25zZRJLCg1HZXRNb2RlbEZhY3RzEiEubW9kZWxodWIudjEuR2V0TW9kZWxGYWN0c1JlcXVlc3QaFy5tb2RlbGh1Yi52MS5Nb2RlbEZhY3RzElAKC0xpc3RUZW5zb3JzEh8ubW9kZWxodWIudjEuTGlzdFRlbnNvcnNSZXF1ZXN0GiAubW9kZWxodWIudjEuTGlzdFRlbnNvcnNSZXNwb25zZRI8CglTeW5jTW9kZWwSHS5tb2RlbGh1Yi52MS5TeW5jTW9kZWxSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEkwKDFBsYW5Eb3dubG9hZBIhLm1vZGVsaHViLnYxLkRvd25sb2FkTW9kZWxSZXF1ZXN0GhkubW9kZWxodWIudjEuRG93bmxvYWRQbGFuEkQKDURvd25sb2FkTW9kZWwSIS5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJACghQaW5Nb2RlbBIcLm1vZGVsaHViLnYxLlBpbk1vZGVsUmVxdWVzdBoWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxJACgtWZXJpZnlNb2RlbBIfLm1vZGVsaHViLnYxLlZlcmlmeU1vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI+CgpFdmljdE1vZGVsEh4ubW9kZWxodWIudjEuRXZpY3RNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISVgoRUGxhbk1vZGVsRXZpY3Rpb24SHi5tb2RlbGh1Yi52MS5FdmljdE1vZGVsUmVxdWVzdBohLm1vZGVsaHViLnYxLlBsYW5FdmljdGlvblJlc3BvbnNlEkAKC1NjYW5TdG9yYWdlEh8ubW9kZWxodWIudjEuU2NhblN0b3JhZ2VSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iElAKC1ByZXZpZXdTY2FuEh8ubW9kZWxodWIudjEuU2NhblN0b3JhZ2VSZXF1ZXN0GiAubW9kZWxodWIudjEuUHJldmlld1NjYW5SZXNwb25zZRJACgtWZXJpZnlTdG9yZRIfLm1vZGVsaHViLnYxLlZlcmlmeVN0b3JlUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI+CgpFdmljdFN0b3JlEh4ubW9kZWxodWIudjEuRXZpY3RTdG9yZVJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISUQoMUGxhbkV2aWN0aW9uEh4ubW9kZWxodWIudjEuRXZpY3RTdG9yZVJlcXVlc3QaIS5tb2RlbGh1Yi52MS5QbGFuRXZpY3Rpb25SZXNwb25zZRJNCgpHZXRTdG9yYWdlEh4ubW9kZWxodWIudjEuR2V0U3RvcmFnZVJlcXVlc3QaHy5tb2RlbGh1Yi52MS5HZXRTdG9yYWdlUmVzcG9uc2USRwoITGlzdEpvYnMSHC5tb2RlbGh1Yi52MS5MaXN0Sm9ic1JlcXVlc3QaHS5tb2RlbGh1Yi52MS5MaXN0Sm9ic1Jlc3BvbnNlEjYKBkdldEpvYhIaLm1vZGVsaHViLnYxLkdldEpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISTQoKTGlzdEpvYkxvZxIeLm1vZGVsaHViLnYxLkxpc3RKb2JMb2dSZXF1ZXN0Gh8ubW9kZWxodWIudjEuTGlzdEpvYkxvZ1Jlc3BvbnNlEjwKCUNhbmNlbEpvYhIdLm1vZGVsaHViLnYxLkNhbmNlbEpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISOgoIUmV0cnlKb2ISHC5tb2RlbGh1Yi52MS5SZXRyeUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISOgoIUGF1c2VKb2ISHC5tb2RlbGh1Yi52MS5QYXVzZUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISPAoJUmVzdW1lSm9iEh0ubW9kZWxodWIudjEuUmVzdW1lSm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJECgtXYXRjaEV2ZW50cxIfLm1vZGVsaHViLnYxLldhdGNoRXZlbnRzUmVxdWVzdBoSLm1vZGVsaHViLnYxLkV2ZW50MAESRQoLR2V0T3ZlcnZpZXcSHy5tb2RlbGh1Yi52MS5HZXRPdmVydmlld1JlcXVlc3QaFS5tb2RlbGh1Yi52MS5PdmVydmlldxI/CglHZXRTeXN0ZW0SHS5tb2RlbGh1Yi52MS5HZXRTeXN0ZW1SZXF1ZXN0GhMubW9kZWxodWIudjEuU3lzdGVtEkUKC0dldFNldHRpbmdzEh8ubW9kZWxodWIudjEuR2V0U2V0dGluZ3NSZXF1ZXN0GhUubW9kZWxodWIudjEuU2V0dGluZ3MSSwoOVXBkYXRlU2V0dGluZ3MSIi5tb2RlbGh1Yi52MS5VcGRhdGVTZXR0aW5nc1JlcXVlc3QaFS5tb2RlbGh1Yi52MS5TZXR0aW5ncxJKCglUZXN0VG9rZW4SHS5tb2RlbGh1Yi52MS5UZXN0VG9rZW5SZXF1ZXN0Gh4ubW9kZWxodWIudjEuVGVzdFRva2VuUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_modelhub_v1_job, file_modelhub_v1_model, file_modelhub_v1_system]);
+  fileDesc("Ch1tb2RlbGh1Yi92MS9odWJfc2VydmljZS5wcm90bxILbW9kZWxodWIudjEimQEKFFJlZ2lzdGVyTW9kZWxSZXF1ZXN0Eg4KBnZlbmRvchgBIAEoCRIMCgRuYW1lGAIgASgJEhYKDnNvdXJjZV9yZXBvX2lkGAMgASgJEg8KB3JlcG9faWQYBCABKAkSDAoEa2luZBgFIAEoCRIQCghyZXZpc2lvbhgGIAEoCRIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYByABKAQi6QEKEUxpc3RNb2RlbHNSZXF1ZXN0Eg4KBnNlYXJjaBgBIAEoCRIMCgRraW5kGAIgASgJEi0KBnN0YXR1cxgDIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSMQoIZG93bmxvYWQYBCABKA4yHy5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8uRG93bmxvYWQSEwoGcGlubmVkGAUgASgISACIAQESDQoFb3JkZXIYBiABKAkSEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAlCCQoHX3Bpbm5lZCJkChJMaXN0TW9kZWxzUmVzcG9uc2USJgoGbW9kZWxzGAEgAygLMhYubW9kZWxodWIudjEuTW9kZWxSZXBvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRINCgV0b3RhbBgDIAEoBCIgCg9HZXRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkiIwoSRGVsZXRlTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIhUKE0RlbGV0ZU1vZGVsUmVzcG9uc2UiJAoSTG9va1VwTW9kZWxSZXF1ZXN0Eg4KBnNvdXJjZRgBIAEoCSLGAgoTTG9va1VwTW9kZWxSZXNwb25zZRIMCgRraW5kGAEgASgJEg8KB3JlcG9faWQYAiABKAkSEAoIcmV2aXNpb24YAyABKAkSDgoGY29tbWl0GAQgASgJEhIKCnZpc2liaWxpdHkYBSABKAkSDQoFZmlsZXMYBiABKAQSDQoFYnl0ZXMYByABKAQSIwoHZm9ybWF0cxgIIAMoCzISLm1vZGVsaHViLnYxLlVzYWdlEikKDXF1YW50aXNhdGlvbnMYCSADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIPCgdsaWNlbmNlGAogASgJEgwKBHRhc2sYCyABKAkSKQoJc2VsZWN0aW9uGAwgASgLMhYubW9kZWxodWIudjEuU2VsZWN0aW9uEhAKCG1vZGVsX2lkGA0gASgJEhAKCHdhcm5pbmdzGA4gAygJIt0BChBMaXN0RmlsZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkSDAoEZmxhdBgEIAEoCBIOCgZzZWFyY2gYBSABKAkSEQoJZmlsZV90eXBlGAYgASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgHIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEQoJcGFnZV9zaXplGAggASgNEhIKCnBhZ2VfdG9rZW4YCSABKAkiZwoRTGlzdEZpbGVzUmVzcG9uc2USKQoFZmlsZXMYASADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIOCgZjb21taXQYAyABKAkiQAoPUmVhZEZpbGVSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEgwKBHBhdGgYAyABKAkiagoQUmVhZEZpbGVSZXNwb25zZRIRCglmaWxlX3BhdGgYASABKAkSDgoGY29tbWl0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgiRQoPTGlzdFVzZXNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDSJCChBMaXN0VXNlc1Jlc3BvbnNlEh4KBHVzZXMYASADKAsyEC5tb2RlbGh1Yi52MS5Vc2USDgoGY29tbWl0GAIgASgJIlkKA1VzZRIRCglmaWxlX3BhdGgYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIrCgd1c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIlChRMaXN0UmV2aXNpb25zUmVxdWVzdBINCgVtb2RlbBgBIAEoCSJBChVMaXN0UmV2aXNpb25zUmVzcG9uc2USKAoJcmV2aXNpb25zGAEgAygLMhUubW9kZWxodWIudjEuUmV2aXNpb24iVgoUR2V0TW9kZWxGYWN0c1JlcXVlc3QSDQoFbW9kZWwYASABKAkSEAoIcmV2aXNpb24YAiABKAkSDwoHY29udGV4dBgDIAEoBBIMCgRwYXRoGAQgASgJImoKEkxpc3RUZW5zb3JzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIMCgRwYXRoGAMgASgJEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIpEBChNMaXN0VGVuc29yc1Jlc3BvbnNlEiQKB3RlbnNvcnMYASADKAsyEy5tb2RlbGh1Yi52MS5UZW5zb3ISLAoIbWV0YWRhdGEYAiADKAsyGi5tb2RlbGh1Yi52MS5NZXRhZGF0YUVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRINCgV0b3RhbBgEIAEoBCJSChBTeW5jTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEg8KB3JlcG9faWQYAiABKAkSDAoEa2luZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoCSLVAQoURG93bmxvYWRNb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkSDwoHcmVwb19pZBgCIAEoCRIMCgRraW5kGAMgASgJEhAKCHJldmlzaW9uGAQgASgJEikKCXNlbGVjdGlvbhgFIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbhIVCghwcmlvcml0eRgGIAEoBUgAiAEBEhgKEGJ5dGVzX3Blcl9zZWNvbmQYByABKAQSFAoMd2FpdF9zZWNvbmRzGAggASgNQgsKCV9wcmlvcml0eSJNChVEb3dubG9hZE1vZGVsc1JlcXVlc3QSNAoJZG93bmxvYWRzGAEgAygLMiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QiOAoWRG93bmxvYWRNb2RlbHNSZXNwb25zZRIeCgRqb2JzGAEgAygLMhAubW9kZWxodWIudjEuSm9iIngKD1Bpbk1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRITCgZwaW5uZWQYAiABKAhIAIgBARIfChJzeW5jX2V2ZXJ5X3NlY29uZHMYAyABKARIAYgBAUIJCgdfcGlubmVkQhUKE19zeW5jX2V2ZXJ5X3NlY29uZHMiYAoSVmVyaWZ5TW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEikKCXNlbGVjdGlvbhgDIAEoCzIWLm1vZGVsaHViLnYxLlNlbGVjdGlvbiJ+ChFFdmljdE1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCRIpCglzZWxlY3Rpb24YAyABKAsyFi5tb2RlbGh1Yi52MS5TZWxlY3Rpb24SHQoVaW5jbHVkZV91bnJlY292ZXJhYmxlGAQgASgIIm4KElNjYW5TdG9yYWdlUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKCXBsYWNlbWVudBgCIAEoCRIPCgdyZXBvX2lkGAMgASgJEgwKBGtpbmQYBCABKAkSGAoQYnl0ZXNfcGVyX3NlY29uZBgFIAEoBCKHAQoTUHJldmlld1NjYW5SZXNwb25zZRIqCghmaW5kaW5ncxgBIAMoCzIYLm1vZGVsaHViLnYxLlNjYW5GaW5kaW5nEiYKCHByb2JsZW1zGAIgAygLMhQubW9kZWxodWIudjEuUHJvYmxlbRINCgVmaWxlcxgDIAEoBBINCgVieXRlcxgEIAEoBCIuChJWZXJpZnlTdG9yZVJlcXVlc3QSGAoQYnl0ZXNfcGVyX3NlY29uZBgBIAEoBCJeChFFdmljdFN0b3JlUmVxdWVzdBISCgpmcmVlX2J5dGVzGAEgASgEEhYKDnVudXNlZF9zZWNvbmRzGAIgASgEEh0KFWluY2x1ZGVfdW5yZWNvdmVyYWJsZRgDIAEoCCK6AQoUUGxhbkV2aWN0aW9uUmVzcG9uc2USDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSIgoGbW9kZWxzGAMgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGwoTdW5yZWNvdmVyYWJsZV9maWxlcxgEIAEoBBIbChN1bnJlY292ZXJhYmxlX2J5dGVzGAUgASgEEhIKCmtlcHRfZmlsZXMYBiABKAQSEgoKa2VwdF9ieXRlcxgHIAEoBCITChFHZXRTdG9yYWdlUmVxdWVzdCL+AQoSR2V0U3RvcmFnZVJlc3BvbnNlEg0KBWJ5dGVzGAEgASgEEg0KBWJsb2JzGAIgASgEEhEKCWRpc2tfZnJlZRgDIAEoBBISCgpkaXNrX3RvdGFsGAQgASgEEg0KBWxpbWl0GAUgASgEEhUKDXBhcnRpYWxfYnl0ZXMYBiABKAQSGAoQcXVhcmFudGluZV9ieXRlcxgHIAEoBBIiCgZtb2RlbHMYCCADKAsyEi5tb2RlbGh1Yi52MS5Vc2FnZRIjCgdmb3JtYXRzGAkgAygLMhIubW9kZWxodWIudjEuVXNhZ2USGgoSdW5yZWZlcmVuY2VkX2J5dGVzGAogASgEIowCCg9MaXN0Sm9ic1JlcXVlc3QSJwoGc3RhdHVzGAEgAygOMhcubW9kZWxodWIudjEuSm9iLlN0YXR1cxIjCgRraW5kGAIgAygOMhUubW9kZWxodWIudjEuSm9iLktpbmQSDQoFbW9kZWwYAyABKAkSDgoGc2VhcmNoGAQgASgJEjEKDWNyZWF0ZWRfYWZ0ZXIYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNyZWF0ZWRfYmVmb3JlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwYWdlX3NpemUYByABKA0SEgoKcGFnZV90b2tlbhgIIAEoCSJLChBMaXN0Sm9ic1Jlc3BvbnNlEh4KBGpvYnMYASADKAsyEC5tb2RlbGh1Yi52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhsKDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkiQQoRTGlzdEpvYkxvZ1JlcXVlc3QSCgoCaWQYASABKAkSDQoFYWZ0ZXIYAiABKAQSEQoJcGFnZV9zaXplGAMgASgNIkcKEkxpc3RKb2JMb2dSZXNwb25zZRIjCgVsaW5lcxgBIAMoCzIULm1vZGVsaHViLnYxLkxvZ0xpbmUSDAoEbW9yZRgCIAEoCCIeChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIh0KD1JldHJ5Sm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIfChFEaXNtaXNzSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIaChhEaXNtaXNzRmFpbGVkSm9ic1JlcXVlc3QiLgoZRGlzbWlzc0ZhaWxlZEpvYnNSZXNwb25zZRIRCglkaXNtaXNzZWQYASABKAQiHQoPUGF1c2VKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIh4KEFJlc3VtZUpvYlJlcXVlc3QSCgoCaWQYASABKAkiQgoSV2F0Y2hFdmVudHNSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEg0KBWtpbmRzGAIgAygJEg4KBmpvYl9pZBgDIAEoCSIUChJHZXRPdmVydmlld1JlcXVlc3QiEgoQR2V0U3lzdGVtUmVxdWVzdCIUChJHZXRTZXR0aW5nc1JlcXVlc3Qi6QIKFVVwZGF0ZVNldHRpbmdzUmVxdWVzdBIUCgdvZmZsaW5lGAEgASgISACIAQESFQoIaGZfdG9rZW4YAiABKAlIAYgBARIaCg1tYXhfZG93bmxvYWRzGAMgASgNSAKIAQESJgoZZG93bmxvYWRfYnl0ZXNfcGVyX3NlY29uZBgEIAEoBEgDiAEBEhsKDmRvd25sb2FkX2hvdXJzGAUgASgJSASIAQESHgoRc3RvcmVfbGltaXRfYnl0ZXMYBiABKARIBYgBARIcCg9yZWZfdHRsX3NlY29uZHMYByABKARIBogBAUIKCghfb2ZmbGluZUILCglfaGZfdG9rZW5CEAoOX21heF9kb3dubG9hZHNCHAoaX2Rvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmRCEQoPX2Rvd25sb2FkX2hvdXJzQhQKEl9zdG9yZV9saW1pdF9ieXRlc0ISChBfcmVmX3R0bF9zZWNvbmRzIiEKEFRlc3RUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkiRAoRVGVzdFRva2VuUmVzcG9uc2USDQoFdmFsaWQYASABKAgSDwoHYWNjb3VudBgCIAEoCRIPCgdwcm9ibGVtGAMgASgJMvkWCgpIdWJTZXJ2aWNlEkoKDVJlZ2lzdGVyTW9kZWwSIS5tb2RlbGh1Yi52MS5SZWdpc3Rlck1vZGVsUmVxdWVzdBoWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxJNCgpMaXN0TW9kZWxzEh4ubW9kZWxodWIudjEuTGlzdE1vZGVsc1JlcXVlc3QaHy5tb2RlbGh1Yi52MS5MaXN0TW9kZWxzUmVzcG9uc2USQAoIR2V0TW9kZWwSHC5tb2RlbGh1Yi52MS5HZXRNb2RlbFJlcXVlc3QaFi5tb2RlbGh1Yi52MS5Nb2RlbFJlcG8SUAoLRGVsZXRlTW9kZWwSHy5tb2RlbGh1Yi52MS5EZWxldGVNb2RlbFJlcXVlc3QaIC5tb2RlbGh1Yi52MS5EZWxldGVNb2RlbFJlc3BvbnNlElAKC0xvb2tVcE1vZGVsEh8ubW9kZWxodWIudjEuTG9va1VwTW9kZWxSZXF1ZXN0GiAubW9kZWxodWIudjEuTG9va1VwTW9kZWxSZXNwb25zZRJKCglMaXN0RmlsZXMSHS5tb2RlbGh1Yi52MS5MaXN0RmlsZXNSZXF1ZXN0Gh4ubW9kZWxodWIudjEuTGlzdEZpbGVzUmVzcG9uc2USRwoIUmVhZEZpbGUSHC5tb2RlbGh1Yi52MS5SZWFkRmlsZVJlcXVlc3QaHS5tb2RlbGh1Yi52MS5SZWFkRmlsZVJlc3BvbnNlElYKDUxpc3RSZXZpc2lvbnMSIS5tb2RlbGh1Yi52MS5MaXN0UmV2aXNpb25zUmVxdWVzdBoiLm1vZGVsaHViLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZRJHCghMaXN0VXNlcxIcLm1vZGVsaHViLnYxLkxpc3RVc2VzUmVxdWVzdBodLm1vZGVsaHViLnYxLkxpc3RVc2VzUmVzcG9uc2USSwoNR2V0TW9kZWxGYWN0cxIhLm1vZGVsaHViLnYxLkdldE1vZGVsRmFjdHNSZXF1ZXN0GhcubW9kZWxodWIudjEuTW9kZWxGYWN0cxJQCgtMaXN0VGVuc29ycxIfLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVxdWVzdBogLm1vZGVsaHViLnYxLkxpc3RUZW5zb3JzUmVzcG9uc2USPAoJU3luY01vZGVsEh0ubW9kZWxodWIudjEuU3luY01vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJMCgxQbGFuRG93bmxvYWQSIS5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsUmVxdWVzdBoZLm1vZGVsaHViLnYxLkRvd25sb2FkUGxhbhJECg1Eb3dubG9hZE1vZGVsEiEubW9kZWxodWIudjEuRG93bmxvYWRNb2RlbFJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISWQoORG93bmxvYWRNb2RlbHMSIi5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsc1JlcXVlc3QaIy5tb2RlbGh1Yi52MS5Eb3dubG9hZE1vZGVsc1Jlc3BvbnNlEkAKCFBpbk1vZGVsEhwubW9kZWxodWIudjEuUGluTW9kZWxSZXF1ZXN0GhYubW9kZWxodWIudjEuTW9kZWxSZXBvEkAKC1ZlcmlmeU1vZGVsEh8ubW9kZWxodWIudjEuVmVyaWZ5TW9kZWxSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEj4KCkV2aWN0TW9kZWwSHi5tb2RlbGh1Yi52MS5FdmljdE1vZGVsUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJWChFQbGFuTW9kZWxFdmljdGlvbhIeLm1vZGVsaHViLnYxLkV2aWN0TW9kZWxSZXF1ZXN0GiEubW9kZWxodWIudjEuUGxhbkV2aWN0aW9uUmVzcG9uc2USQAoLU2NhblN0b3JhZ2USHy5tb2RlbGh1Yi52MS5TY2FuU3RvcmFnZVJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISUAoLUHJldmlld1NjYW4SHy5tb2RlbGh1Yi52MS5TY2FuU3RvcmFnZVJlcXVlc3QaIC5tb2RlbGh1Yi52MS5QcmV2aWV3U2NhblJlc3BvbnNlEkAKC1ZlcmlmeVN0b3JlEh8ubW9kZWxodWIudjEuVmVyaWZ5U3RvcmVSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEj4KCkV2aWN0U3RvcmUSHi5tb2RlbGh1Yi52MS5FdmljdFN0b3JlUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJRCgxQbGFuRXZpY3Rpb24SHi5tb2RlbGh1Yi52MS5FdmljdFN0b3JlUmVxdWVzdBohLm1vZGVsaHViLnYxLlBsYW5FdmljdGlvblJlc3BvbnNlEk0KCkdldFN0b3JhZ2USHi5tb2RlbGh1Yi52MS5HZXRTdG9yYWdlUmVxdWVzdBofLm1vZGVsaHViLnYxLkdldFN0b3JhZ2VSZXNwb25zZRJHCghMaXN0Sm9icxIcLm1vZGVsaHViLnYxLkxpc3RKb2JzUmVxdWVzdBodLm1vZGVsaHViLnYxLkxpc3RKb2JzUmVzcG9uc2USNgoGR2V0Sm9iEhoubW9kZWxodWIudjEuR2V0Sm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhJNCgpMaXN0Sm9iTG9nEh4ubW9kZWxodWIudjEuTGlzdEpvYkxvZ1JlcXVlc3QaHy5tb2RlbGh1Yi52MS5MaXN0Sm9iTG9nUmVzcG9uc2USPAoJQ2FuY2VsSm9iEh0ubW9kZWxodWIudjEuQ2FuY2VsSm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI6CghSZXRyeUpvYhIcLm1vZGVsaHViLnYxLlJldHJ5Sm9iUmVxdWVzdBoQLm1vZGVsaHViLnYxLkpvYhI+CgpEaXNtaXNzSm9iEh4ubW9kZWxodWIudjEuRGlzbWlzc0pvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISYgoRRGlzbWlzc0ZhaWxlZEpvYnMSJS5tb2RlbGh1Yi52MS5EaXNtaXNzRmFpbGVkSm9ic1JlcXVlc3QaJi5tb2RlbGh1Yi52MS5EaXNtaXNzRmFpbGVkSm9ic1Jlc3BvbnNlEjoKCFBhdXNlSm9iEhwubW9kZWxodWIudjEuUGF1c2VKb2JSZXF1ZXN0GhAubW9kZWxodWIudjEuSm9iEjwKCVJlc3VtZUpvYhIdLm1vZGVsaHViLnYxLlJlc3VtZUpvYlJlcXVlc3QaEC5tb2RlbGh1Yi52MS5Kb2ISRAoLV2F0Y2hFdmVudHMSHy5tb2RlbGh1Yi52MS5XYXRjaEV2ZW50c1JlcXVlc3QaEi5tb2RlbGh1Yi52MS5FdmVudDABEkUKC0dldE92ZXJ2aWV3Eh8ubW9kZWxodWIudjEuR2V0T3ZlcnZpZXdSZXF1ZXN0GhUubW9kZWxodWIudjEuT3ZlcnZpZXcSPwoJR2V0U3lzdGVtEh0ubW9kZWxodWIudjEuR2V0U3lzdGVtUmVxdWVzdBoTLm1vZGVsaHViLnYxLlN5c3RlbRJFCgtHZXRTZXR0aW5ncxIfLm1vZGVsaHViLnYxLkdldFNldHRpbmdzUmVxdWVzdBoVLm1vZGVsaHViLnYxLlNldHRpbmdzEksKDlVwZGF0ZVNldHRpbmdzEiIubW9kZWxodWIudjEuVXBkYXRlU2V0dGluZ3NSZXF1ZXN0GhUubW9kZWxodWIudjEuU2V0dGluZ3MSSgoJVGVzdFRva2VuEh0ubW9kZWxodWIudjEuVGVzdFRva2VuUmVxdWVzdBoeLm1vZGVsaHViLnYxLlRlc3RUb2tlblJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_modelhub_v1_job, file_modelhub_v1_model, file_modelhub_v1_system]);
 
 /**
  * @generated from message modelhub.v1.RegisterModelRequest
@@ -755,7 +755,7 @@ export type DownloadModelRequest = Message<"modelhub.v1.DownloadModelRequest"> &
   model: string;
 
   /**
-   * Instead of `model`.
+   * Instead of `model`: `org/name`, or what LookUpModel takes. What a pasted text selects counts unless it is set here.
    *
    * @generated from field: string repo_id = 2;
    */
@@ -789,6 +789,13 @@ export type DownloadModelRequest = Message<"modelhub.v1.DownloadModelRequest"> &
    * @generated from field: uint64 bytes_per_second = 7;
    */
   bytesPerSecond: bigint;
+
+  /**
+   * Seconds to wait for the job to end before it is returned, up to 600; 0: return it immediately.
+   *
+   * @generated from field: uint32 wait_seconds = 8;
+   */
+  waitSeconds: number;
 };
 
 /**
@@ -797,6 +804,44 @@ export type DownloadModelRequest = Message<"modelhub.v1.DownloadModelRequest"> &
  */
 export const DownloadModelRequestSchema: GenMessage<DownloadModelRequest> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_hub_service, 21);
+
+/**
+ * @generated from message modelhub.v1.DownloadModelsRequest
+ */
+export type DownloadModelsRequest = Message<"modelhub.v1.DownloadModelsRequest"> & {
+  /**
+   * At most 100.
+   *
+   * @generated from field: repeated modelhub.v1.DownloadModelRequest downloads = 1;
+   */
+  downloads: DownloadModelRequest[];
+};
+
+/**
+ * Describes the message modelhub.v1.DownloadModelsRequest.
+ * Use `create(DownloadModelsRequestSchema)` to create a new message.
+ */
+export const DownloadModelsRequestSchema: GenMessage<DownloadModelsRequest> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 22);
+
+/**
+ * @generated from message modelhub.v1.DownloadModelsResponse
+ */
+export type DownloadModelsResponse = Message<"modelhub.v1.DownloadModelsResponse"> & {
+  /**
+   * In the order of the request.
+   *
+   * @generated from field: repeated modelhub.v1.Job jobs = 1;
+   */
+  jobs: Job[];
+};
+
+/**
+ * Describes the message modelhub.v1.DownloadModelsResponse.
+ * Use `create(DownloadModelsResponseSchema)` to create a new message.
+ */
+export const DownloadModelsResponseSchema: GenMessage<DownloadModelsResponse> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 23);
 
 /**
  * @generated from message modelhub.v1.PinModelRequest
@@ -825,7 +870,7 @@ export type PinModelRequest = Message<"modelhub.v1.PinModelRequest"> & {
  * Use `create(PinModelRequestSchema)` to create a new message.
  */
 export const PinModelRequestSchema: GenMessage<PinModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 22);
+  messageDesc(file_modelhub_v1_hub_service, 24);
 
 /**
  * @generated from message modelhub.v1.VerifyModelRequest
@@ -852,7 +897,7 @@ export type VerifyModelRequest = Message<"modelhub.v1.VerifyModelRequest"> & {
  * Use `create(VerifyModelRequestSchema)` to create a new message.
  */
 export const VerifyModelRequestSchema: GenMessage<VerifyModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 23);
+  messageDesc(file_modelhub_v1_hub_service, 25);
 
 /**
  * @generated from message modelhub.v1.EvictModelRequest
@@ -886,7 +931,7 @@ export type EvictModelRequest = Message<"modelhub.v1.EvictModelRequest"> & {
  * Use `create(EvictModelRequestSchema)` to create a new message.
  */
 export const EvictModelRequestSchema: GenMessage<EvictModelRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 24);
+  messageDesc(file_modelhub_v1_hub_service, 26);
 
 /**
  * @generated from message modelhub.v1.ScanStorageRequest
@@ -931,7 +976,7 @@ export type ScanStorageRequest = Message<"modelhub.v1.ScanStorageRequest"> & {
  * Use `create(ScanStorageRequestSchema)` to create a new message.
  */
 export const ScanStorageRequestSchema: GenMessage<ScanStorageRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 25);
+  messageDesc(file_modelhub_v1_hub_service, 27);
 
 /**
  * @generated from message modelhub.v1.PreviewScanResponse
@@ -963,7 +1008,7 @@ export type PreviewScanResponse = Message<"modelhub.v1.PreviewScanResponse"> & {
  * Use `create(PreviewScanResponseSchema)` to create a new message.
  */
 export const PreviewScanResponseSchema: GenMessage<PreviewScanResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 26);
+  messageDesc(file_modelhub_v1_hub_service, 28);
 
 /**
  * @generated from message modelhub.v1.VerifyStoreRequest
@@ -982,7 +1027,7 @@ export type VerifyStoreRequest = Message<"modelhub.v1.VerifyStoreRequest"> & {
  * Use `create(VerifyStoreRequestSchema)` to create a new message.
  */
 export const VerifyStoreRequestSchema: GenMessage<VerifyStoreRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 27);
+  messageDesc(file_modelhub_v1_hub_service, 29);
 
 /**
  * @generated from message modelhub.v1.EvictStoreRequest
@@ -1015,7 +1060,7 @@ export type EvictStoreRequest = Message<"modelhub.v1.EvictStoreRequest"> & {
  * Use `create(EvictStoreRequestSchema)` to create a new message.
  */
 export const EvictStoreRequestSchema: GenMessage<EvictStoreRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 28);
+  messageDesc(file_modelhub_v1_hub_service, 30);
 
 /**
  * @generated from message modelhub.v1.PlanEvictionResponse
@@ -1070,7 +1115,7 @@ export type PlanEvictionResponse = Message<"modelhub.v1.PlanEvictionResponse"> &
  * Use `create(PlanEvictionResponseSchema)` to create a new message.
  */
 export const PlanEvictionResponseSchema: GenMessage<PlanEvictionResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 29);
+  messageDesc(file_modelhub_v1_hub_service, 31);
 
 /**
  * @generated from message modelhub.v1.GetStorageRequest
@@ -1083,7 +1128,7 @@ export type GetStorageRequest = Message<"modelhub.v1.GetStorageRequest"> & {
  * Use `create(GetStorageRequestSchema)` to create a new message.
  */
 export const GetStorageRequestSchema: GenMessage<GetStorageRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 30);
+  messageDesc(file_modelhub_v1_hub_service, 32);
 
 /**
  * @generated from message modelhub.v1.GetStorageResponse
@@ -1151,7 +1196,7 @@ export type GetStorageResponse = Message<"modelhub.v1.GetStorageResponse"> & {
  * Use `create(GetStorageResponseSchema)` to create a new message.
  */
 export const GetStorageResponseSchema: GenMessage<GetStorageResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 31);
+  messageDesc(file_modelhub_v1_hub_service, 33);
 
 /**
  * @generated from message modelhub.v1.ListJobsRequest
@@ -1209,7 +1254,7 @@ export type ListJobsRequest = Message<"modelhub.v1.ListJobsRequest"> & {
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 32);
+  messageDesc(file_modelhub_v1_hub_service, 34);
 
 /**
  * @generated from message modelhub.v1.ListJobsResponse
@@ -1231,7 +1276,7 @@ export type ListJobsResponse = Message<"modelhub.v1.ListJobsResponse"> & {
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 33);
+  messageDesc(file_modelhub_v1_hub_service, 35);
 
 /**
  * @generated from message modelhub.v1.GetJobRequest
@@ -1248,7 +1293,7 @@ export type GetJobRequest = Message<"modelhub.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 34);
+  messageDesc(file_modelhub_v1_hub_service, 36);
 
 /**
  * @generated from message modelhub.v1.ListJobLogRequest
@@ -1277,7 +1322,7 @@ export type ListJobLogRequest = Message<"modelhub.v1.ListJobLogRequest"> & {
  * Use `create(ListJobLogRequestSchema)` to create a new message.
  */
 export const ListJobLogRequestSchema: GenMessage<ListJobLogRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 35);
+  messageDesc(file_modelhub_v1_hub_service, 37);
 
 /**
  * @generated from message modelhub.v1.ListJobLogResponse
@@ -1301,7 +1346,7 @@ export type ListJobLogResponse = Message<"modelhub.v1.ListJobLogResponse"> & {
  * Use `create(ListJobLogResponseSchema)` to create a new message.
  */
 export const ListJobLogResponseSchema: GenMessage<ListJobLogResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 36);
+  messageDesc(file_modelhub_v1_hub_service, 38);
 
 /**
  * @generated from message modelhub.v1.CancelJobRequest
@@ -1318,7 +1363,7 @@ export type CancelJobRequest = Message<"modelhub.v1.CancelJobRequest"> & {
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 37);
+  messageDesc(file_modelhub_v1_hub_service, 39);
 
 /**
  * @generated from message modelhub.v1.RetryJobRequest
@@ -1335,7 +1380,56 @@ export type RetryJobRequest = Message<"modelhub.v1.RetryJobRequest"> & {
  * Use `create(RetryJobRequestSchema)` to create a new message.
  */
 export const RetryJobRequestSchema: GenMessage<RetryJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 38);
+  messageDesc(file_modelhub_v1_hub_service, 40);
+
+/**
+ * @generated from message modelhub.v1.DismissJobRequest
+ */
+export type DismissJobRequest = Message<"modelhub.v1.DismissJobRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message modelhub.v1.DismissJobRequest.
+ * Use `create(DismissJobRequestSchema)` to create a new message.
+ */
+export const DismissJobRequestSchema: GenMessage<DismissJobRequest> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 41);
+
+/**
+ * @generated from message modelhub.v1.DismissFailedJobsRequest
+ */
+export type DismissFailedJobsRequest = Message<"modelhub.v1.DismissFailedJobsRequest"> & {
+};
+
+/**
+ * Describes the message modelhub.v1.DismissFailedJobsRequest.
+ * Use `create(DismissFailedJobsRequestSchema)` to create a new message.
+ */
+export const DismissFailedJobsRequestSchema: GenMessage<DismissFailedJobsRequest> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 42);
+
+/**
+ * @generated from message modelhub.v1.DismissFailedJobsResponse
+ */
+export type DismissFailedJobsResponse = Message<"modelhub.v1.DismissFailedJobsResponse"> & {
+  /**
+   * How many were dismissed now.
+   *
+   * @generated from field: uint64 dismissed = 1;
+   */
+  dismissed: bigint;
+};
+
+/**
+ * Describes the message modelhub.v1.DismissFailedJobsResponse.
+ * Use `create(DismissFailedJobsResponseSchema)` to create a new message.
+ */
+export const DismissFailedJobsResponseSchema: GenMessage<DismissFailedJobsResponse> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_hub_service, 43);
 
 /**
  * @generated from message modelhub.v1.PauseJobRequest
@@ -1352,7 +1446,7 @@ export type PauseJobRequest = Message<"modelhub.v1.PauseJobRequest"> & {
  * Use `create(PauseJobRequestSchema)` to create a new message.
  */
 export const PauseJobRequestSchema: GenMessage<PauseJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 39);
+  messageDesc(file_modelhub_v1_hub_service, 44);
 
 /**
  * @generated from message modelhub.v1.ResumeJobRequest
@@ -1369,7 +1463,7 @@ export type ResumeJobRequest = Message<"modelhub.v1.ResumeJobRequest"> & {
  * Use `create(ResumeJobRequestSchema)` to create a new message.
  */
 export const ResumeJobRequestSchema: GenMessage<ResumeJobRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 40);
+  messageDesc(file_modelhub_v1_hub_service, 45);
 
 /**
  * @generated from message modelhub.v1.WatchEventsRequest
@@ -1402,7 +1496,7 @@ export type WatchEventsRequest = Message<"modelhub.v1.WatchEventsRequest"> & {
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 41);
+  messageDesc(file_modelhub_v1_hub_service, 46);
 
 /**
  * @generated from message modelhub.v1.GetOverviewRequest
@@ -1415,7 +1509,7 @@ export type GetOverviewRequest = Message<"modelhub.v1.GetOverviewRequest"> & {
  * Use `create(GetOverviewRequestSchema)` to create a new message.
  */
 export const GetOverviewRequestSchema: GenMessage<GetOverviewRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 42);
+  messageDesc(file_modelhub_v1_hub_service, 47);
 
 /**
  * @generated from message modelhub.v1.GetSystemRequest
@@ -1428,7 +1522,7 @@ export type GetSystemRequest = Message<"modelhub.v1.GetSystemRequest"> & {
  * Use `create(GetSystemRequestSchema)` to create a new message.
  */
 export const GetSystemRequestSchema: GenMessage<GetSystemRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 43);
+  messageDesc(file_modelhub_v1_hub_service, 48);
 
 /**
  * @generated from message modelhub.v1.GetSettingsRequest
@@ -1441,7 +1535,7 @@ export type GetSettingsRequest = Message<"modelhub.v1.GetSettingsRequest"> & {
  * Use `create(GetSettingsRequestSchema)` to create a new message.
  */
 export const GetSettingsRequestSchema: GenMessage<GetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 44);
+  messageDesc(file_modelhub_v1_hub_service, 49);
 
 /**
  * @generated from message modelhub.v1.UpdateSettingsRequest
@@ -1490,7 +1584,7 @@ export type UpdateSettingsRequest = Message<"modelhub.v1.UpdateSettingsRequest">
  * Use `create(UpdateSettingsRequestSchema)` to create a new message.
  */
 export const UpdateSettingsRequestSchema: GenMessage<UpdateSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 45);
+  messageDesc(file_modelhub_v1_hub_service, 50);
 
 /**
  * @generated from message modelhub.v1.TestTokenRequest
@@ -1509,7 +1603,7 @@ export type TestTokenRequest = Message<"modelhub.v1.TestTokenRequest"> & {
  * Use `create(TestTokenRequestSchema)` to create a new message.
  */
 export const TestTokenRequestSchema: GenMessage<TestTokenRequest> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 46);
+  messageDesc(file_modelhub_v1_hub_service, 51);
 
 /**
  * @generated from message modelhub.v1.TestTokenResponse
@@ -1538,7 +1632,7 @@ export type TestTokenResponse = Message<"modelhub.v1.TestTokenResponse"> & {
  * Use `create(TestTokenResponseSchema)` to create a new message.
  */
 export const TestTokenResponseSchema: GenMessage<TestTokenResponse> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_hub_service, 47);
+  messageDesc(file_modelhub_v1_hub_service, 52);
 
 /**
  * The admin API. REST, gRPC, the command line, the web dashboard and the Python client are this service.
@@ -1675,7 +1769,7 @@ export const HubService: GenService<{
     output: typeof DownloadPlanSchema;
   },
   /**
-   * Downloads files into the store, as a job.
+   * Downloads files into the store, as a job. A repository that is given as `repo_id` and is unknown here is registered.
    *
    * @generated from rpc modelhub.v1.HubService.DownloadModel
    */
@@ -1683,6 +1777,17 @@ export const HubService: GenService<{
     methodKind: "unary";
     input: typeof DownloadModelRequestSchema;
     output: typeof JobSchema;
+  },
+  /**
+   * Downloads several repositories, each as a job, as DownloadModel does. If one of them cannot be downloaded, nothing is
+   * started.
+   *
+   * @generated from rpc modelhub.v1.HubService.DownloadModels
+   */
+  downloadModels: {
+    methodKind: "unary";
+    input: typeof DownloadModelsRequestSchema;
+    output: typeof DownloadModelsResponseSchema;
   },
   /**
    * Pins a model, so that none of it is evicted, or unpins it; sets how often it is synced.
@@ -1829,6 +1934,26 @@ export const HubService: GenService<{
     methodKind: "unary";
     input: typeof RetryJobRequestSchema;
     output: typeof JobSchema;
+  },
+  /**
+   * Dismisses a failed job: it stays in the list, and does not count as failed any more.
+   *
+   * @generated from rpc modelhub.v1.HubService.DismissJob
+   */
+  dismissJob: {
+    methodKind: "unary";
+    input: typeof DismissJobRequestSchema;
+    output: typeof JobSchema;
+  },
+  /**
+   * Dismisses all failed jobs.
+   *
+   * @generated from rpc modelhub.v1.HubService.DismissFailedJobs
+   */
+  dismissFailedJobs: {
+    methodKind: "unary";
+    input: typeof DismissFailedJobsRequestSchema;
+    output: typeof DismissFailedJobsResponseSchema;
   },
   /**
    * @generated from rpc modelhub.v1.HubService.PauseJob

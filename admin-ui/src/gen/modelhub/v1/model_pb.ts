@@ -409,12 +409,14 @@ export enum ModelArtifact_DownloadStatus {
   completed = 3,
 
   /**
+   * Not on disk, and the last job that should have downloaded it failed.
+   *
    * @generated from enum value: failed = 4;
    */
   failed = 4,
 
   /**
-   * A folder of which some files are on disk.
+   * A folder of which some files are on disk, or a file of which a part is.
    *
    * @generated from enum value: partial = 5;
    */

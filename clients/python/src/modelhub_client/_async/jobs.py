@@ -19,6 +19,7 @@ from .._messages import (
 from .._options import async_sleep
 from ..errors import ConnectionFailed, JobCancelled, JobFailed, Unavailable, WaitTimeout
 from ..gen.modelhub.v1 import (
+    DismissFailedJobsResponse,
     Event,
     Job,
     JobKind,
@@ -91,6 +92,15 @@ class AsyncJobs(AsyncTransport):
     async def retry(self, job: JobRef) -> Job:
         """Runs a failed or cancelled job again."""
         return await self._post(Job, job_path(job, "retry"))
+
+    async def dismiss(self, job: JobRef) -> Job:
+        """Dismisses a failed job, so that it does not count as failed any more."""
+        return await self._post(Job, job_path(job, "dismiss"))
+
+    async def dismiss_failed(self) -> int:
+        """Dismisses all failed jobs; how many there were."""
+        answer = await self._post(DismissFailedJobsResponse, "/v1/jobs/dismiss")
+        return answer.dismissed
 
     async def pause(self, job: JobRef) -> Job:
         return await self._post(Job, job_path(job, "pause"))

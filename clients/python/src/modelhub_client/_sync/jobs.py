@@ -19,6 +19,7 @@ from .._messages import (
 from .._options import sleep
 from ..errors import ConnectionFailed, JobCancelled, JobFailed, Unavailable, WaitTimeout
 from ..gen.modelhub.v1 import (
+    DismissFailedJobsResponse,
     Event,
     Job,
     JobKind,
@@ -91,6 +92,15 @@ class Jobs(Transport):
     def retry(self, job: JobRef) -> Job:
         """Runs a failed or cancelled job again."""
         return self._post(Job, job_path(job, "retry"))
+
+    def dismiss(self, job: JobRef) -> Job:
+        """Dismisses a failed job, so that it does not count as failed any more."""
+        return self._post(Job, job_path(job, "dismiss"))
+
+    def dismiss_failed(self) -> int:
+        """Dismisses all failed jobs; how many there were."""
+        answer = self._post(DismissFailedJobsResponse, "/v1/jobs/dismiss")
+        return answer.dismissed
 
     def pause(self, job: JobRef) -> Job:
         return self._post(Job, job_path(job, "pause"))

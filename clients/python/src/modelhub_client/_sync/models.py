@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from .._messages import ModelRef, Texts, model_path, selection, word
+from .._messages import ModelRef, Texts, model_path, selection, texts, word
 from ..gen.modelhub.v1 import (
     DeleteModelResponse,
     DownloadModelRequest,
+    DownloadModelsRequest,
+    DownloadModelsResponse,
     DownloadPlan,
     EvictModelRequest,
     GetModelFactsRequest,
@@ -248,6 +251,35 @@ class Models(Transport):
             bytes_per_second=bytes_per_second,
         )
         return self._post(Job, model_path(model, "download"), request)
+
+    def download_models(
+        self,
+        repo_ids: Texts,
+        *,
+        revision: str = "",
+        paths: Texts = (),
+        include: Texts = (),
+        exclude: Texts = (),
+        preset: SelectionPreset | str = "",
+        quantisation: str = "",
+        priority: int | None = None,
+        bytes_per_second: int = 0,
+    ) -> list[Job]:
+        """Downloads several repositories, each as a job; those unknown are registered.
+
+        `repo_ids` are `org/name`, or what `look_up` takes. If one of them cannot be
+        downloaded, nothing is started.
+        """
+        download = DownloadModelRequest(
+            revision=revision,
+            selection=selection(paths, include, exclude, preset, quantisation),
+            priority=priority,
+            bytes_per_second=bytes_per_second,
+        )
+        request = DownloadModelsRequest(
+            downloads=[replace(download, repo_id=id) for id in texts(repo_ids)]
+        )
+        return (self._post(DownloadModelsResponse, "/v1/downloads", request)).jobs
 
     def pin(
         self,

@@ -14,7 +14,12 @@ __all__ = (
     "DeleteModelRequest",
     "DeleteModelResponse",
     "Disk",
+    "DismissFailedJobsRequest",
+    "DismissFailedJobsResponse",
+    "DismissJobRequest",
     "DownloadModelRequest",
+    "DownloadModelsRequest",
+    "DownloadModelsResponse",
     "DownloadPlan",
     "Dtype",
     "Event",
@@ -182,10 +187,13 @@ class ModelArtifactDownloadStatus(betterproto2.Enum):
     """
 
     failed = 4
+    """
+    Not on disk, and the last job that should have downloaded it failed.
+    """
 
     partial = 5
     """
-    A folder of which some files are on disk.
+    A folder of which some files are on disk, or a file of which a part is.
     """
 
 
@@ -492,6 +500,43 @@ default_message_pool.register_message("modelhub.v1", "Disk", Disk)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class DismissFailedJobsRequest(betterproto2.Message):
+    pass
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "DismissFailedJobsRequest", DismissFailedJobsRequest
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class DismissFailedJobsResponse(betterproto2.Message):
+    dismissed: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(1, betterproto2.TYPE_UINT64)
+    )
+    """
+    How many were dismissed now.
+    """
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "DismissFailedJobsResponse", DismissFailedJobsResponse
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class DismissJobRequest(betterproto2.Message):
+    id: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "DismissJobRequest", DismissJobRequest
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class DownloadModelRequest(betterproto2.Message):
     model: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         1, betterproto2.TYPE_STRING
@@ -501,7 +546,7 @@ class DownloadModelRequest(betterproto2.Message):
         2, betterproto2.TYPE_STRING
     )
     """
-    Instead of `model`.
+    Instead of `model`: `org/name`, or what LookUpModel takes. What a pasted text selects counts unless it is set here.
     """
 
     kind: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -530,9 +575,44 @@ class DownloadModelRequest(betterproto2.Message):
     0: no limit of its own.
     """
 
+    wait_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**32 - 1)]" = (
+        betterproto2.field(8, betterproto2.TYPE_UINT32)
+    )
+    """
+    Seconds to wait for the job to end before it is returned, up to 600; 0: return it immediately.
+    """
+
 
 default_message_pool.register_message(
     "modelhub.v1", "DownloadModelRequest", DownloadModelRequest
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class DownloadModelsRequest(betterproto2.Message):
+    downloads: "list[DownloadModelRequest]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    At most 100.
+    """
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "DownloadModelsRequest", DownloadModelsRequest
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class DownloadModelsResponse(betterproto2.Message):
+    jobs: "list[Job]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    In the order of the request.
+    """
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "DownloadModelsResponse", DownloadModelsResponse
 )
 
 
@@ -1092,6 +1172,16 @@ class Job(betterproto2.Message):
     """
     Grows with every change. Responses and events can overtake one another: of two copies of a job, the one with the
     greater version is the newer.
+    """
+
+    dismissed_at: "datetime.datetime | None" = betterproto2.field(
+        22,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: __google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    When somebody dismissed this failed job: it does not count as failed any more. A retry takes that back.
     """
 
 
