@@ -197,7 +197,7 @@ async fn the_model_is_taken_with_one_projector_and_no_other_helper() {
     assert_eq!(each(&found["quantisations"], "name"), ["Q4_K_M", "Q8_0", "UD-IQ1_S", "i1-Q6_K"]);
     // Without a preset nothing is left out.
     let all = plan(json!({})).await;
-    assert_eq!((number(&all["files"]), reasons(&all)), (10, vec![]));
+    assert_eq!((number(&all["files"]), reasons(&all)), (11, vec![]));
     assert_eq!(list(&all["quantisations"]).len(), 4);
     hub.finish().await;
 }
