@@ -137,10 +137,7 @@ pub struct Quantisation {
 }
 
 /// The quantisations of a repository's GGUF files, given with their sizes: the smallest first.
-pub fn quantisations<'a>(
-    files: &BTreeMap<&'a RepoPath, GgufFile>,
-    size_of: impl Fn(&RepoPath) -> u64,
-) -> Vec<Quantisation> {
+pub fn quantisations(files: &BTreeMap<&RepoPath, GgufFile>, size_of: impl Fn(&RepoPath) -> u64) -> Vec<Quantisation> {
     let mut found: BTreeMap<&str, Quantisation> = BTreeMap::new();
     let mut parts: BTreeMap<(&str, &str), (u32, u32)> = BTreeMap::new();
     for (path, file) in files {

@@ -50,9 +50,12 @@ pub(super) fn words(text: &str) -> Vec<String> {
     words.map(str::to_lowercase).collect()
 }
 
+/// Which part it is, and of how many if that is said.
+type Number = (u32, Option<u32>);
+
 /// A name without its ending and number, and the number: `-00001-of-00003.gguf` (gguf-split), `.gguf.part1of2`,
 /// `.gguf-split-a` and the like, for parts that have to be joined.
-fn without_ending(name: &str) -> Option<(&str, Option<(u32, Option<u32>)>)> {
+fn without_ending(name: &str) -> Option<(&str, Option<Number>)> {
     let lower = name.to_ascii_lowercase();
     let at = lower.rfind(".gguf")?;
     let (stem, tail) = (&name[..at], &lower[at + ".gguf".len()..]);
@@ -77,7 +80,7 @@ fn without_ending(name: &str) -> Option<(&str, Option<(u32, Option<u32>)>)> {
 }
 
 /// `.part1of2`, `-split-a`, `.split-ab`, `-part-3`, in lower case: the part, from 1, and how many there are.
-fn joined_part(tail: &str) -> Option<(u32, Option<u32>)> {
+fn joined_part(tail: &str) -> Option<Number> {
     let rest = tail.trim_start_matches(['.', '-', '_']);
     let rest = rest.strip_prefix("part").or_else(|| rest.strip_prefix("split"))?;
     let rest = rest.trim_start_matches(['.', '-', '_']);
@@ -113,7 +116,7 @@ pub(super) fn quantisation_in(text: &str) -> Option<(String, std::ops::Range<usi
     let upper = text.to_ascii_uppercase();
     let is_start = |at: &usize| !text[..*at].ends_with(char::is_alphanumeric);
     let starts = text.char_indices().map(|(at, _)| at).filter(is_start);
-    let (start, length) = starts.filter_map(|at| Some((at, quantisation_at(&upper[at..])?))).last()?;
+    let (start, length) = starts.filter_map(|at| Some((at, quantisation_at(&upper[at..])?))).next_back()?;
     let name = &upper[start..start + length];
     let name = match name.strip_prefix("FP") {
         Some(bits @ ("16" | "32" | "64")) => format!("F{bits}"),
