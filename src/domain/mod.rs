@@ -27,6 +27,7 @@ pub mod safetensors_set;
 pub mod selection;
 pub mod size;
 pub mod weight_format;
+pub mod weight_set;
 pub mod work;
 pub mod xet;
 
@@ -50,6 +51,7 @@ pub use revision::{CommitId, Origin, Revision};
 pub use selection::{Preset, Selection};
 pub use size::ByteSize;
 pub use weight_format::{Shard, WeightFormat};
+pub use weight_set::WeightSet;
 pub use work::Work;
 
 /// Why a text from outside cannot be parsed. It names the rule that was broken.
