@@ -47,7 +47,7 @@ pub fn read_head<T>(
 /// Facts are merged, estimated, stored and read again.
 pub fn use_facts(mut facts: ModelFacts) {
     facts.merge(facts.clone());
-    for context in [None, Some(u64::MAX)] {
+    for context in [1, u64::MAX] {
         let _ = facts.memory_estimate(context, 3).map(|estimate| (estimate.total(), estimate.fits(1, u64::MAX)));
     }
     let text = serde_json::to_string(&facts).unwrap();

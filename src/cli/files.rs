@@ -118,7 +118,7 @@ pub(super) struct Facts {
     /// The model: its id, org/name, or kind/org/name
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     model: String,
-    /// A GGUF file or a folder of weights to look at alone; with --tensors a file of weights
+    /// A file of weights, meant with all its parts, or a folder to look at alone; with --tensors a file
     path: Option<String>,
     /// A branch, tag or commit
     #[arg(long)]
@@ -160,12 +160,42 @@ pub(super) async fn facts(call: &Call, arguments: Facts) -> Outcome {
         0 => number(facts.attention_heads),
         kv => format!("{} ({kv} KV heads)", number(facts.attention_heads)),
     };
+    let experts = match facts.experts_used {
+        0 => number(facts.experts),
+        used => format!("{} ({used} used for a token)", number(facts.experts)),
+    };
+    let window = match facts.sliding_window {
+        0 => String::new(),
+        tokens => format!("{} tokens", count(tokens)),
+    };
+    let cache = match facts.kv_cache_bytes {
+        None => String::new(),
+        Some(0) => "none".to_owned(),
+        Some(size) => format!("{} for {} tokens", bytes(size), count(facts.context)),
+    };
     let memory = if facts.memory_bytes == 0 {
-        String::new()
+        "unknown".to_owned()
     } else {
         format!("{} with a context of {} tokens", bytes(facts.memory_bytes), count(facts.context))
     };
-    let components: Vec<_> = facts.components.iter().map(|c| format!("{}: {}", c.name, c.class_name)).collect();
+    let component = |c: &pb::Component| {
+        let parameters = (c.parameters > 0).then(|| format!("{} parameters", magnitude(c.parameters)));
+        let size = (c.weight_bytes > 0).then(|| bytes(c.weight_bytes));
+        let class = (!c.class_name.is_empty()).then(|| c.class_name.clone());
+        let words: Vec<_> = [class, parameters, size].into_iter().flatten().collect();
+        format!("{}: {}", c.name, words.join(", "))
+    };
+    let components: Vec<_> = facts.components.iter().map(component).collect();
+    let adapter = facts.adapter.as_ref().map_or_else(String::new, |adapter| {
+        let kind = if adapter.kind.is_empty() { "adapter" } else { &adapter.kind };
+        let base = if adapter.base_model.is_empty() { "an unknown model" } else { &adapter.base_model };
+        let rank = (adapter.rank > 0).then(|| format!("rank {}", adapter.rank));
+        let parameters = (adapter.parameters > 0).then(|| format!("{} parameters", magnitude(adapter.parameters)));
+        let size = (adapter.weight_bytes > 0).then(|| bytes(adapter.weight_bytes));
+        let words: Vec<_> =
+            [Some(format!("{kind} for {base}")), rank, parameters, size].into_iter().flatten().collect();
+        words.join(", ")
+    });
     let text = fields(
         &call.screen,
         [
@@ -180,10 +210,15 @@ pub(super) async fn facts(call: &Call, arguments: Facts) -> Outcome {
             ("layers", number(facts.layers).into()),
             ("hidden size", number(facts.hidden_size).into()),
             ("attention heads", heads.into()),
+            ("experts", experts.into()),
+            ("sliding window", window.into()),
             ("vocabulary", number(facts.vocab_size).into()),
             ("tokenizer", (&facts.tokenizer).into()),
             ("chat template", if facts.chat_template { "yes" } else { "" }.into()),
-            ("components", components.join(", ").into()),
+            ("components", components.join("; ").into()),
+            ("adapter", adapter.into()),
+            ("weights", if facts.weight_bytes == 0 { String::new() } else { bytes(facts.weight_bytes) }.into()),
+            ("KV cache", cache.into()),
             ("memory", memory.into()),
             ("tags", facts.tags.join(", ").into()),
             ("sources", facts.read.join(", ").into()),
@@ -195,6 +230,9 @@ pub(super) async fn facts(call: &Call, arguments: Facts) -> Outcome {
         let (word, tone) = if fit.fits { ("fits", Tone::Good) } else { ("does not fit", Tone::Bad) };
         let free = format!("{} of {} free", bytes(fit.memory_free), bytes(fit.memory_total));
         call.screen.print(&format!("GPU {}: {} ({free})", fit.gpu, call.screen.paint(word, tone)))?;
+    }
+    if facts.gpus_needed > 1 {
+        call.screen.print(&format!("Fits on {} GPUs together.", facts.gpus_needed))?;
     }
     facts.problems.iter().for_each(|problem| note(&format!("Note: {}", clean(problem))));
     Ok(())

@@ -120,7 +120,13 @@ async fn register_download_and_look_at_it() {
     );
     hub.run(&["files", "org/model", "sub"]).await.is(0).says("sub/deep/");
     hub.run(&["files", "org/model", "README.md", "--text"]).await.is(0).says("With a few words.");
-    hub.run(&["facts", "org/model"]).await.is(0).says("llama");
+    hub.run(&["facts", "org/model"]).await.is(0).says("llama").says("KV cache").says("memory");
+    let adapter = r#"{"peft_type": "LORA", "base_model_name_or_path": "org/base", "r": 8}"#;
+    hub.mock.put(Repo::model("org/lora").file("adapter_config.json", adapter).lfs("adapter_model.bin", "weights"));
+    hub.run(&["register", "org/lora"]).await.is(0);
+    for _ in 0..2 {
+        hub.run(&["facts", "org/lora"]).await.is(0).says("LORA for org/base, rank 8").says("unknown");
+    }
     hub.end().await;
 }
 

@@ -210,6 +210,8 @@ export function factsOf(model: FakeModel, wanted: number, path = ""): Json {
   return {
     commit: commitOf(model),
     ...facts,
+    weight_bytes: String(Math.round(weights)),
+    kv_cache_bytes: memory ? String(perToken * context) : undefined,
     memory_bytes: String(memory),
     context: String(context),
     fits: memory

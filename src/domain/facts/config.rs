@@ -1,13 +1,17 @@
 //! Facts from the JSON files that stand beside the weights.
 //!
-//! Every library names its settings in its own words; the tables below hold the synonyms.
+//! Every library names its settings in its own words; `settings` holds the synonyms.
 //! Steps: the file's name says which of the known files it is; it is read with the caps of
 //! `json` (4 MiB, depth and number of values); then values are looked up at the top, and after
 //! that in the parts that describe the language model of a model of several kinds.
 
 use super::super::RepoPath;
+use super::config_kv::{Assumed, Heads, kv_cache};
 use super::error::printable;
 use super::json::{self, Node};
+use super::kv_cache::KvCache;
+use super::quantiser::quantisation;
+use super::settings::{Settings, shown, words};
 use super::{Adapter, Component, FactsError, ModelFacts};
 
 /// The longest file that is read, in bytes.
@@ -60,93 +64,31 @@ impl ConfigFile {
     }
 }
 
-/// Where models of several kinds describe their language model, outermost first.
-const PARTS: [&str; 8] = [
-    "text_config",
-    "llm_config",
-    "language_config",
-    "language_model",
-    "thinker_config",
-    "decoder",
-    "decoder_config",
-    "generator",
-];
-
-/// One setting under its names in different libraries, the commonest first.
-mod words {
-    pub(super) const CONTEXT: &[&str] = &[
-        "max_position_embeddings",
-        "n_positions",
-        "n_ctx",
-        "max_seq_len",
-        "max_sequence_length",
-        "seq_length",
-        "model_max_length",
-        "max_target_positions",
-        "max_length_tokens",
-    ];
-    pub(super) const LAYERS: &[&str] =
-        &["decoder_layers", "num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers"];
-    pub(super) const HIDDEN: &[&str] = &["hidden_size", "n_embd", "d_model", "dim", "model_dim", "embed_dim"];
-    pub(super) const HEADS: &[&str] =
-        &["num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads"];
-    pub(super) const KV_HEADS: &[&str] = &["num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_head_kv"];
-    pub(super) const HEAD_DIM: &[&str] = &["head_dim", "kv_channels", "d_kv"];
-    pub(super) const VOCABULARY: &[&str] = &["vocab_size", "padded_vocab_size"];
-    pub(super) const EXPERTS: &[&str] = &["num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts"];
-    pub(super) const EXPERTS_USED: &[&str] = &["num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k"];
-    pub(super) const DTYPE: &[&str] = &["dtype", "torch_dtype"];
-    pub(super) const QUANTISATION: &[&str] = &["quantization_config", "quantization", "compression_config"];
-    pub(super) const BITS: &[&str] = &["bits", "w_bit", "nbits", "num_bits", "weight_bits"];
-}
-
-/// A configuration and the parts of it that are asked when it does not say something itself.
-struct Settings<'a>(Vec<&'a Node>);
-
-impl<'a> Settings<'a> {
-    fn new(file: &'a Node) -> Self {
-        let within = |part: &'a Node| PARTS.iter().filter_map(move |key| part.get(key));
-        let parts: Vec<_> = within(file).collect();
-        // One floor deeper: `thinker_config` of some models has a `text_config`.
-        let deeper = parts.iter().copied().flat_map(within);
-        Self([file].into_iter().chain(parts.iter().copied()).chain(deeper).collect())
-    }
-
-    /// The first of these keys that gives something, part by part.
-    fn find<T>(&self, keys: &[&str], read: impl Fn(&'a Node) -> Option<T>) -> Option<T> {
-        self.0.iter().find_map(|part| keys.iter().find_map(|key| part.get(key).and_then(&read)))
-    }
-
-    fn whole(&self, keys: &[&str]) -> Option<u64> {
-        self.find(keys, |node| node.whole().filter(|number| *number > 0))
-    }
-}
-
-fn shown(node: &Node) -> Option<String> {
-    node.text().filter(|text| !text.is_empty()).map(|text| printable(text, 256))
-}
-
 /// transformers, `PretrainedConfig` and the classes derived from it.
 fn model(file: &Node) -> ModelFacts {
     let settings = Settings::new(file);
     let class = file.get("architectures").and_then(|list| list.items().first()).and_then(shown);
-    let latent = settings.whole(&["kv_lora_rank"]).zip(settings.whole(&["qk_rope_head_dim"]));
-    // Falcon and GPT BigCode say "one head for all" with a flag, ChatGLM with a flag and a number.
-    let grouped = settings.whole(&["multi_query_group_num"]);
-    let shared = settings.find(&["multi_query", "multi_query_attention"], |node| node.is_true().then_some(1));
+    let assumed = Assumed::of(&settings);
+    let heads = Heads {
+        layers: settings.whole(words::LAYERS).or(assumed.layers),
+        hidden_size: settings.whole(words::HIDDEN).or(assumed.hidden_size),
+        heads: settings.whole(words::HEADS).or(assumed.heads),
+        kv_heads: kv_heads(&settings).or(assumed.kv_heads),
+        head_dim: settings.whole(words::HEAD_DIM).or(assumed.head_dim),
+    };
     ModelFacts {
         // Parts of a diffusers pipeline name their class in their own way.
         architecture: class.or_else(|| file.get("_class_name").and_then(shown)),
         model_type: file.get("model_type").and_then(shown),
         declared_dtype: settings.find(words::DTYPE, shown).map(|dtype| dtype.trim_start_matches("torch.").to_owned()),
-        context_length: settings.whole(words::CONTEXT),
+        context_length: settings.whole(words::CONTEXT).or(assumed.context_length),
         quantisation: settings.find(words::QUANTISATION, quantisation),
-        layers: settings.whole(words::LAYERS),
-        hidden_size: settings.whole(words::HIDDEN),
-        attention_heads: settings.whole(words::HEADS),
-        kv_heads: settings.whole(words::KV_HEADS).or(shared.and(grouped)).or(shared),
-        head_dim: settings.whole(words::HEAD_DIM),
-        latent_kv: latent.map(|(rank, rope)| rank.saturating_add(rope)),
+        kv_cache: kv_cache(file, &settings, &heads),
+        layers: heads.layers,
+        hidden_size: heads.hidden_size,
+        attention_heads: heads.heads,
+        kv_heads: heads.kv_heads,
+        head_dim: heads.head_dim,
         vocab_size: settings.whole(words::VOCABULARY),
         experts: settings.whole(words::EXPERTS),
         experts_used: settings.whole(words::EXPERTS_USED),
@@ -154,22 +96,15 @@ fn model(file: &Node) -> ModelFacts {
     }
 }
 
-/// `gptq 4-bit`: the method, and the bits of a weight where they are said. Keys: transformers,
-/// `utils/quantization_config.py`; compressed-tensors; MLX (`quantization`).
-fn quantisation(node: &Node) -> Option<String> {
-    let method = node.get("quant_method").or_else(|| node.get("quant_algo")).and_then(shown);
-    let whole = |node: &Node| words::BITS.iter().find_map(|key| node.get(key).and_then(Node::whole));
-    let flag = |key: &str| node.get(key).is_some_and(Node::is_true);
-    let groups = node.get("config_groups").map(Node::entries).unwrap_or_default();
-    let of_group = || groups.iter().find_map(|(_, group)| group.get("weights").and_then(whole));
-    let of_flags = || if flag("load_in_4bit") { Some(4) } else { flag("load_in_8bit").then_some(8) };
-    let bits = whole(node).or_else(of_group).or_else(of_flags).filter(|bits| (1..=64).contains(bits));
-    match (method, bits) {
-        (Some(method), Some(bits)) => Some(format!("{method} {bits}-bit")),
-        (Some(method), None) => Some(method),
-        (None, Some(bits)) => Some(format!("{bits}-bit")),
-        (None, None) => None,
+/// Heads of keys and values. Falcon, GPT BigCode and MPT say "one for all" with a flag or a word, ChatGLM with a flag
+/// and a number. A Falcon of the old kind says a number too, which does not hold (`FalconAttention`).
+fn kv_heads(settings: &Settings<'_>) -> Option<u64> {
+    let one_for_all = ["multi_query", "multi_query_attention"].into_iter().any(|key| settings.flag(key) == Some(true))
+        || settings.find(&["attn_type"], Node::text) == Some("multiquery_attention");
+    if one_for_all && settings.flag("new_decoder_architecture") != Some(true) {
+        return settings.whole(&["multi_query_group_num"]).or(Some(1));
     }
+    settings.whole(words::KV_HEADS)
 }
 
 /// diffusers, `DiffusionPipeline.save_pretrained`: each part as `[library, class]`, both null if
@@ -177,12 +112,14 @@ fn quantisation(node: &Node) -> Option<String> {
 fn pipeline(file: &Node) -> ModelFacts {
     let component = |(name, node): &(String, Node)| {
         let [library, class] = node.items() else { return None };
-        Some(Component { name: printable(name, 256), library: shown(library)?, class: shown(class)? })
+        let name = printable(name, 256);
+        Some(Component { name, library: shown(library)?, class: shown(class)?, ..Component::default() })
     };
     let parts = file.entries().iter().filter(|(name, _)| !name.starts_with('_'));
     ModelFacts {
         architecture: file.get("_class_name").and_then(shown),
         components: parts.filter_map(component).collect(),
+        kv_cache: Some(KvCache::none()),
         ..ModelFacts::default()
     }
 }
@@ -220,6 +157,7 @@ fn adapter(file: &Node) -> ModelFacts {
         kind: file.get("peft_type").and_then(shown),
         base_model: file.get("base_model_name_or_path").and_then(shown),
         rank: file.get("r").and_then(Node::whole),
+        ..Adapter::default()
     };
     ModelFacts { adapter: Some(adapter), ..ModelFacts::default() }
 }
@@ -243,7 +181,7 @@ mod tests {
         assert_eq!((facts.model_type.as_deref(), facts.declared_dtype.as_deref()), (Some("llama"), Some("bfloat16")));
         assert_eq!((facts.context_length, facts.layers, facts.hidden_size), (Some(131_072), Some(32), Some(4096)));
         assert_eq!((facts.attention_heads, facts.kv_heads, facts.vocab_size), (Some(32), Some(8), Some(128_256)));
-        assert_eq!(facts.kv_bytes_per_token(), Some(128 << 10));
+        assert_eq!(facts.kv_cache.map(|cache| cache.bytes(1, 1)), Some(128 << 10));
         assert_eq!(facts.quantisation, None);
     }
 
@@ -263,7 +201,8 @@ mod tests {
         assert_eq!(model(r#"{"multi_query_attention":true,"multi_query_group_num":2}"#).kv_heads, Some(2));
         let deepseek =
             model(r#"{"kv_lora_rank":512,"qk_rope_head_dim":64,"num_hidden_layers":61,"n_routed_experts":256}"#);
-        assert_eq!((deepseek.latent_kv, deepseek.experts), (Some(576), Some(256)));
+        assert_eq!(deepseek.kv_cache.map(|cache| cache.bytes(1, 1)), Some(61 * 576 * 2));
+        assert_eq!(deepseek.experts, Some(256));
     }
 
     #[test]
@@ -273,6 +212,26 @@ mod tests {
             (r#""quantization_config":{"quant_method":"bitsandbytes","load_in_4bit":true}"#, "bitsandbytes 4-bit"),
             (r#""quantization":{"group_size":64,"bits":8}"#, "8-bit"),
             (
+                r#""quantization_config":{"quant_method":"hqq","quant_config":{"weight_quant_params":{"nbits":4}}}"#,
+                "hqq 4-bit",
+            ),
+            (r#""quantization_config":{"quant_method":"torchao","quant_type":"int4_weight_only"}"#, "torchao 4-bit"),
+            (
+                r#""quantization_config":{"quant_method":"torchao",
+                "quant_type":{"default":{"_type":"Float8WeightOnlyConfig","_data":{}}}}"#,
+                "torchao 8-bit",
+            ),
+            (
+                r#""quantization_config":{"quant_method":"torchao","quant_type":"int8_dynamic_activation_int4_weight"}"#,
+                "torchao 4-bit",
+            ),
+            (
+                r#""quantization_config":{"quant_method":"torchao","quant_type":"int8_dynamic_activation_int8_weight"}"#,
+                "torchao 8-bit",
+            ),
+            (r#""quantization_config":{"quant_method":"quanto","weights":"int2","activations":null}"#, "quanto 2-bit"),
+            (r#""quantization_config":{"quant_method":"quanto","weights":"float8"}"#, "quanto 8-bit"),
+            (
                 r#""quantization_config":{"quant_method":"compressed-tensors",
                 "config_groups":{"group_0":{"weights":{"num_bits":8}}}}"#,
                 "compressed-tensors 8-bit",
@@ -280,6 +239,77 @@ mod tests {
         ] {
             assert_eq!(model(&format!("{{{config}}}")).quantisation.as_deref(), Some(words));
         }
+    }
+
+    /// Bytes of cache for 1000 tokens, of a model with 2 heads of keys and values of 16 each: 128 bytes a layer and token.
+    fn cache(settings: &str) -> Option<u64> {
+        let heads = r#""num_attention_heads":4,"num_key_value_heads":2,"head_dim":16,"num_hidden_layers":8"#;
+        model(&format!("{{{heads},{settings}}}")).kv_cache.map(|cache| cache.bytes(1000, 1))
+    }
+
+    #[test]
+    fn layers_without_attention_keep_nothing() {
+        for (settings, attending) in [
+            (r#""model_type":"x""#, 8),
+            (r#""layer_types":["conv","full_attention","mamba","moe","linear_attention","attention","x","mlp"]"#, 3),
+            (r#""layers_block_type":["mamba","mamba","mamba","mamba","mamba","hybrid","mamba","hybrid"]"#, 2),
+            // A list of another length says nothing of these layers.
+            (r#""layer_types":["conv","full_attention"]"#, 8),
+            (r#""hybrid_override_pattern":"M-M*EM-*""#, 2),
+            (r#""attn_type_list":[0,0,0,1,0,0,0,1]"#, 2),
+            (r#""attn_layer_indices":[3,5,7]"#, 3),
+            (r#""linear_attn_config":{"full_attn_layers":[4,8],"kda_layers":[1,2,3,5,6,7]}"#, 2),
+            (r#""full_attention_interval":3"#, 2),
+            (r#""attn_layer_period":3,"attn_layer_offset":1"#, 3),
+        ] {
+            assert_eq!(cache(settings), Some(attending * 128 * 1000), "{settings}");
+        }
+    }
+
+    #[test]
+    fn windows_hold_for_the_layers_that_have_one() {
+        for (settings, windowed) in [
+            // A window of which nothing says the layers counts in full.
+            (r#""sliding_window":100,"model_type":"new""#, 0),
+            (r#""sliding_window":100,"model_type":"mistral""#, 8),
+            (r#""sliding_window":null,"model_type":"mistral""#, 0),
+            (r#""sliding_window":100,"model_type":"qwen2","use_sliding_window":false"#, 0),
+            (r#""sliding_window":100,"model_type":"qwen2","use_sliding_window":true,"max_window_layers":5"#, 3),
+            (r#""sliding_window":100,"model_type":"cohere2","sliding_window_pattern":4"#, 6),
+            (r#""text_config":{"model_type":"gemma3_text","sliding_window":100}"#, 7),
+        ] {
+            let expected = 128 * ((8 - windowed) * 1000 + windowed * 100);
+            assert_eq!(cache(settings), Some(expected), "{settings}");
+        }
+        // RecurrentGemma: two recurrent layers, then one with a window; 8 layers have two of those.
+        let griffin = r#""_block_types":["recurrent","recurrent","attention"],"attention_window_size":100"#;
+        assert_eq!(cache(griffin), Some(2 * 128 * 100));
+        // Gemma 4: layers that see everything have heads of their own, here 1 of 64.
+        let gemma4 = r#""sliding_window":100,"global_head_dim":64,"num_global_key_value_heads":1,
+            "layer_types":["sliding_attention","full_attention","sliding_attention","full_attention",
+            "sliding_attention","full_attention","sliding_attention","full_attention"]"#;
+        assert_eq!(cache(gemma4), Some(4 * 128 * 100 + 4 * 2 * 64 * 2 * 1000));
+    }
+
+    #[test]
+    fn what_answers_in_one_step_keeps_nothing() {
+        for settings in [
+            r#""model_type":"modernbert""#,
+            r#""architectures":["LlamaForSequenceClassification"],"model_type":"llama""#,
+            r#""architectures":["UMT5EncoderModel"],"model_type":"umt5""#,
+            r#""_class_name":"WanModel","model_type":"t2v""#,
+            r#""architecture":"resnet50","pretrained_cfg":{"num_classes":1000}"#,
+            r#""architectures":["Mamba2ForCausalLM"],"model_type":"mamba2""#,
+        ] {
+            assert_eq!(cache(settings), Some(0), "{settings}");
+        }
+        let bert = r#""architectures":["BertLMHeadModel"],"model_type":"bert","is_decoder":true"#;
+        assert_eq!(cache(bert), Some(8 * 128 * 1000));
+        // Values of another size than keys; and no shape at all.
+        assert_eq!(cache(r#""v_head_dim":8"#), Some(8 * 96 * 1000));
+        assert_eq!(model(r#"{"model_type":"x","num_hidden_layers":8}"#).kv_cache, None);
+        let mpt = model(r#"{"attn_config":{"attn_type":"multiquery_attention"},"n_heads":32}"#);
+        assert_eq!(mpt.kv_heads, Some(1));
     }
 
     #[test]

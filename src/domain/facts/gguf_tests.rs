@@ -157,3 +157,64 @@ fn no_more_than_the_budget_is_kept() {
     assert!(texts + names <= KEPT_BYTES);
     assert!(found.metadata.len() < 300 && found.tensors.len() < 30);
 }
+
+/// Bytes of cache for 1000 tokens, of 4 layers with 2 heads of 16 values unless these pairs say otherwise.
+fn cache(architecture: &str, more: impl Fn(GgufFile) -> GgufFile) -> Option<u64> {
+    let key = |name: &str| format!("{architecture}.{name}");
+    let file = GgufFile::new(3)
+        .text("general.architecture", architecture)
+        .u32(&key("block_count"), 4)
+        .u32(&key("embedding_length"), 64)
+        .u32(&key("attention.head_count"), 4);
+    let found = read_all(&more(file).build()).unwrap();
+    found.facts().kv_cache.map(|cache| cache.bytes(1000, 1))
+}
+
+#[test]
+fn the_cache_is_that_of_each_layer() {
+    // Without a number all 4 heads keep: 2 × 4 × 16 × 2 bytes.
+    assert_eq!(cache("llama", |file| file), Some(4 * 256 * 1000));
+    let grouped = |file: GgufFile| file.u32("llama.attention.head_count_kv", 2);
+    assert_eq!(cache("llama", grouped), Some(4 * 128 * 1000));
+    // Heads by layer: two recurrent layers.
+    let hybrid = |file: GgufFile| file.u32s("jamba.attention.head_count_kv", &[0, 2, 0, 1]);
+    assert_eq!(cache("jamba", hybrid), Some((128 + 64) * 1000));
+    // Keys and values of different sizes: 4 × (8 + 24) × 2 bytes.
+    let uneven = |file: GgufFile| file.u32("llama.attention.key_length", 8).u32("llama.attention.value_length", 24);
+    assert_eq!(cache("llama", uneven), Some(4 * 256 * 1000));
+    // Every second layer of a Gemma 2 sees 100 tokens; a window that llama.cpp does not use counts in full.
+    let window = |file: GgufFile| file.u32("gemma2.attention.sliding_window", 100);
+    assert_eq!(cache("gemma2", window), Some(256 * (2 * 1000 + 2 * 100)));
+    let unused = |file: GgufFile| file.u32("phi3.attention.sliding_window", 100);
+    assert_eq!(cache("phi3", unused), Some(4 * 256 * 1000));
+    let flags = [&7u32.to_le_bytes()[..], &4u64.to_le_bytes(), &[1, 1, 1, 0]].concat();
+    let by_flags = |file: GgufFile| {
+        file.u32("new.attention.sliding_window", 100).raw("new.attention.sliding_window_pattern", 9, &flags)
+    };
+    assert_eq!(cache("new", by_flags), Some(256 * (1000 + 3 * 100)));
+    // DeepSeek's: one vector of 32 + 8 values; written out in files of before `key_length_mla`.
+    let latent =
+        |file: GgufFile| file.u32("deepseek2.attention.kv_lora_rank", 32).u32("deepseek2.rope.dimension_count", 8);
+    let newer = |file: GgufFile| latent(file).u32("deepseek2.attention.key_length_mla", 24);
+    assert_eq!(cache("deepseek2", newer), Some(4 * 40 * 2 * 1000));
+    assert_eq!(cache("deepseek2", latent), Some(4 * 256 * 1000));
+    assert_eq!(cache("t5", |file| file), Some(2 * 4 * 256 * 1000));
+    for none in ["nomic-bert", "t5encoder", "wan"] {
+        assert_eq!(cache(none, |file| file), Some(0), "{none}");
+    }
+    let encoder = |file: GgufFile| file.raw("new.attention.causal", 7, &[0]);
+    assert_eq!(cache("new", encoder), Some(0));
+    let shapeless = GgufFile::new(3).text("general.architecture", "llama");
+    assert_eq!(read_all(&shapeless.build()).unwrap().facts().kv_cache, None);
+}
+
+#[test]
+fn an_adapter_tells_its_base() {
+    let file = llama_gguf(3).text("general.type", "adapter").text("adapter.type", "lora");
+    let file = file.text("general.base_model.0.repo_url", "https://huggingface.co/org/base");
+    let facts = read_all(&file.build()).unwrap().facts();
+    assert_eq!((facts.parameters, facts.weight_bytes, facts.kv_cache), (None, None, None));
+    let adapter = facts.adapter.unwrap();
+    assert_eq!((adapter.kind.as_deref(), adapter.base_model.as_deref()), (Some("LORA"), Some("org/base")));
+    assert_eq!((adapter.parameters, adapter.weight_bytes), (Some(6 * 256 + 256), Some(864 + 1024)));
+}

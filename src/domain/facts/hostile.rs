@@ -26,8 +26,8 @@ fn checked<T>(prefix: &[u8], size: u64, reading: Result<Reading<T>, FactsError>)
 /// Facts with such numbers are then merged and estimated.
 fn used(mut facts: ModelFacts) {
     facts.merge(facts.clone());
-    let _ = facts.memory_estimate(Some(u64::MAX), 3).map(|estimate| (estimate.total(), estimate.fits(1, u64::MAX)));
-    let _ = facts.memory_estimate(None, 1);
+    let _ = facts.memory_estimate(u64::MAX, 3).map(|estimate| (estimate.total(), estimate.fits(1, u64::MAX)));
+    let _ = facts.memory_estimate(1, 1);
     let text = serde_json::to_string(&facts).unwrap();
     assert_eq!(serde_json::from_str::<ModelFacts>(&text).unwrap(), facts);
 }

@@ -3,27 +3,35 @@
 //! The files are untrusted. Each parser takes bytes and no more: it never panics, never
 //! allocates by a number that it read, checks what it tells, and keeps no more than its stated
 //! caps. Steps: `config`, `safetensors` and `gguf` turn one file each into `ModelFacts`; `merge`
-//! puts the files of one model together; `memory` estimates what running it takes.
+//! puts the files of one model together; `memory` estimates what running it takes, for which `kv_cache`
+//! says what is kept of tokens.
 
 pub mod config;
+mod config_kv;
 mod error;
 mod ggml;
 pub mod gguf;
 mod gguf_cursor;
 mod gguf_facts;
 mod json;
+pub mod kv_cache;
 pub mod memory;
+mod quantiser;
 pub mod safetensors;
 mod safetensors_json;
+mod settings;
 
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod shapes_tests;
 
 use serde::{Deserialize, Serialize};
 
 pub use error::FactsError;
+pub use kv_cache::KvCache;
 pub use memory::MemoryEstimate;
 
 /// How far a parser got with the beginning of a file.
@@ -50,7 +58,7 @@ pub struct ModelFacts {
     /// Elements of all tensors as they are stored, as the Hub counts them. Values that were packed
     /// by a quantiser (GPTQ, AWQ: several in one integer) count once per integer.
     pub parameters: Option<u64>,
-    /// Bytes of all tensors.
+    /// Bytes of all tensors. Like `parameters`, of the model alone: what an adapter adds stands in `adapter`.
     pub weight_bytes: Option<u64>,
     /// Parameters by type of number, most first: `BF16`, `F32`, `Q4_K`.
     pub dtypes: Vec<(String, u64)>,
@@ -68,9 +76,8 @@ pub struct ModelFacts {
     pub kv_heads: Option<u64>,
     /// Values per head, where it is not `hidden_size / attention_heads`.
     pub head_dim: Option<u64>,
-    /// Values per layer and token that are kept instead of keys and values (DeepSeek's latent
-    /// attention: `kv_lora_rank + qk_rope_head_dim`).
-    pub latent_kv: Option<u64>,
+    /// What it keeps of tokens.
+    pub kv_cache: Option<KvCache>,
     pub vocab_size: Option<u64>,
     /// Experts of a layer, and how many of them a token uses.
     pub experts: Option<u64>,
@@ -87,11 +94,24 @@ pub struct ModelFacts {
 }
 
 /// A part of a diffusers pipeline: `vae`, of library `diffusers`, class `AutoencoderKL`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Component {
     pub name: String,
     pub library: String,
     pub class: String,
+    /// Of its weights; `None` if it has none, or they are not known.
+    pub parameters: Option<u64>,
+    pub weight_bytes: Option<u64>,
+}
+
+impl Component {
+    /// Whether it has no weights by the name of its class: schedulers, tokenizers, processors.
+    pub fn is_without_weights(&self) -> bool {
+        ["Scheduler", "Tokenizer", "TokenizerFast", "Processor", "ProcessorFast", "Extractor"]
+            .into_iter()
+            .any(|end| self.class.ends_with(end))
+    }
 }
 
 /// Weights that change another model (PEFT).
@@ -103,6 +123,8 @@ pub struct Adapter {
     /// The model that it changes, as its author wrote it: an id of the Hub, or a path of theirs.
     pub base_model: Option<String>,
     pub rank: Option<u64>,
+    pub parameters: Option<u64>,
+    pub weight_bytes: Option<u64>,
 }
 
 impl ModelFacts {
@@ -135,7 +157,7 @@ impl ModelFacts {
         first(&mut self.attention_heads, other.attention_heads);
         first(&mut self.kv_heads, other.kv_heads);
         first(&mut self.head_dim, other.head_dim);
-        first(&mut self.latent_kv, other.latent_kv);
+        first(&mut self.kv_cache, other.kv_cache);
         first(&mut self.vocab_size, other.vocab_size);
         first(&mut self.experts, other.experts);
         first(&mut self.experts_used, other.experts_used);
@@ -144,7 +166,14 @@ impl ModelFacts {
         if self.components.is_empty() {
             self.components = other.components;
         }
-        first(&mut self.adapter, other.adapter);
+        if let Some(other) = other.adapter {
+            let adapter = self.adapter.get_or_insert_default();
+            first(&mut adapter.kind, other.kind);
+            first(&mut adapter.base_model, other.base_model);
+            first(&mut adapter.rank, other.rank);
+            sum(&mut adapter.parameters, other.parameters);
+            sum(&mut adapter.weight_bytes, other.weight_bytes);
+        }
         if self.generation.is_empty() {
             self.generation = other.generation;
         }
@@ -155,6 +184,13 @@ impl ModelFacts {
         let mut all = Self::default();
         files.into_iter().for_each(|facts| all.merge(facts));
         all
+    }
+
+    /// What was counted belongs to an adapter, and nothing is known of the model that it changes.
+    pub fn become_adapter(&mut self, adapter: Adapter) {
+        let known = Self { name: self.name.take(), quantisation: self.quantisation.take(), ..Self::default() };
+        let counted = std::mem::replace(self, known);
+        self.adapter = Some(Adapter { parameters: counted.parameters, weight_bytes: counted.weight_bytes, ..adapter });
     }
 
     fn add_dtypes(&mut self, other: Vec<(String, u64)>) {

@@ -16,7 +16,7 @@ use serde::de::{self, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::error::{cut, printable};
 use super::safetensors_json::{Dtype, Entry, Metadata, Name, Shape};
-use super::{FactsError, ModelFacts, Reading, add_count};
+use super::{Adapter, FactsError, ModelFacts, Reading, add_count};
 
 const FILE: &str = "safetensors header";
 /// The longest header (the library's own `MAX_HEADER_SIZE`).
@@ -74,7 +74,19 @@ impl Safetensors {
             ..ModelFacts::default()
         };
         facts.add_dtypes(self.dtypes.clone());
+        if self.is_adapter() {
+            facts.become_adapter(Adapter { kind: Some("LORA".to_owned()), ..Adapter::default() });
+        }
         facts
+    }
+
+    /// Whether its tensors change those of another model: all names are those of a LoRA (PEFT: `lora_A`, diffusers and
+    /// kohya: `lora_down`, `lora.up`, with `alpha` and `dora_scale` beside them).
+    fn is_adapter(&self) -> bool {
+        let of_lora = |name: &str| name.contains("lora_") || name.contains(".lora.") || name.contains("_lora.");
+        let beside = |name: &str| name.ends_with("alpha") || name.ends_with("dora_scale");
+        self.tensors.iter().any(|tensor| of_lora(&tensor.name))
+            && self.tensors.iter().all(|tensor| of_lora(&tensor.name) || beside(&tensor.name))
     }
 }
 

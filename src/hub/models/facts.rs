@@ -1,28 +1,29 @@
 //! What a model is: from its config files, the heads of its stored weights, and what upstream says of it.
 //!
 //! Config files are small and are downloaded if they are not cached. Weights are read only if they are stored:
-//! the numbers of those that are not come from upstream's info of the commit, if it has them.
+//! the numbers of those that are not come from upstream's info of the commit, if it has them, and their size from the
+//! list of files. Steps: the config files of a folder → its sets of weights (`weight_set`), or a pipeline's parts, each
+//! with its own → their counts. A sum of which a part is not known is not known.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
+use super::heads::Parsed;
 use super::{Models, Result};
 use crate::db::{FilePage, ModelRow};
+use crate::domain::facts;
 use crate::domain::facts::config::{self, ConfigFile};
-use crate::domain::facts::{self, Reading, gguf, safetensors};
 use crate::domain::{
-    Artifact, ByteSize, CommitId, Entry, ModelFacts, RepoKey, RepoPath, Revision, Visibility, WeightFormat, gguf_file,
+    Artifact, ByteSize, CommitId, Entry, ModelFacts, RepoKey, RepoPath, Revision, Visibility, WeightFormat, WeightSet,
+    counted, gguf_file, weight_set,
 };
 use crate::hub::Error;
 
 /// Weight files whose heads are read for the facts of one model.
-const MOST_HEADS: usize = 128;
-/// A head is read in steps of at least this.
-const FIRST_READ: u64 = 256 * 1024;
+const MOST_HEADS: usize = 512;
+/// Parts of a pipeline that are looked at. Real ones have some ten.
+const MOST_COMPONENTS: usize = 64;
 const PAGE: u64 = 1000;
 /// GGUF files whose names are compared for the quantisations of a repository; the rest is not looked at.
 const MOST_GGUFS: usize = 10_000;
@@ -46,24 +47,6 @@ pub struct Card {
     pub tags: Vec<String>,
 }
 
-/// The head of one weight file.
-#[derive(Debug, Clone, Default)]
-pub struct Head {
-    pub tensors: Vec<HeadTensor>,
-    /// Including those that `tensors` has no room for.
-    pub tensor_count: u64,
-    pub metadata: Vec<(String, String)>,
-}
-
-#[derive(Debug, Clone)]
-pub struct HeadTensor {
-    pub name: String,
-    pub dtype: String,
-    pub shape: Vec<u64>,
-    /// 0: not known.
-    pub bytes: u64,
-}
-
 /// What a repository is, before anybody registers it.
 #[derive(Debug, Clone)]
 pub struct Found {
@@ -76,12 +59,6 @@ pub struct Found {
     pub quantisations: BTreeMap<String, (u64, u64)>,
     pub only_pickle: bool,
     pub card: Card,
-}
-
-/// A parsed head of either format.
-enum Parsed {
-    Safetensors(safetensors::Safetensors),
-    Gguf(gguf::Gguf),
 }
 
 impl Models {
@@ -126,54 +103,151 @@ impl Models {
         Ok(found)
     }
 
-    /// The facts of a model at a commit; with `path`, of this GGUF file or this folder of weights.
+    /// The facts of a model at a commit; with `path`, of this file's weights (all parts of it) or this folder.
     pub async fn model_facts(&self, model: &ModelRow, commit: &CommitId, path: Option<&RepoPath>) -> Result<ReadFacts> {
         let info = self.commit_facts(&model.id, commit).await?;
         let mut read = ReadFacts { card: card_of(&info), ..ReadFacts::default() };
-        let folder = match path {
-            Some(path) if WeightFormat::of(path).is_some() => parent_of(path),
-            Some(path) => path.to_string(),
-            None => String::new(),
+        let (folder, meant) = match path {
+            Some(path) if WeightFormat::of(path).is_some() => (parent_of(path), Some(path)),
+            Some(path) => (path.to_string(), None),
+            None => (String::new(), None),
         };
-        let mut facts = Vec::new();
-        let page = FilePage { folder: folder.clone(), limit: PAGE, ..FilePage::default() };
-        let mut weights = Vec::new();
+        let mut files = self.files_in(model, commit, &folder).await?;
+        let mut facts = self.facts_of_configs(model, commit, &files, &mut read).await;
+        if facts.components.is_empty() || meant.is_some() {
+            let mut sets = weight_set::choose(files.artifacts, meant);
+            if sets.is_empty() {
+                // Where Transformers.js looks for them.
+                files = self.files_in(model, commit, &join(&folder, "onnx")).await?;
+                sets = weight_set::choose(files.artifacts, None);
+            }
+            let mut weighed = Vec::new();
+            for set in sets {
+                let of_set = self.facts_of_set(&set, &files.here, &mut read).await;
+                weighed.push((set, of_set));
+            }
+            if folder.is_empty() {
+                count_by_info(&mut weighed, &info);
+            }
+            add_weights(&mut facts, weighed);
+        } else {
+            self.weigh_components(model, commit, &folder, &mut facts, &mut read).await?;
+        }
+        if let Some(adapter) = &mut facts.adapter {
+            adapter.base_model = adapter.base_model.take().or_else(|| base_of_card(&info));
+        }
+        read.facts = facts;
+        Ok(read)
+    }
+
+    /// The files that stand in a folder, and which of them are stored.
+    async fn files_in(&self, model: &ModelRow, commit: &CommitId, folder: &str) -> Result<Listed> {
+        let mut listed = Listed::default();
+        let page = FilePage { folder: folder.to_owned(), limit: PAGE, ..FilePage::default() };
         for row in self.db.file_page(&model.id, commit, &page).await? {
             let Entry::File(file) = row.entry else { continue };
-            if file.path.file_name() == "chat_template.jinja" {
-                facts.push(ModelFacts { chat_template: true, ..ModelFacts::default() });
-            }
-            if let Some(kind) = ConfigFile::of(&file.path) {
-                match self.read_config(model, commit, kind, &file).await {
-                    Ok(more) => {
-                        facts.push(more);
-                        read.read.push(file.path.to_string());
-                    }
-                    Err(error) => read.problems.push(error.to_string()),
+            listed.here.extend(row.stored.is_some().then(|| file.path.clone()));
+            listed.artifacts.push(file);
+        }
+        Ok(listed)
+    }
+
+    /// What the config files of a folder say.
+    async fn facts_of_configs(
+        &self,
+        model: &ModelRow,
+        commit: &CommitId,
+        files: &Listed,
+        read: &mut ReadFacts,
+    ) -> ModelFacts {
+        let mut facts = ModelFacts::default();
+        for file in &files.artifacts {
+            facts.chat_template |= file.path.file_name() == "chat_template.jinja";
+            let Some(kind) = ConfigFile::of(&file.path) else { continue };
+            match self.read_config(model, commit, kind, file).await {
+                Ok(more) => {
+                    facts.merge(more);
+                    read.read.push(file.path.to_string());
                 }
-            } else if matches!(WeightFormat::of(&file.path), Some(WeightFormat::Safetensors | WeightFormat::Gguf)) {
-                weights.push((file, row.stored.is_some()));
+                Err(error) => read.problems.push(error.to_string()),
             }
         }
-        let chosen = choose_weights(weights, path);
-        let all_here = !chosen.is_empty() && chosen.len() <= MOST_HEADS && chosen.iter().all(|(_, is_here)| *is_here);
-        if all_here {
-            for (file, _) in &chosen {
-                match self.head_of(file).await {
-                    Ok(Parsed::Safetensors(head)) => facts.push(head.facts()),
-                    Ok(Parsed::Gguf(head)) => facts.push(head.facts()),
-                    Err(error) => {
-                        read.problems.push(format!("{}: {error}", file.path));
-                        continue;
-                    }
+        facts
+    }
+
+    /// The counts of one set of weights: from the heads of its files, if all are stored, else its size. Nothing if
+    /// parts of it are missing: a sum of the others would be too small.
+    async fn facts_of_set(&self, set: &WeightSet, here: &HashSet<RepoPath>, read: &mut ReadFacts) -> ModelFacts {
+        let mut facts = ModelFacts { weight_bytes: Some(set.bytes()), ..ModelFacts::default() };
+        if set.missing > 0 {
+            let parts = counted(set.missing, "part");
+            read.problems.push(format!("{}: {parts} of this file not found in the repository", set.name));
+            facts.weight_bytes = None;
+        } else if matches!(set.format, WeightFormat::Safetensors | WeightFormat::Gguf)
+            && set.files.len() <= MOST_HEADS
+            && set.files.iter().all(|file| here.contains(&file.path))
+        {
+            match self.facts_of_heads(set, read).await {
+                Ok(counted) => {
+                    facts = ModelFacts { weight_bytes: counted.weight_bytes.or(facts.weight_bytes), ..counted }
                 }
-                read.read.push(file.path.to_string());
+                Err(error) => read.problems.push(error.to_string()),
             }
-        } else if path.is_none_or(|_| folder.is_empty()) {
-            facts.push(facts_of_info(&info, chosen.iter().map(|(file, _)| file.size).sum()));
         }
-        read.facts = ModelFacts::of_files(facts);
-        Ok(read)
+        if set.is_adapter && facts.adapter.is_none() {
+            facts.become_adapter(facts::Adapter::default());
+        } else if facts.adapter.is_some() {
+            facts.weight_bytes = None;
+        }
+        facts
+    }
+
+    async fn facts_of_heads(&self, set: &WeightSet, read: &mut ReadFacts) -> Result<ModelFacts> {
+        let mut facts = ModelFacts::default();
+        let with_heads = if set.is_cut { 1 } else { set.files.len() };
+        for file in set.files.iter().take(with_heads) {
+            let whole = if set.is_cut { set.bytes() } else { file.size };
+            let head = self.head_of(file, whole).await;
+            facts.merge(match head.map_err(|error| Error::Invalid(format!("{}: {error}", file.path)))? {
+                Parsed::Safetensors(head) => head.facts(),
+                Parsed::Gguf(head) => head.facts(),
+            });
+            read.read.push(file.path.to_string());
+        }
+        Ok(facts)
+    }
+
+    /// Counts a pipeline by its parts, each in the folder of its name. The sums are known if all parts are.
+    async fn weigh_components(
+        &self,
+        model: &ModelRow,
+        commit: &CommitId,
+        folder: &str,
+        facts: &mut ModelFacts,
+        read: &mut ReadFacts,
+    ) -> Result<()> {
+        let mut components = std::mem::take(&mut facts.components);
+        let mut weighed = Vec::new();
+        for component in components.iter_mut().take(MOST_COMPONENTS) {
+            let files = self.files_in(model, commit, &join(folder, &component.name)).await?;
+            let sets = weight_set::choose(files.artifacts, None);
+            let mut of_component = ModelFacts::default();
+            let mut counted = Vec::new();
+            for set in sets.into_iter().filter(|set| !set.is_adapter) {
+                let of_set = self.facts_of_set(&set, &files.here, read).await;
+                counted.push(of_set);
+            }
+            if !counted.is_empty() || !component.is_without_weights() {
+                add_counts(&mut of_component, counted);
+                (component.parameters, component.weight_bytes) = (of_component.parameters, of_component.weight_bytes);
+                weighed.push(of_component);
+            }
+        }
+        if components.len() <= MOST_COMPONENTS {
+            add_counts(facts, weighed);
+        }
+        facts.components = components;
+        Ok(())
     }
 
     async fn read_config(
@@ -193,114 +267,78 @@ impl Models {
         let (bytes, _) = self.read_start(model, commit, &file.path, file.size).await?;
         kind.read(&bytes).map_err(|error| Error::Invalid(format!("{}: {error}", file.path)))
     }
+}
 
-    /// The tensors and metadata of one stored weight file.
-    pub async fn weights_head(&self, model: &ModelRow, commit: &CommitId, path: &RepoPath) -> Result<Head> {
-        let no_file = || Error::NotFound { what: format!("file {path} not found at {commit}") };
-        let Some(Entry::File(file)) = self.db.entry(&model.id, commit, path).await? else { return Err(no_file()) };
-        Ok(match self.head_of(&file).await? {
-            Parsed::Safetensors(head) => Head {
-                tensor_count: head.tensor_count,
-                metadata: head.metadata,
-                tensors: head
-                    .tensors
-                    .into_iter()
-                    .map(|tensor| HeadTensor {
-                        name: tensor.name,
-                        dtype: tensor.dtype,
-                        shape: tensor.shape,
-                        bytes: tensor.bytes,
-                    })
-                    .collect(),
-            },
-            Parsed::Gguf(head) => Head {
-                tensor_count: head.tensor_count,
-                metadata: head.metadata.into_iter().map(|(key, value)| (key, shown(&value))).collect(),
-                tensors: head
-                    .tensors
-                    .into_iter()
-                    .map(|tensor| HeadTensor {
-                        name: tensor.name,
-                        dtype: tensor.kind,
-                        shape: tensor.shape,
-                        bytes: tensor.bytes.unwrap_or(0),
-                    })
-                    .collect(),
-            },
-        })
+/// Files of one folder.
+#[derive(Default)]
+struct Listed {
+    artifacts: Vec<Artifact>,
+    here: HashSet<RepoPath>,
+}
+
+/// Adds sets of weights to what the config files say: adapters beside the model; several sets as its parts.
+fn add_weights(facts: &mut ModelFacts, weighed: Vec<(WeightSet, ModelFacts)>) {
+    let (adapters, models): (Vec<_>, Vec<_>) = weighed.into_iter().partition(|(_, of_set)| of_set.adapter.is_some());
+    adapters.into_iter().for_each(|(_, of_set)| facts.merge(of_set));
+    if models.len() > 1 {
+        let part = |(set, of_set): &(WeightSet, ModelFacts)| facts::Component {
+            name: set.name.clone(),
+            parameters: of_set.parameters,
+            weight_bytes: of_set.weight_bytes,
+            ..facts::Component::default()
+        };
+        facts.components = models.iter().map(part).collect();
     }
+    add_counts(facts, models.into_iter().map(|(_, of_set)| of_set).collect());
+}
 
-    async fn head_of(&self, file: &Artifact) -> Result<Parsed> {
-        let format = WeightFormat::of(&file.path);
-        if !matches!(format, Some(WeightFormat::Safetensors | WeightFormat::Gguf)) {
-            return Err(Error::Invalid(format!("{} is neither safetensors nor GGUF", file.path)));
+/// Adds facts of all the weights of a model. Its sums are known if all of them are.
+fn add_counts(facts: &mut ModelFacts, weighed: Vec<ModelFacts>) {
+    let is_counted = weighed.iter().all(|of_set| of_set.parameters.is_some());
+    let is_weighed = weighed.iter().all(|of_set| of_set.weight_bytes.is_some());
+    for mut of_set in weighed {
+        if !is_counted {
+            (of_set.parameters, of_set.dtypes) = (None, Vec::new());
         }
-        let Some(stored) = self.store.get(file).await? else {
-            return Err(Error::Conflict(format!("{} is not cached: download it first", file.path)));
-        };
-        let (handle, size) = (Arc::clone(stored.file()), stored.size());
-        let parse = move || match format {
-            Some(WeightFormat::Gguf) => read_head(&handle, size, gguf::read).map(Parsed::Gguf),
-            _ => read_head(&handle, size, safetensors::read).map(Parsed::Safetensors),
-        };
-        tokio::task::spawn_blocking(parse).await?
+        of_set.weight_bytes = of_set.weight_bytes.filter(|_| is_weighed);
+        facts.merge(of_set);
     }
 }
 
-/// Reads as much of a file's beginning as its parser asks for.
-fn read_head<T>(
-    file: &File,
-    size: u64,
-    parse: fn(&[u8], u64) -> std::result::Result<Reading<T>, facts::FactsError>,
-) -> Result<T> {
-    let mut wanted = FIRST_READ.min(size);
-    loop {
-        // The parsers bound what they ask for.
-        let mut prefix = vec![0; wanted as usize];
-        file.read_exact_at(&mut prefix, 0).map_err(Error::internal)?;
-        match parse(&prefix, size).map_err(|error| Error::Invalid(error.to_string()))? {
-            Reading::Done(head) => return Ok(head),
-            Reading::NeedMore(more) if more > wanted && more <= size => wanted = more,
-            Reading::NeedMore(_) => return Err(Error::Invalid("the file ends within its header".into())),
+/// Takes what upstream counted itself (`safetensors`, `gguf` in the info) for a set that was not counted here: the one
+/// that is a model, or else the one adapter.
+fn count_by_info(weighed: &mut [(WeightSet, ModelFacts)], info: &Value) {
+    let (adapters, models): (Vec<_>, Vec<_>) = weighed.iter_mut().partition(|(_, facts)| facts.adapter.is_some());
+    let mut meant = if models.is_empty() { adapters } else { models };
+    let [(set, facts)] = meant.as_mut_slice() else { return };
+    let mut dtypes = Vec::new();
+    let parameters = if set.format == WeightFormat::Gguf {
+        info["gguf"]["total"].as_u64()
+    } else {
+        let counts = info["safetensors"]["parameters"].as_object();
+        dtypes = counts.into_iter().flatten().filter_map(|(name, n)| Some((name.clone(), n.as_u64()?))).collect();
+        counts.map(|_| dtypes.iter().map(|(_, count): &(String, u64)| *count).fold(0, u64::saturating_add))
+    };
+    match &mut facts.adapter {
+        Some(adapter) => adapter.parameters = adapter.parameters.or(parameters),
+        None if facts.parameters.is_some() => {}
+        None => {
+            (facts.parameters, facts.dtypes) = (parameters, dtypes);
+            if set.format == WeightFormat::Gguf {
+                facts.architecture = info["gguf"]["architecture"].as_str().map(str::to_owned);
+                facts.context_length = info["gguf"]["context_length"].as_u64();
+            }
         }
     }
 }
 
-/// One set of weights: the GGUF file that is meant, else all safetensors, else the smallest GGUF file.
-fn choose_weights(mut files: Vec<(Artifact, bool)>, path: Option<&RepoPath>) -> Vec<(Artifact, bool)> {
-    if let Some(path) = path
-        && WeightFormat::of(path).is_some()
-    {
-        files.retain(|(file, _)| file.path == *path);
-        return files;
-    }
-    let (mut tensors, ggufs): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|(file, _)| WeightFormat::of(&file.path) == Some(WeightFormat::Safetensors));
-    if tensors.is_empty() {
-        return ggufs.into_iter().min_by_key(|(file, _)| file.size).into_iter().collect();
-    }
-    // Mistral's models come twice: whole, and in parts.
-    if tensors.len() > 1 {
-        tensors.retain(|(file, _)| !file.path.file_name().starts_with("consolidated"));
-    }
-    tensors
-}
-
-/// What upstream counted itself (`safetensors`, `gguf` in the info).
-fn facts_of_info(info: &Value, bytes: u64) -> ModelFacts {
-    let mut facts = ModelFacts::default();
-    if let Some(parameters) = info["safetensors"]["parameters"].as_object() {
-        facts.dtypes = parameters.iter().filter_map(|(name, count)| Some((name.clone(), count.as_u64()?))).collect();
-        facts.parameters = Some(facts.dtypes.iter().map(|(_, count)| count).sum());
-    } else if let Some(total) = info["gguf"]["total"].as_u64() {
-        facts.parameters = Some(total);
-        facts.architecture = info["gguf"]["architecture"].as_str().map(str::to_owned);
-        facts.context_length = info["gguf"]["context_length"].as_u64();
-    }
-    if bytes > 0 {
-        facts.weight_bytes = Some(bytes);
-    }
-    facts
+/// The model that an adapter changes, as its card says.
+fn base_of_card(info: &Value) -> Option<String> {
+    let base = match &info["cardData"]["base_model"] {
+        Value::Array(list) => list.first()?.as_str(),
+        value => value.as_str(),
+    };
+    base.map(|base| base.chars().take(256).collect())
 }
 
 fn card_of(info: &Value) -> Card {
@@ -321,6 +359,10 @@ fn card_of(info: &Value) -> Card {
     }
 }
 
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
 fn parent_of(path: &RepoPath) -> String {
     path.as_str().rsplit_once('/').map_or(String::new(), |(parent, _)| parent.to_owned())
 }
@@ -332,21 +374,4 @@ fn add(sums: &mut BTreeMap<String, (u64, u64)>, name: &str, bytes: u64) {
     }
     let sum = sums.entry(name.to_owned()).or_default();
     (sum.0, sum.1) = (sum.0 + 1, sum.1 + bytes);
-}
-
-/// A value of GGUF metadata in a line.
-fn shown(value: &gguf::Value) -> String {
-    match value {
-        gguf::Value::Unsigned(number) => number.to_string(),
-        gguf::Value::Signed(number) => number.to_string(),
-        gguf::Value::Float(number) => number.to_string(),
-        gguf::Value::Bool(flag) => flag.to_string(),
-        gguf::Value::Text { start, length } if start.len() as u64 == *length => start.clone(),
-        gguf::Value::Text { start, length } => format!("{start}… ({length} bytes)"),
-        gguf::Value::List { item, count, first } => {
-            let first: Vec<String> = first.iter().map(shown).collect();
-            let more = if first.len() as u64 == *count { "" } else { ", …" };
-            format!("{count} × {item}: [{}{more}]", first.join(", "))
-        }
-    }
 }

@@ -6,6 +6,7 @@ mod blobs;
 mod download;
 mod eviction;
 mod facts;
+mod heads;
 mod import;
 mod lookup;
 mod maintenance;
@@ -35,7 +36,8 @@ use crate::upstream::Upstream;
 
 pub use download::{DownloadRequest, Plan, can_run_code};
 pub use eviction::EvictionPlan;
-pub use facts::{Card, Found, Head, HeadTensor, ReadFacts};
+pub use facts::{Card, Found, ReadFacts};
+pub use heads::{Head, HeadTensor};
 pub use import::{
     ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
     ProblemKind, Problems,

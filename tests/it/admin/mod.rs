@@ -1,5 +1,6 @@
 //! The admin API over HTTP and gRPC: models, jobs, events, settings, the store; and kill -9 while jobs run.
 
+mod architectures;
 mod care;
 mod events;
 mod files;
@@ -19,6 +20,7 @@ mod settings;
 mod stored;
 mod unrecoverable;
 mod waiting;
+mod weights;
 
 use std::time::Duration;
 

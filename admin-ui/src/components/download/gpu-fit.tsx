@@ -113,6 +113,7 @@ export function GpuFit({
           );
         })}
       </ul>
+      {data.gpusNeeded > 1 && <p className="text-xs text-muted">Fits on {data.gpusNeeded} GPUs together.</p>}
     </section>
   );
 }

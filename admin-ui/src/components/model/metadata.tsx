@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { factsQuery } from "@/api/queries";
-import type { ModelFacts, ModelRepo } from "@/gen/modelhub/v1/model_pb";
+import type { Adapter, ModelFacts, ModelRepo } from "@/gen/modelhub/v1/model_pb";
 import { bytes, count, parameters, percent, share } from "@/lib/format";
 import type { ModelSearch } from "@/lib/search";
 import { Badge } from "../ui/badge";
@@ -64,7 +64,13 @@ function Overview({ model, revision }: { model: ModelRepo; revision: string }) {
       </Panel>
     );
   }
-  const nothing = !data.architecture && !data.modelType && data.parameters === 0n && data.components.length === 0;
+  const nothing =
+    !data.architecture &&
+    !data.modelType &&
+    !data.adapter &&
+    data.parameters === 0n &&
+    data.weightBytes === 0n &&
+    data.components.length === 0;
   return (
     <div className="grid items-start gap-4 lg:grid-cols-2">
       {nothing ? (
@@ -82,6 +88,7 @@ function Overview({ model, revision }: { model: ModelRepo; revision: string }) {
             {(data.tokenizer !== "" || data.chatTemplate) && (
               <Tokenizer model={model} revision={revision} facts={data} />
             )}
+            {data.adapter && <AdapterPanel adapter={data.adapter} />}
             {data.memoryBytes > 0n && (
               <Panel
                 title="Memory"
@@ -95,7 +102,12 @@ function Overview({ model, revision }: { model: ModelRepo; revision: string }) {
                           .filter((fit) => fit.fits)
                           .map((fit) => fit.gpu)
                           .join(" and ")}.`
-                      : "; no GPU currently has that much free.")}
+                      : data.gpusNeeded > 1
+                        ? `; currently fits on ${data.gpusNeeded} GPUs together.`
+                        : "; no GPU currently has that much free.")}
+                </p>
+                <p className="text-sm text-muted">
+                  Weights {bytes(data.weightBytes)}, KV cache {data.kvCacheBytes ? bytes(data.kvCacheBytes) : "none"}
                 </p>
               </Panel>
             )}
@@ -109,6 +121,12 @@ function Overview({ model, revision }: { model: ModelRepo; revision: string }) {
                           {component.name}
                         </th>
                         <td className="px-2 py-2 font-mono text-xs">{component.className}</td>
+                        <td className="tabular px-2 py-2 text-right text-muted">
+                          {component.parameters > 0n && `${parameters(component.parameters)} parameters`}
+                        </td>
+                        <td className="tabular px-2 py-2 text-right text-muted">
+                          {component.weightBytes > 0n && bytes(component.weightBytes)}
+                        </td>
                         <td className="px-4 py-2 text-right text-muted">{component.library}</td>
                       </tr>
                     ))}
@@ -178,7 +196,31 @@ function Architecture({ facts }: { facts: ModelFacts }) {
       facts.attentionHeads > 0n &&
         `${count(facts.attentionHeads)}${facts.kvHeads > 0n ? ` (${count(facts.kvHeads)} KV heads)` : ""}`,
     ],
+    [
+      "Experts",
+      facts.experts > 0n &&
+        `${count(facts.experts)}${facts.expertsUsed > 0n ? ` (${count(facts.expertsUsed)} used for a token)` : ""}`,
+    ],
+    ["Sliding window", facts.slidingWindow > 0n && `${count(facts.slidingWindow)} tokens`],
+    ["Weights", facts.weightBytes > 0n && bytes(facts.weightBytes)],
     ["Licence", facts.licence],
   ];
   return <Facts items={items.map(([name, value]) => (value ? ([name, value] as const) : false))} />;
+}
+
+/** What the weights change, and how much they add: the memory that they need is not known without their base. */
+function AdapterPanel({ adapter }: { adapter: Adapter }) {
+  return (
+    <Panel title="Adapter">
+      <Facts
+        items={[
+          ["Base model", adapter.baseModel || "Unknown"],
+          adapter.kind !== "" && ["Kind", adapter.kind],
+          adapter.rank > 0n && ["Rank", count(adapter.rank)],
+          adapter.parameters > 0n && ["Parameters", parameters(adapter.parameters)],
+          adapter.weightBytes > 0n && ["Weights", bytes(adapter.weightBytes)],
+        ]}
+      />
+    </Panel>
+  );
 }

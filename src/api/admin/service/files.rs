@@ -3,6 +3,7 @@
 use super::{Service, page};
 use crate::api::admin::convert;
 use crate::api::admin::problem::{Answer, Problem};
+use crate::domain::facts::KvCache;
 use crate::domain::{CommitId, Entry, FileType, RepoPath};
 use crate::hub::{FilePage, ModelRow};
 use crate::pb;
@@ -144,20 +145,31 @@ impl Service {
             0 => facts.context_length.unwrap_or(8192).min(8192),
             asked => asked,
         };
-        let estimate = facts.memory_estimate(Some(context), 1);
-        let mut fits = Vec::new();
+        let estimate = facts.memory_estimate(context, 1);
+        let (mut fits, mut all_free) = (Vec::new(), Vec::new());
         if let Some(estimate) = &estimate {
             for gpu in self.machine_report().await?.gpu.gpus {
                 let (Some(free), Some(total)) = (gpu.memory_free, gpu.memory_total) else { continue };
                 let fit = estimate.fits(free, 1);
                 fits.push(pb::Fit { gpu: gpu.index, fits: fit, memory_free: free, memory_total: total });
+                all_free.push(free);
             }
         }
+        let gpus_needed = estimate.and_then(|estimate| estimate.devices_needed(&all_free)).unwrap_or(0);
         let dtype = |(name, parameters): (String, u64)| pb::Dtype { name, parameters };
         let component = |c: crate::domain::facts::Component| pb::Component {
             name: c.name,
             library: c.library,
             class_name: c.class,
+            parameters: c.parameters.unwrap_or(0),
+            weight_bytes: c.weight_bytes.unwrap_or(0),
+        };
+        let adapter = |a: crate::domain::facts::Adapter| pb::Adapter {
+            kind: a.kind.unwrap_or_default(),
+            base_model: a.base_model.unwrap_or_default(),
+            rank: a.rank.unwrap_or(0),
+            parameters: a.parameters.unwrap_or(0),
+            weight_bytes: a.weight_bytes.unwrap_or(0),
         };
         Ok(pb::ModelFacts {
             commit: commit.to_string(),
@@ -183,6 +195,13 @@ impl Service {
             licence: read.card.licence,
             task: read.card.task,
             tags: read.card.tags,
+            experts: facts.experts.unwrap_or(0),
+            experts_used: facts.experts_used.unwrap_or(0),
+            sliding_window: facts.kv_cache.as_ref().and_then(KvCache::window).unwrap_or(0),
+            weight_bytes: facts.weight_bytes.unwrap_or(0),
+            kv_cache_bytes: facts.kv_cache.as_ref().map(|cache| cache.bytes(context, 1)),
+            adapter: facts.adapter.map(adapter),
+            gpus_needed: gpus_needed as u32,
         })
     }
 

@@ -626,7 +626,7 @@ export type GetModelFactsRequest = Message<"modelhub.v1.GetModelFactsRequest"> &
   context: bigint;
 
   /**
-   * Look only at this GGUF file or folder of weights.
+   * Look only at this file of weights, with all its parts, or at this folder.
    *
    * @generated from field: string path = 4;
    */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file modelhub/v1/model.proto.
  */
 export const file_modelhub_v1_model: GenFile = /*@__PURE__*/
-  fileDesc("Chdtb2RlbGh1Yi92MS9tb2RlbC5wcm90bxILbW9kZWxodWIudjEi+wUKCU1vZGVsUmVwbxIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnZlbmRvchgDIAEoCRIMCgRuYW1lGAQgASgJEg8KB3JlcG9faWQYBSABKAkSDgoGc291cmNlGAYgASgJEi0KBnN0YXR1cxgHIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSDwoHcHJvYmxlbRgIIAEoCRISCgp2aXNpYmlsaXR5GAkgASgJEg4KBnBpbm5lZBgKIAEoCBIxCg1yZWdpc3RlcmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgMIAEoCRIOCgZjb21taXQYDSABKAkSDQoFZmlsZXMYDiABKAQSEgoKZmlsZXNfaGVyZRgPIAEoBBINCgVieXRlcxgQIAEoBBISCgpieXRlc19oZXJlGBEgASgEEjEKCGRvd25sb2FkGBIgASgOMh8ubW9kZWxodWIudjEuTW9kZWxSZXBvLkRvd25sb2FkEi4KCmNyZWF0ZWRfYXQYEyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCXN5bmNlZF9hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYFiABKAQSFQoNYWN0aXZlX2pvYl9pZBgXIAEoCRILCgN1cmwYGCABKAkiRwoGU3RhdHVzEhYKElNUQVRVU19VTlNQRUNJRklFRBAAEg4KCnJlZ2lzdGVyZWQQARIKCgZzeW5jZWQQAhIJCgVlcnJvchADIkkKCERvd25sb2FkEhgKFERPV05MT0FEX1VOU1BFQ0lGSUVEEAASCAoEbm9uZRABEgsKB3BhcnRpYWwQAhIMCghjb21wbGV0ZRADIs0ECg1Nb2RlbEFydGlmYWN0EgoKAmlkGAEgASgJEhUKDW1vZGVsX3JlcG9faWQYAiABKAkSDgoGY29tbWl0GAMgASgJEhEKCWZpbGVfcGF0aBgEIAEoCRIvCgVlbnRyeRgFIAEoDjIgLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRW50cnkSEQoJZmlsZV90eXBlGAYgASgJEhIKCnNpemVfYnl0ZXMYByABKAQSFAoMY29udGVudF9oYXNoGAggASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgJIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEgoKYnl0ZXNfaGVyZRgKIAEoBBISCgpsb2NhbF9wYXRoGAsgASgJEjQKEGxhc3RfdmVyaWZpZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWZpbGVzGA0gASgEEhIKCmZpbGVzX2hlcmUYDiABKAQSFAoMY2FuX3J1bl9jb2RlGA8gASgIIjQKBUVudHJ5EhUKEUVOVFJZX1VOU1BFQ0lGSUVEEAASCAoEZmlsZRABEgoKBmZvbGRlchACIncKDkRvd25sb2FkU3RhdHVzEh8KG0RPV05MT0FEX1NUQVRVU19VTlNQRUNJRklFRBAAEgsKB3BlbmRpbmcQARIPCgtkb3dubG9hZGluZxACEg0KCWNvbXBsZXRlZBADEgoKBmZhaWxlZBAEEgsKB3BhcnRpYWwQBSJoCghSZXZpc2lvbhIMCgRuYW1lGAEgASgJEg4KBmNvbW1pdBgCIAEoCRIuCgpjaGVja2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZsaXN0ZWQYBCABKAgiiAEKB0NoYW5nZXMSEwoLZnJvbV9jb21taXQYASABKAkSEQoJdG9fY29tbWl0GAIgASgJEg0KBWFkZGVkGAMgASgEEg8KB3JlbW92ZWQYBCABKAQSDwoHY2hhbmdlZBgFIAEoBBIkCgdjaGFuZ2VzGAYgAygLMhMubW9kZWxodWIudjEuQ2hhbmdlIpoBCgZDaGFuZ2USJgoEa2luZBgBIAEoDjIYLm1vZGVsaHViLnYxLkNoYW5nZS5LaW5kEhEKCWZpbGVfcGF0aBgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyK+AQoJU2VsZWN0aW9uEg0KBXBhdGhzGAEgAygJEg8KB2luY2x1ZGUYAiADKAkSDwoHZXhjbHVkZRgDIAMoCRItCgZwcmVzZXQYBCABKA4yHS5tb2RlbGh1Yi52MS5TZWxlY3Rpb24uUHJlc2V0EhQKDHF1YW50aXNhdGlvbhgFIAEoCSI7CgZQcmVzZXQSFgoSUFJFU0VUX1VOU1BFQ0lGSUVEEAASDwoLc2FmZXRlbnNvcnMQARIICgRnZ3VmEAIi7wIKDERvd25sb2FkUGxhbhIlCgVtb2RlbBgBIAEoCzIWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxIQCghyZXZpc2lvbhgCIAEoCRIOCgZjb21taXQYAyABKAkSDQoFZmlsZXMYBCABKAQSDQoFYnl0ZXMYBSABKAQSEgoKZmlsZXNfaGVyZRgGIAEoBBISCgpieXRlc19oZXJlGAcgASgEEhYKDmJ5dGVzX3RvX2ZldGNoGAggASgEEhEKCWRpc2tfZnJlZRgJIAEoBBIMCgRmaXRzGAogASgIEisKB2xhcmdlc3QYCyADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhAKCHdhcm5pbmdzGAwgAygJEjAKDXF1YW50aXNhdGlvbnMYDSADKAsyGS5tb2RlbGh1Yi52MS5RdWFudGlzYXRpb24SJgoIbGVmdF9vdXQYDiADKAsyFC5tb2RlbGh1Yi52MS5MZWZ0T3V0Ik0KDFF1YW50aXNhdGlvbhIMCgRuYW1lGAEgASgJEg0KBWZpbGVzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhEKCWZpbGVfcGF0aBgEIAEoCSI3CgdMZWZ0T3V0Eg4KBnJlYXNvbhgBIAEoCRINCgVmaWxlcxgCIAEoBBINCgVieXRlcxgDIAEoBCL6AwoKTW9kZWxGYWN0cxIOCgZjb21taXQYASABKAkSFAoMYXJjaGl0ZWN0dXJlGAIgASgJEhIKCm1vZGVsX3R5cGUYAyABKAkSEgoKcGFyYW1ldGVycxgEIAEoBBIiCgZkdHlwZXMYBSADKAsyEi5tb2RlbGh1Yi52MS5EdHlwZRIWCg5jb250ZXh0X2xlbmd0aBgGIAEoBBIUCgxxdWFudGlzYXRpb24YByABKAkSDgoGbGF5ZXJzGAggASgEEhMKC2hpZGRlbl9zaXplGAkgASgEEhcKD2F0dGVudGlvbl9oZWFkcxgKIAEoBBIQCghrdl9oZWFkcxgLIAEoBBISCgp2b2NhYl9zaXplGAwgASgEEhEKCXRva2VuaXplchgNIAEoCRIVCg1jaGF0X3RlbXBsYXRlGA4gASgIEioKCmNvbXBvbmVudHMYDyADKAsyFi5tb2RlbGh1Yi52MS5Db21wb25lbnQSFAoMbWVtb3J5X2J5dGVzGBAgASgEEg8KB2NvbnRleHQYESABKAQSHgoEZml0cxgSIAMoCzIQLm1vZGVsaHViLnYxLkZpdBIMCgRyZWFkGBMgAygJEhAKCHByb2JsZW1zGBQgAygJEg8KB2xpY2VuY2UYFSABKAkSDAoEdGFzaxgWIAEoCRIMCgR0YWdzGBcgAygJIikKBUR0eXBlEgwKBG5hbWUYASABKAkSEgoKcGFyYW1ldGVycxgCIAEoBCI+CglDb21wb25lbnQSDAoEbmFtZRgBIAEoCRIPCgdsaWJyYXJ5GAIgASgJEhIKCmNsYXNzX25hbWUYAyABKAkiSwoDRml0EgsKA2dwdRgBIAEoDRIMCgRmaXRzGAIgASgIEhMKC21lbW9yeV9mcmVlGAMgASgEEhQKDG1lbW9yeV90b3RhbBgEIAEoBCJICgZUZW5zb3ISDAoEbmFtZRgBIAEoCRINCgVkdHlwZRgCIAEoCRINCgVzaGFwZRgDIAMoBBISCgpzaXplX2J5dGVzGAQgASgEIisKDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Chdtb2RlbGh1Yi92MS9tb2RlbC5wcm90bxILbW9kZWxodWIudjEi+wUKCU1vZGVsUmVwbxIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnZlbmRvchgDIAEoCRIMCgRuYW1lGAQgASgJEg8KB3JlcG9faWQYBSABKAkSDgoGc291cmNlGAYgASgJEi0KBnN0YXR1cxgHIAEoDjIdLm1vZGVsaHViLnYxLk1vZGVsUmVwby5TdGF0dXMSDwoHcHJvYmxlbRgIIAEoCRISCgp2aXNpYmlsaXR5GAkgASgJEg4KBnBpbm5lZBgKIAEoCBIxCg1yZWdpc3RlcmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgMIAEoCRIOCgZjb21taXQYDSABKAkSDQoFZmlsZXMYDiABKAQSEgoKZmlsZXNfaGVyZRgPIAEoBBINCgVieXRlcxgQIAEoBBISCgpieXRlc19oZXJlGBEgASgEEjEKCGRvd25sb2FkGBIgASgOMh8ubW9kZWxodWIudjEuTW9kZWxSZXBvLkRvd25sb2FkEi4KCmNyZWF0ZWRfYXQYEyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCXN5bmNlZF9hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaChJzeW5jX2V2ZXJ5X3NlY29uZHMYFiABKAQSFQoNYWN0aXZlX2pvYl9pZBgXIAEoCRILCgN1cmwYGCABKAkiRwoGU3RhdHVzEhYKElNUQVRVU19VTlNQRUNJRklFRBAAEg4KCnJlZ2lzdGVyZWQQARIKCgZzeW5jZWQQAhIJCgVlcnJvchADIkkKCERvd25sb2FkEhgKFERPV05MT0FEX1VOU1BFQ0lGSUVEEAASCAoEbm9uZRABEgsKB3BhcnRpYWwQAhIMCghjb21wbGV0ZRADIs0ECg1Nb2RlbEFydGlmYWN0EgoKAmlkGAEgASgJEhUKDW1vZGVsX3JlcG9faWQYAiABKAkSDgoGY29tbWl0GAMgASgJEhEKCWZpbGVfcGF0aBgEIAEoCRIvCgVlbnRyeRgFIAEoDjIgLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRW50cnkSEQoJZmlsZV90eXBlGAYgASgJEhIKCnNpemVfYnl0ZXMYByABKAQSFAoMY29udGVudF9oYXNoGAggASgJEkIKD2Rvd25sb2FkX3N0YXR1cxgJIAEoDjIpLm1vZGVsaHViLnYxLk1vZGVsQXJ0aWZhY3QuRG93bmxvYWRTdGF0dXMSEgoKYnl0ZXNfaGVyZRgKIAEoBBISCgpsb2NhbF9wYXRoGAsgASgJEjQKEGxhc3RfdmVyaWZpZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWZpbGVzGA0gASgEEhIKCmZpbGVzX2hlcmUYDiABKAQSFAoMY2FuX3J1bl9jb2RlGA8gASgIIjQKBUVudHJ5EhUKEUVOVFJZX1VOU1BFQ0lGSUVEEAASCAoEZmlsZRABEgoKBmZvbGRlchACIncKDkRvd25sb2FkU3RhdHVzEh8KG0RPV05MT0FEX1NUQVRVU19VTlNQRUNJRklFRBAAEgsKB3BlbmRpbmcQARIPCgtkb3dubG9hZGluZxACEg0KCWNvbXBsZXRlZBADEgoKBmZhaWxlZBAEEgsKB3BhcnRpYWwQBSJoCghSZXZpc2lvbhIMCgRuYW1lGAEgASgJEg4KBmNvbW1pdBgCIAEoCRIuCgpjaGVja2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZsaXN0ZWQYBCABKAgiiAEKB0NoYW5nZXMSEwoLZnJvbV9jb21taXQYASABKAkSEQoJdG9fY29tbWl0GAIgASgJEg0KBWFkZGVkGAMgASgEEg8KB3JlbW92ZWQYBCABKAQSDwoHY2hhbmdlZBgFIAEoBBIkCgdjaGFuZ2VzGAYgAygLMhMubW9kZWxodWIudjEuQ2hhbmdlIpoBCgZDaGFuZ2USJgoEa2luZBgBIAEoDjIYLm1vZGVsaHViLnYxLkNoYW5nZS5LaW5kEhEKCWZpbGVfcGF0aBgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEgkKBWFkZGVkEAESCwoHcmVtb3ZlZBACEgsKB2NoYW5nZWQQAyK+AQoJU2VsZWN0aW9uEg0KBXBhdGhzGAEgAygJEg8KB2luY2x1ZGUYAiADKAkSDwoHZXhjbHVkZRgDIAMoCRItCgZwcmVzZXQYBCABKA4yHS5tb2RlbGh1Yi52MS5TZWxlY3Rpb24uUHJlc2V0EhQKDHF1YW50aXNhdGlvbhgFIAEoCSI7CgZQcmVzZXQSFgoSUFJFU0VUX1VOU1BFQ0lGSUVEEAASDwoLc2FmZXRlbnNvcnMQARIICgRnZ3VmEAIi7wIKDERvd25sb2FkUGxhbhIlCgVtb2RlbBgBIAEoCzIWLm1vZGVsaHViLnYxLk1vZGVsUmVwbxIQCghyZXZpc2lvbhgCIAEoCRIOCgZjb21taXQYAyABKAkSDQoFZmlsZXMYBCABKAQSDQoFYnl0ZXMYBSABKAQSEgoKZmlsZXNfaGVyZRgGIAEoBBISCgpieXRlc19oZXJlGAcgASgEEhYKDmJ5dGVzX3RvX2ZldGNoGAggASgEEhEKCWRpc2tfZnJlZRgJIAEoBBIMCgRmaXRzGAogASgIEisKB2xhcmdlc3QYCyADKAsyGi5tb2RlbGh1Yi52MS5Nb2RlbEFydGlmYWN0EhAKCHdhcm5pbmdzGAwgAygJEjAKDXF1YW50aXNhdGlvbnMYDSADKAsyGS5tb2RlbGh1Yi52MS5RdWFudGlzYXRpb24SJgoIbGVmdF9vdXQYDiADKAsyFC5tb2RlbGh1Yi52MS5MZWZ0T3V0Ik0KDFF1YW50aXNhdGlvbhIMCgRuYW1lGAEgASgJEg0KBWZpbGVzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhEKCWZpbGVfcGF0aBgEIAEoCSI3CgdMZWZ0T3V0Eg4KBnJlYXNvbhgBIAEoCRINCgVmaWxlcxgCIAEoBBINCgVieXRlcxgDIAEoBCK7BQoKTW9kZWxGYWN0cxIOCgZjb21taXQYASABKAkSFAoMYXJjaGl0ZWN0dXJlGAIgASgJEhIKCm1vZGVsX3R5cGUYAyABKAkSEgoKcGFyYW1ldGVycxgEIAEoBBIiCgZkdHlwZXMYBSADKAsyEi5tb2RlbGh1Yi52MS5EdHlwZRIWCg5jb250ZXh0X2xlbmd0aBgGIAEoBBIUCgxxdWFudGlzYXRpb24YByABKAkSDgoGbGF5ZXJzGAggASgEEhMKC2hpZGRlbl9zaXplGAkgASgEEhcKD2F0dGVudGlvbl9oZWFkcxgKIAEoBBIQCghrdl9oZWFkcxgLIAEoBBISCgp2b2NhYl9zaXplGAwgASgEEhEKCXRva2VuaXplchgNIAEoCRIVCg1jaGF0X3RlbXBsYXRlGA4gASgIEioKCmNvbXBvbmVudHMYDyADKAsyFi5tb2RlbGh1Yi52MS5Db21wb25lbnQSFAoMbWVtb3J5X2J5dGVzGBAgASgEEg8KB2NvbnRleHQYESABKAQSHgoEZml0cxgSIAMoCzIQLm1vZGVsaHViLnYxLkZpdBIMCgRyZWFkGBMgAygJEhAKCHByb2JsZW1zGBQgAygJEg8KB2xpY2VuY2UYFSABKAkSDAoEdGFzaxgWIAEoCRIMCgR0YWdzGBcgAygJEg8KB2V4cGVydHMYGCABKAQSFAoMZXhwZXJ0c191c2VkGBkgASgEEhYKDnNsaWRpbmdfd2luZG93GBogASgEEhQKDHdlaWdodF9ieXRlcxgbIAEoBBIbCg5rdl9jYWNoZV9ieXRlcxgcIAEoBEgAiAEBEiUKB2FkYXB0ZXIYHSABKAsyFC5tb2RlbGh1Yi52MS5BZGFwdGVyEhMKC2dwdXNfbmVlZGVkGB4gASgNQhEKD19rdl9jYWNoZV9ieXRlcyJjCgdBZGFwdGVyEgwKBGtpbmQYASABKAkSEgoKYmFzZV9tb2RlbBgCIAEoCRIMCgRyYW5rGAMgASgEEhIKCnBhcmFtZXRlcnMYBCABKAQSFAoMd2VpZ2h0X2J5dGVzGAUgASgEIikKBUR0eXBlEgwKBG5hbWUYASABKAkSEgoKcGFyYW1ldGVycxgCIAEoBCJoCglDb21wb25lbnQSDAoEbmFtZRgBIAEoCRIPCgdsaWJyYXJ5GAIgASgJEhIKCmNsYXNzX25hbWUYAyABKAkSEgoKcGFyYW1ldGVycxgEIAEoBBIUCgx3ZWlnaHRfYnl0ZXMYBSABKAQiSwoDRml0EgsKA2dwdRgBIAEoDRIMCgRmaXRzGAIgASgIEhMKC21lbW9yeV9mcmVlGAMgASgEEhQKDG1lbW9yeV90b3RhbBgEIAEoBCJICgZUZW5zb3ISDAoEbmFtZRgBIAEoCRINCgVkdHlwZRgCIAEoCRINCgVzaGFwZRgDIAMoBBISCgpzaXplX2J5dGVzGAQgASgEIisKDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A repository that is registered, or that somebody downloaded from.
@@ -832,7 +832,7 @@ export type ModelFacts = Message<"modelhub.v1.ModelFacts"> & {
   modelType: string;
 
   /**
-   * 0: unknown.
+   * Of the model, without adapters; 0: unknown.
    *
    * @generated from field: uint64 parameters = 4;
    */
@@ -894,7 +894,7 @@ export type ModelFacts = Message<"modelhub.v1.ModelFacts"> & {
   components: Component[];
 
   /**
-   * Bytes of GPU memory for weights and a context of `context` tokens; 0: unknown.
+   * Bytes of GPU memory for weights and a context of `context` tokens; 0: unknown, as for an adapter alone.
    *
    * @generated from field: uint64 memory_bytes = 16;
    */
@@ -938,6 +938,54 @@ export type ModelFacts = Message<"modelhub.v1.ModelFacts"> & {
    * @generated from field: repeated string tags = 23;
    */
   tags: string[];
+
+  /**
+   * Experts of a layer, and how many of them a token uses; 0: none, or unknown.
+   *
+   * @generated from field: uint64 experts = 24;
+   */
+  experts: bigint;
+
+  /**
+   * @generated from field: uint64 experts_used = 25;
+   */
+  expertsUsed: bigint;
+
+  /**
+   * Tokens that layers with a window attend to; 0: no layer has one.
+   *
+   * @generated from field: uint64 sliding_window = 26;
+   */
+  slidingWindow: bigint;
+
+  /**
+   * Bytes of the weights as stored; 0: unknown.
+   *
+   * @generated from field: uint64 weight_bytes = 27;
+   */
+  weightBytes: bigint;
+
+  /**
+   * Bytes of keys and values for a context of `context` tokens; 0 if the model keeps none, unset if unknown.
+   *
+   * @generated from field: optional uint64 kv_cache_bytes = 28;
+   */
+  kvCacheBytes?: bigint | undefined;
+
+  /**
+   * Set if the repository holds an adapter.
+   *
+   * @generated from field: modelhub.v1.Adapter adapter = 29;
+   */
+  adapter?: Adapter | undefined;
+
+  /**
+   * The fewest GPUs of this machine that hold it together, split evenly, in their free memory; 0: all of them do not,
+   * or the memory is unknown.
+   *
+   * @generated from field: uint32 gpus_needed = 30;
+   */
+  gpusNeeded: number;
 };
 
 /**
@@ -946,6 +994,51 @@ export type ModelFacts = Message<"modelhub.v1.ModelFacts"> & {
  */
 export const ModelFactsSchema: GenMessage<ModelFacts> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_model, 9);
+
+/**
+ * Weights that change another model, such as a LoRA.
+ *
+ * @generated from message modelhub.v1.Adapter
+ */
+export type Adapter = Message<"modelhub.v1.Adapter"> & {
+  /**
+   * `LORA` and others.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * The model that it changes, in its author's words.
+   *
+   * @generated from field: string base_model = 2;
+   */
+  baseModel: string;
+
+  /**
+   * @generated from field: uint64 rank = 3;
+   */
+  rank: bigint;
+
+  /**
+   * 0: unknown.
+   *
+   * @generated from field: uint64 parameters = 4;
+   */
+  parameters: bigint;
+
+  /**
+   * @generated from field: uint64 weight_bytes = 5;
+   */
+  weightBytes: bigint;
+};
+
+/**
+ * Describes the message modelhub.v1.Adapter.
+ * Use `create(AdapterSchema)` to create a new message.
+ */
+export const AdapterSchema: GenMessage<Adapter> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_model, 10);
 
 /**
  * @generated from message modelhub.v1.Dtype
@@ -967,10 +1060,10 @@ export type Dtype = Message<"modelhub.v1.Dtype"> & {
  * Use `create(DtypeSchema)` to create a new message.
  */
 export const DtypeSchema: GenMessage<Dtype> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 10);
+  messageDesc(file_modelhub_v1_model, 11);
 
 /**
- * A part of a pipeline (model_index.json).
+ * A part of a pipeline (model_index.json), or one of several files of weights.
  *
  * @generated from message modelhub.v1.Component
  */
@@ -989,6 +1082,18 @@ export type Component = Message<"modelhub.v1.Component"> & {
    * @generated from field: string class_name = 3;
    */
   className: string;
+
+  /**
+   * Of its weights; 0: unknown, or it has none.
+   *
+   * @generated from field: uint64 parameters = 4;
+   */
+  parameters: bigint;
+
+  /**
+   * @generated from field: uint64 weight_bytes = 5;
+   */
+  weightBytes: bigint;
 };
 
 /**
@@ -996,7 +1101,7 @@ export type Component = Message<"modelhub.v1.Component"> & {
  * Use `create(ComponentSchema)` to create a new message.
  */
 export const ComponentSchema: GenMessage<Component> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 11);
+  messageDesc(file_modelhub_v1_model, 12);
 
 /**
  * Whether the model fits on a GPU of this machine.
@@ -1030,7 +1135,7 @@ export type Fit = Message<"modelhub.v1.Fit"> & {
  * Use `create(FitSchema)` to create a new message.
  */
 export const FitSchema: GenMessage<Fit> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 12);
+  messageDesc(file_modelhub_v1_model, 13);
 
 /**
  * @generated from message modelhub.v1.Tensor
@@ -1062,7 +1167,7 @@ export type Tensor = Message<"modelhub.v1.Tensor"> & {
  * Use `create(TensorSchema)` to create a new message.
  */
 export const TensorSchema: GenMessage<Tensor> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 13);
+  messageDesc(file_modelhub_v1_model, 14);
 
 /**
  * A key of a weight file's own metadata.
@@ -1086,5 +1191,5 @@ export type MetadataEntry = Message<"modelhub.v1.MetadataEntry"> & {
  * Use `create(MetadataEntrySchema)` to create a new message.
  */
 export const MetadataEntrySchema: GenMessage<MetadataEntry> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_model, 14);
+  messageDesc(file_modelhub_v1_model, 15);
 

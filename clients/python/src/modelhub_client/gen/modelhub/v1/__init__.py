@@ -5,6 +5,7 @@
 
 __all__ = (
     "Activity",
+    "Adapter",
     "CacheTimes",
     "CancelJobRequest",
     "Change",
@@ -308,6 +309,45 @@ default_message_pool.register_message("modelhub.v1", "Activity", Activity)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class Adapter(betterproto2.Message):
+    """
+    Weights that change another model, such as a LoRA.
+    """
+
+    kind: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+    """
+    `LORA` and others.
+    """
+
+    base_model: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        2, betterproto2.TYPE_STRING
+    )
+    """
+    The model that it changes, in its author's words.
+    """
+
+    rank: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(3, betterproto2.TYPE_UINT64)
+    )
+
+    parameters: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(4, betterproto2.TYPE_UINT64)
+    )
+    """
+    0: unknown.
+    """
+
+    weight_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(5, betterproto2.TYPE_UINT64)
+    )
+
+
+default_message_pool.register_message("modelhub.v1", "Adapter", Adapter)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class CacheTimes(betterproto2.Message):
     """
     How long other responses of upstream are cached.
@@ -422,7 +462,7 @@ default_message_pool.register_message("modelhub.v1", "Changes", Changes)
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class Component(betterproto2.Message):
     """
-    A part of a pipeline (model_index.json).
+    A part of a pipeline (model_index.json), or one of several files of weights.
     """
 
     name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -435,6 +475,17 @@ class Component(betterproto2.Message):
 
     class_name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         3, betterproto2.TYPE_STRING
+    )
+
+    parameters: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(4, betterproto2.TYPE_UINT64)
+    )
+    """
+    Of its weights; 0: unknown, or it has none.
+    """
+
+    weight_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(5, betterproto2.TYPE_UINT64)
     )
 
 
@@ -809,7 +860,7 @@ class GetModelFactsRequest(betterproto2.Message):
         4, betterproto2.TYPE_STRING
     )
     """
-    Look only at this GGUF file or folder of weights.
+    Look only at this file of weights, with all its parts, or at this folder.
     """
 
 
@@ -1887,7 +1938,7 @@ class ModelFacts(betterproto2.Message):
         betterproto2.field(4, betterproto2.TYPE_UINT64)
     )
     """
-    0: unknown.
+    Of the model, without adapters; 0: unknown.
     """
 
     dtypes: "list[Dtype]" = betterproto2.field(
@@ -1936,7 +1987,7 @@ class ModelFacts(betterproto2.Message):
         betterproto2.field(16, betterproto2.TYPE_UINT64)
     )
     """
-    Bytes of GPU memory for weights and a context of `context` tokens; 0: unknown.
+    Bytes of GPU memory for weights and a context of `context` tokens; 0: unknown, as for an adapter alone.
     """
 
     context: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -1970,6 +2021,53 @@ class ModelFacts(betterproto2.Message):
     tags: "list[typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]]" = betterproto2.field(
         23, betterproto2.TYPE_STRING, repeated=True
     )
+
+    experts: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(24, betterproto2.TYPE_UINT64)
+    )
+    """
+    Experts of a layer, and how many of them a token uses; 0: none, or unknown.
+    """
+
+    experts_used: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(25, betterproto2.TYPE_UINT64)
+    )
+
+    sliding_window: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(26, betterproto2.TYPE_UINT64)
+    )
+    """
+    Tokens that layers with a window attend to; 0: no layer has one.
+    """
+
+    weight_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(27, betterproto2.TYPE_UINT64)
+    )
+    """
+    Bytes of the weights as stored; 0: unknown.
+    """
+
+    kv_cache_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)] | None" = betterproto2.field(
+        28, betterproto2.TYPE_UINT64, optional=True
+    )
+    """
+    Bytes of keys and values for a context of `context` tokens; 0 if the model keeps none, unset if unknown.
+    """
+
+    adapter: "Adapter | None" = betterproto2.field(
+        29, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Set if the repository holds an adapter.
+    """
+
+    gpus_needed: "typing.Annotated[int, pydantic.Field(ge=0, le=2**32 - 1)]" = (
+        betterproto2.field(30, betterproto2.TYPE_UINT32)
+    )
+    """
+    The fewest GPUs of this machine that hold it together, split evenly, in their free memory; 0: all of them do not,
+    or the memory is unknown.
+    """
 
 
 default_message_pool.register_message("modelhub.v1", "ModelFacts", ModelFacts)
