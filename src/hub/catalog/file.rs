@@ -51,6 +51,9 @@ impl Catalog {
         let (artifact, asked) = self.look_up(caller, &resolved, &target.path).await?;
         if artifact.is_lost() {
             let what = format!("{}/{}", target.repo, target.path);
+            if self.upstream.is_offline() {
+                return Err(Error::Offline { what });
+            }
             let reason = "the cache that it was imported from has lost it; import one that is complete".into();
             return Err(Error::UpstreamUnavailable { what, reason });
         }

@@ -38,8 +38,8 @@ pub(super) struct Found {
 struct Waiting {
     folder: PathBuf,
     depth: usize,
-    /// What weights are sorted by, and the folders below that.
-    shelf: Option<(String, Vec<String>)>,
+    /// What weights are sorted by, and the folders below that as the beginning of a name: `loras`, `SDXL-`.
+    shelf: Option<(String, String)>,
 }
 
 pub(super) struct Walk {
@@ -111,15 +111,15 @@ impl Walk {
         self.loose(&folder, shelf.as_ref(), files);
         for item in folders.into_iter().rev() {
             let shelf = match &shelf {
-                Some((shelf, below)) => Some((shelf.clone(), [below.as_slice(), &[item.name.clone()]].concat())),
-                None => has_shelves.then(|| (item.name.clone(), Vec::new())),
+                Some((shelf, below)) => Some((shelf.clone(), format!("{below}{}-", item.name))),
+                None => has_shelves.then(|| (item.name.clone(), String::new())),
             };
             self.wait(item, depth + 1, shelf);
         }
     }
 
     /// Weights of which nothing else tells what they are: each a repository, with what has its name.
-    fn loose(&mut self, folder: &Path, shelf: Option<&(String, Vec<String>)>, items: Vec<Item>) {
+    fn loose(&mut self, folder: &Path, shelf: Option<&(String, String)>, items: Vec<Item>) {
         let is_weights = |item: &Item| {
             let end = extension(&item.name);
             marks::LOOSE.contains(&end) || (shelf.is_some() && marks::WEIGHTS.contains(&end))
@@ -157,7 +157,7 @@ impl Walk {
         }
         for (stem, files) in loose {
             let key = self.repo.clone().or_else(|| match shelf {
-                Some((shelf, below)) => self.named(shelf, &[below.as_slice(), &[stem.clone()]].concat().join("-")),
+                Some((shelf, below)) => self.named(shelf, &format!("{below}{stem}")),
                 None => self.named("local", &stem),
             });
             let named = |place: PathBuf| Some((RepoPath::parse(place.file_name()?.to_str()?).ok()?, place));
@@ -171,7 +171,7 @@ impl Walk {
         }
     }
 
-    fn wait(&mut self, item: Item, depth: usize, shelf: Option<(String, Vec<String>)>) {
+    fn wait(&mut self, item: Item, depth: usize, shelf: Option<(String, String)>) {
         if SKIPPED.contains(&item.name.as_str()) {
             return;
         }
