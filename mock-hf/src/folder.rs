@@ -1,4 +1,4 @@
-//! Repositories from folders on disk: `DIR/{models,datasets,spaces}/{namespace}/{name}/…`, and `DIR/{namespace}/{name}/…`
+//! Repositories from folders on disk: `DIR/{models,datasets,spaces,kernels}/{namespace}/{name}/…`, and `DIR/{namespace}/{name}/…`
 //! as models. Files above 1 MiB or with the suffix of a weight file are LFS.
 
 use std::path::Path;

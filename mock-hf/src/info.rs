@@ -83,6 +83,7 @@ pub(crate) fn summary(repo: &RepoState, commit: &Commit) -> Map<String, Value> {
             fields.insert("sdk".to_owned(), "static".into());
             fields.insert("subdomain".to_owned(), repo.id.replace('/', "-").into());
         }
+        Kind::Kernel => {}
     }
     fields.extend(repo.fields.clone());
     if repo.card.is_null() {

@@ -26,7 +26,7 @@ struct Arguments {
     /// What the hub calls the CDN in redirects, if not http://CDN_LISTEN.
     #[arg(long, value_name = "URL")]
     cdn_base: Option<String>,
-    /// Serves the folders DIR/{models,datasets,spaces}/{namespace}/{name}; DIR/{namespace}/{name} are models.
+    /// Serves the folders DIR/{models,datasets,spaces,kernels}/{namespace}/{name}; DIR/{namespace}/{name} are models.
     #[arg(long, value_name = "DIR")]
     repos: Vec<PathBuf>,
     /// Serves the built-in repositories, among them a gated and a private one.

@@ -14,19 +14,23 @@ pub enum Kind {
     Model,
     Dataset,
     Space,
+    Kernel,
 }
 
 impl Kind {
-    /// `models`, `datasets` or `spaces`: the word in `/api/…` paths.
+    pub const ALL: [Kind; 4] = [Kind::Model, Kind::Dataset, Kind::Space, Kind::Kernel];
+
+    /// `models`, `datasets`, `spaces` or `kernels`: the word in `/api/…` paths.
     pub fn plural(self) -> &'static str {
         match self {
             Kind::Model => "models",
             Kind::Dataset => "datasets",
             Kind::Space => "spaces",
+            Kind::Kernel => "kernels",
         }
     }
 
-    /// `model`, `dataset` or `space`.
+    /// `model`, `dataset`, `space` or `kernel`.
     pub fn singular(self) -> &'static str {
         let plural = self.plural();
         &plural[..plural.len() - 1]
@@ -48,7 +52,8 @@ impl FromStr for Kind {
             "model" | "models" => Ok(Kind::Model),
             "dataset" | "datasets" => Ok(Kind::Dataset),
             "space" | "spaces" => Ok(Kind::Space),
-            other => anyhow::bail!("unknown kind of repo `{other}`: use model, dataset or space"),
+            "kernel" | "kernels" => Ok(Kind::Kernel),
+            other => anyhow::bail!("unknown kind of repo `{other}`: use model, dataset, space or kernel"),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The hub's routes. `{kind}` is models, datasets or spaces; `{id}` has one or two segments; paths are split raw and
+//! The hub's routes. `{kind}` is models, datasets, spaces or kernels; `{id}` has one or two segments; paths are split raw and
 //! decoded afterwards, so `%2F` stays inside its segment.
 //!
 //! | path | behaviour |
 //! |---|---|
-//! | `HEAD,GET /[datasets/ or spaces/]{id}/resolve/{rev}/{path}` | small files: relative 307 to `resolve-cache`; LFS: 302 to the signed CDN URL, with commit, size, sha256 and Xet headers |
+//! | `HEAD,GET /[datasets/, spaces/ or kernels/]{id}/resolve/{rev}/{path}` | small files: relative 307 to `resolve-cache`; LFS: 302 to the signed CDN URL, with commit, size, sha256 and Xet headers |
 //! | `HEAD,GET …/raw/{rev}/{path}` | 200; the pointer text for LFS files |
 //! | `GET …/blob/{rev}/{path}`, `GET /{id}` | a web page |
 //! | `HEAD,GET /api/resolve-cache/{kind}/{id}/{commit}/{path}` | 200, 206, 304; text is gzip-encoded and chunked for who accepts it |
@@ -97,6 +97,7 @@ fn prefix<'a, 'b>(segments: &'a [&'b str]) -> (Kind, &'a [&'b str]) {
     match segments.first() {
         Some(&"datasets") => (Kind::Dataset, &segments[1..]),
         Some(&"spaces") => (Kind::Space, &segments[1..]),
+        Some(&"kernels") => (Kind::Kernel, &segments[1..]),
         _ => (Kind::Model, segments),
     }
 }

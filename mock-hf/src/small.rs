@@ -64,8 +64,8 @@ fn quicksearch(shared: &Shared, request: &Request, caller: &Caller) -> Reply {
     let words = query.get("q").unwrap_or_default().to_lowercase();
     let limit = query.number("limit").unwrap_or(5);
     let kinds = query.all("type");
-    let mut value = json!({"models": [], "datasets": [], "spaces": [], "users": [], "orgs": []});
-    for kind in [Kind::Model, Kind::Dataset, Kind::Space] {
+    let mut value = json!({"models": [], "datasets": [], "spaces": [], "kernels": [], "users": [], "orgs": []});
+    for kind in Kind::ALL {
         if kinds.is_empty() || kinds.contains(&kind.singular()) {
             let mut repos = visible(shared, caller, kind);
             repos.retain(|repo| repo.id.to_lowercase().contains(&words));

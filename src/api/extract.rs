@@ -40,18 +40,23 @@ pub(super) fn bears(headers: &HeaderMap, token: &str) -> bool {
     crypto::is_same(given.strip_prefix("Bearer ").unwrap_or_default().trim(), token)
 }
 
-/// Our own address as this client knows it: the configured one, else the request's Host, with the
-/// scheme that a reverse proxy says the client used. Whoever lies about it gets the answer itself.
+/// Our own address as this client knows it: the configured one, else the host and the scheme that a reverse proxy says
+/// the client used, else the request's Host. Whoever lies about it gets the answer itself.
 pub(super) fn base_url(headers: &HeaderMap, public_url: &str) -> String {
     if !public_url.is_empty() {
         return public_url.to_owned();
     }
-    let host = headers.get(header::HOST).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let is_authority = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b));
-    let forwarded = headers.get("x-forwarded-proto").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let scheme = if forwarded.trim().eq_ignore_ascii_case("https") { "https" } else { "http" };
-    // Without a valid Host a relative reference is the best that can be given.
-    if is_authority { format!("{scheme}://{host}") } else { String::new() }
+    // Each proxy on the way adds its own at the end: the first is what the client used.
+    let first = |name: &str| {
+        let list = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        list.split(',').next().unwrap_or_default().trim()
+    };
+    let is_authority =
+        |host: &&str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b));
+    let scheme = if first("x-forwarded-proto").eq_ignore_ascii_case("https") { "https" } else { "http" };
+    let host = [first("x-forwarded-host"), first("host")].into_iter().find(is_authority);
+    // Without a valid host a relative reference is the best that can be given.
+    host.map_or_else(String::new, |host| format!("{scheme}://{host}"))
 }
 
 /// The query of a request, as its clients write it: `expand` and `expand[]`, `True` and `true`.
@@ -106,6 +111,10 @@ mod tests {
         assert_eq!(of(&[("host", "hub:8484")], ""), "http://hub:8484");
         assert_eq!(of(&[("host", "hub"), ("x-forwarded-proto", "https")], ""), "https://hub");
         assert_eq!(of(&[("host", "hub"), ("x-forwarded-proto", "javascript")], ""), "http://hub");
+        assert_eq!(of(&[("host", "hub"), ("x-forwarded-proto", "https, http")], ""), "https://hub");
+        let inner = ("host", "10.0.0.7:8484");
+        assert_eq!(of(&[inner, ("x-forwarded-host", "hub.example, proxy.local")], ""), "http://hub.example");
+        assert_eq!(of(&[inner, ("x-forwarded-host", "\"><x")], ""), "http://10.0.0.7:8484");
         assert_eq!(of(&[("host", "hub")], "https://models.example/hub"), "https://models.example/hub");
         assert_eq!(of(&[("host", "hub/\"><x")], ""), "");
     }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | hub | `/` | a page for people |
 //! | hub | `/healthz` `/readyz` | for machines |
-//! | hub | `/[datasets/\|spaces/]{id}/{resolve\|raw}/{revision}/{path}` | files |
+//! | hub | `/[datasets/\|spaces/\|kernels/]{id}/{resolve\|raw}/{revision}/{path}` | files |
 //! | hub | `/xet/…`, `/v1/telemetry` | this hub as the Xet store of its clients |
 //! | hub | `/api/…` | the Hub's metadata (`hf/route.rs` lists the routes) |
 //! | admin | `/healthz` `/readyz` `/metrics` | for machines |

@@ -57,7 +57,7 @@ impl Worker {
     async fn model(&self, repo_id: &str, kind: &str, revision: &str) -> Result<crate::hub::ModelRow, Problem> {
         let kind = match kind {
             "" => RepoKind::Model,
-            word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", "expected model, dataset or space"))?,
+            word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", RepoKind::EXPECTED))?,
         };
         let key = RepoKey::new(kind, RepoId::parse(repo_id).map_err(Problem::of("repo_id"))?);
         let revision = self.revision(revision)?;

@@ -4,10 +4,10 @@ use super::client::Client;
 use super::failure::Outcome;
 use super::output::{Screen, note};
 use super::table::Table;
-use crate::domain::Clock;
+use crate::domain::{Clock, RepoKind};
 
 /// Kinds of repositories.
-pub(super) const KINDS: [&str; 3] = ["model", "dataset", "space"];
+pub(super) const KINDS: [&str; 4] = RepoKind::WORDS;
 
 /// What commands work with.
 pub(super) struct Call {

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     /// A branch, tag or commit
     #[arg(long)]
     revision: Option<String>,
-    /// model, dataset or space
+    /// model, dataset, space or kernel
     #[arg(long, value_parser = KINDS)]
     kind: Option<String>,
     /// Priority, 0 to 100: higher goes first

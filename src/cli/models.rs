@@ -38,7 +38,7 @@ pub(super) struct Register {
     /// The repository: org/name, a Hub URL, or a pasted `hf download …`
     #[arg(value_name = "REPO", value_parser = NonEmptyStringValueParser::new())]
     source: String,
-    /// model, dataset or space
+    /// model, dataset, space or kernel
     #[arg(long, value_parser = KINDS)]
     kind: Option<String>,
     /// A branch, tag or commit
@@ -157,7 +157,7 @@ pub(super) async fn look_up(call: &Call, arguments: LookUp) -> Outcome {
 pub(super) struct List {
     /// Only models whose name contains this
     search: Option<String>,
-    /// model, dataset or space
+    /// model, dataset, space or kernel
     #[arg(long, value_parser = KINDS)]
     kind: Option<String>,
     /// registered, synced or error

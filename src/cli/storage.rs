@@ -29,7 +29,7 @@ pub(super) struct Scan {
     /// The repository id, for a folder that does not name it
     #[arg(long, value_name = "ORG/NAME")]
     repo_id: Option<String>,
-    /// The kind of repository: model, dataset or space
+    /// The kind of repository: model, dataset, space or kernel
     #[arg(long, value_parser = KINDS)]
     kind: Option<String>,
     /// Limit of the reading speed in bytes per second, e.g. 100MiB

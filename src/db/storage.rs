@@ -9,7 +9,7 @@ use crate::domain::{Digest, Millis, ModelId, RepoKind};
 #[derive(Debug, Clone)]
 pub struct UsageRow {
     pub id: ModelId,
-    /// `namespace/name`; datasets and spaces behind their kind.
+    /// `namespace/name`; other kinds than models behind their kind.
     pub name: String,
     pub files: u64,
     pub bytes: u64,

@@ -18,6 +18,20 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// A file of which an imported cache has the name and not the bytes. Its size is not known, which 0 says: only the
+    /// content of no bytes has that.
+    pub fn lost(path: RepoPath, content: ContentId) -> Self {
+        let oid = match content {
+            ContentId::Git(oid) => Some(oid),
+            ContentId::Sha256(_) => None,
+        };
+        Self { path, size: 0, content, oid, xet_hash: None }
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.size == 0 && !self.content.is_of_no_bytes()
+    }
+
     /// The LFS pointer text, which is what git stores for an LFS file and `/raw/` returns.
     pub fn pointer(&self) -> Option<String> {
         match self.content {

@@ -142,6 +142,15 @@ impl ContentId {
         format!("\"{}\"", self.to_hex())
     }
 
+    /// Whether it is the name of the content of an empty file.
+    pub fn is_of_no_bytes(self) -> bool {
+        let name = match self {
+            Self::Sha256(_) => "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            Self::Git(_) => "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+        };
+        self.to_hex() == name
+    }
+
     pub fn is_lfs(self) -> bool {
         matches!(self, Self::Sha256(_))
     }

@@ -10,10 +10,17 @@ pub enum RepoKind {
     Model,
     Dataset,
     Space,
+    /// A compute kernel, since huggingface_hub 1.10.
+    Kernel,
 }
 
 impl RepoKind {
-    pub const ALL: [RepoKind; 3] = [Self::Model, Self::Dataset, Self::Space];
+    pub const ALL: [RepoKind; 4] = [Self::Model, Self::Dataset, Self::Space, Self::Kernel];
+    /// The words of `as_str`, for whoever chooses one.
+    pub const WORDS: [&str; 4] =
+        [Self::Model.as_str(), Self::Dataset.as_str(), Self::Space.as_str(), Self::Kernel.as_str()];
+    /// The same as people read it in an error.
+    pub const EXPECTED: &str = "expected model, dataset, space or kernel";
 
     /// The word in `/api/{plural}/…` and, except for models, in front of `/{id}/resolve/…`.
     pub fn plural(self) -> &'static str {
@@ -21,15 +28,17 @@ impl RepoKind {
             Self::Model => "models",
             Self::Dataset => "datasets",
             Self::Space => "spaces",
+            Self::Kernel => "kernels",
         }
     }
 
     /// The word stored in the database and shown to people.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Model => "model",
             Self::Dataset => "dataset",
             Self::Space => "space",
+            Self::Kernel => "kernel",
         }
     }
 
@@ -47,6 +56,7 @@ impl RepoKind {
             Self::Model => "",
             Self::Dataset => "datasets/",
             Self::Space => "spaces/",
+            Self::Kernel => "kernels/",
         }
     }
 }
@@ -171,7 +181,16 @@ mod tests {
 
     #[test]
     fn a_name_is_read_as_it_is_shown() {
-        let texts = ["gpt2", "ns/m", "model/x", "models/model/x", "dataset/x", "datasets/ns/d", "spaces/spaces/x"];
+        let texts = [
+            "gpt2",
+            "ns/m",
+            "model/x",
+            "models/model/x",
+            "dataset/x",
+            "datasets/ns/d",
+            "spaces/spaces/x",
+            "kernels/k/x",
+        ];
         for key in texts.map(|text| RepoKey::parse(text).unwrap()) {
             assert_eq!(RepoKey::parse(&key.to_string()), Ok(key));
         }

@@ -253,7 +253,11 @@ impl Jobs {
             return Ok(());
         };
         self.announce(&job);
-        let about = if job.repo_name.is_empty() { "the store".to_owned() } else { job.repo_name.clone() };
+        let about = match &job.work {
+            Work::Scan(scan) => scan.path.clone(),
+            _ if job.repo_name.is_empty() => "the store".to_owned(),
+            _ => job.repo_name.clone(),
+        };
         let text = match job.status {
             JobStatus::Completed => format!("{} of {about}: {}", job.kind().as_str(), job.outcome),
             JobStatus::Failed => format!("{} of {about} failed: {}", job.kind().as_str(), job.error),

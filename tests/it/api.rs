@@ -124,7 +124,8 @@ async fn commits_are_paged_with_a_total() {
 #[tokio::test]
 async fn lists_are_passed_through_and_remembered() {
     let hub = TestHub::builder().manual_clock().start().await;
-    for (kind, name) in [(Kind::Model, "models"), (Kind::Dataset, "datasets"), (Kind::Space, "spaces")] {
+    for kind in Kind::ALL {
+        let name = kind.plural();
         for id in ["org/first", "org/second", "other/third"] {
             hub.mock.put(of(kind, id));
         }
@@ -268,6 +269,34 @@ async fn health_readiness_metrics_and_the_page_for_people() {
     assert_eq!(rebound.status, 421);
     let page = hub.get("/").await;
     assert!(page.text().contains(&format!("HF_ENDPOINT={}", hub.url())), "{}", page.text());
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn slashes_at_both_ends_say_nothing() {
+    let hub = TestHub::builder().repo(model()).start().await;
+    for path in
+        ["//api/models/org/model", "/api/models/org/model/", "//api/models/org/model/tree/main/", "/api/models/"]
+    {
+        for _ in 0..2 {
+            assert_eq!(hub.get(path).await.status, 200, "{path}");
+        }
+    }
+    for path in ["//org/model/resolve/main/config.json", "/org/model/resolve/main/config.json"] {
+        hub.get(path).await.assert_is(200, CONFIG.as_bytes());
+    }
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn links_lead_to_the_address_that_the_first_proxy_was_called_by() {
+    let hub = TestHub::builder().repo(model()).start().await;
+    let url = format!("{}/api/models/org/model/tree/main?limit=2", hub.url());
+    let proxies = [("x-forwarded-proto", "https, http"), ("x-forwarded-host", "hub.example, inner:8484")];
+    for _ in 0..2 {
+        let page = hub.client.call("GET", &url, &proxies, "").await;
+        assert!(page.header("link").starts_with("<https://hub.example/api/models/"), "{}", page.header("link"));
+    }
     hub.finish().await;
 }
 

@@ -21,7 +21,7 @@ async fn planted(serve: &str) -> TestHub {
         "xetHash": "f".repeat(64),
         "list": [{"xetHash": "f".repeat(64), "url": format!("{cdn}/z")}, [format!("{upstream}")]],
     });
-    for kind in [Kind::Model, Kind::Dataset, Kind::Space] {
+    for kind in Kind::ALL {
         hub.mock.put(of(kind, "org/model").card(trap.clone()).field("widgetData", trap.clone()).history(5));
         for number in 0..5 {
             hub.mock.put(of(kind, &format!("org/other-{number}")).card(trap.clone()));
@@ -36,7 +36,7 @@ async fn planted(serve: &str) -> TestHub {
 
 fn routes(commit: &str) -> Vec<String> {
     let mut routes = Vec::new();
-    for (kind, prefix) in [("models", ""), ("datasets", "datasets/"), ("spaces", "spaces/")] {
+    for (kind, prefix) in [("models", ""), ("datasets", "datasets/"), ("spaces", "spaces/"), ("kernels", "kernels/")] {
         let api = format!("/api/{kind}/org/model");
         routes.extend([
             format!("/{prefix}org/model/resolve/main/config.json"),
@@ -252,7 +252,7 @@ async fn without_serving_it_no_answer_has_a_trace_of_xet() {
 async fn reconstructions_and_xorbs_lead_nowhere_else() {
     let hub = planted("true").await;
     let hashes = upstreams_hashes(&hub).await;
-    for (kind, prefix) in [("models", ""), ("datasets", "datasets/"), ("spaces", "spaces/")] {
+    for (kind, prefix) in [("models", ""), ("datasets", "datasets/"), ("spaces", "spaces/"), ("kernels", "kernels/")] {
         let file = hub.head(&format!("/{prefix}org/model/resolve/main/model.safetensors")).await;
         let token = hub.get(&format!("/api/{kind}/org/model/xet-read-token/main")).await;
         let bearer = format!("Bearer {}", token.header("x-xet-access-token"));

@@ -82,15 +82,16 @@ async fn every_kind_of_revision_leads_to_its_commit() {
 }
 
 #[tokio::test]
-async fn one_segment_ids_datasets_and_spaces_have_files_too() {
+async fn one_segment_ids_and_every_kind_have_files_too() {
     let hub = TestHub::builder()
         .repo(Repo::model("gpt2").file("config.json", CONFIG))
         .repo(of(Kind::Dataset, "org/data"))
         .repo(Repo::dataset("squad").file("config.json", CONFIG))
         .repo(of(Kind::Space, "org/space"))
+        .repo(of(Kind::Kernel, "org/kernel"))
         .start()
         .await;
-    for repo in ["gpt2", "datasets/org/data", "datasets/squad", "spaces/org/space"] {
+    for repo in ["gpt2", "datasets/org/data", "datasets/squad", "spaces/org/space", "kernels/org/kernel"] {
         let reply = hub.head(&format!("/{repo}/resolve/main/config.json")).await;
         assert_eq!((reply.status, reply.header("etag")), (200, quoted(&git_oid(CONFIG)).as_str()), "{repo}");
     }

@@ -25,6 +25,7 @@ export function ModelsFilters({ search, typed, onType, onChange }: Props) {
         <option value="model">Models</option>
         <option value="dataset">Datasets</option>
         <option value="space">Spaces</option>
+        <option value="kernel">Kernels</option>
       </Select>
       <Select
         aria-label="Status"

@@ -32,7 +32,7 @@ function tidy<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as T;
 }
 
-export const modelKinds = ["model", "dataset", "space"] as const;
+export const modelKinds = ["model", "dataset", "space", "kernel"] as const;
 export const modelStates = ["registered", "synced", "error"] as const;
 export const downloadStates = ["none", "partial", "complete"] as const;
 export const modelOrders = ["name", "-name", "size", "-size", "used", "-used", "created", "-created"] as const;

@@ -75,7 +75,7 @@ impl Source {
         Self { key, revision: None, selection: Selection::default() }
     }
 
-    /// `hf://[datasets/|spaces/]org/name[@revision][/path]` (huggingface_hub `parse_hf_uri`).
+    /// `hf://[datasets/|spaces/|kernels/]org/name[@revision][/path]` (huggingface_hub `parse_hf_uri`).
     fn of_uri(rest: &str) -> Result<Self, String> {
         let mut parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
         let kind = parts.first().and_then(|first| RepoKind::from_plural(first));
@@ -159,7 +159,7 @@ impl Source {
                 "--type" | "--repo-type" => {
                     let text = value().ok_or_else(needs)?;
                     let parsed = RepoKind::parse(&text).or(RepoKind::from_plural(&text));
-                    kind = Some(parsed.ok_or(format!("{name} {text}: expected model, dataset or space"))?);
+                    kind = Some(parsed.ok_or(format!("{name} {text}: {}", RepoKind::EXPECTED))?);
                 }
                 "--include" | "--exclude" => {
                     let list = if name == "--include" { &mut selection.include } else { &mut selection.exclude };

@@ -46,7 +46,12 @@ impl Call {
 type Answer = (Response<Body>, Served);
 
 pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    if let Some(path) = route::tidied(parts.uri.path()) {
+        let query = parts.uri.query().map_or_else(String::new, |query| format!("?{query}"));
+        // A part of a valid path is one too.
+        parts.uri = format!("{path}{query}").parse().unwrap_or(parts.uri);
+    }
     // Clients show this id in their errors.
     let id = front::request_id();
     let span = tracing::info_span!("request", id = %id, method = %parts.method, path = %parts.uri.path());
@@ -157,7 +162,7 @@ async fn dispatch(shared: &Shared, route: Route, call: Call) -> Result<Answer> {
                 .into(),
         )),
         Route::XetNotHere => Err(Error::NotSupported(
-            "this hub only issues Xet tokens for reading models, datasets and spaces; send this to upstream directly"
+            "this hub only issues Xet tokens for reading models, datasets, spaces and kernels; send this to upstream directly"
                 .into(),
         )),
         Route::XetRecipe(..) if hub.serve.serves_xet() && call.parts.method == Method::HEAD => {

@@ -63,9 +63,17 @@ impl Route {
 
 const FILE_VERBS: [&str; 2] = ["resolve", "raw"];
 /// Verbs below a repository that are followed by something.
-const REPO_VERBS: [&str; 7] = ["revision", "tree", "paths-info", "commits", "xet-read-token", "treesize", "auth-check"];
-/// Verbs that may be the last segment.
-const LAST_VERBS: [&str; 5] = ["refs", "auth-check", "discussions", "scan", "parquet"];
+const REPO_VERBS: [&str; 7] = ["revision", "tree", "paths-info", "commits", "compare", "xet-read-token", "treesize"];
+/// Verbs that may be the last segment. Some may be followed too: `parquet/{config}/{split}`, `discussions/{number}`.
+const LAST_VERBS: [&str; 9] =
+    ["refs", "auth-check", "discussions", "scan", "parquet", "croissant", "leaderboard", "likers", "runtime"];
+
+/// A path with one slash at its beginning and none at its end, which is how the Hub reads any: clients add theirs to
+/// an endpoint that ends with one. `None` if it is like that already.
+pub(super) fn tidied(path: &str) -> Option<String> {
+    let is_tidy = !path.starts_with("//") && (path == "/" || !path.ends_with('/'));
+    (!is_tidy).then(|| format!("/{}", path.trim_matches('/')))
+}
 
 /// Reads a raw path. An error is already the right answer: a malformed id is "repository not found", a
 /// malformed path "entry not found".
@@ -83,9 +91,11 @@ pub(super) fn route(path: &str) -> Result<Route> {
         ["xet", "v2", "reconstructions", file] if is_hash(file) => Ok(Route::XetRecipe(2, (*file).to_owned())),
         ["xet", "v1", "files", file] if is_hash(file) => Ok(Route::XetFile((*file).to_owned())),
         ["xet", "v1", "xorbs", "default", xorb] if is_hash(xorb) => Ok(Route::Xorb((*xorb).to_owned())),
-        ["datasets", rest @ ..] => file_route(RepoKind::Dataset, rest),
-        ["spaces", rest @ ..] => file_route(RepoKind::Space, rest),
-        rest => file_route(RepoKind::Model, rest),
+        [first, rest @ ..] => match RepoKind::from_plural(first).filter(|kind| *kind != RepoKind::Model) {
+            Some(kind) => file_route(kind, rest),
+            None => file_route(RepoKind::Model, &segments),
+        },
+        [] => Ok(Route::Unknown),
     }
 }
 
@@ -100,9 +110,6 @@ fn file_route(kind: RepoKind, segments: &[&str]) -> Result<Route> {
     };
     let key = repo_key(kind, &segments[..verb_at])?;
     let (revision, rest) = take_revision(&segments[verb_at + 1..])?;
-    if rest.is_empty() {
-        return Ok(Route::Unknown);
-    }
     let path = repo_path(rest)?;
     Ok(if segments[verb_at] == "raw" { Route::Raw(key, revision, path) } else { Route::Resolve(key, revision, path) })
 }
@@ -122,14 +129,17 @@ fn api_route(segments: &[&str]) -> Result<Route> {
     else {
         return if traverses(segments) { Err(Error::EntryNotFound { commit: None }) } else { Ok(Route::OtherApi) };
     };
-    if rest.is_empty() || rest == [""] {
+    if rest.is_empty() {
         return Ok(Route::List(kind));
     }
-    let id_len = repo_segments(rest);
-    let key = repo_key(kind, &rest[..id_len])?;
-    let rest = &rest[id_len..];
+    let (id, rest) = rest.split_at(repo_segments(rest));
+    below_repo(repo_key(kind, id)?, rest)
+}
+
+/// What `/api/{kind}s/{repo}` is followed by.
+fn below_repo(key: RepoKey, rest: &[&str]) -> Result<Route> {
     match rest {
-        [] | [""] => Ok(Route::Info(key, Revision::main())),
+        [] => Ok(Route::Info(key, Revision::main())),
         ["revision", revision @ ..] => {
             // The whole rest is the revision, as some clients do not encode its slashes.
             let revision = parse_revision(&revision.join("/"))?;
@@ -137,7 +147,7 @@ fn api_route(segments: &[&str]) -> Result<Route> {
         }
         ["tree", rest @ ..] if !rest.is_empty() => {
             let (revision, folder) = take_revision(rest)?;
-            let folder = if folder.iter().all(|segment| segment.is_empty()) { None } else { Some(repo_path(folder)?) };
+            let folder = if folder.is_empty() { None } else { Some(repo_path(folder)?) };
             Ok(Route::Tree(key, revision, folder))
         }
         ["paths-info", revision @ ..] if !revision.is_empty() => {
@@ -152,14 +162,14 @@ fn api_route(segments: &[&str]) -> Result<Route> {
     }
 }
 
-/// `/api/{kind}s/{namespace}/{name}` whose name is also a verb, such as `parquet`: its other meaning, for when there is
-/// no repository called like the namespace.
+/// `/api/{kind}s/{namespace}/{name}/…` whose name is also a verb, such as `parquet`: its other meaning, for when there
+/// is no repository called like the namespace.
 pub(super) fn as_name(path: &str) -> Option<Route> {
-    let ["api", kind, namespace, verb] = path.strip_prefix('/')?.split('/').collect::<Vec<_>>()[..] else {
-        return None;
-    };
-    let kind = RepoKind::from_plural(kind).filter(|_| LAST_VERBS.contains(&verb))?;
-    Some(Route::Info(repo_key(kind, &[namespace, verb]).ok()?, Revision::main()))
+    let segments: Vec<&str> = path.strip_prefix("/api/")?.split('/').collect();
+    let (kind, rest) = segments.split_first()?;
+    let kind = RepoKind::from_plural(kind).filter(|_| rest.len() > 1 && repo_segments(rest) == 1)?;
+    let (id, rest) = rest.split_at(2);
+    below_repo(repo_key(kind, id).ok()?, rest).ok()
 }
 
 /// Whether a path that goes upstream as it came would lead out of its place there. URL parsers take `%2e` for a dot
@@ -190,13 +200,12 @@ fn xet_token(segments: &[&str]) -> Result<Route> {
 /// How many segments the repository id has: one for `gpt2/tree/main`, two for `ns/name/…`.
 fn repo_segments(rest: &[&str]) -> usize {
     match rest {
-        [_] | [_, ""] => 1,
+        [_] => 1,
         [_, verb] if LAST_VERBS.contains(verb) => 1,
-        [_, verb, next, ..] if REPO_VERBS.contains(verb) => {
-            // `ns/tree/tree/main`: a repository called tree.
-            let is_name = rest.len() >= 4 && REPO_VERBS.contains(next);
-            if is_name { 2 } else { 1 }
-        }
+        // `ns/tree/tree/main`, `ns/parquet/refs`: repositories called tree and parquet. But `gpt2/tree/refs` is a branch.
+        [_, _, next, _, ..] if REPO_VERBS.contains(next) => 2,
+        [_, verb, next, ..] if LAST_VERBS.contains(next) && !REPO_VERBS.contains(verb) => 2,
+        [_, verb, _, ..] if REPO_VERBS.contains(verb) || LAST_VERBS.contains(verb) => 1,
         _ => 2,
     }
 }
@@ -245,9 +254,7 @@ fn take_revision<'a, 's>(segments: &'a [&'s str]) -> Result<(Revision, &'a [&'s 
 
 fn repo_path(segments: &[&str]) -> Result<RepoPath> {
     let text = decode(&segments.join("/")).unwrap_or_default();
-    // A trailing slash of a folder is habit, not meaning.
-    let text = if segments.len() > 1 { text.trim_end_matches('/') } else { &text };
-    RepoPath::parse(text).map_err(|_| Error::EntryNotFound { commit: None })
+    RepoPath::parse(&text).map_err(|_| Error::EntryNotFound { commit: None })
 }
 
 #[cfg(test)]
@@ -270,11 +277,12 @@ mod tests {
 
     #[test]
     fn files_are_found_by_the_position_of_the_verb() {
-        use RepoKind::{Dataset, Model, Space};
+        use RepoKind::{Dataset, Kernel, Model, Space};
         is("/ns/m/resolve/main/a/b.txt", resolve(Model, "ns/m", "main", "a/b.txt"));
         is("/gpt2/resolve/main/config.json", resolve(Model, "gpt2", "main", "config.json"));
         is("/datasets/ns/d/resolve/main/x", resolve(Dataset, "ns/d", "main", "x"));
         is("/spaces/ns/s/resolve/main/x", resolve(Space, "ns/s", "main", "x"));
+        is("/kernels/ns/k/resolve/v1/build/a.py", resolve(Kernel, "ns/k", "v1", "build/a.py"));
         is("/ns/m/resolve/refs%2Fpr%2F1/x", resolve(Model, "ns/m", "refs/pr/1", "x"));
         is("/ns/m/resolve/refs/pr/1/x", resolve(Model, "ns/m", "refs/pr/1", "x"));
         is("/ns/m/resolve/main/sub%20dir/file%20%231.txt", resolve(Model, "ns/m", "main", "sub dir/file #1.txt"));
@@ -314,6 +322,43 @@ mod tests {
         assert!(matches!(route("/xet/v1/resolve/main/files"), Ok(Route::Resolve(..))));
         is("/api/daily_papers", Route::OtherApi);
         is("/favicon.ico", Route::Unknown);
+    }
+
+    #[test]
+    fn names_of_one_segment_come_before_every_verb() {
+        let squad = || key(RepoKind::Dataset, "squad");
+        for rest in ["croissant", "parquet", "parquet/plain_text/train/0.parquet", "compare/v1..v2", "discussions/3"] {
+            is(&format!("/api/datasets/squad/{rest}"), Route::BelowRepo(squad(), rest.into()));
+        }
+        is("/api/datasets/squad/refs", Route::Refs(squad()));
+        is("/api/datasets/squad/tree/refs", Route::Tree(squad(), Revision::parse("refs").unwrap(), None));
+        // The other meaning, where it is the only one, or the one that is left.
+        let parquet = || key(RepoKind::Dataset, "ns/parquet");
+        is("/api/datasets/ns/parquet/refs", Route::Refs(parquet()));
+        is("/api/datasets/ns/parquet/tree/main", Route::Tree(parquet(), Revision::main(), None));
+        let other = |path: &str| as_name(&format!("/api/datasets/{path}"));
+        assert_eq!(other("ns/parquet"), Some(Route::Info(parquet(), Revision::main())));
+        assert_eq!(other("ns/parquet/x/y"), Some(Route::BelowRepo(parquet(), "x/y".into())));
+        for path in ["squad", "ns/data", "ns/data/parquet", "ns/parquet/refs"] {
+            assert_eq!(other(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn slashes_at_both_ends_say_nothing() {
+        for (path, tidy) in [
+            ("//api/models/ns/m", "/api/models/ns/m"),
+            ("///ns/m/resolve/main/x", "/ns/m/resolve/main/x"),
+            ("/api/models/", "/api/models"),
+            ("/api/models/ns/m/tree/main//", "/api/models/ns/m/tree/main"),
+            ("//", "/"),
+        ] {
+            assert_eq!(tidied(path).as_deref(), Some(tidy));
+        }
+        for path in ["/", "/api/models", "/ns/m/resolve/main/a//b", "/ns/m/resolve/main/%2F"] {
+            assert_eq!(tidied(path), None);
+        }
+        assert!(matches!(route("/ns/m/resolve/main"), Err(Error::EntryNotFound { .. })));
     }
 
     #[test]

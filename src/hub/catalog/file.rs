@@ -49,6 +49,14 @@ impl Catalog {
     async fn find(&self, caller: &Caller, target: &Target) -> Result<Resolved> {
         let resolved = self.repos.resolve(caller, &target.repo, &target.revision, Need::Bytes).await?;
         let (artifact, asked) = self.look_up(caller, &resolved, &target.path).await?;
+        if artifact.is_lost() {
+            let what = format!("{}/{}", target.repo, target.path);
+            if self.upstream.is_offline() {
+                return Err(Error::Offline { what });
+            }
+            let reason = "the cache that it was imported from has lost it; import one that is complete".into();
+            return Err(Error::UpstreamUnavailable { what, reason });
+        }
         let served = match (resolved.served, asked) {
             (Served::Hit, true) => Served::Miss,
             (served, _) => served,

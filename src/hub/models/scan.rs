@@ -1,6 +1,6 @@
 //! Models on this machine's disk, imported: the job around `import`.
 
-use super::import::{ImportProgress, ImportReport, ImportRequest, Problem};
+use super::import::{ImportProgress, ImportReport, ImportRequest, Problem, ProblemKind};
 use super::{Models, Result};
 use crate::blob::Placement;
 use crate::domain::job::{Job, Level, NewJob, priority};
@@ -124,9 +124,10 @@ impl Models {
         }
         let left_out = problems.total() - named as u64;
         if left_out > 0 {
-            run.log(Level::Warning, &format!("{left_out} more skipped; only the first {LOGGED} are listed")).await;
+            run.log(Level::Warning, &format!("{left_out} more skipped, which are not listed")).await;
         }
-        match problems.first.first() {
+        // Folders without a model are no failure, nor is what lies between them.
+        match problems.first.iter().find(|problem| report.files > 0 || !problem.kind.is_by_the_way()) {
             Some(problem) if report.attached == 0 => {
                 Err(Error::Invalid(format!("nothing was imported: {}", said(problem))))
             }
@@ -142,10 +143,18 @@ fn said(problem: &Problem) -> String {
 /// The outcome of the job.
 fn outcome(report: &ImportReport) -> String {
     let ImportReport { repos_found, attached, hashed, unchanged, bytes_added, .. } = report;
+    let empty = report.problems.count(ProblemKind::NoModel);
+    if *attached == 0 && empty > 0 {
+        let mut first = report.problems.first.iter().filter(|problem| problem.kind == ProblemKind::NoModel);
+        let first = first.next().map(said).unwrap_or_default();
+        return format!("nothing to import: no model in {}, the first: {first}", counted(empty, "folder"));
+    }
     let repos = if *repos_found == 1 { "1 repository".to_owned() } else { format!("{repos_found} repositories") };
     let (files, added) = (counted(*attached, "file"), ByteSize(*bytes_added));
     let mut text = format!("{repos}, {files}; {hashed} read, {unchanged} unchanged, {added} added");
-    if let Some(first) = report.problems.first.first() {
+    // Links lie about in many places, and matter in few.
+    let problems = &report.problems.first;
+    if let Some(first) = problems.iter().find(|problem| !problem.kind.is_by_the_way()).or(problems.first()) {
         text.push_str(&format!("; {} skipped, the first: {}", report.problems.total(), said(first)));
     }
     text

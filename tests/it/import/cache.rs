@@ -88,6 +88,49 @@ async fn a_cache_that_is_imported_while_upstream_is_away_is_served_without_a_tok
 }
 
 #[tokio::test]
+async fn a_file_that_a_cache_without_a_listing_has_lost_is_named_and_refused() {
+    for (offline, refusal) in [("true", 501), ("false", 504)] {
+        let mut hub = TestHub::builder().set("upstream.offline", offline).start().await;
+        hub.mock.stop().await;
+        let disk = cache(&commit('a'));
+        std::fs::remove_file(disk.path().join(format!("{REPO}/blobs/{}", weights().sha256()))).unwrap();
+        // One of which nothing tells what it was, in a folder of its own.
+        disk.link(&format!("{REPO}/snapshots/{}/other/weights.bin", commit('a')), "../../../blobs/W-abc");
+        let (weights_at, other_at) =
+            ("/org/model/resolve/main/model.safetensors", "/org/model/resolve/main/other/weights.bin");
+        for _ in 0..2 {
+            let report = import(&hub, &disk).await;
+            assert_eq!((report.attached, report.problems.count(ProblemKind::Unreadable)), (2, 2), "{report:#?}");
+            for _ in 0..2 {
+                let info = hub.get("/api/models/org/model").await.json();
+                let named = listing::paths(&info["siblings"]);
+                assert!(named.contains(&"model.safetensors".to_owned()), "{named:?}");
+                let tree = hub.get("/api/models/org/model/tree/main?recursive=true").await.json();
+                assert_eq!(listing::entry(&tree, "other/weights.bin")["type"], "file");
+                assert_eq!(listing::entry(&tree, "other")["type"], "directory");
+                for path in [weights_at, other_at] {
+                    assert_eq!(hub.head(path).await.status, refusal, "{path}");
+                    assert_eq!(hub.get(path).await.status, refusal, "{path}");
+                }
+                hub.get("/org/model/resolve/main/config.json").await.assert_is(200, CONFIG.as_bytes());
+            }
+            hub = hub.restart().await;
+        }
+        // A cache that has them is imported over it.
+        disk.write(&format!("{REPO}/blobs/{}", weights().sha256()), weights());
+        disk.write(&format!("{REPO}/blobs/W-abc"), "other");
+        let report = import(&hub, &disk).await;
+        assert_eq!((report.attached, report.different), (4, 0), "{report:#?}");
+        for _ in 0..2 {
+            hub.get(weights_at).await.assert_is(200, &weights().read_all());
+            hub.get(other_at).await.assert_is(200, b"other");
+            hub = hub.restart().await;
+        }
+        hub.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn the_listing_of_the_cache_itself_proves_absence() {
     let hub = TestHub::builder().set("upstream.offline", "true").start().await;
     let disk = cache(&commit('a'));
@@ -215,6 +258,8 @@ async fn wrong_content_under_a_right_name_is_not_served() {
     for path in ["config.json", "model.safetensors"] {
         assert_eq!(hub.get(&format!("/org/model/resolve/main/{path}")).await.status, 501, "{path}");
     }
+    let named = listing::paths(&hub.get("/api/models/org/model").await.json()["siblings"]);
+    assert_eq!(named.len(), 3, "who downloads everything has to notice: {named:?}");
     hub.finish().await;
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mock_hf::Content;
-use modelhub::domain::job::JobStatus;
+use modelhub::domain::job::{Job, JobStatus};
 use modelhub::hub::{ImportRequest, Placement, ProblemKind, Scan};
 use tokio_util::sync::CancellationToken;
 
@@ -173,6 +173,59 @@ async fn a_full_disk_ends_an_import_with_an_error() {
     hub.finish().await;
 }
 
+/// The job of a scan, at its end.
+async fn ended(hub: &TestHub, scan: Scan) -> Job {
+    let job = hub.hub().models.enqueue_scan(scan).await.unwrap();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let job = hub.hub().jobs.get(&job.id).await.unwrap();
+        if !matches!(job.status, JobStatus::Pending | JobStatus::Running) || tokio::time::Instant::now() > deadline {
+            return job;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_scan_of_a_home_is_not_failed_by_what_lies_about() {
+    let hub = TestHub::builder().set("upstream.offline", "true").start().await;
+    let disk = Disk::new();
+    disk.write("documents/letter.txt", "Dear");
+    disk.link("bin/python", "/usr/bin/env");
+    disk.link("up", "..");
+    let scan = || Scan {
+        path: disk.path().to_str().unwrap().to_owned(),
+        placement: "auto",
+        repo: None,
+        kind: modelhub::domain::RepoKind::Model,
+        bytes_per_second: 0,
+    };
+    for _ in 0..2 {
+        let job = ended(&hub, scan()).await;
+        assert_eq!(job.status, JobStatus::Completed, "{job:?}");
+        assert!(job.outcome.starts_with("nothing to import: no model in "), "{}", job.outcome);
+        let log = hub.hub().jobs.log_lines(&job.id, 0, 100).await.unwrap();
+        let about = |words: &str| log.iter().any(|line| line.text.contains(words));
+        assert!(about("documents: no model: 1 file, none of weights"), "{log:?}");
+    }
+    let recent = hub.hub().overview.overview().await.unwrap().recent;
+    let called = format!("scan of {}: nothing to import", disk.path().display());
+    assert!(recent.iter().any(|activity| activity.text.starts_with(&called)), "{recent:?}");
+    // Models among them are found, and what is told first is not a link.
+    disk.write("ai/org/model/config.json", "{\"model_type\": \"llama\"}");
+    disk.write("ai/org/model/model.safetensors.incomplete", "half");
+    let job = ended(&hub, scan()).await;
+    assert_eq!(job.status, JobStatus::Completed, "{job:?}");
+    assert!(job.outcome.contains("model.safetensors.incomplete"), "{}", job.outcome);
+    // A model of which nothing could be taken is a failure.
+    let lost = Disk::new();
+    lost.link("org/model/config.json", "gone");
+    lost.link("org/model/model.safetensors", "gone");
+    let job = ended(&hub, Scan { path: lost.path().to_str().unwrap().to_owned(), ..scan() }).await;
+    assert_eq!(job.status, JobStatus::Failed, "{job:?}");
+    hub.finish().await;
+}
+
 #[tokio::test]
 async fn a_scan_is_a_job() {
     let hub = TestHub::builder().start().await;
@@ -186,15 +239,7 @@ async fn a_scan_is_a_job() {
     };
     let preview = hub.hub().models.preview_scan(scan()).await.unwrap();
     assert_eq!((preview.findings[0].layout, preview.files), ("vendor_name", 20));
-    let job = hub.hub().models.enqueue_scan(scan()).await.unwrap();
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
-    let job = loop {
-        let job = hub.hub().jobs.get(&job.id).await.unwrap();
-        if !matches!(job.status, JobStatus::Pending | JobStatus::Running) || tokio::time::Instant::now() > deadline {
-            break job;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
+    let job = ended(&hub, scan()).await;
     assert_eq!((job.status, job.progress.files_done), (JobStatus::Completed, 20), "{job:?}");
     assert!(job.outcome.starts_with("1 repository, 20 files"), "{}", job.outcome);
     hub.get("/org/many/resolve/main/1.bin").await.assert_is(200, &Content::random(1, MIB / 4).read_all());

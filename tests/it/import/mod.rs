@@ -4,6 +4,7 @@ mod cache;
 mod disk;
 mod evil;
 mod folders;
+mod programs;
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -43,7 +43,7 @@ export function FileViewer({
   const text = isText(path);
   const content = useQuery({ ...contentQuery(model.id, revision, path), enabled: text });
   const data = file.data;
-  const prefix = { dataset: "datasets/", space: "spaces/" }[model.kind] ?? "";
+  const prefix = { dataset: "datasets/", space: "spaces/", kernel: "kernels/" }[model.kind] ?? "";
   const address = overview.data
     ? `${overview.data.endpoint}/${prefix}${model.repoId}/resolve/${encodeURIComponent(revision || model.revision || "main")}/${path.split("/").map(encodeURIComponent).join("/")}`
     : "";

@@ -16,6 +16,7 @@ const layouts: Record<string, string> = {
   vendor_name: "vendor/name folder",
   local_dir: "hf download folder",
   loose_files: "loose files",
+  ollama: "Ollama's store",
 };
 
 interface Props {

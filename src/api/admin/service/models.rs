@@ -311,9 +311,8 @@ fn kind(field: &'static str, text: &str) -> Answer<RepoKind> {
     if text.is_empty() {
         return Ok(RepoKind::Model);
     }
-    RepoKind::parse(text).ok_or_else(|| {
-        Problem::field(field, format!("unknown kind `{}`; expected model, dataset or space", shown(text)))
-    })
+    RepoKind::parse(text)
+        .ok_or_else(|| Problem::field(field, format!("unknown kind `{}`; {}", shown(text), RepoKind::EXPECTED)))
 }
 
 /// The beginning of what somebody sent, to be shown.

@@ -220,7 +220,7 @@ fn scan_of(store: &str, request: pb::ScanStorageRequest) -> Answer<crate::hub::S
         .ok_or_else(|| Problem::field("placement", "expected auto, reflink, hard_link or copy"))?;
     let kind = match request.kind.as_str() {
         "" => RepoKind::Model,
-        word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", "expected model, dataset or space"))?,
+        word => RepoKind::parse(word).ok_or_else(|| Problem::field("kind", RepoKind::EXPECTED))?,
     };
     let repo = match request.repo_id.as_str() {
         "" => None,

@@ -4,6 +4,9 @@
 //! the cache has noted it, else none → each file, which has to match the listing, or the name of
 //! its blob → the artifacts → the names.
 //!
+//! Without a listing, a file that the snapshot names and that cannot be taken is recorded as lost: clients that download
+//! everything are to fail, not to end without it.
+//!
 //! Without upstream the commit is `Scanned`: good until upstream can be asked (`hub/repos/origin.rs`).
 
 use std::collections::BTreeMap;
@@ -11,12 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use super::commit::{artifact, folders};
 use super::files::{self, FoundFile};
+use super::folder::{MAX_ENTRIES, is_folder, read_folder, read_small};
 use super::report::{ImportedRepo, ProblemKind, Problems};
 use super::take::Wanted;
-use super::walk::{Found, MAX_ENTRIES, is_folder, read_folder, read_small};
+use super::walk::Found;
 use super::{Asked, Result, Run};
 use crate::domain::{
     Artifact, CommitId, ContentId, Digest, Entry, GitOid, Origin, RepoPath, Revision, Visibility, XetHash,
@@ -26,6 +31,16 @@ use crate::hub::repos::Repo;
 /// A ref holds 40 digits.
 const MAX_REF: u64 = 200;
 const MAX_TREE: u64 = 64 << 20;
+
+/// What became of a file of a snapshot.
+enum Outcome {
+    /// It is not the commit's.
+    LeftOut,
+    Listed(Artifact),
+    New(Artifact),
+    /// No listing names it, and its bytes are not here.
+    Lost(Artifact),
+}
 
 /// What a cache says of a repository.
 struct Noted {
@@ -103,16 +118,19 @@ impl Run<'_> {
             self.noted_tree(found, repo, commit).await?;
         }
         let is_complete = self.models.catalog.has_tree(repo, commit).await?;
-        let (mut artifacts, mut new) = (Vec::new(), Vec::new());
+        let (mut artifacts, mut new, mut named) = (Vec::new(), Vec::new(), Vec::new());
         let mut outcome = Ok(());
         for file in files {
             match self.snapshot_file(repo, commit, &file, is_complete).await {
-                Ok(None) => {}
-                Ok(Some((artifact, is_new))) => {
-                    if is_new {
-                        new.push(Entry::File(artifact.clone()));
-                    }
+                Ok(Outcome::LeftOut) => {}
+                Ok(Outcome::Listed(artifact)) => artifacts.push(artifact),
+                Ok(Outcome::New(artifact)) => {
+                    new.push(Entry::File(artifact.clone()));
                     artifacts.push(artifact);
+                }
+                Ok(Outcome::Lost(artifact)) => {
+                    new.push(Entry::File(artifact.clone()));
+                    named.push(artifact);
                 }
                 Err(error) => {
                     outcome = Err(error);
@@ -120,9 +138,11 @@ impl Run<'_> {
                 }
             }
         }
-        // Including what was imported before it was stopped.
-        if !new.is_empty() {
+        let attached = artifacts.len() as u64;
+        // Including what was imported before it was stopped. Names alone are of no use.
+        if !new.is_empty() && attached > 0 {
             if outcome.is_ok() {
+                artifacts.append(&mut named);
                 new.extend(folders(&artifacts));
             }
             self.models.db.add_commit(&repo.row, commit, Origin::Scanned).await?;
@@ -130,31 +150,31 @@ impl Run<'_> {
                 self.models.db.put_entries(&repo.row, commit, batch).await?;
             }
         }
-        self.report.attached += artifacts.len() as u64;
-        outcome.map(|()| artifacts.len() as u64)
+        self.report.attached += attached;
+        outcome.map(|()| attached)
     }
 
-    /// One file of a snapshot as an artifact of its commit, and whether that is new here.
+    /// One file of a snapshot as an artifact of its commit.
     async fn snapshot_file(
         &mut self,
         repo: &Repo,
         commit: &CommitId,
         file: &FoundFile,
         is_complete: bool,
-    ) -> Result<Option<(Artifact, bool)>> {
+    ) -> Result<Outcome> {
         let listed = match self.models.db.entry(&repo.row, commit, &file.path).await? {
-            Some(Entry::File(artifact)) => Some(artifact),
+            Some(Entry::File(artifact)) if !artifact.is_lost() => Some(artifact),
             Some(Entry::Directory { .. }) => {
                 self.report.files += 1;
                 self.different(file, None, "it is a folder there");
-                return Ok(None);
+                return Ok(Outcome::LeftOut);
             }
-            None if is_complete => {
+            _ if is_complete => {
                 self.report.files += 1;
                 self.different(file, None, "the file is missing there");
-                return Ok(None);
+                return Ok(Outcome::LeftOut);
             }
-            None => None,
+            _ => None,
         };
         let wanted = match &listed {
             Some(artifact) => {
@@ -162,11 +182,16 @@ impl Run<'_> {
             }
             None => file.promised.map(|content| Wanted { content, size: None, by: "its name in the cache" }),
         };
-        let Some(taken) = self.take(file, wanted, listed.as_ref()).await? else { return Ok(None) };
-        Ok(Some(match listed {
-            Some(artifact) => (artifact, false),
-            None => (artifact(file.path.clone(), taken, file.promised), true),
-        }))
+        let taken = self.take(file, wanted, listed.as_ref()).await?;
+        Ok(match (taken, listed) {
+            (Some(_), Some(artifact)) => Outcome::Listed(artifact),
+            (Some(taken), None) => Outcome::New(artifact(file.path.clone(), taken, file.promised)),
+            (None, Some(_)) => Outcome::LeftOut,
+            (None, None) => {
+                let content = file.promised.unwrap_or_else(|| nobodys(&file.path));
+                Outcome::Lost(Artifact::lost(file.path.clone(), content))
+            }
+        })
     }
 
     /// The listing that the cache has noted, for a commit whose listing is not known yet.
@@ -214,6 +239,12 @@ impl Run<'_> {
         self.models.db.put_revision(&repo.row, Some(name), commit, None, 0).await?;
         Ok(())
     }
+}
+
+/// Stands for the content of a file of which the cache does not say what it was.
+fn nobodys(path: &RepoPath) -> ContentId {
+    let hash = Sha256::digest(format!("modelhub lost file\n{path}"));
+    ContentId::Sha256(Digest::from_bytes(hash.into()))
 }
 
 const HIDDEN: &str = "upstream does not show this repository; it is served only to callers whose token has access";

@@ -6,13 +6,14 @@
 
 use std::path::{Path, PathBuf};
 
+use super::folder::{Item, MAX_ENTRIES, UNFINISHED, extension, is_folder, read_folder, read_small};
+use super::ollama;
 use super::report::{Layout, ProblemKind, Problems};
-use super::walk::{Found, Item, MAX_ENTRIES, extension, is_folder, read_folder, read_small};
+use super::walk::Found;
 use crate::domain::{CommitId, ContentId, RepoPath};
 
 /// Folders within a repository.
 const MAX_DEPTH: usize = 32;
-const UNFINISHED: [&str; 5] = ["incomplete", "lock", "part", "tmp", "downloadInProgress"];
 const SKIPPED_FOLDERS: [&str; 5] = [".git", ".cache", "__pycache__", ".ipynb_checkpoints", ".huggingface"];
 const SKIPPED_FILES: [&str; 3] = [".DS_Store", "CACHEDIR.TAG", "Thumbs.db"];
 /// Three lines: commit, etag, time.
@@ -29,16 +30,17 @@ pub(super) struct FoundFile {
     pub(super) commit: Option<CommitId>,
 }
 
-/// The files of a folder, of `LocalDir` or loose. Blocks.
+/// The files of a repository that the walk has found. Blocks.
 pub(super) fn files(found: &Found, problems: &mut Problems) -> Vec<FoundFile> {
     match found.layout {
         Layout::LocalDir => downloaded(&found.folder, problems),
-        Layout::LooseFiles => {
-            let named = found.files.iter().filter_map(|place| {
-                let path = place.file_name().and_then(|name| RepoPath::parse(name.to_str()?).ok())?;
-                Some(FoundFile { path, place: place.clone(), promised: None, commit: None })
-            });
-            named.collect()
+        Layout::LooseFiles | Layout::Ollama => {
+            let is_store = found.layout == Layout::Ollama;
+            let file = |(path, place): &(RepoPath, PathBuf)| {
+                let promised = if is_store { ollama::promised(place) } else { None };
+                FoundFile { path: path.clone(), place: place.clone(), promised, commit: None }
+            };
+            found.files.iter().map(file).collect()
         }
         Layout::Cache | Layout::Folder => tree(&found.folder, problems),
     }
@@ -52,6 +54,10 @@ pub(super) fn tree(folder: &Path, problems: &mut Problems) -> Vec<FoundFile> {
         for Item { name, path: place, kind } in read_folder(&at, problems).into_iter().rev() {
             if kind.is_dir() {
                 if SKIPPED_FOLDERS.contains(&name.as_str()) {
+                    // What hf download notes is used, not skipped.
+                    if !is_folder(&place.join("huggingface")) {
+                        problems.add(ProblemKind::Aside, &place, "work files of other programs are not imported");
+                    }
                     continue;
                 }
                 if depth == MAX_DEPTH {
@@ -62,10 +68,11 @@ pub(super) fn tree(folder: &Path, problems: &mut Problems) -> Vec<FoundFile> {
                 continue;
             }
             if SKIPPED_FILES.contains(&name.as_str()) {
+                problems.add(ProblemKind::Aside, &place, "work files of other programs are not imported");
                 continue;
             }
             if UNFINISHED.contains(&extension(&name)) {
-                problems.add(ProblemKind::Unfinished, &place, "an unfinished download, or its lock");
+                problems.add(ProblemKind::Unfinished, &place, "an unfinished download");
                 continue;
             }
             if kind.is_symlink() && place.is_dir() {
@@ -101,7 +108,7 @@ fn promised_by_link(place: &Path) -> Option<ContentId> {
 }
 
 /// What `hf download --local-dir` has noted in `.cache/huggingface/download`: one file of metadata for each
-/// file. Other files in the folder are not part of the download.
+/// file. Other files in the folder are not part of the download, and are told.
 fn downloaded(folder: &Path, problems: &mut Problems) -> Vec<FoundFile> {
     let notes = folder.join(".cache/huggingface/download");
     let mut files = Vec::new();
@@ -138,5 +145,10 @@ fn downloaded(folder: &Path, problems: &mut Problems) -> Vec<FoundFile> {
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    for file in tree(folder, problems) {
+        if files.binary_search_by(|known| known.path.cmp(&file.path)).is_err() {
+            problems.add(ProblemKind::Aside, &file.place, "not part of the download that the folder notes");
+        }
+    }
     files
 }

@@ -1,4 +1,4 @@
-//! Files that do not say what they are: a model's folder, what `--local-dir` left, loose weights.
+//! Files that do not say what they are: a model's folder, what `--local-dir` left, loose weights, Ollama's store.
 //!
 //! Steps: ask upstream what it knows of the repository → take every file → those that a listing of
 //! upstream's has, with this content, are that commit's → if they are not all of them, the files as they lie
@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use super::commit::{artifact, folders, local_commit};
 use super::files::{self, FoundFile};
-use super::report::{ImportedRepo, ProblemKind, Problems};
-use super::take::Taken;
+use super::report::{ImportedRepo, Layout, ProblemKind, Problems};
+use super::take::{Taken, Wanted};
 use super::walk::Found;
 use super::{Asked, Result, Run};
 use crate::domain::{Artifact, CommitId, Entry, Origin, RepoKey, RepoPath, Revision};
@@ -61,7 +61,10 @@ impl Run<'_> {
                 Some(Entry::File(artifact)) => Some(artifact),
                 _ => None,
             };
-            let Some(mut this) = self.take(&file, None, listed.as_ref()).await? else { continue };
+            // A blob of Ollama's store is what its name says. Links of a folder prove nothing.
+            let promised = file.promised.filter(|_| found.layout == Layout::Ollama);
+            let wanted = promised.map(|content| Wanted { content, size: None, by: "its name in Ollama's store" });
+            let Some(mut this) = self.take(&file, wanted, listed.as_ref()).await? else { continue };
             let listed = listed.filter(|listed| listed.size == this.size && this.names.are(listed.content));
             let matches = listed.is_some();
             // Upstream's own stays what it is known by, also in a local revision.

@@ -10,7 +10,11 @@
 mod cache;
 mod commit;
 mod files;
+mod folder;
 mod local;
+mod marks;
+mod names;
+mod ollama;
 mod report;
 mod take;
 mod walk;
@@ -29,11 +33,12 @@ use crate::domain::{CommitId, ModelId, Origin, RepoKey, Revision};
 use crate::hub::repos::Repo;
 use crate::hub::{Caller, Error};
 
+use folder::{is_folder, read_folder};
 pub use report::{
     ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
     ProblemKind, Problems,
 };
-use walk::{Found, Walk, is_folder};
+use walk::{Found, Walk};
 
 /// One import.
 struct Run<'a> {
@@ -133,6 +138,9 @@ impl Models {
                 }
             }
             preview.problems = walk.problems;
+            if preview.repos.is_empty() {
+                preview.problems.merge(walk.passed);
+            }
             Ok(preview)
         };
         tokio::task::spawn_blocking(look).await?
@@ -161,7 +169,7 @@ fn previewed(root: &Path, found: &Found, problems: &mut Problems) -> PreviewedRe
     let folders = match found.layout {
         Layout::Cache => {
             let snapshots = found.folder.join("snapshots");
-            let items = if is_folder(&snapshots) { walk::read_folder(&snapshots, problems) } else { Vec::new() };
+            let items = if is_folder(&snapshots) { read_folder(&snapshots, problems) } else { Vec::new() };
             items.into_iter().filter(|item| item.kind.is_dir()).map(|item| item.path).collect()
         }
         _ => vec![found.folder.clone()],
@@ -195,7 +203,13 @@ impl Run<'_> {
             let (next, found) = tokio::task::spawn_blocking(step).await?;
             walk = next;
             self.report.problems.merge(std::mem::take(&mut walk.problems));
-            let Some(found) = found else { return Ok(()) };
+            let Some(found) = found else {
+                // Who gets nothing wants to know why, folder by folder.
+                if self.report.attached == 0 {
+                    self.report.problems.merge(walk.passed);
+                }
+                return Ok(());
+            };
             self.repo(&found).await?;
         }
     }
@@ -211,7 +225,9 @@ impl Run<'_> {
                 self.within.extend(shared_blobs(found));
                 Box::pin(self.cache(found)).await?
             }
-            Layout::Folder | Layout::LocalDir | Layout::LooseFiles => Box::pin(self.folder(found)).await?,
+            Layout::Folder | Layout::LocalDir | Layout::LooseFiles | Layout::Ollama => {
+                Box::pin(self.folder(found)).await?
+            }
         };
         if let Some(mut imported) = imported {
             imported.files = self.report.files - before.0;

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::blob::{Placed, Placement, Refusal};
 use crate::domain::{RepoKey, RepoKind};
 
-/// Problems and repositories that are named one by one.
-const MOST_PROBLEMS: usize = 200;
+/// Problems of each kind that are named one by one, so that many of one kind leave room for the others.
+const MOST_PROBLEMS: usize = 50;
+/// Repositories that are.
 const MOST_REPOS: usize = 10_000;
 
 /// Import what is in a folder.
@@ -47,12 +48,15 @@ impl ImportRequest {
 pub enum Layout {
     /// A repository of a Hugging Face cache: `models--org--name`.
     Cache,
-    /// A folder with `config.json` or `model_index.json`, `vendor/name` by its place.
+    /// A folder with `config.json` or another file of a model, or one that is named after its weights: `vendor/name`, by its
+    /// place.
     Folder,
     /// What `hf download --local-dir` made.
     LocalDir,
     /// Weights in a folder that says nothing about them.
     LooseFiles,
+    /// All tags of a name in Ollama's store.
+    Ollama,
 }
 
 impl Layout {
@@ -62,6 +66,7 @@ impl Layout {
             Self::Folder => "vendor_name",
             Self::LocalDir => "local_dir",
             Self::LooseFiles => "loose_files",
+            Self::Ollama => "ollama",
         }
     }
 }
@@ -154,7 +159,7 @@ pub enum ProblemKind {
     /// A FIFO, a socket or a device.
     Special,
     Unreadable,
-    /// A download that was not finished, or its lock.
+    /// A download that was not finished.
     Unfinished,
     /// A name that is not valid for a repository, a revision or a file.
     Name,
@@ -172,9 +177,20 @@ pub enum ProblemKind {
     Twice,
     /// Upstream knows the repository, but not for us.
     NotVisible,
+    /// A part of what belongs together is missing: all of it is left out.
+    Incomplete,
+    /// Beside a model, and not of it: work files of other programs, and what a download did not bring.
+    Aside,
+    /// A folder in which nothing is known to be a model's.
+    NoModel,
 }
 
 impl ProblemKind {
+    /// What a walk meets on its way through any folders, and says nothing of models.
+    pub fn is_by_the_way(self) -> bool {
+        matches!(self, Self::Link | Self::Special | Self::Unreadable | Self::TooMuch | Self::Aside | Self::NoModel)
+    }
+
     /// Why a file is skipped; `None` if nothing is wrong with the file.
     pub(super) fn of(refusal: &Refusal) -> Option<Self> {
         match refusal {
@@ -195,7 +211,7 @@ pub struct Problem {
     pub message: String,
 }
 
-/// All problems counted, the first of them named.
+/// All problems counted, the first of each kind named.
 #[derive(Debug, Clone, Default)]
 pub struct Problems {
     pub counts: BTreeMap<ProblemKind, u64>,
@@ -205,8 +221,12 @@ pub struct Problems {
 impl Problems {
     pub(super) fn add(&mut self, kind: ProblemKind, path: &Path, message: impl Into<String>) {
         *self.counts.entry(kind).or_default() += 1;
-        if self.first.len() < MOST_PROBLEMS {
-            self.first.push(Problem { kind, path: path.to_owned(), message: message.into() });
+        self.name(Problem { kind, path: path.to_owned(), message: message.into() });
+    }
+
+    fn name(&mut self, problem: Problem) {
+        if self.first.iter().filter(|named| named.kind == problem.kind).count() < MOST_PROBLEMS {
+            self.first.push(problem);
         }
     }
 
@@ -214,8 +234,7 @@ impl Problems {
         for (kind, count) in other.counts {
             *self.counts.entry(kind).or_default() += count;
         }
-        let room = MOST_PROBLEMS.saturating_sub(self.first.len());
-        self.first.extend(other.first.into_iter().take(room));
+        other.first.into_iter().for_each(|problem| self.name(problem));
     }
 
     pub fn total(&self) -> u64 {

@@ -230,7 +230,7 @@ impl Run<'_> {
     /// Whether a small file is the pointer that git holds instead of a large one.
     pub(super) async fn is_pointer(&self, file: &FoundFile) -> Result<bool> {
         let (place, within) = (file.place.clone(), self.within.clone());
-        let read = move || super::walk::read_small(&place, &within, MAX_POINTER);
+        let read = move || super::folder::read_small(&place, &within, MAX_POINTER);
         Ok(tokio::task::spawn_blocking(read).await?.is_some_and(|bytes| bytes.starts_with(POINTER)))
     }
 }

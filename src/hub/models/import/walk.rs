@@ -1,31 +1,28 @@
 //! Finding repositories below a folder.
 //!
-//! Steps for each folder: read it → is it a repository of a Hugging Face cache? → what
+//! Steps for each folder: read it → is it a repository of a Hugging Face cache? → Ollama's store? → what
 //! `hf download --local-dir` made? → a model's folder? → else its subfolders come next, and weights that
-//! lie in it belong to nobody.
+//! lie in it are repositories of their own.
 //!
-//! No link is followed, and nothing is opened but `config.json`. The walk holds the folders that are still
-//! to be looked at, and of one folder its names.
+//! No link is followed, and nothing is opened but the small files by which a model is known. The walk holds the folders
+//! that are still to be looked at, and of one folder its names.
 
 use std::fs::FileType;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::folder::{Item, MAX_ENTRIES, UNFINISHED, extension, is_folder, read_folder};
+use super::names::{cache_key, legal, stem};
 use super::report::{Layout, ProblemKind, Problems};
-use crate::blob::{Refusal, Source};
-use crate::domain::{RepoId, RepoKey, RepoKind};
+use super::{marks, ollama};
+use crate::domain::{RepoId, RepoKey, RepoKind, RepoPath};
 
 /// Folders below the scanned one.
 const MAX_DEPTH: usize = 16;
-/// Entries of one folder, and folders that wait.
-pub(super) const MAX_ENTRIES: usize = 200_000;
-/// A longer `config.json` does not count.
-const MAX_CONFIG: u64 = 4 << 20;
 /// Folders that hold no models, whatever lies in them.
 const SKIPPED: [&str; 6] = [".git", ".locks", ".no_exist", "node_modules", "__pycache__", "lost+found"];
-const WEIGHTS: [&str; 9] = ["safetensors", "gguf", "bin", "pt", "pth", "ckpt", "onnx", "h5", "msgpack"];
 const NO_NAME: &str = "not a valid repository name; specify the repository";
-const LOOSE: [&str; 2] = ["safetensors", "gguf"];
+/// What lies beside loose weights and has their name: settings, descriptions, previews.
+const BESIDE: [&str; 10] = ["yaml", "yml", "json", "txt", "md", "png", "jpg", "jpeg", "webp", "info"];
 
 /// A repository on disk.
 #[derive(Debug, Clone)]
@@ -33,8 +30,16 @@ pub(super) struct Found {
     pub(super) layout: Layout,
     pub(super) key: RepoKey,
     pub(super) folder: PathBuf,
-    /// The files of `LooseFiles`.
-    pub(super) files: Vec<PathBuf>,
+    /// The files of `LooseFiles` and of `Ollama`: their paths in the repository, and where they lie.
+    pub(super) files: ollama::Files,
+}
+
+/// A folder that is still to be looked at.
+struct Waiting {
+    folder: PathBuf,
+    depth: usize,
+    /// What weights are sorted by, and the folders below that as the beginning of a name: `loras`, `SDXL-`.
+    shelf: Option<(String, String)>,
 }
 
 pub(super) struct Walk {
@@ -42,22 +47,19 @@ pub(super) struct Walk {
     own: Vec<PathBuf>,
     repo: Option<RepoKey>,
     kind: RepoKind,
-    waiting: Vec<(PathBuf, usize)>,
+    waiting: Vec<Waiting>,
     /// Of one folder, to be given out one by one.
     found: Vec<Found>,
     pub(super) problems: Problems,
-}
-
-pub(super) struct Item {
-    pub(super) name: String,
-    pub(super) path: PathBuf,
-    pub(super) kind: FileType,
+    /// Folders that hold no model, and why: of interest if nothing else was found.
+    pub(super) passed: Problems,
 }
 
 impl Walk {
     pub(super) fn new(root: PathBuf, own: Vec<PathBuf>, repo: Option<RepoKey>, kind: RepoKind) -> Self {
-        let waiting = vec![(root, 0)];
-        Self { own, repo, kind, waiting, found: Vec::new(), problems: Problems::default() }
+        let waiting = vec![Waiting { folder: root, depth: 0, shelf: None }];
+        let (problems, passed) = (Problems::default(), Problems::default());
+        Self { own, repo, kind, waiting, found: Vec::new(), problems, passed }
     }
 
     /// The next repository. Blocks.
@@ -66,12 +68,12 @@ impl Walk {
             if let Some(found) = self.found.pop() {
                 return Some(found);
             }
-            let (folder, depth) = self.waiting.pop()?;
-            self.look_at(folder, depth);
+            let waiting = self.waiting.pop()?;
+            self.look_at(waiting);
         }
     }
 
-    fn look_at(&mut self, folder: PathBuf, depth: usize) {
+    fn look_at(&mut self, Waiting { folder, depth, shelf }: Waiting) {
         if self.own.contains(&folder) {
             return;
         }
@@ -87,18 +89,45 @@ impl Walk {
             }
             return;
         }
+        if ollama::is_store(&items) {
+            for (id, files) in ollama::repositories(&folder, &mut self.problems) {
+                self.add(Layout::Ollama, RepoKey::new(RepoKind::Model, id), folder.clone(), files);
+            }
+            return;
+        }
         if has(".cache", FileType::is_dir) && is_folder(&folder.join(".cache/huggingface/download")) {
             return self.add_named(Layout::LocalDir, folder, depth);
         }
-        if has("model_index.json", FileType::is_file) || is_model(&folder, &items, &mut self.problems) {
+        if marks::is_model(&folder, &items, &mut self.problems)
+            || (shelf.is_none() && marks::is_publishers(&folder, &name, &items))
+        {
             return self.add_named(Layout::Folder, folder, depth);
         }
+        if let Some(why) = marks::why_not(&folder, &items) {
+            self.passed.add(ProblemKind::NoModel, &folder, why);
+        }
+        let has_shelves = marks::has_shelves(&items);
+        let (folders, files): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.kind.is_dir());
+        self.loose(&folder, shelf.as_ref(), files);
+        for item in folders.into_iter().rev() {
+            let shelf = match &shelf {
+                Some((shelf, below)) => Some((shelf.clone(), format!("{below}{}-", item.name))),
+                None => has_shelves.then(|| (item.name.clone(), String::new())),
+            };
+            self.wait(item, depth + 1, shelf);
+        }
+    }
 
+    /// Weights of which nothing else tells what they are: each a repository, with what has its name.
+    fn loose(&mut self, folder: &Path, shelf: Option<&(String, String)>, items: Vec<Item>) {
+        let is_weights = |item: &Item| {
+            let end = extension(&item.name);
+            marks::LOOSE.contains(&end) || (shelf.is_some() && marks::WEIGHTS.contains(&end))
+        };
         let mut loose: Vec<(String, Vec<PathBuf>)> = Vec::new();
+        let mut others = Vec::new();
         for item in items.into_iter().rev() {
-            if item.kind.is_dir() {
-                self.wait(item, depth + 1);
-            } else if item.kind.is_symlink() {
+            if item.kind.is_symlink() {
                 self.problems.add(
                     ProblemKind::Link,
                     &item.path,
@@ -106,24 +135,43 @@ impl Walk {
                 );
             } else if !item.kind.is_file() {
                 self.problems.add(ProblemKind::Special, &item.path, "neither a file nor a folder");
-            } else if LOOSE.contains(&extension(&item.name)) {
+            } else if is_weights(&item) {
                 let stem = stem(&item.name);
                 match loose.iter_mut().find(|(known, _)| *known == stem || self.repo.is_some()) {
                     Some((_, files)) => files.push(item.path),
                     None => loose.push((stem, vec![item.path])),
                 }
+            } else {
+                others.push(item);
+            }
+        }
+        for Item { name, path, .. } in others {
+            let is_of = |stem: &str| name.strip_prefix(stem).is_some_and(|rest| rest.starts_with('.'));
+            if UNFINISHED.contains(&extension(&name)) {
+                self.problems.add(ProblemKind::Unfinished, &path, "an unfinished download");
+            } else if BESIDE.contains(&extension(&name))
+                && let Some((_, files)) = loose.iter_mut().find(|(stem, _)| is_of(stem))
+            {
+                files.push(path);
             }
         }
         for (stem, files) in loose {
-            let key = self.repo.clone().or_else(|| self.named("local", &stem));
+            let key = self.repo.clone().or_else(|| match shelf {
+                Some((shelf, below)) => self.named(shelf, &format!("{below}{stem}")),
+                None => self.named("local", &stem),
+            });
+            let named = |place: PathBuf| Some((RepoPath::parse(place.file_name()?.to_str()?).ok()?, place));
             match key {
-                Some(key) => self.add(Layout::LooseFiles, key, folder.clone(), files),
+                Some(key) => {
+                    let files = files.into_iter().filter_map(named).collect();
+                    self.add(Layout::LooseFiles, key, folder.to_owned(), files);
+                }
                 None => self.problems.add(ProblemKind::Name, &folder.join(stem), NO_NAME),
             }
         }
     }
 
-    fn wait(&mut self, item: Item, depth: usize) {
+    fn wait(&mut self, item: Item, depth: usize, shelf: Option<(String, String)>) {
         if SKIPPED.contains(&item.name.as_str()) {
             return;
         }
@@ -131,10 +179,10 @@ impl Walk {
             self.problems.add(ProblemKind::TooMuch, &item.path, "nested too deeply, or too many folders");
             return;
         }
-        self.waiting.push((item.path, depth));
+        self.waiting.push(Waiting { folder: item.path, depth, shelf });
     }
 
-    fn add(&mut self, layout: Layout, key: RepoKey, folder: PathBuf, files: Vec<PathBuf>) {
+    fn add(&mut self, layout: Layout, key: RepoKey, folder: PathBuf, files: ollama::Files) {
         self.found.push(Found { layout, key, folder, files });
     }
 
@@ -145,12 +193,15 @@ impl Walk {
         }
     }
 
-    /// `vendor/name` by the last two folders of the path. A model right below the scanned folder has that as its
+    /// As the folder itself tells, else `vendor/name` by the last two folders of the path. A model right below the scanned folder has that as its
     /// vendor, as the scanned folder may be one vendor's.
     fn key_by_place(&self, folder: &Path, depth: usize) -> Option<RepoKey> {
         // One name for several folders would mix them up; for the scanned folder itself it is meant.
         if let Some(repo) = self.repo.clone().filter(|_| depth == 0) {
             return Some(repo);
+        }
+        if let Some(id) = marks::told_id(folder) {
+            return Some(RepoKey::new(self.kind, id));
         }
         let part = |path: Option<&Path>| path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         self.named(&part(folder.parent()).unwrap_or_default(), &part(Some(folder)).unwrap_or_default())
@@ -163,139 +214,5 @@ impl Walk {
             (_, None) => return None,
         };
         Some(RepoKey::new(self.kind, RepoId::parse(&id).ok()?))
-    }
-}
-
-/// The entries of a folder by name; what cannot be read, or has no name that is text, is a problem.
-pub(super) fn read_folder(folder: &Path, problems: &mut Problems) -> Vec<Item> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            problems.add(ProblemKind::Unreadable, folder, error.to_string());
-            return Vec::new();
-        }
-    };
-    let mut items = Vec::new();
-    for entry in entries {
-        let entry = match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
-            Ok(entry) => entry,
-            Err(error) => {
-                problems.add(ProblemKind::Unreadable, folder, error.to_string());
-                continue;
-            }
-        };
-        let (path, kind) = entry;
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else {
-            problems.add(ProblemKind::Name, &path, "the name is not UTF-8");
-            continue;
-        };
-        if items.len() >= MAX_ENTRIES {
-            problems.add(ProblemKind::TooMuch, folder, format!("more than {MAX_ENTRIES} entries"));
-            break;
-        }
-        items.push(Item { name, path, kind });
-    }
-    items.sort_by(|a, b| a.name.cmp(&b.name));
-    items
-}
-
-pub(super) fn is_folder(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
-}
-
-/// `models--org--name`, `datasets--name`, …; `None` for any other name.
-fn cache_key(name: &str) -> Option<Result<RepoKey, String>> {
-    let (kind, id) = name.split_once("--")?;
-    let kind = RepoKind::from_plural(kind)?;
-    let id = RepoId::parse(&id.replacen("--", "/", 1));
-    Some(id.map(|id| RepoKey::new(kind, id)).map_err(|error| error.to_string()))
-}
-
-/// `config.json` is a name that many programs use: a model's says so, or lies next to weights.
-fn is_model(folder: &Path, items: &[Item], problems: &mut Problems) -> bool {
-    let is_config = |item: &&Item| item.name == "config.json" && (item.kind.is_file() || item.kind.is_symlink());
-    let Some(config) = items.iter().find(is_config) else { return false };
-    if items.iter().any(|item| WEIGHTS.contains(&extension(&item.name))) {
-        return true;
-    }
-    let within = [folder.to_owned()];
-    // A link is reported as such where it is left out.
-    if config.kind.is_file()
-        && let Err(refusal @ Refusal::Unreadable(_)) = Source::open(&config.path, &within)
-    {
-        problems.add(ProblemKind::Unreadable, &config.path, refusal.to_string());
-        return false;
-    }
-    let config = read_small(&config.path, &within, MAX_CONFIG);
-    let config: Option<serde_json::Value> = config.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let says = |config: &serde_json::Value, key: &str| config.get(key).is_some();
-    config.is_some_and(|config| ["model_type", "architectures", "_class_name"].iter().any(|key| says(&config, key)))
-}
-
-/// A whole small file within some folders; `None` if it is anything else.
-pub(super) fn read_small(path: &Path, within: &[PathBuf], most: u64) -> Option<Vec<u8>> {
-    let source = Source::open(path, within).ok().filter(|source| source.stamp().size <= most)?;
-    let mut bytes = Vec::new();
-    source.into_file().take(most).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
-}
-
-pub(super) fn extension(name: &str) -> &str {
-    name.rsplit_once('.').map_or("", |(_, extension)| extension)
-}
-
-/// A file's name without its extension, and without the number of a part: `model-00001-of-00003`.
-fn stem(name: &str) -> String {
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let is_number = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
-    let part = stem.rsplit_once("-of-").filter(|(_, total)| is_number(total));
-    let whole = part.and_then(|(rest, _)| rest.rsplit_once('-')).filter(|(_, number)| is_number(number));
-    whole.map_or(stem, |(whole, _)| whole).to_owned()
-}
-
-/// The nearest legal part of a repository's id; `None` if nothing is left.
-fn legal(text: &str) -> Option<String> {
-    let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let mut out: String = text.chars().map(|c| if is_legal(c) { c } else { '-' }).take(96).collect();
-    for double in ["--", ".."] {
-        while out.contains(double) {
-            out = out.replace(double, &double[..1]);
-        }
-    }
-    let out = out.trim_matches(['-', '.']);
-    (!out.is_empty()).then(|| out.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_cache_folders_are_ids() {
-        let id = |name: &str| cache_key(name).map(|key| key.map(|key| key.to_string()).map_err(drop));
-        assert_eq!(id("models--openai-community--gpt2"), Some(Ok("openai-community/gpt2".into())));
-        assert_eq!(id("models--gpt2"), Some(Ok("gpt2".into())));
-        assert_eq!(id("datasets--a--b"), Some(Ok("datasets/a/b".into())));
-        assert_eq!(id("models--a--b--c"), Some(Err(())));
-        assert_eq!(id("models--..--b"), Some(Err(())));
-        assert_eq!(id("blobs"), None);
-        assert_eq!(id("kernels--a--b"), None);
-    }
-
-    #[test]
-    fn any_name_becomes_a_legal_one_or_none() {
-        for (name, wanted) in [
-            ("My Model (v2)", "My-Model-v2"),
-            ("a--b", "a-b"),
-            (".hidden", "hidden"),
-            ("x...y", "x.y"),
-            ("模型-7b", "7b"),
-        ] {
-            assert_eq!(legal(name).as_deref(), Some(wanted));
-            assert!(RepoId::parse(wanted).is_ok());
-        }
-        assert_eq!(legal("模型"), None);
-        assert_eq!(stem("llama-00001-of-00003.gguf"), "llama");
-        assert_eq!(stem("llama-3.gguf"), "llama-3");
     }
 }

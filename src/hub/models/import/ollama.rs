@@ -1,0 +1,143 @@
+//! Ollama's store: `manifests/{registry}/{namespace}/{name}/{tag}`, each a list of layers, and `blobs/sha256-…`.
+//!
+//! All tags of a name are one repository, `ollama/name` for those of Ollama's own library, with a folder for each tag: so
+//! clients see what there is in one listing, and each file says which tag it is of. The layers get the names that they
+//! have elsewhere: `8b/llama3-8b.gguf`, `8b/mmproj-llama3-8b.gguf`, `8b/template`, `8b/params.json`, `8b/license`.
+//!
+//! A tag of which a layer is missing is left out whole, and told: half of it would look like all of it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::folder::{Item, read_folder, read_small};
+use super::names::legal;
+use super::report::{ProblemKind, Problems};
+use crate::domain::{ContentId, Digest, RepoId, RepoPath};
+
+/// Manifests have a few layers, or one for each tensor.
+const MAX_MANIFEST: u64 = 4 << 20;
+
+#[derive(Deserialize)]
+struct Manifest {
+    config: Option<Layer>,
+    layers: Vec<Layer>,
+}
+
+#[derive(Deserialize)]
+struct Layer {
+    #[serde(rename = "mediaType")]
+    media_type: String,
+    digest: String,
+    /// Of a tensor, or of a file beside tensors.
+    name: Option<String>,
+}
+
+/// The files of a repository: their paths, and where they lie.
+pub(super) type Files = Vec<(RepoPath, PathBuf)>;
+
+pub(super) fn is_store(items: &[Item]) -> bool {
+    let has = |name: &str| items.iter().any(|item| item.name == name && item.kind.is_dir());
+    has("manifests") && has("blobs")
+}
+
+/// The repositories of a store; none if it is another program's.
+pub(super) fn repositories(store: &Path, problems: &mut Problems) -> Vec<(RepoId, Files)> {
+    let mut repos: BTreeMap<RepoId, Files> = BTreeMap::new();
+    for (registry, at) in folders(&store.join("manifests"), problems) {
+        for (namespace, at) in folders(&at, problems) {
+            for (name, at) in folders(&at, problems) {
+                let tags = read_folder(&at, problems).into_iter().filter(|item| item.kind.is_file());
+                for Item { name: tag, path, .. } in tags {
+                    match tagged(store, (&registry, &namespace, &name, &tag), &path) {
+                        Ok((id, files)) => repos.entry(id).or_default().extend(files),
+                        Err((kind, why)) => problems.add(kind, &path, why),
+                    }
+                }
+            }
+        }
+    }
+    repos.into_iter().collect()
+}
+
+/// What a blob of the store has to be.
+pub(super) fn promised(place: &Path) -> Option<ContentId> {
+    let digest = place.file_name()?.to_str()?.strip_prefix("sha256")?.strip_prefix(['-', ':'])?;
+    Some(ContentId::Sha256(Digest::parse(digest).ok()?))
+}
+
+fn folders(at: &Path, problems: &mut Problems) -> Vec<(String, PathBuf)> {
+    let items = read_folder(at, problems).into_iter().filter(|item| item.kind.is_dir());
+    items.map(|item| (item.name, item.path)).collect()
+}
+
+/// One tag: the repository it belongs to, and its files.
+fn tagged(
+    store: &Path,
+    (registry, namespace, name, tag): (&str, &str, &str, &str),
+    manifest: &Path,
+) -> Result<(RepoId, Files), (ProblemKind, String)> {
+    let wrong = |why: &str| (ProblemKind::Name, why.to_owned());
+    let id = id(registry, namespace, name).ok_or_else(|| wrong("not a valid repository name"))?;
+    let text = read_small(manifest, &[store.to_owned()], MAX_MANIFEST).unwrap_or_default();
+    let read: Manifest = serde_json::from_slice(&text).map_err(|_| wrong("not a manifest of Ollama"))?;
+    let folder = legal(tag).ok_or_else(|| wrong("not a valid name of a folder"))?;
+    let model = format!("{}-{folder}", id.name());
+    let mut used = HashSet::new();
+    let mut files: Files = Vec::new();
+    let config = read.config.iter().map(|layer| ("ollama.json".to_owned(), layer));
+    for (wanted, layer) in config.chain(read.layers.iter().map(|layer| (file_name(layer, &model), layer))) {
+        let place = blob(store, &layer.digest).ok_or_else(|| {
+            let why = format!("a layer of this tag is missing: {}; pull it again", layer.digest);
+            (ProblemKind::Incomplete, why)
+        })?;
+        let named = unique(&wanted, &mut used);
+        let path = RepoPath::parse(&format!("{folder}/{named}")).map_err(|_| wrong("a layer has no valid name"))?;
+        files.push((path, place));
+    }
+    let path =
+        RepoPath::parse(&format!("{folder}/manifest.json")).map_err(|_| wrong("not a valid name of a folder"))?;
+    files.push((path, manifest.to_owned()));
+    Ok((id, files))
+}
+
+/// What Ollama pulled from the Hub keeps its name there; all others are under the name of their registry.
+fn id(registry: &str, namespace: &str, name: &str) -> Option<RepoId> {
+    let text = match registry {
+        "hf.co" | "huggingface.co" => format!("{namespace}/{name}"),
+        "registry.ollama.ai" if namespace == "library" => format!("ollama/{}", legal(name)?),
+        "registry.ollama.ai" => format!("ollama/{}", legal(&format!("{namespace}-{name}"))?),
+        other => format!("{}/{}", legal(other)?, legal(&format!("{namespace}-{name}"))?),
+    };
+    RepoId::parse(&text).ok()
+}
+
+/// The file of a digest, if the store has it: `sha256-…`, or `sha256:…` of early versions.
+fn blob(store: &Path, digest: &str) -> Option<PathBuf> {
+    Digest::parse(digest.strip_prefix("sha256:")?).ok()?;
+    let names = [digest.replacen(':', "-", 1), digest.to_owned()];
+    names.into_iter().map(|name| store.join("blobs").join(name)).find(|place| place.is_file())
+}
+
+fn file_name(layer: &Layer, model: &str) -> String {
+    if let Some(name) = &layer.name {
+        return name.clone();
+    }
+    let kind = layer.media_type.split(';').next().unwrap_or_default().rsplit('.').next().unwrap_or_default();
+    match kind {
+        "model" => format!("{model}.gguf"),
+        "projector" => format!("mmproj-{model}.gguf"),
+        "adapter" => format!("adapter-{model}.gguf"),
+        "params" | "messages" => format!("{kind}.json"),
+        other => legal(other).unwrap_or_else(|| "layer".to_owned()),
+    }
+}
+
+/// The name, or if it is taken, the name with a number: a model may have two licenses.
+fn unique(name: &str, used: &mut HashSet<String>) -> String {
+    let (stem, end) = name.rsplit_once('.').map_or((name, String::new()), |(stem, end)| (stem, format!(".{end}")));
+    let numbered = (2..).map(|number| format!("{stem}-{number}{end}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| used.insert(name.clone())).unwrap_or_default()
+}
