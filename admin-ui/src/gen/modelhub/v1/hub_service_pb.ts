@@ -51,7 +51,7 @@ export type RegisterModelRequest = Message<"modelhub.v1.RegisterModelRequest"> &
   repoId: string;
 
   /**
-   * `model` (the default), `dataset` or `space`.
+   * `model` (the default), `dataset`, `space` or `kernel`.
    *
    * @generated from field: string kind = 5;
    */
@@ -91,7 +91,7 @@ export type ListModelsRequest = Message<"modelhub.v1.ListModelsRequest"> & {
   search: string;
 
   /**
-   * `model`, `dataset` or `space`.
+   * `model`, `dataset`, `space` or `kernel`.
    *
    * @generated from field: string kind = 2;
    */

@@ -28,7 +28,7 @@ export type ModelRepo = Message<"modelhub.v1.ModelRepo"> & {
   id: string;
 
   /**
-   * `model`, `dataset` or `space`.
+   * `model`, `dataset`, `space` or `kernel`.
    *
    * @generated from field: string kind = 2;
    */

@@ -781,7 +781,7 @@ export type ScanFinding = Message<"modelhub.v1.ScanFinding"> & {
   repoId: string;
 
   /**
-   * `huggingface_cache`, `vendor_name`, `local_dir` or `loose_files`.
+   * `huggingface_cache`, `vendor_name`, `local_dir`, `loose_files` or `ollama`.
    *
    * @generated from field: string layout = 3;
    */

@@ -1650,7 +1650,7 @@ class ListModelsRequest(betterproto2.Message):
         2, betterproto2.TYPE_STRING
     )
     """
-    `model`, `dataset` or `space`.
+    `model`, `dataset`, `space` or `kernel`.
     """
 
     status: "ModelRepoStatus" = betterproto2.field(
@@ -2274,7 +2274,7 @@ class ModelRepo(betterproto2.Message):
         2, betterproto2.TYPE_STRING
     )
     """
-    `model`, `dataset` or `space`.
+    `model`, `dataset`, `space` or `kernel`.
     """
 
     vendor: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -2814,7 +2814,7 @@ class RegisterModelRequest(betterproto2.Message):
         5, betterproto2.TYPE_STRING
     )
     """
-    `model` (the default), `dataset` or `space`.
+    `model` (the default), `dataset`, `space` or `kernel`.
     """
 
     revision: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
@@ -2907,7 +2907,7 @@ class ScanFinding(betterproto2.Message):
         3, betterproto2.TYPE_STRING
     )
     """
-    `huggingface_cache`, `vendor_name`, `local_dir` or `loose_files`.
+    `huggingface_cache`, `vendor_name`, `local_dir`, `loose_files` or `ollama`.
     """
 
     path: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
