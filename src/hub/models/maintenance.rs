@@ -67,7 +67,11 @@ impl Models {
                 if run.stop.is_cancelled() {
                     return Err(Error::Stopping);
                 }
-                pace.take(usize::try_from(blob.size).unwrap_or(usize::MAX)).await;
+                // What was found so far is still to be ordered, within the time that a job has to stop.
+                tokio::select! {
+                    () = pace.take(usize::try_from(blob.size).unwrap_or(usize::MAX)) => {}
+                    () = run.stop.cancelled() => return Err(Error::Stopping),
+                }
                 let stop = run.stop.clone();
                 match self.store.check(&blob, move || stop.is_cancelled()).await? {
                     Check::Right => {}
