@@ -4,7 +4,6 @@
 //! whether what is missing fits on the disk → download some files at a time through the same flights that clients use,
 //! so that nothing is downloaded twice → report. A file that fails does not keep the others from being downloaded.
 
-use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,16 +11,15 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
+use super::plan::Plan;
 use super::speed::Speed;
 use super::{Models, Result};
 use crate::db::{FileTotals, ModelRow};
-use crate::domain::gguf_file::Quantisation;
 use crate::domain::job::{FileProgress, Job, Level, NewJob};
-use crate::domain::selection::{LeftOut, Matcher};
+use crate::domain::selection::Matcher;
 use crate::domain::{
-    Artifact, ByteSize, ContentId, FileType, ModelStatus, Revision, Selection, WeightFormat, Work, counted, work,
+    Artifact, ByteSize, FileType, ModelStatus, Revision, Selection, WeightFormat, Work, counted, work,
 };
-use crate::hub::error::of_which;
 use crate::hub::flights::{FlightTarget, FlightWatch};
 use crate::hub::jobs::{Done, JobRun};
 use crate::hub::pace::Pace;
@@ -32,8 +30,6 @@ use crate::hub::{Caller, Error};
 const PARALLEL: usize = 4;
 /// How often progress is updated.
 const TICK: Duration = Duration::from_millis(500);
-/// The largest files that a plan names.
-const NAMED: usize = 1000;
 
 /// A request to download files of a model.
 #[derive(Debug, Clone)]
@@ -44,33 +40,6 @@ pub struct DownloadRequest {
     pub priority: i64,
     /// 0: no limit of its own.
     pub bytes_per_second: u64,
-}
-
-/// What a download would do.
-#[derive(Debug, Clone, Default)]
-pub struct Plan {
-    pub commit: String,
-    pub totals: FileTotals,
-    /// Content that has to be downloaded; what several files share counts once.
-    pub to_fetch: u64,
-    /// The space that is left: on the disk, or up to the store's limit.
-    pub disk_free: u64,
-    /// The store's limit, if that is what bounds the space.
-    pub limit: Option<u64>,
-    /// With `limit`: what is in quarantine, of the space that is used.
-    pub quarantined: u64,
-    pub largest: Vec<(Artifact, bool)>,
-    pub warnings: Vec<String>,
-    /// Of the selection before its preset, the smallest first.
-    pub quantisations: Vec<Quantisation>,
-    /// What the preset does not take: files and bytes of each kind.
-    pub left_out: BTreeMap<LeftOut, (u64, u64)>,
-}
-
-impl Plan {
-    pub fn fits(&self) -> bool {
-        self.to_fetch <= self.disk_free
-    }
 }
 
 impl Models {
@@ -125,64 +94,6 @@ impl Models {
             self.db.put_synced(&model.id, None, self.clock.now()).await?;
         }
         Ok(resolved)
-    }
-
-    async fn plan(&self, resolved: &ResolvedRevision, selection: &Selection) -> Result<Plan> {
-        let (matcher, weights) = self.settled(&resolved.repo.row, &resolved.commit, selection).await?;
-        let quantisations = weights.quantisations;
-        let left_out = matcher.left_out();
-        let mut plan = Plan { commit: resolved.commit.to_string(), quantisations, left_out, ..Plan::default() };
-        let mut contents: HashSet<ContentId> = HashSet::new();
-        let (mut pickles, mut safe) = (0, 0);
-        let mut after = String::new();
-        while let Some(files) = self.selected(&resolved.repo.row, &resolved.commit, &matcher, &mut after).await? {
-            for (artifact, is_here) in files {
-                plan.totals.add(artifact.size, is_here);
-                if !is_here && contents.insert(artifact.content) {
-                    plan.to_fetch += artifact.size;
-                }
-                match WeightFormat::of(&artifact.path) {
-                    Some(WeightFormat::Safetensors | WeightFormat::Gguf) => safe += 1,
-                    Some(format) if format.can_run_code() => pickles += 1,
-                    _ => {}
-                }
-                plan.largest.push((artifact, is_here));
-            }
-            plan.largest.sort_by_key(|(artifact, _)| std::cmp::Reverse(artifact.size));
-            plan.largest.truncate(NAMED);
-        }
-        (plan.disk_free, plan.limit, plan.quarantined) = self.room().await?;
-        if plan.totals.files == 0 {
-            plan.warnings.push("no file matches the selection".into());
-        }
-        if plan.totals.files > 0 && !weights.preset_finds_any {
-            plan.warnings.push("there are no weights that the preset takes".into());
-        }
-        if pickles > 0 && safe == 0 {
-            plan.warnings.push("the weights are pickle files, which can run code when loaded".into());
-        }
-        if !plan.fits() {
-            plan.warnings.push(match plan.limit {
-                None => "not enough disk space".into(),
-                Some(limit) => {
-                    format!("it exceeds the store limit of {}{}", ByteSize(limit), of_which(plan.quarantined))
-                }
-            });
-        }
-        Ok(plan)
-    }
-
-    /// Bytes that the store may still take: of the disk, or of its own limit, which is returned then, with what is in
-    /// quarantine.
-    async fn room(&self) -> Result<(u64, Option<u64>, u64)> {
-        let free = self.store.disk_bytes()?.free;
-        let limit = self.live.get().store_limit_bytes;
-        if limit == 0 {
-            return Ok((free, None, 0));
-        }
-        let space = self.store.space().await?;
-        let left = limit.saturating_sub(space.used());
-        Ok(if free < left { (free, None, 0) } else { (left, Some(limit), space.quarantined) })
     }
 
     /// Runs a job of the kind download.

@@ -11,6 +11,7 @@ mod heads;
 mod import;
 mod lookup;
 mod maintenance;
+mod plan;
 mod quarantine;
 mod recovery;
 mod register;
@@ -37,7 +38,7 @@ use crate::db::Db;
 use crate::domain::Clock;
 use crate::upstream::Upstream;
 
-pub use download::{DownloadRequest, Plan, can_run_code};
+pub use download::{DownloadRequest, can_run_code};
 pub use eviction::EvictionPlan;
 pub use facts::{Card, Found, ReadFacts};
 pub use heads::{Head, HeadTensor};
@@ -45,6 +46,7 @@ pub use import::{
     ImportPreview, ImportProgress, ImportReport, ImportRequest, ImportedRepo, Layout, PreviewedRepo, Problem,
     ProblemKind, Problems,
 };
+pub use plan::Plan;
 pub use quarantine::Quarantine;
 pub use scan::{Scan, ScanFinding, ScanPreview};
 

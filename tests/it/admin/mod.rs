@@ -3,6 +3,7 @@
 mod architectures;
 mod care;
 mod events;
+mod failed;
 mod files;
 mod grpc;
 mod guard;

@@ -1,6 +1,7 @@
 //! The operations of HubService: one function each, from request message to answer. REST and gRPC are thin around
 //! these.
 
+mod downloads;
 mod files;
 mod jobs;
 mod models;

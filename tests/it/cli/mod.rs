@@ -1,5 +1,7 @@
 //! The commands that ask a running hub: the real program against a real server, with the mock Hub behind it.
 
+mod doctor;
+
 use std::process::Stdio;
 
 use mock_hf::{Content, MockHf, Options, Repo};
@@ -421,69 +423,6 @@ async fn an_eviction_warns_before_it_takes_what_cannot_be_downloaded_again() {
     let gone = hub.run(&["evict", "org/own", "--include-unrecoverable", "--yes"]).await.is(0);
     gone.says("2 of them cannot be downloaded again");
     assert_eq!(here().await, "none");
-    hub.end().await;
-}
-
-#[tokio::test]
-async fn doctor_finds_a_healthy_hub_healthy() {
-    let hub = Hub::with(model()).await;
-    let url = [("admin.url", hub.at.admin.as_str()), ("store.data_dir", hub.dir.path().to_str().unwrap())];
-    let healthy = say(&["doctor", "--json"], &url, &[("HF_ENDPOINT", &hub.at.hub)], "").await.is(0).json();
-    let status = |report: &Value, check: &str| {
-        let found = report.as_array().unwrap().iter().find(|finding| finding["check"] == check);
-        found.unwrap_or_else(|| panic!("no {check} in {report}"))["status"].clone()
-    };
-    let checks =
-        ["settings", "clock", "admin API", "exposure", "hub", "upstream", "token", "database", "workers", "GPU"];
-    for check in checks.into_iter().chain(["HF_ENDPOINT"]) {
-        assert_eq!(status(&healthy, check), "ok", "{check}: {healthy}");
-    }
-    let environment = [("HF_ENDPOINT", "https://huggingface.co"), ("HF_HUB_OFFLINE", "1")];
-    let warned = say(&["doctor"], &url, &environment, "").await.is(0);
-    warned.says("warn  HF_ENDPOINT").says("export HF_ENDPOINT=").says("unset HF_HUB_OFFLINE");
-    hub.mock.stop().await;
-    let alone = say(&["doctor", "--json"], &url, &[], "").await.is(1).json();
-    assert_eq!((status(&alone, "upstream"), status(&alone, "hub")), ("fail".into(), "ok".into()), "{alone}");
-    hub.end().await;
-}
-
-#[tokio::test]
-async fn doctor_works_while_no_hub_runs() {
-    let dir = tempfile::tempdir().unwrap();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let settings = [
-        ("admin.url", "http://127.0.0.1:9"),
-        ("store.data_dir", dir.path().to_str().unwrap()),
-        ("hub.listen", &address),
-        ("admin.listen", "127.0.0.1:0"),
-    ];
-    let report = say(&["doctor"], &settings, &[], "").await.is(1);
-    report.says("fail  admin API").says("modelhub serve").says(&format!("another program is listening on {address}"));
-    let unknown = [settings[0], settings[1], ("hub.listen", "127.0.0.1:0"), settings[3], ("database.url", "mysql://x")];
-    say(&["doctor"], &unknown, &[], "").await.is(1).says("fail  settings").says("expected sqlite:/path");
-    let broken = say(&["doctor"], &[("upstream.uri", "x"), ("admin.url", "http://127.0.0.1:9")], &[], "").await.is(1);
-    broken.says("did you mean MODELHUB_UPSTREAM_URL?");
-}
-
-#[tokio::test]
-async fn doctor_says_what_others_reach_and_who_could_run_jobs() {
-    let hub = Hub::start(Options::default(), &[("jobs.run", "false")]).await;
-    hub.mock.put(model());
-    let settings = [
-        ("admin.url", hub.at.admin.as_str()),
-        ("store.data_dir", hub.dir.path().to_str().unwrap()),
-        // As this shell has it, which is all that tells.
-        ("hub.listen", "0.0.0.0:0"),
-    ];
-    let report = say(&["doctor"], &settings, &[], "").await.is(1);
-    // A worker of its own refuses SQLite.
-    let report =
-        report.says("no worker is running").says("jobs.run = true").says("other machines can download through the hub");
-    assert!(!report.out.contains("modelhub worker"), "{}", report.out);
-    let job = hub.run(&["register", "org/model", "--detach", "--json"]).await.is(0).json();
-    let id = job["active_job_id"].as_str().unwrap();
-    hub.run(&["jobs", "show", id]).await.is(0).says("waiting for a worker, but none is running");
     hub.end().await;
 }
 
