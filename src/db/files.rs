@@ -87,7 +87,7 @@ impl TryFrom<Row> for FileRow {
         let stored = stored.map_err(|source| Error::Corrupt { what: "sha256", source })?;
         let mut totals = FileTotals::default();
         if let Entry::File(artifact) = &entry {
-            totals.add(artifact.size, stored.is_some() || artifact.size == 0);
+            totals.add(artifact.size, stored.is_some() || artifact.is_of_no_bytes());
         }
         Ok(Self { entry, stored, verified_at: row.verified_at, totals })
     }
@@ -157,14 +157,14 @@ impl Db {
         const SQL: Pick = Pick {
             sqlite: with_blob!(
                 "substr(a.file_path, 1, $5 + instr(substr(a.file_path, $5 + 1), '/') - 1) as folder, count(*), cast(sum(a.size_bytes) as bigint),
-                cast(sum(case when b.sha256 is not null or a.size_bytes = 0 then 1 else 0 end) as bigint),
+                cast(sum(case when b.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in ('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')) then 1 else 0 end) as bigint),
                 cast(sum(case when b.sha256 is not null then a.size_bytes else 0 end) as bigint)",
                 "where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
                     and instr(substr(a.file_path, $5 + 1), '/') > 0 group by folder"
             ),
             postgres: with_blob!(
                 "substr(a.file_path, 1, ($5 + strpos(substr(a.file_path, ($5 + 1)::int), '/') - 1)::int) as folder, count(*), cast(sum(a.size_bytes) as bigint),
-                cast(sum(case when b.sha256 is not null or a.size_bytes = 0 then 1 else 0 end) as bigint),
+                cast(sum(case when b.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in ('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')) then 1 else 0 end) as bigint),
                 cast(sum(case when b.sha256 is not null then a.size_bytes else 0 end) as bigint)",
                 "where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
                     and strpos(substr(a.file_path, ($5 + 1)::int), '/') > 0 group by 1"

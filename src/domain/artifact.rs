@@ -32,6 +32,11 @@ impl Artifact {
         self.size == 0 && !self.content.is_of_no_bytes()
     }
 
+    /// An empty file, of which nothing has to be stored.
+    pub fn is_of_no_bytes(&self) -> bool {
+        self.size == 0 && self.content.is_of_no_bytes()
+    }
+
     /// The LFS pointer text, which is what git stores for an LFS file and `/raw/` returns.
     pub fn pointer(&self) -> Option<String> {
         match self.content {

@@ -47,9 +47,14 @@ pub fn choose(files: Vec<Artifact>, meant: Option<&RepoPath>) -> Vec<WeightSet> 
     let (adapters, models): (Vec<_>, Vec<_>) = sets.into_iter().partition(|named| named.set.is_adapter);
     let (ggufs, others): (Vec<_>, Vec<_>) =
         models.into_iter().partition(|named| named.set.format == WeightFormat::Gguf);
-    let of = |format: WeightFormat| move |named: &&Named| named.set.format == format;
     let of_torch = |named: &Named| matches!(named.set.format, WeightFormat::Safetensors | WeightFormat::Pickle);
-    let mut chosen = if !ggufs.is_empty() && !others.iter().any(|named| of(WeightFormat::Safetensors)(&named)) {
+    // A small file beside a GGUF model is a part of it (a projector, a VAE), unless loaders take it by its name.
+    let least = ggufs.iter().map(|named| named.set.bytes()).min().unwrap_or(0);
+    let is_model = |named: &Named| {
+        let is_called_so = matches!(named.title.as_str(), "model" | "diffusion_pytorch_model" | "consolidated");
+        named.set.format == WeightFormat::Safetensors && (is_called_so || named.set.bytes() >= least)
+    };
+    let mut chosen = if !ggufs.is_empty() && !others.iter().any(is_model) {
         let whole = ggufs.iter().any(|named| named.set.missing == 0);
         let smallest = ggufs.into_iter().filter(|named| named.set.missing == 0 || !whole);
         smallest.min_by_key(|named| named.set.bytes()).into_iter().collect()
@@ -101,8 +106,13 @@ fn sets_of(files: Vec<Artifact>, with_helpers: bool) -> Vec<Named> {
             title: if title == "pytorch_model" { "model".to_owned() } else { title },
             set: WeightSet { name, format, files: Vec::new(), missing: u64::from(count), is_cut, is_adapter },
         });
+        match (file.is_lost(), count) {
+            (false, _) => named.set.missing = named.set.missing.saturating_sub(1),
+            // A part stays missing, and so is a whole file of which only the name is known.
+            (true, 0) => named.set.missing += 1,
+            (true, _) => {}
+        }
         named.set.files.push(file);
-        named.set.missing = named.set.missing.saturating_sub(1);
     }
     // `part10of12` comes after `part2of12`.
     for named in sets.values_mut().filter(|named| named.set.is_cut) {
@@ -263,6 +273,28 @@ mod tests {
         check(&[("model-00001-of-00002.safetensors", 5), ("model-00002-of-00002.safetensors", 4)], &[("model", 2, 9)]);
         // One that lacks a part is not taken while another is whole.
         check(&[("m-Q2_K-00001-of-00002.gguf", 1), ("m-Q8_0.gguf", 99)], &[("m-Q8_0", 1, 99)]);
+    }
+
+    #[test]
+    fn what_is_lost_is_missing() {
+        let content = ContentId::Git(GitOid::parse(&"1".repeat(40)).unwrap());
+        let file = |path: &str, size| {
+            let path = RepoPath::parse(path).unwrap();
+            Artifact { path, size, content, oid: None, xet_hash: None }
+        };
+        let missing = |files: Vec<Artifact>| choose(files, None)[0].missing;
+        assert_eq!(missing(vec![file("model.safetensors", 0)]), 1);
+        let parts = |second| {
+            vec![file("model-00001-of-00002.safetensors", 5), file("model-00002-of-00002.safetensors", second)]
+        };
+        assert_eq!((missing(parts(0)), missing(parts(4))), (1, 0));
+    }
+
+    #[test]
+    fn small_safetensors_beside_a_gguf_model_are_parts_of_it() {
+        check(&[("m-Q4_0.gguf", 50), ("projector.safetensors", 2)], &[("m-Q4_0", 1, 50)]);
+        check(&[("m-Q4_0.gguf", 50), ("model.safetensors", 2)], &[("model", 1, 2)]);
+        check(&[("m-Q4_0.gguf", 50), ("m.safetensors", 200)], &[("m", 1, 200)]);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use super::settings::{Settings, words};
 /// Ends of classes that answer in one step.
 const ONE_STEP: &[&str] = &[
     "ForMaskedLM",
-    "ForPreTraining",
     "ForSequenceClassification",
     "ForTokenClassification",
     "ForQuestionAnswering",
@@ -122,7 +121,8 @@ pub(super) struct Assumed {
 }
 
 impl Assumed {
-    /// For the innermost family that is known here. transformers: `LlamaConfig`, `MistralConfig`, `Gemma3TextConfig`.
+    /// For the innermost family that is known here. transformers: `LlamaConfig`, `MistralConfig`, `GemmaConfig`, `Gemma2Config`,
+    /// `Gemma3TextConfig`.
     pub(super) fn of(settings: &Settings<'_>) -> Self {
         let sizes = |layers, hidden, heads, kv_heads, head_dim, context| Self {
             layers: Some(layers),
@@ -135,6 +135,8 @@ impl Assumed {
         let known = |family: &str| match family {
             "llama" => Some(sizes(32, 4096, 32, None, None, 2048)),
             "mistral" => Some(sizes(32, 4096, 32, Some(8), None, 131_072)),
+            "gemma" => Some(sizes(28, 3072, 16, Some(16), Some(256), 8192)),
+            "gemma2" => Some(sizes(26, 2304, 8, Some(4), Some(256), 8192)),
             "gemma3_text" => Some(sizes(26, 2304, 8, Some(4), Some(256), 131_072)),
             _ => None,
         };
@@ -191,7 +193,10 @@ pub(super) fn kv_cache(file: &Node, settings: &Settings<'_>, heads: &Heads) -> O
     }
     // Whisper looks at 30 s of sound, whatever its length; readers of text, at a text that may be as long as the context.
     let sound = settings.whole(&["max_source_positions"]);
-    Some(cache.with_cross_attention(sound.map_or(Tokens::All, Tokens::Fixed)))
+    // Dia looks at its text with more heads than at what it said.
+    let per_layer =
+        settings.whole(&["cross_num_key_value_heads"]).map(|heads| (of_all.full / most).saturating_mul(heads));
+    Some(cache.with_cross_attention(per_layer, sound.map_or(Tokens::All, Tokens::Fixed)))
 }
 
 fn keeps_nothing(file: &Node, settings: &Settings<'_>) -> bool {
@@ -224,7 +229,7 @@ fn values(settings: &Settings<'_>, heads: &Heads) -> Option<Values> {
         return Some(Values { full: latent, windowed: latent });
     }
     let kv_heads = heads.kv_heads.or(heads.heads)?;
-    let key = heads.head_dim.or_else(|| heads.hidden_size?.checked_div(heads.heads?))?;
+    let key = heads.head_dim.or_else(|| heads.hidden_size?.checked_div(heads.heads?)).filter(|dim| *dim > 0)?;
     let value = settings.whole(&["v_head_dim"]).unwrap_or(key);
     let windowed = kv_heads.saturating_mul(key.saturating_add(value));
     // Gemma 4: layers that see everything have heads of their own.

@@ -175,7 +175,7 @@ impl Gguf {
             Some((values, tokens))
         });
         let two_stacks = architecture == "t5";
-        Some(if two_stacks { cache.with_cross_attention(Tokens::All) } else { cache })
+        Some(if two_stacks { cache.with_cross_attention(None, Tokens::All) } else { cache })
     }
 }
 

@@ -62,10 +62,11 @@ impl KvCache {
         self
     }
 
-    /// What a decoder keeps besides when it looks at an encoder's `tokens` in each of its layers.
-    pub(super) fn with_cross_attention(self, tokens: Tokens) -> Self {
+    /// What a decoder keeps besides when it looks at an encoder's `tokens` in each of its layers: `values` of each token,
+    /// or as many as of its own.
+    pub(super) fn with_cross_attention(self, values: Option<u64>, tokens: Tokens) -> Self {
         let own = self.0.clone();
-        own.iter().fold(self, |cache, own| cache.with(own.layers, own.values, tokens))
+        own.iter().fold(self, |cache, own| cache.with(own.layers, values.unwrap_or(own.values), tokens))
     }
 
     /// Bytes for `sequences` at a time of `context` tokens each.

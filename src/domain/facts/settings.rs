@@ -57,7 +57,7 @@ pub(super) mod words {
         "kv_n_heads",
         "num_query_groups",
     ];
-    pub(in super::super) const HEAD_DIM: &[&str] = &["head_dim", "kv_channels", "d_kv", "attention_head_dim"];
+    pub(in super::super) const HEAD_DIM: &[&str] = &["head_dim", "attention_head_dim", "kv_channels", "d_kv"];
     pub(in super::super) const VOCABULARY: &[&str] = &["vocab_size", "padded_vocab_size"];
     pub(in super::super) const EXPERTS: &[&str] =
         &["num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts", "num_moe_experts", "n_experts"];

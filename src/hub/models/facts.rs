@@ -25,6 +25,8 @@ const MOST_HEADS: usize = 512;
 /// Parts of a pipeline that are looked at. Real ones have some ten.
 const MOST_COMPONENTS: usize = 64;
 const PAGE: u64 = 1000;
+/// Weights and config files of one folder. Real ones have some hundred.
+const MOST_FILES: usize = 20_000;
 /// GGUF files whose names are compared for the quantisations of a repository; the rest is not looked at.
 const MOST_GGUFS: usize = 10_000;
 
@@ -140,16 +142,27 @@ impl Models {
         Ok(read)
     }
 
-    /// The files that stand in a folder, and which of them are stored.
+    /// The files in a folder that facts are read from, and which of them are stored.
     async fn files_in(&self, model: &ModelRow, commit: &CommitId, folder: &str) -> Result<Listed> {
         let mut listed = Listed::default();
-        let page = FilePage { folder: folder.to_owned(), limit: PAGE, ..FilePage::default() };
-        for row in self.db.file_page(&model.id, commit, &page).await? {
-            let Entry::File(file) = row.entry else { continue };
-            listed.here.extend(row.stored.is_some().then(|| file.path.clone()));
-            listed.artifacts.push(file);
+        let mut page = FilePage { folder: folder.to_owned(), limit: PAGE, ..FilePage::default() };
+        loop {
+            let rows = self.db.file_page(&model.id, commit, &page).await?;
+            let Some(last) = rows.last() else { return Ok(listed) };
+            page.after = last.entry.path().to_string();
+            for row in rows {
+                let Entry::File(file) = row.entry else { continue };
+                if WeightFormat::of(&file.path).is_none() && !is_config(&file.path) {
+                    continue;
+                }
+                if listed.artifacts.len() == MOST_FILES {
+                    let what = if folder.is_empty() { "the repository" } else { folder };
+                    return Err(Error::Invalid(format!("{what} has more than {MOST_FILES} weight and config files")));
+                }
+                listed.here.extend(row.stored.is_some().then(|| file.path.clone()));
+                listed.artifacts.push(file);
+            }
         }
-        Ok(listed)
     }
 
     /// What the config files of a folder say.
@@ -267,6 +280,11 @@ impl Models {
         let (bytes, _) = self.read_start(model, commit, &file.path, file.size).await?;
         kind.read(&bytes).map_err(|error| Error::Invalid(format!("{}: {error}", file.path)))
     }
+}
+
+/// Whether a model's folder says something about it in this file.
+fn is_config(path: &RepoPath) -> bool {
+    ConfigFile::of(path).is_some() || path.file_name() == "chat_template.jinja"
 }
 
 /// Files of one folder.

@@ -151,7 +151,7 @@ impl Models {
         *after = last.entry.path().to_string();
         let files = rows.into_iter().filter_map(|row| match row.entry {
             Entry::File(artifact) if matcher.matches(&artifact) => {
-                let is_here = row.stored.is_some() || artifact.size == 0;
+                let is_here = row.stored.is_some() || artifact.is_of_no_bytes();
                 Some((artifact, is_here))
             }
             _ => None,

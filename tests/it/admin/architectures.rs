@@ -56,6 +56,24 @@ fn decoders() -> Vec<(&'static str, Value, u64, Expected)> {
             46_702_792_704,
             Expected(32, 8, [8, 2], 0, 32 * per_layer(8, 128) * TOKENS),
         ),
+        // As PaliGemma 2 writes it: the class's heads of 256 are not said.
+        (
+            "google/paligemma2-10b-pt-224",
+            json!({"architectures": ["PaliGemmaForConditionalGeneration"], "model_type": "paligemma", "text_config":
+                {"model_type": "gemma2", "hidden_size": 3584, "num_hidden_layers": 42, "num_attention_heads": 16,
+                "num_key_value_heads": 8, "sliding_window": 4096}}),
+            9_662_409_456,
+            Expected(42, 8, [0, 0], 4096, per_layer(8, 256) * (21 * TOKENS + 21 * 4096)),
+        ),
+        // It writes both sizes of a head; keys and values have that of the attention.
+        (
+            "Zyphra/Zamba2-1.2B",
+            json!({"architectures": ["Zamba2ForCausalLM"], "model_type": "zamba2", "hidden_size": 2048,
+                "num_hidden_layers": 38, "num_attention_heads": 32, "num_key_value_heads": 32, "attention_head_dim": 128,
+                "kv_channels": 64, "hybrid_layer_ids": [5, 11, 17, 23, 29, 35]}),
+            1_215_064_704,
+            Expected(38, 32, [0, 0], 0, 6 * per_layer(32, 128) * TOKENS),
+        ),
         // 42 layers, every second one sees everything; heads of 256, which is not 3584 / 16.
         (
             "google/gemma-2-9b",

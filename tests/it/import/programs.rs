@@ -249,6 +249,32 @@ async fn ollamas_store_has_a_repository_for_each_name_and_a_folder_for_each_tag(
 }
 
 #[tokio::test]
+async fn half_a_tag_of_ollama_is_not_imported_and_two_names_are_not_mixed() {
+    let disk = Disk::new();
+    let library = "registry.ollama.ai/library";
+    pulled(&disk, &format!("{library}/a-b/latest"), &[("model", "one"), ("license", "MIT")]);
+    // The same name here.
+    pulled(&disk, "registry.ollama.ai/a/b/latest", &[("model", "two"), ("template", "of two")]);
+    pulled(&disk, &format!("{library}/broken/8b"), &[("model", "weights"), ("template", "t")]);
+    pulled(&disk, &format!("{library}/broken/1b"), &[("model", "small")]);
+    let damaged = mock_hf::Content::from("weights".to_owned()).sha256();
+    std::fs::write(disk.path().join(format!("blobs/sha256-{damaged}")), "other").unwrap();
+    let expected: [(&str, &[&str]); 2] = [
+        ("ollama/a-b", &["latest/a-b-latest.gguf", "latest/license", "latest/manifest.json", "latest/ollama.json"]),
+        ("ollama/broken", &["1b/broken-1b.gguf", "1b/manifest.json", "1b/ollama.json"]),
+    ];
+    assert_imports(offline().await, &disk, &expected).await;
+
+    let hub = offline().await;
+    let report = import(&hub, &disk).await;
+    assert_eq!(report.problems.count(ProblemKind::Twice), 1, "{report:#?}");
+    let told = |text: &str| report.problems.first.iter().any(|problem| problem.message.contains(text));
+    assert!(told("a layer of ollama/broken:8b is damaged"), "{report:#?}");
+    hub.get("/ollama/a-b/resolve/main/latest/a-b-latest.gguf").await.assert_is(200, b"one");
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn who_gets_nothing_is_told_why_folder_by_folder() {
     let hub = offline().await;
     let disk = Disk::new();

@@ -7,7 +7,7 @@
 //! It is `main` of a repository that upstream does not know, and `local` beside upstream's names in one that
 //! it does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::commit::{artifact, folders, local_commit};
@@ -21,6 +21,11 @@ use crate::hub::repos::Repo;
 
 /// Pointers of Git LFS are not longer.
 const MAX_POINTER: u64 = 1024;
+
+/// The folder of an Ollama tag.
+fn tag_of(path: &RepoPath) -> String {
+    path.as_str().split('/').next().unwrap_or_default().to_owned()
+}
 
 /// A second folder of the same name is skipped.
 pub(super) fn twice(found: &Found, problems: &mut Problems) {
@@ -52,6 +57,8 @@ impl Run<'_> {
         let key = listing.as_ref().map_or(&found.key, |(repo, _)| &repo.key);
         let mut imported = self.imported(found, key, knows);
         let (mut taken, mut is_all) = (Vec::new(), true);
+        // Tags of which a layer could not be taken: half of one would look like all of it.
+        let mut halves: BTreeSet<String> = BTreeSet::new();
         for file in files {
             let listed = match &listing {
                 Some((repo, commit)) => self.models.db.entry(&repo.row, commit, &file.path).await?,
@@ -64,7 +71,10 @@ impl Run<'_> {
             // A blob of Ollama's store is what its name says. Links of a folder prove nothing.
             let promised = file.promised.filter(|_| found.layout == Layout::Ollama);
             let wanted = promised.map(|content| Wanted { content, size: None, by: "its name in Ollama's store" });
-            let Some(mut this) = self.take(&file, wanted, listed.as_ref()).await? else { continue };
+            let Some(mut this) = self.take(&file, wanted, listed.as_ref()).await? else {
+                halves.extend((found.layout == Layout::Ollama).then(|| tag_of(&file.path)));
+                continue;
+            };
             let listed = listed.filter(|listed| listed.size == this.size && this.names.are(listed.content));
             let matches = listed.is_some();
             // Upstream's own stays what it is known by, also in a local revision.
@@ -83,6 +93,11 @@ impl Run<'_> {
             }
             taken.push((file.path, this));
         }
+        for tag in &halves {
+            let text = format!("a layer of {}:{tag} is damaged, so none is imported: pull it again", found.key);
+            self.report.problems.add(ProblemKind::Incomplete, &found.folder, text);
+        }
+        taken.retain(|(path, _)| !halves.contains(&tag_of(path)));
         self.report.attached += imported.attached;
         if let Some((_, commit)) = listing.filter(|_| imported.attached > 0) {
             imported.commits.push(commit.to_string());

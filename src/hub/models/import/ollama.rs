@@ -6,7 +6,7 @@
 //!
 //! A tag of which a layer is missing is left out whole, and told: half of it would look like all of it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -18,6 +18,8 @@ use crate::domain::{ContentId, Digest, RepoId, RepoPath};
 
 /// Manifests have a few layers, or one for each tensor.
 const MAX_MANIFEST: u64 = 4 << 20;
+/// What a tag's manifest is called in its folder.
+const MANIFEST: &str = "manifest.json";
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -45,13 +47,21 @@ pub(super) fn is_store(items: &[Item]) -> bool {
 /// The repositories of a store; none if it is another program's.
 pub(super) fn repositories(store: &Path, problems: &mut Problems) -> Vec<(RepoId, Files)> {
     let mut repos: BTreeMap<RepoId, Files> = BTreeMap::new();
+    let mut tags_of: HashSet<(RepoId, String)> = HashSet::new();
     for (registry, at) in folders(&store.join("manifests"), problems) {
         for (namespace, at) in folders(&at, problems) {
             for (name, at) in folders(&at, problems) {
                 let tags = read_folder(&at, problems).into_iter().filter(|item| item.kind.is_file());
                 for Item { name: tag, path, .. } in tags {
                     match tagged(store, (&registry, &namespace, &name, &tag), &path) {
-                        Ok((id, files)) => repos.entry(id).or_default().extend(files),
+                        Ok((id, folder, _)) if !tags_of.insert((id.clone(), folder.clone())) => {
+                            problems.add(
+                                ProblemKind::Twice,
+                                &path,
+                                format!("{id}/{folder} is another tag's name here"),
+                            );
+                        }
+                        Ok((id, _, files)) => repos.entry(id).or_default().extend(files),
                         Err((kind, why)) => problems.add(kind, &path, why),
                     }
                 }
@@ -72,19 +82,19 @@ fn folders(at: &Path, problems: &mut Problems) -> Vec<(String, PathBuf)> {
     items.map(|item| (item.name, item.path)).collect()
 }
 
-/// One tag: the repository it belongs to, and its files.
+/// One tag: the repository it belongs to, its folder there, and its files.
 fn tagged(
     store: &Path,
     (registry, namespace, name, tag): (&str, &str, &str, &str),
     manifest: &Path,
-) -> Result<(RepoId, Files), (ProblemKind, String)> {
+) -> Result<(RepoId, String, Files), (ProblemKind, String)> {
     let wrong = |why: &str| (ProblemKind::Name, why.to_owned());
     let id = id(registry, namespace, name).ok_or_else(|| wrong("not a valid repository name"))?;
     let text = read_small(manifest, &[store.to_owned()], MAX_MANIFEST).unwrap_or_default();
     let read: Manifest = serde_json::from_slice(&text).map_err(|_| wrong("not a manifest of Ollama"))?;
     let folder = legal(tag).ok_or_else(|| wrong("not a valid name of a folder"))?;
     let model = format!("{}-{folder}", id.name());
-    let mut used = HashSet::new();
+    let mut used = HashMap::from([(MANIFEST.to_owned(), 1)]);
     let mut files: Files = Vec::new();
     let config = read.config.iter().map(|layer| ("ollama.json".to_owned(), layer));
     for (wanted, layer) in config.chain(read.layers.iter().map(|layer| (file_name(layer, &model), layer))) {
@@ -96,10 +106,14 @@ fn tagged(
         let path = RepoPath::parse(&format!("{folder}/{named}")).map_err(|_| wrong("a layer has no valid name"))?;
         files.push((path, place));
     }
-    let path =
-        RepoPath::parse(&format!("{folder}/manifest.json")).map_err(|_| wrong("not a valid name of a folder"))?;
+    let path = RepoPath::parse(&format!("{folder}/{MANIFEST}")).map_err(|_| wrong("not a valid name of a folder"))?;
     files.push((path, manifest.to_owned()));
-    Ok((id, files))
+    let paths: HashSet<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+    let is_below_a_file = |path: &str| path.match_indices('/').any(|(at, _)| paths.contains(&path[..at]));
+    if paths.iter().any(|path| is_below_a_file(path)) {
+        return Err(wrong("a layer has the name of a folder of another one"));
+    }
+    Ok((id, folder, files))
 }
 
 /// What Ollama pulled from the Hub keeps its name there; all others are under the name of their registry.
@@ -134,10 +148,20 @@ fn file_name(layer: &Layer, model: &str) -> String {
     }
 }
 
-/// The name, or if it is taken, the name with a number: a model may have two licenses.
-fn unique(name: &str, used: &mut HashSet<String>) -> String {
+/// The name, or if it is taken, the name with a number: a model may have two licenses. `used` counts how often each was
+/// asked for, so that many of the same name cost no more than others.
+fn unique(name: &str, used: &mut HashMap<String, u64>) -> String {
     let (stem, end) = name.rsplit_once('.').map_or((name, String::new()), |(stem, end)| (stem, format!(".{end}")));
-    let numbered = (2..).map(|number| format!("{stem}-{number}{end}"));
-    let mut names = std::iter::once(name.to_owned()).chain(numbered);
-    names.find(|name| used.insert(name.clone())).unwrap_or_default()
+    loop {
+        let count = used.entry(name.to_owned()).or_default();
+        *count += 1;
+        if *count == 1 {
+            return name.to_owned();
+        }
+        let numbered = format!("{stem}-{count}{end}");
+        if !used.contains_key(&numbered) {
+            used.insert(numbered.clone(), 1);
+            return numbered;
+        }
+    }
 }
