@@ -94,7 +94,7 @@ impl TestHub {
         reply.json()
     }
 
-    async fn look(&self, path: &str) -> Value {
+    pub(crate) async fn look(&self, path: &str) -> Value {
         self.ask("GET", path, Value::Null).await
     }
 
