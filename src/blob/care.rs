@@ -72,7 +72,8 @@ impl LocalStore {
     pub fn kept_parts(&self) -> Result<HashMap<ContentId, u64>> {
         let folder = self.root().join("partial");
         let mut kept = HashMap::new();
-        for entry in std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder))?.flatten() {
+        let entries = self.in_folders(|| std::fs::read_dir(&folder).map_err(Error::io("cannot read", &folder)))?;
+        for entry in entries.flatten() {
             let name = entry.file_name();
             let content = name.to_str().and_then(|name| ContentId::parse(name.strip_suffix(".map")?).ok());
             // It may have been removed meanwhile.

@@ -174,8 +174,11 @@ pub(super) fn hash(
     }
 }
 
-/// The size of an open file and when it was modified last.
+/// The size of an open file and when it was modified last; an error of one that was removed since.
 pub fn modified(file: &File) -> io::Result<(u64, i64)> {
+    if file.metadata()?.nlink() == 0 {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     let stamp = look(file)?.ok_or(io::ErrorKind::InvalidInput)?.0;
     Ok((stamp.size, stamp.modified_ns))
 }

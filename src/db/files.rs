@@ -118,7 +118,7 @@ impl Db {
                 "a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, b.verified_at",
                 "where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
                     and ($5 = '' or lower(a.file_path) like $5 escape '\\')
-                    and ($6 = '' or $6 = case when b.sha256 is null and a.size_bytes > 0 then 'no' else 'yes' end)
+                    and ($6 = '' or $6 = case when b.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in ('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')) then 'yes' else 'no' end)
                 order by a.file_path limit $7"
             );
             let (from, to) = below(&page.folder);

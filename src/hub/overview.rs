@@ -166,7 +166,10 @@ impl Overviews {
     }
 
     pub async fn overview(&self) -> Result<Overview> {
-        self.flush_sums().await?;
+        // What cannot be written is still to be seen.
+        if let Err(error) = self.flush_sums().await {
+            tracing::warn!(%error, "could not record the totals of this process");
+        }
         let space = self.store.space().await?;
         let mut sums = Sums::default();
         for (name, value) in self.db.counters().await? {

@@ -192,6 +192,25 @@ async fn what_nobody_went_on_with_for_a_week_is_removed() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_removed_while_it_is_open_is_fetched_again() {
+    let hub = hub().await;
+    for _ in 0..2 {
+        for _ in 0..2 {
+            hub.get(PATH).await.assert_is(200, &kept().read_all());
+            hub.landed().await;
+        }
+        assert_eq!(hub.get(PATH).await.served(), "hit");
+        std::fs::remove_file(blob(hub.data_dir())).unwrap();
+        hub.mock.clear_log();
+        hub.get(PATH).await.assert_is(200, &kept().read_all());
+        hub.landed().await;
+        assert!(blob(hub.data_dir()).exists());
+        assert_eq!(hub.cdn_bytes(), SIZE);
+    }
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn folders_that_are_removed_under_a_running_hub_are_made_again() {
     let hub = hub().await;
     let all: [&[&str]; 4] =

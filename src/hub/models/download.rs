@@ -171,7 +171,8 @@ impl Models {
         let mut after = String::new();
         while let Some(files) = self.selected(&resolved.repo.row, &resolved.commit, matcher, &mut after).await? {
             for (artifact, is_here) in files {
-                if is_here {
+                // Somebody may have removed the file.
+                if is_here && (artifact.size == 0 || self.store.holds(artifact.content, artifact.size).await?) {
                     continue;
                 }
                 while running.len() >= PARALLEL {

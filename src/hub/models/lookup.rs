@@ -26,13 +26,20 @@ const RECOUNTED: u64 = 200;
 impl Models {
     /// A model by its id, or by its name with or without a kind.
     pub async fn model(&self, named: &str) -> Result<ModelRow> {
-        self.db.recount_models(RECOUNTED).await?;
+        self.recount().await;
         if let Ok(id) = uuid::Uuid::parse_str(named) {
             return self.model_by_id(&ModelId::new(id.hyphenated().to_string())).await;
         }
         let key = RepoKey::parse(named)?;
         let known = self.db.model_named(&key).await?;
         known.ok_or_else(|| Error::NotFound { what: format!("model {key} not found; register it first") })
+    }
+
+    /// A database that cannot be written to still tells what it counted last: who looks for space has to see it.
+    async fn recount(&self) {
+        if let Err(error) = self.db.recount_models(RECOUNTED).await {
+            tracing::warn!(%error, "could not count the files of models again");
+        }
     }
 
     pub(super) async fn model_by_id(&self, id: &ModelId) -> Result<ModelRow> {
@@ -42,7 +49,7 @@ impl Models {
 
     /// One page of models, and how many there are on all pages.
     pub async fn models(&self, filter: &ModelFilter) -> Result<(Vec<ModelRow>, u64)> {
-        self.db.recount_models(RECOUNTED).await?;
+        self.recount().await;
         Ok(self.db.models(filter).await?)
     }
 

@@ -51,8 +51,8 @@ impl StoredFile {
         self.mapped.file()
     }
 
-    /// Whether nobody has written to the file since its bytes were proven, as far as its size and time tell. `false`
-    /// also if its time was never noted.
+    /// Whether nobody has written to the file since its bytes were proven, as far as its size and time tell, or removed
+    /// it. `false` also if its time was never noted.
     pub(super) fn is_as_it_was(&self) -> bool {
         let is_same = |known_ns| blob::modified(self.file()).is_ok_and(|now| now == (self.row.size, known_ns));
         self.row.modified_ns.is_some_and(is_same)

@@ -4,9 +4,9 @@ use mock_hf::{Content, Fault, Rule};
 use serde_json::{Value, json};
 
 use super::jobs::{bytes_done, kept, quiet, slow};
-use super::{assert_refused, each, list, number, one_file, small_model, text};
-use crate::harness::TestHub;
+use super::{assert_refused, each, list, number, one_file, small_model, text, weights};
 use crate::harness::repos::MIB;
+use crate::harness::{TestHub, store};
 
 /// A model whose download fails: upstream refuses its file and gives no reason.
 async fn with_failed_download() -> (TestHub, Value) {
@@ -18,6 +18,23 @@ async fn with_failed_download() -> (TestHub, Value) {
     let job = hub.ended(&hub.download("org/model", json!({})).await).await;
     assert_eq!(job["status"], "failed", "{job:#}");
     (hub, job)
+}
+
+#[tokio::test]
+async fn a_download_brings_what_is_gone_from_the_disk() {
+    let hub = TestHub::builder().repo(small_model("org/model")).start().await;
+    hub.synced("org/model").await;
+    hub.done(&hub.download("org/model", json!({})).await).await;
+    let blob = store::blob_path(hub.data_dir(), &weights().sha256());
+    for _ in 0..2 {
+        std::fs::remove_file(&blob).unwrap();
+        hub.mock.clear_log();
+        hub.done(&hub.download("org/model", json!({})).await).await;
+        hub.landed().await;
+        assert!(blob.exists());
+        assert_eq!(hub.cdn_bytes(), 3 * MIB);
+    }
+    hub.finish().await;
 }
 
 #[tokio::test]

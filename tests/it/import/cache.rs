@@ -104,7 +104,8 @@ async fn a_file_that_a_cache_without_a_listing_has_lost_is_named_and_refused() {
             for _ in 0..2 {
                 assert_eq!(hub.look("/v1/models/org/model").await["download"], "partial");
                 let pending = hub.look("/v1/models/org/model/files?flat=true&download_status=pending").await;
-                let pending: Vec<_> = pending["files"].as_array().unwrap().iter().map(|file| &file["path"]).collect();
+                let pending: Vec<_> =
+                    pending["files"].as_array().unwrap().iter().map(|file| &file["file_path"]).collect();
                 assert_eq!(pending, ["model.safetensors", "other/weights.bin"]);
                 let info = hub.get("/api/models/org/model").await.json();
                 let named = listing::paths(&info["siblings"]);

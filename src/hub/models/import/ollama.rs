@@ -49,7 +49,10 @@ pub(super) fn repositories(store: &Path, problems: &mut Problems) -> Vec<(RepoId
     let mut repos: BTreeMap<RepoId, Files> = BTreeMap::new();
     let mut tags_of: HashSet<(RepoId, String)> = HashSet::new();
     for (registry, at) in folders(&store.join("manifests"), problems) {
-        for (namespace, at) in folders(&at, problems) {
+        let mut namespaces = folders(&at, problems);
+        // Of two tags that get the same name, that of Ollama's own library stays.
+        namespaces.sort_by_key(|(namespace, _)| namespace != "library");
+        for (namespace, at) in namespaces {
             for (name, at) in folders(&at, problems) {
                 let tags = read_folder(&at, problems).into_iter().filter(|item| item.kind.is_file());
                 for Item { name: tag, path, .. } in tags {
