@@ -49,7 +49,12 @@ impl Models {
             self.events.note("model.registered", format!("registered {key}"), &key.to_string(), None).await;
         }
         self.events.publish(Happening::Model(id.clone()));
-        Ok((self.model_by_id(&id).await?, job.map(|job| job.id)))
+        let row = match self.model_by_id(&id).await {
+            // Its sync has found already that upstream calls it otherwise, and it is one with that.
+            Err(Error::NotFound { .. }) => self.model(&key.to_string()).await?,
+            row => row?,
+        };
+        Ok((row, job.map(|job| job.id)))
     }
 
     /// Refuses a revision that upstream does not have for a model that is good as it is: its sync would fail, and the
