@@ -1,7 +1,7 @@
 //! The files of a commit with what is here of each: folders with sums, flat lists, searches, pages.
 
 use modelhub::db::{Db, FilePage, FileRow, FileTotals};
-use modelhub::domain::{Artifact, CommitId, ContentId, Entry, ModelId};
+use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, ModelId};
 
 use crate::database::{
     TestDatabase, commit, delete_blob, digest, file, folder, id, lfs, oid, on_both, path, put_blob, repo_with_commit,
@@ -20,9 +20,11 @@ on_both!(
 );
 
 const TIB: u64 = 1 << 40;
+/// The sha256 of no bytes.
+const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 fn sized(name: &str, content: u8, size: u64) -> Entry {
-    let content = ContentId::Sha256(digest(content));
+    let content = ContentId::Sha256(if size == 0 { Digest::parse(NOTHING).unwrap() } else { digest(content) });
     Entry::File(Artifact { path: path(name), size, content, oid: None, xet_hash: None })
 }
 

@@ -258,10 +258,15 @@ async fn an_empty_file_is_always_here(base: &TestDatabase) {
     let db = base.open().await;
     let (row, one) = repo_with_commit(&db).await;
     let modelhub::domain::Entry::File(mut empty) = file("empty.txt") else { unreachable!() };
-    (empty.size, empty.content) = (0, ContentId::Git(oid(3)));
-    db.put_entries(&row, &one, &[modelhub::domain::Entry::File(empty)]).await.unwrap();
+    let nothing = modelhub::domain::GitOid::parse("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391").unwrap();
+    (empty.size, empty.content, empty.oid) = (0, ContentId::Git(nothing), None);
+    // One that a cache has lost: only its name is known.
+    let modelhub::domain::Entry::File(mut lost) = file("lost.txt") else { unreachable!() };
+    (lost.size, lost.content, lost.oid) = (0, ContentId::Git(oid(3)), None);
+    let entries = [empty, lost].map(modelhub::domain::Entry::File);
+    db.put_entries(&row, &one, &entries).await.unwrap();
     db.complete_tree(&row, &one).await.unwrap();
-    assert_eq!(counts(&db, &row).await, (1, 1, 0, 0));
+    assert_eq!(counts(&db, &row).await, (2, 1, 0, 0));
 }
 
 async fn counts_are_made_again_for_a_few_models_at_a_time(base: &TestDatabase) {
