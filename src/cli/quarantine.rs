@@ -34,8 +34,12 @@ pub(super) async fn run(call: &Call, arguments: Quarantine) -> Outcome {
     let value = call.client.get(PATH, &[]).await?;
     let quarantine: pb::ListQuarantineResponse = read(&value)?;
     if arguments.empty {
-        let question =
-            format!("Empty the quarantine, {} in {}?", bytes(quarantine.bytes), counted(quarantine.total, "file"));
+        // Also what somebody else put there is counted, and stays.
+        let question = format!(
+            "Empty the quarantine, up to {} in {}?",
+            bytes(quarantine.bytes),
+            counted(quarantine.total, "file")
+        );
         agree(arguments.yes, &question, "nothing was removed")?;
         return removed(call, PATH).await;
     }

@@ -52,18 +52,30 @@ pub struct FilePage {
     pub limit: u64,
 }
 
-/// Where a file's content is: by its sha256, or by its git id together with its size.
+/// Whether nothing of a file is missing here: it is stored, or has no bytes (as of which both hashes are known). One that
+/// an imported cache has lost has no bytes either, but another hash.
+macro_rules! is_here {
+    () => {
+        "(b.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in
+            ('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+            'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')))"
+    };
+}
+pub(super) use is_here;
+
+/// Files, and where the content of each is: by its sha256, or by its git id together with its size.
 macro_rules! with_blob {
-    ($columns:literal, $after:literal) => {
+    ([$($columns:tt)*], [$($after:tt)*]) => {
         concat!(
             "select ",
-            $columns,
+            $($columns)*,
             " from model_artifact a left join blob b on b.sha256 = coalesce(a.sha256,
                 (select g.sha256 from blob g where g.git_oid = a.oid and g.size_bytes = a.size_bytes limit 1)) ",
-            $after
+            $($after)*
         )
     };
 }
+pub(super) use with_blob;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -102,9 +114,9 @@ impl Db {
         limit: u64,
     ) -> Result<Vec<(String, u64, Millis)>> {
         const SQL: &str = with_blob!(
-            "a.file_path, a.size_bytes, b.last_used_at",
-            "where a.repo = $1 and a.commit_id = $2 and a.entry = 'file' and b.sha256 is not null
-            order by b.last_used_at desc, a.file_path limit $3"
+            ["a.file_path, a.size_bytes, b.last_used_at"],
+            ["where a.repo = $1 and a.commit_id = $2 and a.entry = 'file' and b.sha256 is not null
+            order by b.last_used_at desc, a.file_path limit $3"]
         );
         let rows: Vec<(String, i64, i64)> = self.all(SQL, args![repo, commit.as_str(), limit]).await?;
         Ok(rows.into_iter().map(|(path, size, at)| (path, size.max(0) as u64, at)).collect())
@@ -114,13 +126,10 @@ impl Db {
     pub async fn file_page(&self, repo: &ModelId, commit: &CommitId, page: &FilePage) -> Result<Vec<FileRow>> {
         let commit = commit.as_str();
         let rows: Vec<Row> = if page.flat {
-            const SQL: &str = with_blob!(
-                "a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, b.verified_at",
-                "where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
+            const SQL: &str = with_blob!(["a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, b.verified_at"], ["where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
                     and ($5 = '' or lower(a.file_path) like $5 escape '\\')
-                    and ($6 = '' or $6 = case when b.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in ('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')) then 'yes' else 'no' end)
-                order by a.file_path limit $7"
-            );
+                    and ($6 = '' or $6 = case when ", is_here!(), " then 'yes' else 'no' end)
+                order by a.file_path limit $7"]);
             let (from, to) = below(&page.folder);
             let from = if page.after > from { page.after.clone() } else { from };
             let Some(search) = like(&page.search) else { return Ok(Vec::new()) };
@@ -128,8 +137,10 @@ impl Db {
             self.all(SQL, args![repo, commit, from, to, search, stored, page.limit]).await?
         } else {
             const SQL: &str = with_blob!(
-                "a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, b.verified_at",
-                "where a.repo = $1 and a.commit_id = $2 and a.parent = $3 and a.file_path > $4 order by a.file_path limit $5"
+                ["a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, b.verified_at"],
+                [
+                    "where a.repo = $1 and a.commit_id = $2 and a.parent = $3 and a.file_path > $4 order by a.file_path limit $5"
+                ]
             );
             self.all(SQL, args![repo, commit, page.folder.as_str(), page.after.as_str(), page.limit]).await?
         };
@@ -155,20 +166,14 @@ impl Db {
         to: String,
     ) -> Result<HashMap<String, FileTotals>> {
         const SQL: Pick = Pick {
-            sqlite: with_blob!(
-                "substr(a.file_path, 1, $5 + instr(substr(a.file_path, $5 + 1), '/') - 1) as folder, count(*), cast(sum(a.size_bytes) as bigint),
-                cast(sum(case when b.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in ('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')) then 1 else 0 end) as bigint),
-                cast(sum(case when b.sha256 is not null then a.size_bytes else 0 end) as bigint)",
-                "where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
-                    and instr(substr(a.file_path, $5 + 1), '/') > 0 group by folder"
-            ),
-            postgres: with_blob!(
-                "substr(a.file_path, 1, ($5 + strpos(substr(a.file_path, ($5 + 1)::int), '/') - 1)::int) as folder, count(*), cast(sum(a.size_bytes) as bigint),
-                cast(sum(case when b.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in ('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')) then 1 else 0 end) as bigint),
-                cast(sum(case when b.sha256 is not null then a.size_bytes else 0 end) as bigint)",
-                "where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
-                    and strpos(substr(a.file_path, ($5 + 1)::int), '/') > 0 group by 1"
-            ),
+            sqlite: with_blob!(["substr(a.file_path, 1, $5 + instr(substr(a.file_path, $5 + 1), '/') - 1) as folder, count(*), cast(sum(a.size_bytes) as bigint),
+                cast(sum(case when ", is_here!(), " then 1 else 0 end) as bigint),
+                cast(sum(case when b.sha256 is not null then a.size_bytes else 0 end) as bigint)"], ["where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
+                    and instr(substr(a.file_path, $5 + 1), '/') > 0 group by folder"]),
+            postgres: with_blob!(["substr(a.file_path, 1, ($5 + strpos(substr(a.file_path, ($5 + 1)::int), '/') - 1)::int) as folder, count(*), cast(sum(a.size_bytes) as bigint),
+                cast(sum(case when ", is_here!(), " then 1 else 0 end) as bigint),
+                cast(sum(case when b.sha256 is not null then a.size_bytes else 0 end) as bigint)"], ["where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
+                    and strpos(substr(a.file_path, ($5 + 1)::int), '/') > 0 group by 1"]),
         };
         // Characters of the paths before the folders' own names.
         let skip = if parent.is_empty() { 0 } else { parent.chars().count() as u64 + 1 };

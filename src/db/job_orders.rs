@@ -80,14 +80,15 @@ impl Db {
         Ok(row.map_or(Obeyed::NotFound, |row| Obeyed::Yes(row.into())))
     }
 
-    /// Dismisses all failed jobs that were not dismissed before; they, as they are now.
-    pub async fn dismiss_failed_jobs(&self, now: Millis) -> Result<Vec<Job>> {
+    /// Dismisses failed jobs that were not dismissed before, at most `limit` of them; they, as they are now.
+    pub async fn dismiss_failed_jobs(&self, limit: u64, now: Millis) -> Result<Vec<Job>> {
         const SQL: &str = with_columns!(
-            "update job set version = version + 1, dismissed_at = $1 where status = 'failed' and dismissed_at is null returning",
+            "update job set version = version + 1, dismissed_at = $1 where id in
+                (select id from job where status = 'failed' and dismissed_at is null limit $2) returning",
             ""
         );
         let mut tx = self.begin().await?;
-        let rows: Vec<JobRow> = tx.all(SQL, args![now]).await?;
+        let rows: Vec<JobRow> = tx.all(SQL, args![now, limit]).await?;
         tx.commit().await?;
         Ok(rows.into_iter().map(Job::from).collect())
     }

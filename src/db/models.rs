@@ -3,6 +3,7 @@
 //! Counting what is stored means reading every file of a repository, so it is done once after something changed
 //! (`stale`) and kept in the row.
 
+use super::files::{is_here, with_blob};
 use super::jobs::enqueue_in;
 use super::sql::{Pick, args};
 use super::tx::Tx;
@@ -299,11 +300,17 @@ impl Db {
                 (select commit_id from repo_commit where repo = $1 and commit_id = model_repo.revision), tip)
             where id = $1";
         tx.execute(tip, args![id, false]).await?;
-        let sql = "select count(*), cast(coalesce(sum(a.size_bytes), 0) as bigint), cast(coalesce(sum(case when b.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in ('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')) then 1 else 0 end), 0) as bigint),
-                cast(coalesce(sum(case when b.sha256 is not null then a.size_bytes else 0 end), 0) as bigint), max(b.last_used_at)
-            from model_artifact a join model_repo r on r.id = a.repo and r.tip = a.commit_id
-            left join blob b on b.sha256 = coalesce(a.sha256, (select g.sha256 from blob g where g.git_oid = a.oid and g.size_bytes = a.size_bytes limit 1))
-            where a.repo = $1 and a.entry = 'file'";
+        let sql = with_blob!(
+            [
+                "count(*), cast(coalesce(sum(a.size_bytes), 0) as bigint),
+                cast(coalesce(sum(case when ",
+                is_here!(),
+                " then 1 else 0 end), 0) as bigint),
+                cast(coalesce(sum(case when b.sha256 is not null then a.size_bytes else 0 end), 0) as bigint),
+                max(b.last_used_at)"
+            ],
+            ["where a.repo = $1 and a.commit_id = (select tip from model_repo where id = $1) and a.entry = 'file'"]
+        );
         let row: Option<(i64, i64, i64, i64, Option<i64>)> = tx.optional(sql, args![id]).await?;
         let (files, bytes, files_here, bytes_here, used) = row.unwrap_or_default();
         let sql = "update model_repo set files = $2, bytes = $3, files_here = $4, bytes_here = $5, last_used_at = coalesce($6, last_used_at) where id = $1";

@@ -70,6 +70,15 @@ pub fn choose(files: Vec<Artifact>, meant: Option<&RepoPath>) -> Vec<WeightSet> 
     chosen.into_iter().map(|named| named.set).collect()
 }
 
+/// Bytes of the projectors, among a folder's files, that a download takes with this set; `None` without any.
+pub fn projector_bytes(files: &[Artifact], set: &WeightSet) -> Option<u64> {
+    let sizes: BTreeMap<&RepoPath, u64> = files.iter().map(|file| (&file.path, file.size)).collect();
+    let roles = gguf_file::classify(sizes.keys().copied());
+    let taken = gguf_file::projectors(&roles, set.files.iter().map(|file| &file.path));
+    (!taken.is_empty())
+        .then(|| taken.into_iter().filter_map(|path| sizes.get(path)).copied().fold(0, u64::saturating_add))
+}
+
 /// A set, and what its name says.
 struct Named {
     /// Without a precision; the same for the same weights in another format.

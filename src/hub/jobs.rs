@@ -24,6 +24,8 @@ const HEARD_OF: std::time::Duration = std::time::Duration::from_secs(6);
 /// How often a job is looked at by who waits for it.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(250);
 const DISMISSED: &str = "dismissed";
+/// Jobs that one statement dismisses: they are in memory until they are told.
+const DISMISSED_AT_ONCE: u64 = 500;
 /// Attempts of one job before it fails.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
 
@@ -177,12 +179,18 @@ impl Jobs {
 
     /// Dismisses all failed jobs; how many there were.
     pub async fn dismiss_failed(&self) -> Result<u64> {
-        let dismissed = self.db.dismiss_failed_jobs(self.clock.now()).await?;
-        for job in &dismissed {
-            self.log(&job.id, Level::Info, DISMISSED).await;
-            self.announce(job);
+        let mut count = 0;
+        loop {
+            let dismissed = self.db.dismiss_failed_jobs(DISMISSED_AT_ONCE, self.clock.now()).await?;
+            for job in &dismissed {
+                self.log(&job.id, Level::Info, DISMISSED).await;
+                self.announce(job);
+            }
+            count += dismissed.len() as u64;
+            if (dismissed.len() as u64) < DISMISSED_AT_ONCE {
+                return Ok(count);
+            }
         }
-        Ok(dismissed.len() as u64)
     }
 
     /// Cancels, pauses, resumes, retries or dismisses a job. A running one obeys within moments.

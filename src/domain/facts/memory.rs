@@ -12,7 +12,7 @@ pub const PER_DEVICE: u64 = 512 << 20;
 /// Bytes that a model takes while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryEstimate {
-    /// With those of an adapter beside it.
+    /// With those of an adapter and of projectors beside it.
     pub weights: u64,
     /// Keys and values of all sequences.
     pub kv_cache: u64,
@@ -45,7 +45,8 @@ impl ModelFacts {
     /// tokens: of an adapter alone, and of a model whose shape no file tells.
     pub fn memory_estimate(&self, context: u64, sequences: u64) -> Option<MemoryEstimate> {
         let adapter = self.adapter.as_ref().and_then(|adapter| adapter.weight_bytes).unwrap_or(0);
-        let weights = self.weight_bytes?.saturating_add(adapter);
+        let projector = self.projector_bytes.unwrap_or(0);
+        let weights = self.weight_bytes?.saturating_add(adapter).saturating_add(projector);
         let kv_cache = self.kv_cache.as_ref()?.bytes(context, sequences);
         Some(MemoryEstimate { weights, kv_cache, overhead: PER_DEVICE.saturating_add(weights / 10) })
     }

@@ -60,6 +60,8 @@ pub struct ModelFacts {
     pub parameters: Option<u64>,
     /// Bytes of all tensors. Like `parameters`, of the model alone: what an adapter adds stands in `adapter`.
     pub weight_bytes: Option<u64>,
+    /// Bytes of the projectors that go with a GGUF model: `weight_bytes` does not have them, what runs it needs them.
+    pub projector_bytes: Option<u64>,
     /// Parameters by type of number, most first: `BF16`, `F32`, `Q4_K`.
     pub dtypes: Vec<(String, u64)>,
     /// The type that the configuration asks for (`bfloat16`); the tensors decide.

@@ -117,7 +117,10 @@ impl Models {
         let mut files = self.files_in(model, commit, &folder).await?;
         let mut facts = self.facts_of_configs(model, commit, &files, &mut read).await;
         if facts.components.is_empty() || meant.is_some() {
-            let mut sets = weight_set::choose(files.artifacts, meant);
+            let mut sets = weight_set::choose(files.artifacts.clone(), meant);
+            if let Some(set) = sets.iter().find(|set| set.format == WeightFormat::Gguf) {
+                facts.projector_bytes = weight_set::projector_bytes(&files.artifacts, set);
+            }
             if sets.is_empty() {
                 // Where Transformers.js looks for them.
                 files = self.files_in(model, commit, &join(&folder, "onnx")).await?;

@@ -188,9 +188,9 @@ async fn a_failed_job_is_dismissed_once_and_a_retry_takes_that_back(base: &TestD
         let id = job_id(&format!("job-{number:04}"));
         assert!(matches!(db.order_job(&id, Order::Dismiss, 90).await.unwrap(), Obeyed::No(_)), "{id}");
     }
-    let rest = db.dismiss_failed_jobs(95).await.unwrap();
+    let rest = db.dismiss_failed_jobs(10, 95).await.unwrap();
     assert_eq!(rest.iter().map(|job| (&job.id, job.dismissed_at)).collect::<Vec<_>>(), [(&second, Some(95))]);
-    assert!(db.dismiss_failed_jobs(99).await.unwrap().is_empty());
+    assert!(db.dismiss_failed_jobs(10, 99).await.unwrap().is_empty());
     assert_eq!(failed().await, 0);
     let Obeyed::Yes(again) = db.order_job(&second, Order::Retry, 100).await.unwrap() else { panic!("it failed") };
     assert_eq!((again.status, again.dismissed_at), (Pending, None));

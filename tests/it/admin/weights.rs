@@ -71,6 +71,10 @@ async fn all_parts_of_a_split_file_count() {
     for query in ["", "?path=s-Q4_K_M-00001-of-00003.gguf", "?path=s-Q4_K_M-00003-of-00003.gguf"] {
         let facts = facts(&hub, "org/model", query).await;
         assert_eq!((number(&facts["parameters"]), number(&facts["weight_bytes"])), (6560, 13_120), "{query}");
+        // The projector is loaded too. Besides: the cache, a tenth of the weights, and 512 MiB.
+        let weights = 13_120 + gguf(32).len() as u64;
+        let cache = number(&facts["kv_cache_bytes"]);
+        assert_eq!(number(&facts["memory_bytes"]), weights + cache + weights / 10 + (512 << 20), "{query}");
         // 4 layers × 2 × 2 heads × 16 values × 2 bytes, and 4096 tokens.
         assert_eq!(number(&facts["kv_cache_bytes"]), 4 * 2 * 2 * 16 * 2 * 4096);
     }

@@ -193,8 +193,8 @@ impl Walk {
         }
     }
 
-    /// As the folder itself tells, else `vendor/name` by the last two folders of the path. A model right below the scanned folder has that as its
-    /// vendor, as the scanned folder may be one vendor's.
+    /// As the folder itself tells, else `vendor/name` by the last two folders of the path. A model right below the scanned
+    /// folder has that as its vendor, as the scanned folder may be one vendor's.
     fn key_by_place(&self, folder: &Path, depth: usize) -> Option<RepoKey> {
         // One name for several folders would mix them up; for the scanned folder itself it is meant.
         if let Some(repo) = self.repo.clone().filter(|_| depth == 0) {
