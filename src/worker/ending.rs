@@ -79,9 +79,12 @@ pub(super) fn settle(run: &JobRun, ending: Ending, suspended: &str, upstream_is_
         Error::DatabaseAway { .. } | Error::Offline { .. } => (LOOK_AGAIN.pause(1), false),
         Error::UpstreamUnavailable { .. } if upstream_is_down => (LOOK_AGAIN.pause(1), false),
         Error::RateLimited { retry_after } => (at_least((*retry_after).max(Duration::from_secs(1))), false),
-        Error::UpstreamUnavailable { .. } | Error::BadUpstream(_) | Error::Internal(_) | Error::Tainted => {
-            (TRY_AGAIN.pause(run.job.attempts), true)
-        }
+        Error::UpstreamUnavailable { .. }
+        | Error::BadUpstream(_)
+        | Error::Internal(_)
+        | Error::Tainted
+        // A large file that was changed on the disk is being read through.
+        | Error::Busy { .. } => (TRY_AGAIN.pause(run.job.attempts), true),
         // A retry would fail the same way.
         _ => {
             (end.status, end.error) = (JobStatus::Failed, text.clone());
