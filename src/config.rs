@@ -8,6 +8,7 @@
 
 mod check;
 mod host;
+mod keeping;
 mod merge;
 mod types;
 
@@ -67,6 +68,12 @@ pub struct AdminListener {
 pub struct Store {
     pub data_dir: PathBuf,
     pub limit: Size,
+    /// These four as they are written; `keeping` reads them.
+    keep_free: String,
+    pin: Vec<String>,
+    never: Vec<String>,
+    expire: Vec<String>,
+    keep_used: Span,
     pub adopt: bool,
 }
 

@@ -101,6 +101,12 @@ pub fn flight_ended(outcome: &'static str) {
     counter!("modelhub_flights_ended_total", "outcome" => outcome).increment(1);
 }
 
+/// A blob that the store has removed to make room.
+pub fn removed_by_itself(bytes: u64) {
+    counter!("modelhub_store_removed_total").increment(1);
+    counter!("modelhub_store_removed_bytes_total").increment(bytes);
+}
+
 /// Flights in progress.
 pub fn flights(count: usize) {
     gauge!("modelhub_flights").set(count as f64);
@@ -152,6 +158,11 @@ fn describe() {
     describe_counter!("modelhub_upstream_calls_total", "Requests to upstream by bucket and outcome");
     describe_counter!("modelhub_flights_ended_total", "Downloads that ended, by outcome");
     describe_counter!("modelhub_log_lines_dropped_total", "Lines of the log that were dropped as nobody read them");
+    describe_counter!(
+        "modelhub_store_removed_total",
+        "Blobs that the store removed by itself to stay within its limit"
+    );
+    describe_counter!("modelhub_store_removed_bytes_total", "Bytes of these blobs");
     describe_gauge!("modelhub_connections", "Open client connections");
     describe_counter!(
         "modelhub_connections_shed_total",

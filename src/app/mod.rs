@@ -248,6 +248,7 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
         forward_telemetry: config.telemetry.forward,
         live: live_settings(config)?,
         token: config.upstream.token.clone(),
+        keeping: config.store.keeping(),
         keep_jobs: config.jobs.keep,
         adopt_store: config.store.adopt,
     };

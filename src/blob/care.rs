@@ -1,6 +1,6 @@
 //! Maintenance of stored blobs: verification, removal, and the space that they take.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::time::Duration;
@@ -99,16 +99,20 @@ impl LocalStore {
         Ok(true)
     }
 
-    /// Disk usage of partial files, in bytes: most have their final length before they have all of their bytes.
-    pub fn partial_bytes(&self) -> u64 {
+    /// Disk usage of partial files besides those of `but`, in bytes: most have their final length before they have all of
+    /// their bytes.
+    pub fn partial_bytes(&self, but: &HashSet<ContentId>) -> u64 {
         let entries = std::fs::read_dir(self.root().join("partial")).into_iter().flatten().flatten();
-        entries
-            .filter_map(|entry| entry.metadata().ok())
-            .map(|metadata| {
-                use std::os::unix::fs::MetadataExt as _;
-                metadata.blocks() * 512
-            })
-            .sum()
+        let counts = |entry: &std::fs::DirEntry| {
+            let name = entry.file_name();
+            let content = name.to_str().and_then(|name| ContentId::parse(name.strip_suffix(".part")?).ok());
+            content.is_none_or(|content| !but.contains(&content))
+        };
+        let size = |entry: std::fs::DirEntry| {
+            use std::os::unix::fs::MetadataExt as _;
+            Some(entry.metadata().ok()?.blocks() * 512)
+        };
+        entries.filter(counts).filter_map(size).sum()
     }
 }
 

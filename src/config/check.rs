@@ -15,7 +15,7 @@ pub(super) struct Wrong {
     pub(super) text: String,
 }
 
-fn fail<T>(key: &'static str, text: impl Into<String>) -> Result<T, Wrong> {
+pub(super) fn fail<T>(key: &'static str, text: impl Into<String>) -> Result<T, Wrong> {
     Err(Wrong { key, text: text.into() })
 }
 
@@ -64,6 +64,7 @@ impl Config {
                 "database.url is of an unknown kind; expected sqlite:/path/to/file.db or postgres://user:password@host/name",
             );
         }
+        self.store.read_keeping()?;
         self.check_work()?;
         telemetry::filter(&self.log.level).map(|_| ()).or_else(|text| fail("log.level", text))
     }

@@ -1,5 +1,7 @@
 //! Blobs in the store. A row is written after the file is synced; without it there is no blob.
 
+use std::collections::BTreeMap;
+
 use super::sql::{Pick, args};
 use super::tx::{Lock, Sharing, Tx};
 use super::{Change, Db, Error, Result};
@@ -155,15 +157,30 @@ impl Db {
         Ok(true)
     }
 
-    /// Records uses in one transaction; called in batches, never per request.
-    pub async fn touch_blobs(&self, digests: &[Digest], now: Millis) -> Result<()> {
+    /// Records uses by clients, of blobs and of the models that name them, in one transaction; called in batches, never per
+    /// request.
+    pub async fn touch_blobs(&self, uses: &[(Digest, Millis)]) -> Result<()> {
         // In one order, so that two batches never wait for each other.
-        let mut digests = digests.to_vec();
-        digests.sort_unstable();
+        let mut uses = uses.to_vec();
+        uses.sort_unstable();
+        let mut models: BTreeMap<String, Millis> = BTreeMap::new();
         let mut tx = self.begin().await?;
-        for digest in digests {
-            let sql = "update blob set last_used_at = $2 where sha256 = $1 and last_used_at < $2";
-            tx.execute(sql, args![digest.to_hex(), now]).await?;
+        for (digest, at) in uses {
+            let sql = "update blob set last_used_at = $2 where sha256 = $1 and last_used_at < $2 returning git_oid";
+            let row: Option<(Option<String>,)> = tx.optional(sql, args![digest.to_hex(), at]).await?;
+            let Some((oid,)) = row else { continue };
+            let sql = "select repo from model_artifact where sha256 = $1
+                union select repo from model_artifact where sha256 is null and oid = $2";
+            let rows: Vec<(String,)> = tx.all(sql, args![digest.to_hex(), oid.unwrap_or_default()]).await?;
+            for (id,) in rows {
+                let last = models.entry(id).or_insert(at);
+                *last = at.max(*last);
+            }
+        }
+        // In the order of their keys, too.
+        for (id, at) in models {
+            let sql = "update model_repo set last_used_at = $2 where id = $1 and coalesce(last_used_at, 0) < $2";
+            tx.execute(sql, args![id, at]).await?;
         }
         tx.commit().await
     }

@@ -106,7 +106,7 @@ impl TryFrom<Row> for FileRow {
 }
 
 impl Db {
-    /// The stored files of a commit that were used last, the latest first: path, size and time.
+    /// The stored files of a commit that clients used last, the latest first: path, size and time.
     pub async fn last_used_files(
         &self,
         repo: &ModelId,
@@ -115,7 +115,7 @@ impl Db {
     ) -> Result<Vec<(String, u64, Millis)>> {
         const SQL: &str = with_blob!(
             ["a.file_path, a.size_bytes, b.last_used_at"],
-            ["where a.repo = $1 and a.commit_id = $2 and a.entry = 'file' and b.sha256 is not null
+            ["where a.repo = $1 and a.commit_id = $2 and a.entry = 'file' and b.last_used_at > b.created_at
             order by b.last_used_at desc, a.file_path limit $3"]
         );
         let rows: Vec<(String, i64, i64)> = self.all(SQL, args![repo, commit.as_str(), limit]).await?;

@@ -27,6 +27,7 @@ mod settings;
 mod sql;
 mod storage;
 mod tx;
+mod victims;
 
 pub use access::Grant;
 pub use answers::RememberedAnswer;
@@ -45,6 +46,7 @@ pub use revisions::NamedCommit;
 pub use scans::ScannedFile;
 pub use sql::Db;
 pub use storage::{Amount, Eviction, UsageRow};
+pub use victims::{Victim, VictimFilter};
 
 /// The pattern of `lower(column) like … escape '\'` that finds `part` anywhere; empty for an empty part. Only ASCII
 /// letters are alike in upper and lower case: SQLite's `lower` knows no others, PostgreSQL's none where text is

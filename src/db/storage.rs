@@ -16,6 +16,7 @@ pub struct UsageRow {
     /// Bytes that no other repository uses.
     pub own_bytes: u64,
     pub pinned: bool,
+    /// By a client.
     pub last_used_at: Option<Millis>,
     /// In the plan of an eviction: of these, what this repository could not download again.
     pub unrecoverable: Amount,
@@ -65,7 +66,7 @@ macro_rules! contents {
 
 /// Blobs that no file of a repository with `$1` names.
 macro_rules! unless_named {
-    ($which:literal) => {
+    ($which:expr) => {
         concat!(
             "not exists (select 1 from model_artifact a join model_repo r on r.id = a.repo where a.sha256 = b.sha256 and ",
             $which,
@@ -76,6 +77,8 @@ macro_rules! unless_named {
         )
     };
 }
+
+pub(super) use unless_named;
 
 /// Whether the blob `b` could not be downloaded again: there is a repository that names it, and none of its commits that
 /// upstream told of does (one of a cache on disk counts once upstream has confirmed it); or nothing names it, and it was
@@ -94,6 +97,8 @@ macro_rules! unrecoverable {
                 and b.sha256 in (select f.sha256 from scanned_file f))"
     };
 }
+
+pub(super) use unrecoverable;
 
 /// A row of `UsageRow`'s columns.
 type Usage = (String, String, String, i64, i64, i64, bool, Option<i64>);
@@ -138,9 +143,9 @@ impl Db {
             contents!(),
             "), shared as (select sha256, count(*) as n from content group by sha256)
             select r.id, r.kind, r.repo_id, count(*), cast(sum(c.size_bytes) as bigint),
-                cast(sum(case when s.n = 1 then c.size_bytes else 0 end) as bigint), r.pinned, max(c.last_used_at)
+                cast(sum(case when s.n = 1 then c.size_bytes else 0 end) as bigint), r.pinned, r.last_used_at
             from content c join shared s on s.sha256 = c.sha256 join model_repo r on r.id = c.repo
-            group by r.id, r.kind, r.repo_id, r.pinned order by 5 desc, r.id limit $1"
+            group by r.id, r.kind, r.repo_id, r.pinned, r.last_used_at order by 5 desc, r.id limit $1"
         );
         let rows: Vec<Usage> = self.all(SQL, args![limit]).await?;
         Ok(rows.into_iter().map(usage_of).collect())
@@ -258,12 +263,12 @@ impl Db {
                         select c.*, p.goes from content c join passed p on p.sha256 = c.sha256
                     ), shared as (select sha256, count(*) as n from hit group by sha256)
                     select r.id, r.kind, r.repo_id, cast(sum(h.goes) as bigint), cast(sum(h.goes * h.size_bytes) as bigint),
-                        cast(sum(case when s.n = 1 then h.goes * h.size_bytes else 0 end) as bigint), r.pinned, max(h.last_used_at),
+                        cast(sum(case when s.n = 1 then h.goes * h.size_bytes else 0 end) as bigint), r.pinned, r.last_used_at,
                         cast(sum(h.goes * h.only_here) as bigint), cast(sum(h.goes * h.only_here * h.size_bytes) as bigint),
                         cast(sum((1 - h.goes) * h.only_here) as bigint),
                         cast(sum((1 - h.goes) * h.only_here * h.size_bytes) as bigint)
                     from hit h join shared s on s.sha256 = h.sha256 join model_repo r on r.id = h.repo
-                    group by r.id, r.kind, r.repo_id, r.pinned order by 5 desc, 12 desc, r.id limit $4"
+                    group by r.id, r.kind, r.repo_id, r.pinned, r.last_used_at order by 5 desc, 12 desc, r.id limit $4"
                 )
             };
         }

@@ -48,6 +48,10 @@ impl Caller {
         Self { principal: Principal::Owner, user_agent: None, peer }
     }
 
+    pub(super) fn is_owner(&self) -> bool {
+        self.principal == Principal::Owner
+    }
+
     /// Asks upstream for this caller; this hub's own token is used if it has none.
     pub(super) fn upstream(&self) -> upstream::Caller<'_> {
         upstream::Caller {

@@ -157,6 +157,11 @@ impl Error {
         }
     }
 
+    /// Whether the disk or the store has no space for it.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Self::NoSpace | Self::NoRoom { .. } | Self::OverLimit { .. })
+    }
+
     pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Arc::new(error))
     }

@@ -46,7 +46,7 @@ pub use crate::blob::{MappedFile, Placement, QuarantineName, Quarantined};
 use crate::config;
 use crate::crypto;
 use crate::db::{Change as Untrue, Db, Feed};
-use crate::domain::{Clock, millis};
+use crate::domain::{Clock, Keeping, millis};
 use crate::upstream::Upstream;
 
 use digests::TokenDigests;
@@ -83,6 +83,8 @@ pub use store::{DiskBytes, QUARANTINE_KEPT, Rebuilt, Space, StoredFile};
 const UPKEEP: Duration = Duration::from_secs(10);
 /// Rounds of upkeep between two looks for what is old.
 const PRUNE_EVERY: u64 = 60;
+/// Rounds of keeping room between two looks for models that expire.
+const EXPIRE_EVERY: u64 = 30;
 /// After a failure to read what was changed.
 const FEED_RETRY: Duration = Duration::from_secs(1);
 
@@ -128,7 +130,8 @@ pub async fn rebuild_store(
     clock: Clock,
     tell: impl Fn(&Rebuilt) + Clone + Send + 'static,
 ) -> Result<Rebuilt> {
-    let store = Store::new(disk, db.clone(), clock, TaskTracker::new());
+    let events = Events::new(db.clone(), clock.clone());
+    let store = Store::new(disk, db.clone(), clock, events, Keeping::default(), TaskTracker::new());
     store.check_identity(false).await?;
     let rebuilt = store.rebuild(tell).await;
     db.close().await;
@@ -146,11 +149,12 @@ impl Hub {
     ) -> Result<Self> {
         let (settings, upstream) = (Arc::new(settings), Arc::new(upstream));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let store = Store::new(disk, db.clone(), clock.clone(), tasks.clone());
+        let events = Events::new(db.clone(), clock.clone());
+        let keeping = settings.keeping.clone();
+        let store = Store::new(disk, db.clone(), clock.clone(), events.clone(), keeping, tasks.clone());
         store.check_identity(settings.adopt_store).await?;
         // From here on nothing is missed that makes untrue what the rooms keep.
         let feed = db.changes().await?;
-        let events = Events::new(db.clone(), clock.clone());
         let digests = TokenDigests::new(&db.setting_or("token_digest_key", crypto::new_key).await?);
         let xet_key = db.setting_or("xet_key", crypto::new_key).await?;
         let taints = Taints::load(db.clone(), clock.clone()).await?;
@@ -220,7 +224,6 @@ impl Hub {
             upstream,
             clock: clock.clone(),
             settings: settings.clone(),
-            live: live.clone(),
             repos: repos.clone(),
             catalog: catalog.clone(),
             flights,
@@ -303,6 +306,8 @@ impl Hub {
         let hub = self.clone();
         self.tasks.spawn(async move { hub.upkeep().await });
         let hub = self.clone();
+        self.tasks.spawn(async move { hub.keep_room().await });
+        let hub = self.clone();
         self.tasks.spawn(async move {
             loop {
                 tokio::select! {
@@ -341,6 +346,31 @@ impl Hub {
         self.store.flush_uses().await;
         if let Err(error) = self.overview.flush_sums().await {
             error.warn("could not save the totals");
+        }
+    }
+
+    /// Keeps the store within its limits.
+    async fn keep_room(&self) {
+        let mut beats = self.clock.beats(UPKEEP);
+        let mut round = 0u64;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = beats.next() => {}
+            }
+            let work = async {
+                if round.is_multiple_of(EXPIRE_EVERY) {
+                    self.store.expire().await?;
+                }
+                self.store.keep_within_limit().await
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                outcome = work => if let Err(error) = outcome {
+                    error.warn("could not make room in the store");
+                }
+            }
+            round += 1;
         }
     }
 

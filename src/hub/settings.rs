@@ -10,7 +10,7 @@ use super::store::Store;
 use super::{Error, Result};
 use crate::config::{Cache, Flight, Secret, Span, Xet};
 use crate::db::Db;
-use crate::domain::Hours;
+use crate::domain::{Hours, Keeping};
 use crate::upstream::Upstream;
 
 const PREFIX: &str = "live.";
@@ -29,6 +29,8 @@ pub struct Settings {
     pub token: Secret,
     /// This data directory takes the place of the one that the database knows.
     pub adopt_store: bool,
+    /// What the store keeps of itself.
+    pub keeping: Keeping,
     /// How long jobs are kept after they ended.
     pub keep_jobs: Span,
 }
@@ -128,6 +130,7 @@ impl LiveSettings {
         let is_other_token = self.0.upstream.set_token(token);
         *self.0.token_source.write().unwrap_or_else(PoisonError::into_inner) = source;
         self.0.pace.set_limit(live.download_bytes_per_second);
+        self.0.store.set_limit(live.store_limit_bytes, !live.offline);
         *self.0.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
         Ok(is_other_token)
     }

@@ -15,6 +15,12 @@ pub static DISK_FULL: LazyLock<Condition> = LazyLock::new(|| {
     Condition::new(Clock::system(), begins, "the disk has space again").quiet_for(Duration::from_secs(10))
 });
 
+/// The store has reached its limit, and nothing in it may be removed.
+pub static STORE_FULL: LazyLock<Condition> = LazyLock::new(|| {
+    let begins = "the store is full and nothing in it may be removed: files pass through without being stored";
+    Condition::new(Clock::system(), begins, "the store has space again").quiet_for(Duration::from_secs(10))
+});
+
 /// See the module's text.
 pub struct Condition {
     clock: Clock,

@@ -69,9 +69,9 @@ async fn a_use_is_recorded_and_never_earlier(base: &TestDatabase) {
     for byte in 1..=3 {
         put_blob(&db, digest(byte), None, 1, 10).await.unwrap();
     }
-    db.touch_blobs(&[], 15).await.unwrap();
-    db.touch_blobs(&[digest(1), digest(2), digest(9), digest(1)], 20).await.unwrap();
-    db.touch_blobs(&[digest(2), digest(3)], 5).await.unwrap();
+    db.touch_blobs(&[]).await.unwrap();
+    db.touch_blobs(&[(digest(1), 20), (digest(2), 20), (digest(9), 20), (digest(1), 19)]).await.unwrap();
+    db.touch_blobs(&[(digest(2), 5), (digest(3), 5)]).await.unwrap();
     let used = base.texts("select cast(last_used_at as text) from blob order by sha256").await;
     assert_eq!(used, ["20", "20", "10"]);
 }

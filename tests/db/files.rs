@@ -263,10 +263,12 @@ async fn the_files_that_were_used_last_come_first(base: &TestDatabase) {
     let used = |files: &[(&str, u64, i64)]| -> Vec<(String, u64, i64)> {
         files.iter().map(|(path, size, at)| ((*path).to_owned(), *size, *at)).collect()
     };
-    let first = used(&[("git.json", 3, 300), ("f/1.bin", 10, 100), ("f/one.bin", 10, 100)]);
+    assert_eq!(db.last_used_files(&row, &one, 10).await.unwrap(), [], "that they came is no use");
+    db.touch_blobs(&[(digest(3), 301), (digest(1), 101)]).await.unwrap();
+    let first = used(&[("git.json", 3, 301), ("f/1.bin", 10, 101), ("f/one.bin", 10, 101)]);
     assert_eq!(db.last_used_files(&row, &one, 10).await.unwrap(), first);
-    db.touch_blobs(&[digest(1)], 400).await.unwrap();
-    let then = used(&[("f/1.bin", 10, 400), ("f/one.bin", 10, 400), ("git.json", 3, 300)]);
+    db.touch_blobs(&[(digest(1), 400)]).await.unwrap();
+    let then = used(&[("f/1.bin", 10, 400), ("f/one.bin", 10, 400), ("git.json", 3, 301)]);
     assert_eq!(db.last_used_files(&row, &one, 10).await.unwrap(), then);
     assert_eq!(db.last_used_files(&row, &one, 1).await.unwrap(), then[..1]);
 }

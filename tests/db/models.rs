@@ -196,12 +196,14 @@ async fn counts_follow_every_blob_that_comes_or_goes(base: &TestDatabase) {
     assert_eq!(counts(&db, &row).await.1, 2, "of another size");
     put_blob(&db, digest(8), Some(oid(7)), 7, 60).await.unwrap();
     assert_eq!(counts(&db, &row).await, (4, 3, 7 + 3 * tib, 2 * tib + 7));
-    assert_eq!(model(&db, &row).await.last_used_at, Some(60));
+    assert_eq!(model(&db, &row).await.last_used_at, None, "that files came is no use");
+    db.touch_blobs(&[(digest(8), 61)]).await.unwrap();
+    assert_eq!(model(&db, &row).await.last_used_at, Some(61));
     delete_blob(&db, digest(1)).await.unwrap();
     assert_eq!(counts(&db, &row).await, (4, 1, 7 + 3 * tib, 7));
     delete_blob(&db, digest(8)).await.unwrap();
     assert_eq!(counts(&db, &row).await, (4, 0, 7 + 3 * tib, 0));
-    assert_eq!(model(&db, &row).await.last_used_at, Some(60), "when it was used does not go with its blobs");
+    assert_eq!(model(&db, &row).await.last_used_at, Some(61), "when it was used does not go with its blobs");
     assert_eq!(db.recount_models(100).await.unwrap(), 0, "nothing changed since");
 }
 

@@ -1,7 +1,8 @@
 //! What takes the space of the store, and what may leave it.
 
-use modelhub::db::{BlobRow, Db, Eviction, ScannedFile, UsageRow};
-use modelhub::domain::{Artifact, ContentId, Digest, Entry, ModelId, Origin};
+use modelhub::db::{BlobRow, Db, Eviction, ScannedFile, UsageRow, VictimFilter};
+use modelhub::domain::job::NewJob;
+use modelhub::domain::{Artifact, ContentId, Digest, Entry, JobId, ModelId, NamePattern, Origin, Work, work};
 
 use crate::database::{TestDatabase, commit, digest, file, id, key, oid, on_both, path, put_blob, repo};
 
@@ -16,6 +17,8 @@ on_both!(
     blobs_are_read_in_pages,
     each_stored_content_has_a_name_for_sums_by_format,
     a_blob_that_was_read_again_says_when,
+    what_the_store_may_remove_is_nobodys_need,
+    what_is_of_a_whole_model_and_whose_it_is_are_told,
 );
 
 fn sized(name: &str, content: u8, size: u64) -> Entry {
@@ -56,7 +59,7 @@ async fn usage_counts_each_content_once_and_tells_what_a_model_has_alone(base: &
     blob(&db, 2, 20, 7).await;
     put_blob(&db, digest(3), Some(oid(7)), 7, 6).await.unwrap();
     let (one, other) = ("org/a".to_owned(), "org/b".to_owned());
-    assert_eq!(usage(&db).await, [(one, 2, 120, 20, Some(7)), (other, 2, 107, 7, Some(6))]);
+    assert_eq!(usage(&db).await, [(one, 2, 120, 20, None), (other, 2, 107, 7, None)], "nobody used them yet");
     assert_eq!(db.usage(1).await.unwrap().len(), 1);
     assert!(!db.usage(1).await.unwrap()[0].pinned);
     db.put_pinned(&a, Some(true), None).await.unwrap();
@@ -132,7 +135,7 @@ async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: 
     // At an older commit it is as pinned.
     add_commit(&db, &pinned, '2', &[sized("w", 9, 900)]).await;
     assert_eq!(named(db.evictable(i64::MAX, false, 100).await.unwrap()), all[2..]);
-    db.touch_blobs(&[digest(4)], 99).await.unwrap();
+    db.touch_blobs(&[(digest(4), 99)]).await.unwrap();
     assert_eq!(named(db.evictable(i64::MAX, false, 100).await.unwrap()), [row(2, 20), row(4, 40)]);
 }
 
@@ -293,4 +296,74 @@ async fn a_blob_that_was_read_again_says_when(base: &TestDatabase) {
     db.put_verified(digest(2), 50).await.unwrap();
     let times = "select cast(created_at as text) || ' ' || cast(verified_at as text) || ' ' || cast(last_used_at as text) from blob";
     assert_eq!(base.texts(times).await, ["1 50 1"]);
+}
+
+/// Contents that the store may remove, the longest unused first.
+async fn removable(db: &Db, filter: VictimFilter<'_>) -> Vec<u8> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        // In pages of two, so that each list has several.
+        let page = db.victims(filter, after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.last_used_at, last.blob.digest));
+        found.extend(page);
+    }
+    let bytes: u64 = found.iter().map(|victim| victim.blob.size).sum();
+    assert_eq!(db.removable_bytes(filter).await.unwrap(), bytes);
+    let content = |blob: Digest| (1..=20).find(|n| digest(*n) == blob).unwrap();
+    found.iter().map(|victim| content(victim.blob.digest)).collect()
+}
+
+async fn what_the_store_may_remove_is_nobodys_need(base: &TestDatabase) {
+    let db = base.open().await;
+    let a = model(&db, "Org/a", &[sized("w", 1, 100), sized("shared", 2, 20), file("git.txt")]).await;
+    let b = model(&db, "org/b_1", &[sized("shared", 2, 20), sized("own", 3, 30)]).await;
+    model(&db, "org/bx1", &[sized("w", 6, 60)]).await;
+    blob(&db, 1, 100, 40).await;
+    blob(&db, 2, 20, 30).await;
+    blob(&db, 3, 30, 20).await;
+    blob(&db, 6, 60, 60).await;
+    put_blob(&db, digest(4), Some(oid(7)), 7, 10).await.unwrap();
+    // Nobody names it.
+    blob(&db, 5, 50, 5).await;
+    let all = VictimFilter { used_before: i64::MAX, pinned: &[], of: None, but: None };
+    let pattern = |text: &str| NamePattern::parse(text).unwrap();
+    assert_eq!(removable(&db, all).await, [5, 4, 3, 2, 1, 6]);
+    assert_eq!(removable(&db, VictimFilter { used_before: 30, ..all }).await, [5, 4, 3], "strictly before");
+    let pins = [pattern("ORG/A"), pattern("nobody/*")];
+    assert_eq!(removable(&db, VictimFilter { pinned: &pins, ..all }).await, [5, 3, 6], "case does not matter");
+    assert_eq!(
+        removable(&db, VictimFilter { pinned: &[pattern("org/b_1")], ..all }).await,
+        [5, 4, 1, 6],
+        "_ is itself"
+    );
+    assert_eq!(removable(&db, VictimFilter { but: Some(&b), ..all }).await, [5, 4, 1, 6]);
+    // Only what nobody else has.
+    let of = pattern("org/b*");
+    assert_eq!(removable(&db, VictimFilter { of: Some(&of), ..all }).await, [3, 6]);
+    let everyone = pattern("*");
+    assert_eq!(removable(&db, VictimFilter { of: Some(&everyone), ..all }).await, [4, 3, 2, 1, 6]);
+    db.put_pinned(&a, Some(true), None).await.unwrap();
+    assert_eq!(removable(&db, all).await, [5, 3, 6]);
+    db.put_pinned(&a, Some(false), None).await.unwrap();
+    // A job is about the model, also one that waits.
+    let work = Work::Download(work::Download::default());
+    let job = NewJob { work, repo: Some(b.clone()), repo_name: "org/b_1".into(), priority: 0 };
+    db.enqueue(&job, &JobId::new("a"), 3, 1).await.unwrap();
+    assert_eq!(removable(&db, all).await, [5, 4, 1, 6]);
+}
+
+async fn what_is_of_a_whole_model_and_whose_it_is_are_told(base: &TestDatabase) {
+    let db = base.open().await;
+    model(&db, "org/whole", &[sized("w", 1, 100)]).await;
+    model(&db, "org/half", &[sized("w", 2, 20), sized("missing", 9, 90)]).await;
+    blob(&db, 1, 100, 1).await;
+    blob(&db, 2, 20, 2).await;
+    blob(&db, 3, 30, 3).await;
+    db.recount_models(100).await.unwrap();
+    let filter = VictimFilter { used_before: i64::MAX, pinned: &[], of: None, but: None };
+    let found = db.victims(filter, None, 10).await.unwrap();
+    let told: Vec<_> =
+        found.iter().map(|victim| (victim.is_of_whole, victim.model.as_ref().map(|(_, name)| name.as_str()))).collect();
+    assert_eq!(told, [(true, Some("org/whole")), (false, Some("org/half")), (false, None)]);
 }

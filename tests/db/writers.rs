@@ -84,11 +84,11 @@ async fn uses_recorded_in_any_order_do_not_block_each_other(base: &TestDatabase)
     for n in 0..12 {
         let db = db.clone();
         recording.spawn(async move {
-            let mut digests: Vec<_> = (0..100).map(digest).collect();
+            let mut uses: Vec<_> = (0..100).map(|byte| (digest(byte), 10 + n)).collect();
             if n % 2 == 0 {
-                digests.reverse();
+                uses.reverse();
             }
-            db.touch_blobs(&digests, 10 + n).await
+            db.touch_blobs(&uses).await
         });
     }
     for outcome in recording.join_all().await {
@@ -112,7 +112,7 @@ async fn everything_at_once(base: &TestDatabase) {
                 db.put_entries(&row, &commit, &entries).await?;
                 put_blob(&db, content, Some(oid(1)), 1 << 40, 1).await?;
                 db.put_xet_hash(content, xet(5)).await?;
-                db.touch_blobs(&[digest(round % 6), digest(n % 6)], i64::from(n)).await?;
+                db.touch_blobs(&[(digest(round % 6), i64::from(n)), (digest(n % 6), i64::from(n))]).await?;
                 db.put_missing(&row, &commit, &path("gone"), 1).await?;
                 db.complete_tree(&row, &commit).await?;
                 db.put_grant(&row, "token", Grant { allowed: n % 2 == 0, checked_at: 1 }).await?;

@@ -165,6 +165,8 @@ pub(super) struct Flight {
     hash: hash::Progress,
     /// A write failed for want of space.
     disk_full: AtomicBool,
+    /// A client wants it, not only a job.
+    is_used: AtomicBool,
     /// Its owner has finished.
     over: AtomicBool,
     /// Its bytes were wrong once: they are downloaded again from upstream itself.
@@ -253,7 +255,9 @@ impl Flights {
         // Files that are verified before the first byte is sent are fetched as a whole.
         let verify_first = target.size <= self.settings.flight.verify_first.bytes();
         let whole = finishes || verify_first;
+        let is_client = !target.caller.is_owner();
         let (flight, id, joined) = self.enter(target, range.clone(), whole, None);
+        flight.is_used.fetch_or(is_client, Ordering::Relaxed);
         (FlightReader::new(self, flight, id, range, hold, verify_first), joined)
     }
 
@@ -294,6 +298,7 @@ impl Flights {
             next_reader: AtomicU64::new(1),
             hash: hash::Progress::default(),
             disk_full: AtomicBool::new(false),
+            is_used: AtomicBool::new(false),
             over: AtomicBool::new(false),
             was_wrong: AtomicBool::new(false),
         });

@@ -1,10 +1,11 @@
 //! The owner of a flight.
 //!
-//! Steps: open the partial → reserve the disk space → fetch segments on several connections,
+//! Steps: open the partial → have space promised, and take it → fetch segments on several connections,
 //! as many as work well, while the hash follows → when all are present and the digest is right,
 //! publish → on a wrong digest, once more from the start if no client has seen a byte, else
 //! quarantine the body and taint the content.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::segment::{Fetched, Fetcher};
 use super::{Flight, FlightTarget, Flights, Outcome};
 use crate::blob::{self, Partial, Proven};
 use crate::domain::{Backoff, backoff};
+use crate::hub::store::Promise;
 use crate::hub::{Error, Result, is_outage};
 use crate::metrics;
 use crate::upstream;
@@ -43,7 +45,17 @@ impl Flights {
         // Verified bytes are published also while stopping: it takes a moment, and a client may
         // have them all already.
         let outcome = match outcome {
-            Ok(Landing::Proven(partial, proven)) => self.land(&flight, &partial, proven).await.map(|()| "published"),
+            Ok(Landing::Proven(partial, proven, promise)) => {
+                let digest = proven.digest;
+                let landed = self.land(&flight, &partial, proven).await;
+                if landed.is_ok() {
+                    promise.kept();
+                    if flight.is_used.load(Ordering::Relaxed) {
+                        self.store.note_use(digest);
+                    }
+                }
+                landed.map(|()| "published")
+            }
             // `retire` removed it, when nobody was left to notify.
             Ok(Landing::Stopped) => return metrics::flight_ended("stopped"),
             Err(error) => Err(error),
@@ -55,7 +67,7 @@ impl Flights {
             // Whoever waited looks into the store again.
             Err(Error::CameElsewhere) => flight.settle(Outcome::Failed(Error::CameElsewhere)),
             Err(error) => {
-                if matches!(error, Error::NoSpace) {
+                if error.is_no_space() {
                     self.give_back(&flight).await;
                 }
                 metrics::flight_ended("failed");
@@ -75,7 +87,7 @@ impl Flights {
     /// Whether the log has said already why downloads fail: a full disk, upstream being away, its refusal of our token.
     fn is_told(&self, error: &Error) -> bool {
         match error {
-            Error::NoSpace => true,
+            error if error.is_no_space() => true,
             Error::Unauthenticated { .. } => self.upstream.is_token_refused(),
             error => is_outage(error) && self.upstream.is_known_to_be_away(),
         }
@@ -146,11 +158,12 @@ impl Flights {
         flight.wake();
         tracing::info!(repo.id = %target.repo, path = %target.path, size_bytes = size, resumed_bytes = resumed, "a download starts");
 
+        let promise = self.store.promise(content);
         // A wrong body is downloaded once more if no client has seen a byte of it.
         let mut may_repeat = true;
         loop {
             let verdict = {
-                let fetching = self.fetch_segments(flight, &partial);
+                let fetching = self.fetch_segments(flight, &partial, &promise);
                 let hashing = self.hash_behind(flight, &partial);
                 tokio::pin!(fetching, hashing);
                 let mut fetched = false;
@@ -165,7 +178,7 @@ impl Flights {
                 }
             };
             match verdict {
-                Verdict::Right(proven) => return Ok(Landing::Proven(partial, proven)),
+                Verdict::Right(proven) => return Ok(Landing::Proven(partial, proven, promise)),
                 Verdict::Wrong(actual) => {
                     // Decided under the lock that readers send under: no wrong byte slips out.
                     let sent = {
@@ -190,14 +203,14 @@ impl Flights {
     }
 
     /// Fetches what is wanted until everything is present, or nobody wants more.
-    async fn fetch_segments(&self, flight: &Arc<Flight>, partial: &Arc<Partial>) -> Result<Fetch> {
+    async fn fetch_segments(&self, flight: &Arc<Flight>, partial: &Arc<Partial>, promise: &Promise) -> Result<Fetch> {
         let settings = &self.settings.flight;
         let fetcher = Arc::new(Fetcher::new(self, flight));
         let mut running: JoinSet<(u64, Result<Fetched, upstream::Error>)> = JoinSet::new();
         let mut ramp = Ramp::new(settings.connections, settings.attempts, partial.present_bytes());
         let mut beats = self.clock.beats(TICK);
         beats.restart();
-        let mut reserved = false;
+        let (mut promised, mut allocated) = (0, false);
 
         loop {
             if partial.is_complete() {
@@ -216,9 +229,14 @@ impl Flights {
                 }
                 continue;
             }
-            if whole && !reserved {
-                self.store.reserve(partial).await?;
-                reserved = true;
+            let needed = if whole { partial.size() } else { needed(partial, &wanted) };
+            if needed > promised {
+                self.store.grow(promise, needed).await?;
+                promised = needed;
+            }
+            if whole && !allocated {
+                self.store.allocate(partial, promise).await?;
+                allocated = true;
             }
             let is_single = fetcher.sources.is_whole_only();
             let most = if is_single { 1 } else { ramp.limit() };
@@ -271,7 +289,7 @@ impl Flights {
 }
 
 enum Landing {
-    Proven(Arc<Partial>, Proven),
+    Proven(Arc<Partial>, Proven, Promise),
     /// Nobody wants more; what was downloaded is kept.
     Stopped,
 }
@@ -279,6 +297,12 @@ enum Landing {
 enum Fetch {
     Complete,
     NotWanted,
+}
+
+/// The space that a file needs of which only these ranges are wanted: at most, as they may overlap.
+fn needed(partial: &Partial, wanted: &[Range<u64>]) -> u64 {
+    let asked: u64 = wanted.iter().map(|range| range.end - range.start).sum();
+    partial.present_bytes().saturating_add(asked).min(partial.size())
 }
 
 /// How long to wait after a failure: what upstream asks for, else longer each time.

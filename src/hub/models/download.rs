@@ -18,7 +18,7 @@ use crate::db::{FileTotals, ModelRow};
 use crate::domain::job::{FileProgress, Job, Level, NewJob};
 use crate::domain::selection::Matcher;
 use crate::domain::{
-    Artifact, ByteSize, FileType, ModelStatus, Revision, Selection, WeightFormat, Work, counted, work,
+    Artifact, ByteSize, FileType, ModelStatus, RepoKey, Revision, Selection, WeightFormat, Work, counted, work,
 };
 use crate::hub::flights::{FlightTarget, FlightWatch};
 use crate::hub::jobs::{Done, JobRun};
@@ -52,12 +52,20 @@ impl Models {
 
     /// Checks what can be checked now of a download, so that a mistake is reported immediately.
     pub async fn check_download(&self, model: &ModelRow, request: &DownloadRequest) -> Result<()> {
+        self.refuse_never_stored(&model.key)?;
         request.selection.matcher()?;
         let revision = request.revision.as_ref().map_or_else(|| model.revision.clone(), Revision::to_string);
         if let Some(commit) = self.repos.fresh_commit(&model.id, &Revision::parse(&revision)?).await?
             && self.db.tree_is_complete(&model.id, &commit).await?
         {
             self.check_paths(model, &commit, &request.selection.paths).await?;
+        }
+        Ok(())
+    }
+
+    fn refuse_never_stored(&self, key: &RepoKey) -> Result<()> {
+        if self.settings.keeping.is_never_stored(key) {
+            return Err(Error::Conflict(format!("{key} is never stored on this hub, by the setting store.never")));
         }
         Ok(())
     }
@@ -99,6 +107,7 @@ impl Models {
     /// Runs a job of the kind download.
     pub async fn download(&self, run: &JobRun, work: &work::Download) -> Result<Done> {
         let model = self.model_of(run).await?;
+        self.refuse_never_stored(&model.key)?;
         run.update(|progress| progress.doing = "reading the file list".into());
         // The job downloads what the revision resolved to when it started, also after a restart.
         let revision = if work.commit.is_empty() { &work.revision } else { &work.commit };
@@ -226,6 +235,8 @@ fn note_outcome((path, outcome): (String, Result<()>), failed: &mut Option<(Stri
         Ok(()) => {}
         Err(
             error @ (Error::NoSpace
+            | Error::NoRoom { .. }
+            | Error::OverLimit { .. }
             | Error::DatabaseAway { .. }
             | Error::Stopping
             | Error::Offline { .. }

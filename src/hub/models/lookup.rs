@@ -269,7 +269,15 @@ impl Models {
                     }
                 }
             }
-            Opened::Passing(_) => return Err(Error::NoSpace),
+            Opened::Passing(mut passing) => {
+                while let Some(piece) = passing.next().await {
+                    bytes.extend_from_slice(&piece.map_err(|error| failed(&error))?);
+                    if bytes.len() as u64 >= most {
+                        bytes.truncate(most as usize);
+                        break;
+                    }
+                }
+            }
         }
         Ok(bytes)
     }

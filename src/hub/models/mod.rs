@@ -60,7 +60,6 @@ pub struct Inner {
     pub(super) upstream: Arc<Upstream>,
     pub(super) clock: Clock,
     pub(super) settings: Arc<Settings>,
-    pub(super) live: LiveSettings,
     pub(super) repos: Repos,
     pub(super) catalog: Catalog,
     pub(super) flights: Flights,

@@ -20,7 +20,8 @@ pub struct Plan {
     pub totals: FileTotals,
     /// Content that has to be downloaded; what several files share counts once.
     pub to_fetch: u64,
-    /// The space that is left: on the disk, or up to the store's limit.
+    /// The space that is left: on the disk, or up to the store's limit; if that does not suffice, with what the store would
+    /// remove by itself.
     pub disk_free: u64,
     /// The store's limit, if that is what bounds the space.
     pub limit: Option<u64>,
@@ -66,7 +67,8 @@ impl Models {
             plan.largest.sort_by_key(|(artifact, _)| std::cmp::Reverse(artifact.size));
             plan.largest.truncate(NAMED);
         }
-        (plan.disk_free, plan.limit, plan.quarantined) = self.room().await?;
+        let room = self.store.room(plan.to_fetch, contents, &resolved.repo.row).await?;
+        (plan.disk_free, plan.limit, plan.quarantined) = (room.bytes, room.limit, room.quarantined);
         if plan.totals.files == 0 {
             plan.warnings.push("no file matches the selection".into());
         }
@@ -85,18 +87,5 @@ impl Models {
             });
         }
         Ok(plan)
-    }
-
-    /// Bytes that the store may still take: of the disk, or of its own limit, which is returned then, with what is in
-    /// quarantine.
-    async fn room(&self) -> Result<(u64, Option<u64>, u64)> {
-        let free = self.store.disk_bytes()?.free;
-        let limit = self.live.get().store_limit_bytes;
-        if limit == 0 {
-            return Ok((free, None, 0));
-        }
-        let space = self.store.space().await?;
-        let left = limit.saturating_sub(space.used());
-        Ok(if free < left { (free, None, 0) } else { (left, Some(limit), space.quarantined) })
     }
 }

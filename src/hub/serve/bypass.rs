@@ -1,4 +1,5 @@
-//! Passing a file through while the disk is full: the client gets it, nothing is stored.
+//! Passing a file through while the disk or the store is full, or because its model is never stored: the client gets it,
+//! nothing is stored.
 //!
 //! One connection, as upstream sends it. A whole file is hashed on the way and its end is held
 //! back until the digest is verified, as in a flight; a bounded range is sent as it arrives.
@@ -48,7 +49,7 @@ impl Serve {
         if asked.is_some() && matches!(reply.body, RangeBody::Whole) {
             return Err(Error::NoSpace);
         }
-        tracing::debug!(repo.id = %target.repo, path = %target.path, "disk full: passing a file through without storing it");
+        tracing::debug!(repo.id = %target.repo, path = %target.path, "passing a file through without storing it");
         let hold = self.settings.flight.hold_back.bytes().min(size / 2 + 1);
         Ok(Bypass {
             taints: self.taints.clone(),

@@ -1,4 +1,4 @@
-//! Getting at the bytes: from the store, from a flight in progress, or from a new flight; past the store, whose disk is
+//! Getting at the bytes: from the store, from a flight in progress, or from a new flight; past the store, which is
 //! full (`bypass`); and as a Xet store (`xet`).
 
 mod bypass;

@@ -16,7 +16,7 @@ use crate::hub::{Caller, Error, Served};
 pub enum Opened {
     Stored(Arc<StoredFile>),
     Arriving(FlightReader),
-    /// Passed through, as the store's disk is full.
+    /// Passed through: the store or its disk is full, or the model is never stored.
     Passing(Box<Bypass>),
 }
 
@@ -58,6 +58,7 @@ impl Serve {
         if let Some(stored) = self.store.get(artifact).await? {
             // The bytes are from here, also when the revision had to be asked for.
             let served = if resolved.served == Served::Stale { Served::Stale } else { Served::Hit };
+            self.note_use(caller, &stored);
             return Ok(Some(Body { opened: Opened::Stored(stored), range: bytes, is_partial, served, clears }));
         }
         if resolved.revision.is_local() {
@@ -79,7 +80,8 @@ impl Serve {
         Ok(Some(Body { opened, range, is_partial, served, clears }))
     }
 
-    /// Joins the flight of a file that is not here, or starts one. With a full disk the bytes are passed through.
+    /// Joins the flight of a file that is not here, or starts one. With a full disk or store the bytes are passed through, and
+    /// those of a model that is never stored.
     ///
     /// `finishes`: the client may take the end of `range` for the end of a whole, right file: then that comes only
     /// when everything is verified, and what is passed through is the whole file. Gives the range that is sent.
@@ -91,6 +93,9 @@ impl Serve {
         finishes: bool,
     ) -> Result<(Opened, Range<u64>, Served)> {
         let target = flight_target(caller, resolved);
+        if self.settings.keeping.is_never_stored(&target.repo) {
+            return self.pass(target, range, finishes).await;
+        }
         let (mut reader, joined) = self.flights.join(target.clone(), range.clone(), finishes);
         if self.taints.is_hopeless(target.content) {
             reader.prove_first();
@@ -100,16 +105,34 @@ impl Serve {
             Err(Error::CameElsewhere) => {
                 drop(reader);
                 let stored = self.store.get(&resolved.artifact).await?.ok_or(Error::CameElsewhere)?;
+                self.note_use(caller, &stored);
                 Ok((Opened::Stored(stored), range, Served::Join))
             }
-            Err(Error::NoSpace) => {
+            Err(error) if error.is_no_space() => {
                 drop(reader);
-                let range = if finishes { 0..target.size } else { range };
-                let passing = self.bypass(target, range.clone()).await?;
-                Ok((Opened::Passing(Box::new(passing)), range, Served::Bypass))
+                self.pass(target, range, finishes).await
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A look by this hub's owner is no use.
+    pub(super) fn note_use(&self, caller: &Caller, stored: &StoredFile) {
+        if !caller.is_owner() {
+            self.store.note_use(stored.digest());
+        }
+    }
+
+    /// Passes a file through; the whole of it if the client may take the end of `range` for its end.
+    async fn pass(
+        &self,
+        target: FlightTarget,
+        range: Range<u64>,
+        finishes: bool,
+    ) -> Result<(Opened, Range<u64>, Served)> {
+        let range = if finishes { 0..target.size } else { range };
+        let passing = self.bypass(target, range.clone()).await?;
+        Ok((Opened::Passing(Box::new(passing)), range, Served::Bypass))
     }
 
     /// For HEAD: refuses a file whose bytes are neither here nor to be had now, as GET would. A

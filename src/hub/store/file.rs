@@ -51,6 +51,11 @@ impl StoredFile {
         self.mapped.file()
     }
 
+    /// Whether somebody besides its keeper has it: its bytes are being sent.
+    pub(super) fn is_sent(self: &Arc<Self>) -> bool {
+        [Arc::strong_count(self), Arc::strong_count(&self.mapped), Arc::strong_count(self.mapped.file())] != [1; 3]
+    }
+
     /// Whether nobody has written to the file since its bytes were proven, as far as its size and time tell, or removed
     /// it. `false` also if its time was never noted.
     pub(super) fn is_as_it_was(&self) -> bool {

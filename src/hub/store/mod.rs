@@ -3,7 +3,8 @@
 //! `get` finds the blob of a content: its row, from memory or the database; else a file without a row that a crash has
 //! left, proven again; then the file, from those that are open or from the disk, where it may have changed (`proof`). `publish` makes an arrived file a blob:
 //! synced and renamed, then its row. `remove` and `quarantine` take a blob away: the row goes first, which tells every
-//! process to close the file (`db/changes.rs`), then the name on the disk.
+//! process to close the file (`db/changes.rs`), then the name on the disk. What comes is promised its space before
+//! (`ledger`), and room is made for it (`room`).
 //!
 //! A file and its row have a generation: one that was opened before another file got its name is never served for it.
 //!
@@ -11,13 +12,16 @@
 
 mod file;
 mod identity;
+mod ledger;
 mod open;
 mod proof;
 mod quarantine;
 mod rebuild;
+mod room;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,13 +29,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::blob::{self, Check, LocalStore, Pace, Partial, Placed, Placement, Proven, Refusal, Source, Staged};
 use crate::db::{BlobRow, Change, Db, NewBlob, StoreTotals};
-use crate::domain::{Artifact, Clock, ContentId, Digest, GitOid};
-use crate::telemetry::DISK_FULL;
+use crate::domain::{Artifact, Clock, ContentId, Digest, GitOid, Keeping, Millis};
+use crate::telemetry::{DISK_FULL, STORE_FULL};
 
+use super::events::Events;
 use super::kept::Kept;
 use super::{Error, Result};
 
 pub use file::StoredFile;
+use ledger::Ledger;
+pub(super) use ledger::Promise;
 use open::OpenFiles;
 use proof::Proofs;
 pub use quarantine::{QUARANTINE_KEPT, Space};
@@ -52,8 +59,15 @@ struct Inner {
     rows: Kept<ContentId, BlobRow>,
     open: OpenFiles,
     proofs: Proofs,
-    /// Uses since the last flush to the database.
-    used: Mutex<HashSet<Digest>>,
+    events: Events,
+    keeping: Keeping,
+    ledger: Ledger,
+    /// What is removed can be downloaded again now.
+    may_remove: AtomicBool,
+    /// Whoever removes something to make room does it alone.
+    making_room: tokio::sync::Mutex<()>,
+    /// Uses by clients since the last flush to the database.
+    used: Mutex<HashMap<Digest, Millis>>,
     /// Whoever changes what a blob's name stands for waits for its turn, so that a file that leaves is not one that
     /// has just come.
     turns: [tokio::sync::Mutex<()>; TURNS],
@@ -68,7 +82,14 @@ pub struct DiskBytes {
 }
 
 impl Store {
-    pub(super) fn new(disk: Arc<LocalStore>, db: Db, clock: Clock, tasks: TaskTracker) -> Self {
+    pub(super) fn new(
+        disk: Arc<LocalStore>,
+        db: Db,
+        clock: Clock,
+        events: Events,
+        keeping: Keeping,
+        tasks: TaskTracker,
+    ) -> Self {
         let store = Self(Arc::new(Inner {
             disk,
             db,
@@ -76,6 +97,11 @@ impl Store {
             rows: Kept::new(200_000),
             open: OpenFiles::new(),
             proofs: Proofs::new(tasks),
+            events,
+            keeping,
+            ledger: Ledger::default(),
+            may_remove: AtomicBool::new(true),
+            making_room: tokio::sync::Mutex::default(),
             used: Mutex::default(),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
         }));
@@ -105,8 +131,12 @@ impl Store {
         };
         let Some(stored) = self.open(row).await? else { return Ok(None) };
         self.0.rows.keep(seen, content, stored.row());
-        self.used().insert(row.digest);
         Ok(Some(stored))
+    }
+
+    /// A client uses a blob. Whatever else reads one is no use.
+    pub(super) fn note_use(&self, digest: Digest) {
+        self.used().insert(digest, self.0.clock.now());
     }
 
     /// Whether the store has this content, row and file. Both are looked at anew.
@@ -179,10 +209,12 @@ impl Store {
         self.blocking(move |disk| disk.partial(content, size, segment_size)).await
     }
 
-    /// Reserves the disk space of a whole partial file.
-    pub(super) async fn reserve(&self, partial: &Arc<Partial>) -> Result<()> {
+    /// Takes the disk space of a whole partial file, which was promised.
+    pub(super) async fn allocate(&self, partial: &Arc<Partial>, promise: &Promise) -> Result<()> {
         let partial = Arc::clone(partial);
-        Ok(self.blocking(move |_| partial.reserve(0..partial.size())).await??)
+        self.blocking(move |_| partial.reserve(0..partial.size())).await??;
+        promise.allocated();
+        Ok(())
     }
 
     /// Empties a partial file, to be downloaded once more.
@@ -206,6 +238,7 @@ impl Store {
         self.0.proofs.came(&row);
         self.0.rows.put(content, row);
         DISK_FULL.is_over();
+        STORE_FULL.is_over();
         Ok(())
     }
 
@@ -370,17 +403,19 @@ impl Store {
         Ok(self.blocking(move |disk| disk.secret_or(name, make)).await??)
     }
 
-    /// Writes down which blobs were used since the last time.
+    /// Writes down which blobs clients used since the last time. What is being sent is in use.
     pub(super) async fn flush_uses(&self) {
-        let used: Vec<Digest> = self.used().drain().collect();
+        let now = self.0.clock.now();
+        let sent = self.0.open.sent().into_iter().map(|digest| (digest, now));
+        let used: Vec<_> = self.used().drain().chain(sent).collect();
         if !used.is_empty()
-            && let Err(error) = self.0.db.touch_blobs(&used, self.0.clock.now()).await
+            && let Err(error) = self.0.db.touch_blobs(&used).await
         {
             Error::from(error).warn("could not record uses");
         }
     }
 
-    fn used(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
+    fn used(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Millis>> {
         self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

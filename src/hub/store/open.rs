@@ -52,6 +52,21 @@ impl OpenFiles {
         }
     }
 
+    /// Whether a response sends this file now, as far as it is kept open.
+    pub(super) fn is_sent(&self, digest: Digest) -> bool {
+        self.shard(digest).peek(&digest).is_some_and(StoredFile::is_sent)
+    }
+
+    /// All files that responses send now.
+    pub(super) fn sent(&self) -> Vec<Digest> {
+        let mut sent = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            sent.extend(shard.iter().filter(|(_, file)| file.is_sent()).map(|(digest, _)| *digest));
+        }
+        sent
+    }
+
     pub(super) fn forget_all(&self) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         for shard in &self.shards {

@@ -21,18 +21,11 @@ pub struct Space {
 impl Space {
     /// What counts towards the store's limit.
     pub fn used(&self) -> u64 {
-        self.stored.bytes + self.quarantined
+        self.stored.bytes.saturating_add(self.arriving).saturating_add(self.quarantined)
     }
 }
 
 impl Store {
-    pub(in crate::hub) async fn space(&self) -> Result<Space> {
-        let stored = self.totals().await?;
-        let arriving = self.blocking(|disk| disk.partial_bytes()).await?;
-        let quarantined = self.quarantined().await?.iter().map(|file| file.size).sum();
-        Ok(Space { stored, arriving, quarantined })
-    }
-
     /// What is in quarantine: the newest first, what somebody else put there last.
     pub(in crate::hub) async fn quarantined(&self) -> Result<Vec<Quarantined>> {
         Ok(self.blocking(|disk| disk.quarantined()).await??)

@@ -10,6 +10,7 @@ mod guard;
 mod jobs;
 mod kills;
 mod layers;
+mod limit;
 mod models;
 mod overview;
 mod plans;

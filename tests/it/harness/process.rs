@@ -76,7 +76,17 @@ impl Server {
     /// As `spawn`, with a disk of `size` under the data directory that only this process sees.
     #[allow(dead_code, reason = "the binary `it` fills disks, `load` does not")]
     pub(crate) fn spawn_on_small_disk(data_dir: &Path, size: &str, upstream: &str, log: Option<&Path>) -> Self {
-        let modelhub = serve(data_dir, upstream, &[]);
+        let log = log.map_or_else(Stdio::inherit, |log| std::fs::File::create(log).unwrap().into());
+        Self::on_disk_of(data_dir, size, serve(data_dir, upstream, &[]), log)
+    }
+
+    /// The same with settings.
+    #[allow(dead_code, reason = "the binary `it` sets some, `load` does not")]
+    pub(crate) fn spawn_on_disk_of(data_dir: &Path, size: &str, upstream: &str, settings: &[(&str, &str)]) -> Self {
+        Self::on_disk_of(data_dir, size, serve(data_dir, upstream, settings), Stdio::inherit())
+    }
+
+    fn on_disk_of(data_dir: &Path, size: &str, modelhub: Command, log: Stdio) -> Self {
         let mut command = Command::new("unshare");
         let script = "mount -t tmpfs -o size=$0 tmpfs \"$1\" && trap '' XFSZ && exec \"$2\" serve";
         command.args(["-Urm", "sh", "-c", script, size]).arg(data_dir).arg(modelhub.as_std().get_program());
@@ -86,7 +96,6 @@ impl Server {
                 None => command.env_remove(name),
             };
         }
-        let log = log.map_or_else(Stdio::inherit, |log| std::fs::File::create(log).unwrap().into());
         Self::start_on(command, log)
     }
 

@@ -1,7 +1,7 @@
 //! Importing one file: its hashes, whether it is wanted, and its blob.
 //!
 //! Steps: open it within the scanned folder → if it is as it was at an earlier scan, its hashes are known →
-//! else compute them, of the bytes that go into the store if they are not there already → publish, if the
+//! else compute them, of the bytes that go into the store, where room is made for them, if they are not there already → publish, if the
 //! file is what it should be → the blob's row, with its Xet hash if clients may ask for it by that → note the
 //! hashes for the next scan.
 
@@ -138,6 +138,9 @@ impl Run<'_> {
     /// Reads the whole file once: into the store, unless it is there already.
     async fn read(&mut self, source: &Arc<Source>, is_stored: bool) -> Result<Result<Read, Refusal>> {
         let (store, how, pace) = (self.models.store.clone(), self.how, Arc::clone(&self.pace));
+        if !is_stored {
+            store.make_room(source.stamp().size).await?;
+        }
         let source = Arc::clone(source);
         let reading = async move {
             Ok::<_, Error>(match is_stored {

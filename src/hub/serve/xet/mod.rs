@@ -302,6 +302,7 @@ impl Serve {
         let file = file_range(layout, ticket.xorb, &bytes);
 
         if let Some(stored) = self.store.get(artifact).await? {
+            self.note_use(&caller, &stored);
             let opened = Some(Opened::Stored(stored));
             return Ok(XorbPart { opened, file, layout, xorb: ticket.xorb, bytes, served: Served::Hit });
         }
