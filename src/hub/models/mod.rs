@@ -32,7 +32,7 @@ use super::jobs::Jobs;
 use super::pace::Pace;
 use super::repos::Repos;
 use super::serve::Serve;
-use super::settings::{LiveSettings, Settings};
+use super::settings::Settings;
 use super::store::Store;
 use crate::db::Db;
 use crate::domain::Clock;

@@ -335,6 +335,7 @@ impl Store {
             return Ok(false);
         }
         self.blocking(move |disk| disk.remove_blob(digest)).await??;
+        self.0.ledger.freed(row.size);
         Ok(true)
     }
 

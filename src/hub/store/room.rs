@@ -208,7 +208,6 @@ impl Store {
                 continue;
             }
             freed = freed.saturating_add(blob.size);
-            self.0.ledger.freed(blob.size);
             metrics::removed_by_itself(blob.size);
             let (id, name) = model.map_or((None, String::new()), |(id, name)| (Some(id), name));
             let name = if models.contains_key(&name) || models.len() < NAMED { name } else { "other models".into() };

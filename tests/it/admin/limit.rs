@@ -50,6 +50,19 @@ impl TestHub {
         of_kind.map(|entry| text(&entry["text"]).to_owned()).collect()
     }
 
+    /// The same, when there are so many.
+    async fn history_of(&self, kind: &str, count: usize) -> Vec<String> {
+        let deadline = tokio::time::Instant::now() + super::PATIENCE;
+        loop {
+            let history = self.history(kind).await;
+            if history.len() == count {
+                return history;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "waited in vain for {count}: {history:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Lets upkeep do its rounds until the store holds these.
     async fn stored_until(&self, wanted: &[u64]) {
         let deadline = tokio::time::Instant::now() + super::PATIENCE;
@@ -74,8 +87,7 @@ async fn what_clients_have_not_used_for_longest_makes_room() {
         assert_eq!(hub.used(1).await.served(), if round == 0 { "miss" } else { "hit" });
         assert_eq!(hub.stored(), [1, 2]);
     }
-    let removed = hub.history("store.removed").await;
-    assert_eq!(removed.len(), 2, "{removed:?}");
+    let removed = hub.history_of("store.removed", 2).await;
     assert!(removed[1].contains("removed 1 file (4 MiB) of org/m1"), "{removed:?}");
     assert!(
         removed[0].contains("of org/m0, unused for 2 minutes, to stay within the store limit of 10 MiB"),
@@ -114,7 +126,7 @@ async fn a_look_a_download_ahead_and_a_verification_are_no_uses() {
 async fn if_nothing_may_go_clients_get_their_files_and_jobs_wait_and_go_on_by_themselves() {
     let hub = builder(6 * MIB).start().await;
     hub.synced("org/m0").await;
-    hub.ask("PATCH", "/v1/models/org/m0", json!({"pinned": true})).await;
+    hub.order("/v1/models/org/m0/pin", json!({"pinned": true})).await;
     hub.done(&hub.download("org/m0", json!({})).await).await;
     for _ in 0..2 {
         assert_eq!(hub.used(1).await.served(), "bypass");
@@ -129,7 +141,7 @@ async fn if_nothing_may_go_clients_get_their_files_and_jobs_wait_and_go_on_by_th
         |job: &Value| job["status"] == "pending" && text(&job["waiting_for"]).contains("the store limit of 6 MiB");
     hub.job_until(&job, "it waits", waits).await;
     assert!(waits(&hub.next_try(&job).await));
-    hub.ask("PATCH", "/v1/models/org/m0", json!({"pinned": false})).await;
+    hub.order("/v1/models/org/m0/pin", json!({"pinned": false})).await;
     hub.let_time_pass_until(&job, "it goes on", |job| job["status"] == "completed").await;
     assert_eq!(hub.stored(), [2]);
     assert_eq!(hub.used(2).await.served(), "hit");
@@ -224,7 +236,7 @@ async fn names_say_what_is_pinned_never_stored_and_gone_after_a_time() {
     assert_eq!(hub.stored(), [0, 4], "m0 is pinned by its name");
     hub.clock.advance(Duration::from_secs(2 * 3600));
     hub.stored_until(&[0]).await;
-    let removed = hub.history("store.removed").await;
+    let removed = hub.history_of("store.removed", 3).await;
     assert!(removed[0].contains("of org/m4") && removed[0].contains("as org/m4 expires after 2 hours"), "{removed:?}");
     assert_eq!(hub.used(4).await.served(), "miss");
     hub.finish().await;
@@ -258,7 +270,7 @@ async fn the_disk_keeps_what_is_to_stay_free() {
         mock.put(one_file(&format!("org/m{n}"), 100 + n, 4 * MIB));
     }
     let dir = tempfile::tempdir().unwrap();
-    let settings = [("MODELHUB_STORE_KEEP_FREE", "50%, 1MiB"), ("MODELHUB_STORE_KEEP_USED", "0s")];
+    let settings = [("STORE_KEEP_FREE", "50%, 1MiB"), ("STORE_KEEP_USED", "0s")];
     let mut server = Server::spawn_on_disk_of(dir.path(), "32m", &mock.url(), &settings);
     let base = server.addresses().await.unwrap().hub;
     let disk = server.seen(dir.path());

@@ -48,7 +48,7 @@ export function StorageSettings({ settings }: { settings: Settings }) {
         />
         <SettingForm
           label="Store limit"
-          hint="Downloads that would exceed it do not start. Nothing is removed automatically: free space under Storage. Empty: no limit."
+          hint="Before it is exceeded, what clients have not used for longest is removed: nothing that is pinned, needed now, or cannot be downloaded again. Empty: no limit, and nothing is removed."
           value={settings.storeLimitBytes > 0n ? bytes(settings.storeLimitBytes) : ""}
           placeholder="no limit"
           parse={(text) => {

@@ -46,7 +46,8 @@ export function StorageSummary({
   ];
   const limit = storage.limit;
   const counted = storage.usedBytes;
-  const over = limit > 0n && share(counted, limit) > 0.9;
+  // Close to the limit is where a store lives that keeps within it.
+  const over = limit > 0n && counted > limit;
   return (
     <div className="grid gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)]">
       <Panel title="Disk" note={total > 0n ? `${bytes(storage.diskFree)} of ${bytes(total)} free` : undefined}>
@@ -82,7 +83,7 @@ export function StorageSummary({
                 <Progress value={share(counted, limit)} label="Store limit usage" tone={over ? "warn" : "accent"} />
               </>
             ) : (
-              <span className="text-muted">No store limit: the store may fill the disk.</span>
+              <span className="text-muted">No store limit: the store may fill the disk, and removes nothing by itself.</span>
             )}
             {shared !== undefined && shared > 0n && (
               <span className="text-muted">
