@@ -166,7 +166,9 @@ impl Db {
         let mut models: BTreeMap<String, Millis> = BTreeMap::new();
         let mut tx = self.begin().await?;
         for (digest, at) in uses {
-            let sql = "update blob set last_used_at = $2 where sha256 = $1 and last_used_at < $2 returning git_oid";
+            // A use in the moment that it came is one all the same.
+            let sql = "update blob set last_used_at = case when created_at = $2 then $2 + 1 else $2 end
+                where sha256 = $1 and (last_used_at < $2 or last_used_at = $2 and created_at = $2) returning git_oid";
             let row: Option<(Option<String>,)> = tx.optional(sql, args![digest.to_hex(), at]).await?;
             let Some((oid,)) = row else { continue };
             let sql = "select repo from model_artifact where sha256 = $1

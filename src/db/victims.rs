@@ -87,8 +87,8 @@ macro_rules! victims {
         concat!(
             "select v.sha256, v.size_bytes, v.generation, v.modified_ns, v.is_linked, v.last_used_at, v.is_of_whole, r.id, r.kind, r.repo_id
             from (select b.sha256, b.size_bytes, b.generation, b.modified_ns, b.is_linked, b.last_used_at,
-                case when exists (select 1 from model_artifact a join model_repo m on m.id = a.repo and m.tip = a.commit_id
-                    where a.sha256 = b.sha256 and m.files > 0 and m.files_here >= m.files) then 1 else 0 end as is_of_whole,
+                cast(case when exists (select 1 from model_artifact a join model_repo m on m.id = a.repo and m.tip = a.commit_id
+                    where a.sha256 = b.sha256 and m.files > 0 and m.files_here >= m.files) then 1 else 0 end as bigint) as is_of_whole,
                 (select min(n.repo) from (
                     select a.repo from model_artifact a where a.sha256 = b.sha256
                     union all select a.repo from model_artifact a

@@ -74,6 +74,12 @@ async fn a_use_is_recorded_and_never_earlier(base: &TestDatabase) {
     db.touch_blobs(&[(digest(2), 5), (digest(3), 5)]).await.unwrap();
     let used = base.texts("select cast(last_used_at as text) from blob order by sha256").await;
     assert_eq!(used, ["20", "20", "10"]);
+    // In the moment that it came, which is when a client got it that waited for it.
+    for _ in 0..2 {
+        db.touch_blobs(&[(digest(3), 10)]).await.unwrap();
+        let used = base.texts("select cast(last_used_at as text) from blob order by sha256").await;
+        assert_eq!(used, ["20", "20", "11"]);
+    }
 }
 
 async fn a_xet_hash_reaches_every_artifact_of_the_content(base: &TestDatabase) {

@@ -96,8 +96,9 @@ struct State {
     limits: Limits,
     measured: Option<Measured>,
     promised: HashMap<ContentId, Promised>,
-    /// Until then nothing can be removed, as was found.
+    /// Until then nothing can be removed for a request, as was found; and by upkeep.
     full_until: Duration,
+    rests_until: Duration,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -122,7 +123,8 @@ impl Ledger {
     pub(super) fn set_limits(&self, limits: Limits) {
         let mut state = self.lock();
         if state.limits != limits {
-            (state.limits, state.full_until) = (limits, Duration::ZERO);
+            state.limits = limits;
+            (state.full_until, state.rests_until) = (Duration::ZERO, Duration::ZERO);
         }
     }
 
@@ -177,10 +179,18 @@ impl Ledger {
         self.lock().full_until = until;
     }
 
+    pub(super) fn rests(&self, now: Duration) -> bool {
+        now < self.lock().rests_until
+    }
+
+    pub(super) fn rest(&self, until: Duration) {
+        self.lock().rests_until = until;
+    }
+
     /// Something was removed.
     pub(super) fn freed(&self, bytes: u64) {
         let mut state = self.lock();
-        state.full_until = Duration::ZERO;
+        (state.full_until, state.rests_until) = (Duration::ZERO, Duration::ZERO);
         if let Some(measured) = &mut state.measured {
             measured.space.stored.bytes = measured.space.stored.bytes.saturating_sub(bytes);
             measured.disk.free = measured.disk.free.saturating_add(bytes);

@@ -87,7 +87,7 @@ impl Store {
         let Ok(_turn) = self.0.clock.timeout(PATIENCE, self.0.making_room.lock()).await else { return refused(short) };
         self.measure().await?;
         let Err(short) = fits() else { return Ok(()) };
-        self.remove_for(short.missing, short.bound).await?;
+        self.remove_for(short, false).await?;
         let Err(short) = fits() else { return Ok(()) };
         ledger.set_full(self.0.clock.elapsed() + LOOK_AGAIN);
         refused(short)
@@ -96,7 +96,7 @@ impl Store {
     /// Keeps the store within its limit, whoever has filled it. For upkeep.
     pub(in crate::hub) async fn keep_within_limit(&self) -> Result<()> {
         let ledger = &self.0.ledger;
-        if ledger.limits().is_none() || ledger.is_full(self.0.clock.elapsed()) {
+        if ledger.limits().is_none() || ledger.rests(self.0.clock.elapsed()) {
             return Ok(());
         }
         self.measure().await?;
@@ -106,8 +106,10 @@ impl Store {
             return Ok(());
         };
         let _turn = self.0.making_room.lock().await;
-        if self.remove_for(short.missing, short.bound).await? == 0 && ledger.check(0).is_err() {
-            ledger.set_full(self.0.clock.elapsed() + UPKEEP_AGAIN);
+        // A limit that cannot be kept to is come as close to as can be; but whoever else fills the disk empties no store.
+        let in_part = matches!(short.bound, Bound::Limit { .. }) && ledger.check(0).is_err();
+        if self.remove_for(short, in_part).await? == 0 {
+            ledger.rest(self.0.clock.elapsed() + UPKEEP_AGAIN);
         }
         Ok(())
     }
@@ -159,8 +161,10 @@ impl Store {
         (if bytes > 0 { bytes } else { keep_free.of(total) }) / SLACK
     }
 
-    /// Removes at least `missing` bytes, and more if there is more; nothing if there is not so much. What was freed.
-    async fn remove_for(&self, missing: u64, bound: Bound) -> Result<u64> {
+    /// Removes at least what is missing, and more if there is more; if there is not so much nothing, or with `in_part`
+    /// what there is. What was freed.
+    async fn remove_for(&self, short: Shortfall, in_part: bool) -> Result<u64> {
+        let Shortfall { missing, bound, .. } = short;
         if !self.may_remove() {
             return Ok(0);
         }
@@ -170,13 +174,13 @@ impl Store {
         let wanted = missing.saturating_add(self.slack());
         let (mut victims, bytes) =
             self.candidates(self.filter(self.0.keeping.keep_used), wanted.saturating_mul(CHOICE)).await?;
-        if bytes < missing {
+        if bytes < missing && !in_part {
             return Ok(0);
         }
         let now = self.0.clock.now();
         victims.sort_by_cached_key(|victim| std::cmp::Reverse(weight(victim, now)));
-        let wanted = if bytes < wanted { missing } else { wanted };
-        self.remove_all(victims, missing, wanted, &format!("to stay within {bound}")).await
+        let wanted = if bytes < wanted { missing.min(bytes) } else { wanted };
+        self.remove_all(victims, missing.min(wanted), wanted, &format!("to stay within {bound}")).await
     }
 
     /// The blobs that clients have not used for longest and that nobody needs, until they have `wanted` bytes.
