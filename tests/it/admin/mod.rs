@@ -14,6 +14,7 @@ mod models;
 mod overview;
 mod plans;
 mod quarantine;
+mod races;
 mod recovery;
 mod refusals;
 mod renames;
