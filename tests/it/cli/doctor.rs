@@ -92,13 +92,13 @@ async fn doctor_says_that_upstream_refuses_the_hubs_own_token_until_it_is_right(
             let report = report.says("fail  upstream").says("refuses the hub's own token").says("fail  token");
             let report = report.says("set a valid one, or none: modelhub settings token");
             assert!(!report.out.contains("hf_") && !report.err.contains("hf_"), "{}{}", report.out, report.err);
-            say(&["system"], &settings, &[], "").await.is(0).says("refuses the hub's own token");
+            say(&["overview"], &settings, &[], "").await.is(0).says("refuses the hub's own token");
         }
         set(TOKEN_ALICE).await;
         for _ in 0..2 {
             let report = say(&["doctor"], &settings, &[], "").await.is(0).says("ok    upstream").says("ok    token");
             assert!(!report.out.contains("refuses"), "{}", report.out);
-            let status = say(&["system"], &settings, &[], "").await.is(0);
+            let status = say(&["overview"], &settings, &[], "").await.is(0);
             assert!(!status.out.contains("refuses"), "{}", status.out);
         }
     }
