@@ -135,9 +135,13 @@ async fn what_a_worker_evicts_while_servers_send_it_is_right_for_all_and_its_spa
     let three = Three::start(&[]).await;
     three.warm().await;
     three.team.call("POST", "/v1/models", &json!({"repo_id": "org/model"})).await;
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut third = three.team.spawn_hub_logging(log.path());
+    let third_at = third.addresses().await.expect("the third server starts");
+    let servers = [&three.team.addresses, &three.other, &third_at];
     let (three, end) = (&three, tokio::time::Instant::now() + Duration::from_secs(4));
     let clients = (0..6).map(|client| async move {
-        let at = three.both()[client % 2];
+        let at = servers[client % 3];
         let mut answers = 0;
         while tokio::time::Instant::now() < end {
             if client < 4 {
@@ -174,7 +178,7 @@ async fn what_a_worker_evicts_while_servers_send_it_is_right_for_all_and_its_spa
             assert_eq!(three.job(path, body.clone()).await["status"], "completed");
         }
         let held = async || {
-            let servers = [&three.team.hub, &three.other_server, &three.worker];
+            let servers = [&three.team.hub, &three.other_server, &three.worker, &third];
             servers.map(|server| server.deleted_and_held(three.team.data_dir())).concat()
         };
         within_2_s("no server holds it", held, Vec::is_empty).await;
@@ -182,6 +186,10 @@ async fn what_a_worker_evicts_while_servers_send_it_is_right_for_all_and_its_spa
         assert_eq!(storage["bytes"], "0", "{storage:#}");
         assert!(store::blobs(three.team.data_dir()).is_empty());
     }
+    let told = std::fs::read_to_string(log.path()).unwrap();
+    assert!(!told.contains("ERROR"), "an eviction is not an error: {told}");
+    third.terminate();
+    assert!(third.ended().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
