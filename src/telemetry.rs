@@ -16,7 +16,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::config::{Log, LogFormat};
 use lines::Lines;
 
-pub use condition::{Condition, DISK_FULL, STORE_FULL};
+pub use condition::{Condition, DATABASE_AWAY, DISK_FULL, STORE_FULL};
 
 /// How long the end of a process waits for the reader of its log.
 const LAST_LINES: Duration = Duration::from_secs(2);

@@ -84,6 +84,32 @@ test("the state of upstream is shown in words", async () => {
     "Rate limited by Hugging Face",
     /asked the hub to wait until 2[56] Nov 2026/,
   );
+  await say(
+    { state: "token_refused" },
+    "Hugging Face refuses the hub's token",
+    /refuses the hub's own token\. Set a valid one, or none/,
+  );
+  clean();
+  await close();
+});
+
+test("a token that upstream refuses is a notice on the dashboard until the token is right", async () => {
+  const { page, clean, close } = await open(browser, `${hub.url}/ui/nowhere`);
+  const overview = await (await page.request.get(`${hub.url}/v1/overview`)).json();
+  const notice = page.getByRole("main").getByText(/refuses the hub's own token\. Set a valid one, or none/);
+  for (const state of ["token_refused", "ok", "token_refused", "ok"]) {
+    const json = { ...overview, upstream: { url: "https://huggingface.co", state } };
+    await page.route("**/v1/overview", (route) => route.fulfill({ json }));
+    await page.goto(`${hub.url}/ui/`);
+    await page.getByRole("region", { name: "Overview" }).waitFor();
+    expect(await notice.count()).toBe(state === "ok" ? 0 : 1);
+    await page.unrouteAll({ behavior: "wait" });
+    if (state === "ok") continue;
+    await settled(page);
+    expect(await serious(page)).toEqual([]);
+    await page.getByRole("link", { name: "Change token" }).click();
+    await page.waitForURL("**/ui/settings#token");
+  }
   clean();
   await close();
 });

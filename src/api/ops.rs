@@ -27,8 +27,8 @@ pub(super) async fn readiness(hub: &Hub) -> Response<Body> {
         Ok(()) => respond::own(StatusCode::OK, TEXT, "ready\n"),
         Err(error) => {
             let why = match &error {
-                // A full disk is told once.
-                Error::NoSpace => error.to_string(),
+                // Told once, where they are met.
+                Error::NoSpace | Error::DatabaseAway { .. } => error.to_string(),
                 Error::Internal(cause) => {
                     tracing::error!(error = %cause, "not ready");
                     "the store or the database cannot be written; the log of this hub says why".to_owned()

@@ -23,7 +23,7 @@ impl Db {
     /// As `open`, and reads all of an SQLite file.
     async fn open_sound(url: Option<&str>, data_dir: &Path) -> Result<Self> {
         let db = Self::open(url, data_dir).await?;
-        let Pools::Sqlite { .. } = &db.pools else { return Ok(db) };
+        let Pools::Sqlite(_) = &db.pools else { return Ok(db) };
         let found = db.optional::<(String,)>("select integrity_check from pragma_integrity_check", vec![]).await;
         let error = match found {
             Ok(Some((word,))) if word == "ok" => return Ok(db),

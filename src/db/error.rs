@@ -25,6 +25,9 @@ pub enum Error {
     // What a driver says is part of our words and not a source: it would be said twice.
     #[error("database: {}", words(.0))]
     Driver(sqlx::Error),
+    /// As another waited in vain for it.
+    #[error("database: another process has the SQLite file locked")]
+    Locked,
     /// A server that holds the connection and says nothing.
     #[error("database: no answer within {} s", .0.as_secs())]
     Silent(Duration),
@@ -84,6 +87,10 @@ pub enum Outage {
     ReadOnly,
     /// It does not answer, or not in time.
     Away,
+    /// Another process has the SQLite file locked.
+    Locked,
+    /// The SQLite file is not one, or not whole.
+    Damaged,
 }
 
 /// What to do, said wherever the damage shows.
@@ -110,7 +117,11 @@ impl Error {
 
     /// Why the database cannot be used for now, through no fault of the statement; `None` for any other failure.
     pub fn outage(&self) -> Option<Outage> {
+        if self.is_damage() {
+            return Some(Outage::Damaged);
+        }
         match self {
+            Self::Locked => Some(Outage::Locked),
             Self::Silent(_) | Self::Driver(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => Some(Outage::Away),
             Self::Driver(sqlx::Error::Database(error)) => outage_of(&error.code()?),
             _ => None,
@@ -127,8 +138,8 @@ fn outage_of(code: &str) -> Option<Outage> {
         let code: u32 = code.parse().ok()?;
         return match (code, code & 0xff) {
             (SHM_SIZE, _) | (_, 13) => Some(Outage::Full),
-            // BUSY and LOCKED: another process has it.
-            (_, 5 | 6) => Some(Outage::Away),
+            // BUSY and LOCKED.
+            (_, 5 | 6) => Some(Outage::Locked),
             (_, 8) => Some(Outage::ReadOnly),
             _ => None,
         };
@@ -153,8 +164,8 @@ mod tests {
         for (code, outage) in [
             ("13", Some(Outage::Full)),
             ("4874", Some(Outage::Full)),
-            ("5", Some(Outage::Away)),
-            ("517", Some(Outage::Away)),
+            ("5", Some(Outage::Locked)),
+            ("517", Some(Outage::Locked)),
             ("1032", Some(Outage::ReadOnly)),
             ("778", None),
             ("2067", None),

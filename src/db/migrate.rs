@@ -16,7 +16,7 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 pub(super) async fn run(db: &Db) -> Result<()> {
     let migrator = match &db.pools {
-        Pools::Sqlite { .. } => &SQLITE,
+        Pools::Sqlite(_) => &SQLITE,
         Pools::Postgres(_) => &POSTGRES,
     };
     let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
@@ -28,7 +28,7 @@ pub(super) async fn run(db: &Db) -> Result<()> {
         None => {}
     }
     match &db.pools {
-        Pools::Sqlite { write, .. } => migrator.run(write).await?,
+        Pools::Sqlite(file) => migrator.run(&file.write).await?,
         Pools::Postgres(pool) => {
             // It may take long, and another process may be at it.
             let patient = Db::patient(pool);
@@ -55,8 +55,8 @@ async fn applied(db: &Db) -> Result<Option<i64>> {
 /// Copies an SQLite database to `<name>.schema-<version>.db` next to it. PostgreSQL has its own tools.
 #[expect(clippy::disallowed_methods, reason = "the database's own files")]
 async fn backup(db: &Db, found: i64) -> Result<()> {
-    let Pools::Sqlite { write, .. } = &db.pools else { return Ok(()) };
-    let file = write.connect_options().get_filename().to_owned();
+    let Pools::Sqlite(file) = &db.pools else { return Ok(()) };
+    let file = file.write.connect_options().get_filename().to_owned();
     let copy = file.with_extension(format!("schema-{found}.db"));
     tracing::info!(copy = %copy.display(), "copying the database before its schema is changed");
     // Its name is a promise that it is whole. Made before SQLite fills it: it is for its owner only.

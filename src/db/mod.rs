@@ -25,6 +25,7 @@ mod revisions;
 mod scans;
 mod settings;
 mod sql;
+mod sqlite;
 mod storage;
 mod tx;
 mod victims;

@@ -12,19 +12,21 @@ use std::fs::File;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Database, PgConnection, Pool, Postgres, Sqlite, SqliteConnection};
 
 use super::changes::Announcer;
 use super::error::words;
+use super::sqlite::{LOCKED, SqliteFile};
 use super::{Db, Error, Outage, Result, migrate};
 use crate::domain::Clock;
+use crate::telemetry::DATABASE_AWAY;
 
 /// How long a statement waits for a connection to PostgreSQL, and a start for a server that starts as well.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,11 +54,7 @@ const CONNECTIONS: u32 = 8;
 
 #[derive(Clone)]
 pub(super) enum Pools {
-    /// One connection writes, so that a writer waits its turn instead of failing as busy.
-    Sqlite {
-        read: SqlitePool,
-        write: SqlitePool,
-    },
+    Sqlite(Arc<SqliteFile>),
     Postgres(PgPool),
 }
 
@@ -169,8 +167,9 @@ pub(super) async fn answer<T>(statement: impl Future<Output = sqlx::Result<T>>) 
     }
 }
 
-/// To be called after PostgreSQL has written something.
+/// To be called after the database has written something.
 pub(super) fn has_written() {
+    DATABASE_AWAY.is_over();
     if REFUSING.load(Ordering::Relaxed) && REFUSING.swap(false, Ordering::SeqCst) {
         distrust_older();
     }
@@ -216,11 +215,9 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5));
-        let pool = || SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30)).idle_timeout(None);
-        let write = pool().max_connections(1).connect_with(options.clone()).await?;
-        let read = pool().max_connections(4).connect_with(options.read_only(true)).await?;
-        let db = Self { pools: Pools::Sqlite { read, write }, announcer: Announcer::new() };
+            .busy_timeout(LOCKED);
+        let file = Arc::new(SqliteFile::open(options).await?);
+        let db = Self { pools: Pools::Sqlite(file), announcer: Announcer::new() };
         migrate::run(&db).await?;
         Ok(db)
     }
@@ -285,16 +282,16 @@ impl Db {
     /// The pool, if this is PostgreSQL.
     pub fn postgres(&self) -> Option<&PgPool> {
         match &self.pools {
-            Pools::Sqlite { .. } => None,
+            Pools::Sqlite(_) => None,
             Pools::Postgres(pool) => Some(pool),
         }
     }
 
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { read, write } => {
-                read.close().await;
-                write.close().await;
+            Pools::Sqlite(file) => {
+                file.read.close().await;
+                file.write.close().await;
             }
             Pools::Postgres(pool) => {
                 // A server that says nothing answers no farewell.

@@ -1,5 +1,6 @@
 //! Named values that belong to this installation, e.g. the key of token digests.
 
+use super::pools::Pools;
 use super::sql::args;
 use super::{Db, Result};
 use crate::domain::Millis;
@@ -22,11 +23,14 @@ impl Db {
         Ok(self.setting(name).await?.unwrap_or(made))
     }
 
-    /// Writes a row: what readiness means for a database.
+    /// Writes a row: what readiness means for a database, if nobody has met damage.
     pub async fn check_writable(&self, now: Millis) -> Result<()> {
         let sql = "insert into setting (name, value) values ('ready_at', $1)
             on conflict (name) do update set value = excluded.value";
         self.execute(sql, args![now.to_string()]).await?;
-        Ok(())
+        match &self.pools {
+            Pools::Sqlite(file) => file.check_sound(),
+            Pools::Postgres(_) => Ok(()),
+        }
     }
 }

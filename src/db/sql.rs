@@ -126,9 +126,9 @@ impl Db {
     pub(super) async fn execute(&self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<u64> {
         let sql = sql.into();
         match &self.pools {
-            Pools::Sqlite { write, .. } => {
-                let mut lent = Lent::from(write).await?;
-                let done = bound!(sqlx::query(sql.sqlite), values).execute(&mut *lent).await?;
+            Pools::Sqlite(file) => {
+                let mut lent = file.lend_writer().await?;
+                let done = file.written(bound!(sqlx::query(sql.sqlite), values).execute(&mut *lent).await)?;
                 lent.ended_well();
                 Ok(done.rows_affected())
             }
@@ -145,7 +145,7 @@ impl Db {
     pub(super) async fn all<T: Row>(&self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Vec<T>> {
         let sql = sql.into();
         match &self.pools {
-            Pools::Sqlite { read, .. } => Ok(bound!(sqlx::query_as(sql.sqlite), values).fetch_all(read).await?),
+            Pools::Sqlite(file) => file.seen(bound!(sqlx::query_as(sql.sqlite), values).fetch_all(&file.read).await),
             Pools::Postgres(pool) => {
                 let mut lent = Lent::from(pool).await?;
                 let rows = answer(bound!(sqlx::query_as(sql.postgres), values).fetch_all(&mut *lent)).await?;
@@ -158,7 +158,9 @@ impl Db {
     pub(super) async fn optional<T: Row>(&self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Option<T>> {
         let sql = sql.into();
         match &self.pools {
-            Pools::Sqlite { read, .. } => Ok(bound!(sqlx::query_as(sql.sqlite), values).fetch_optional(read).await?),
+            Pools::Sqlite(file) => {
+                file.seen(bound!(sqlx::query_as(sql.sqlite), values).fetch_optional(&file.read).await)
+            }
             Pools::Postgres(pool) => {
                 let mut lent = Lent::from(pool).await?;
                 let row = answer(bound!(sqlx::query_as(sql.postgres), values).fetch_optional(&mut *lent)).await?;

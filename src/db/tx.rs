@@ -3,11 +3,14 @@
 //! On a connection of its own (`Lent`), which serves others afterwards, unless a statement failed or was given up in the
 //! middle: then the database rolls back when the connection is closed.
 
+use std::sync::Arc;
+
 use sqlx::{Postgres, Sqlite};
 
 use super::changes::{self, Announcer, Change};
 use super::pools::{Lent, Pools, answer, has_written};
 use super::sql::{Pick, Row, Value, bound};
+use super::sqlite::SqliteFile;
 use super::{Db, Error, Result};
 
 /// A write transaction; rolled back when dropped without `commit`.
@@ -19,7 +22,7 @@ pub(super) struct Tx {
 }
 
 enum OpenTx {
-    Sqlite(Lent<Sqlite>),
+    Sqlite(Arc<SqliteFile>, Lent<Sqlite>),
     Postgres(Lent<Postgres>),
 }
 
@@ -49,11 +52,11 @@ pub(super) enum Sharing {
 impl Db {
     pub(super) async fn begin(&self) -> Result<Tx> {
         let open = match &self.pools {
-            Pools::Sqlite { write, .. } => {
-                let mut lent = Lent::from(write).await?;
+            Pools::Sqlite(file) => {
+                let mut lent = file.lend_writer().await?;
                 // IMMEDIATE takes the write lock first: a later upgrade would fail as busy.
-                lent.begin("begin immediate").await?;
-                OpenTx::Sqlite(lent)
+                file.written(lent.begin("begin immediate").await)?;
+                OpenTx::Sqlite(Arc::clone(file), lent)
             }
             Pools::Postgres(pool) => {
                 let mut lent = Lent::from(pool).await?;
@@ -82,8 +85,8 @@ impl Tx {
     pub(super) async fn execute(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<u64> {
         let sql = sql.into();
         Ok(match &mut self.open {
-            OpenTx::Sqlite(tx) => {
-                let done = bound!(sqlx::query(sql.sqlite), values).execute(&mut **tx).await?;
+            OpenTx::Sqlite(file, tx) => {
+                let done = file.written(bound!(sqlx::query(sql.sqlite), values).execute(&mut **tx).await)?;
                 tx.ended_well();
                 done.rows_affected()
             }
@@ -98,8 +101,8 @@ impl Tx {
     pub(super) async fn all<T: Row>(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Vec<T>> {
         let sql = sql.into();
         Ok(match &mut self.open {
-            OpenTx::Sqlite(tx) => {
-                let rows = bound!(sqlx::query_as(sql.sqlite), values).fetch_all(&mut **tx).await?;
+            OpenTx::Sqlite(file, tx) => {
+                let rows = file.seen(bound!(sqlx::query_as(sql.sqlite), values).fetch_all(&mut **tx).await)?;
                 tx.ended_well();
                 rows
             }
@@ -114,8 +117,8 @@ impl Tx {
     pub(super) async fn optional<T: Row>(&mut self, sql: impl Into<Pick>, values: Vec<Value>) -> Result<Option<T>> {
         let sql = sql.into();
         Ok(match &mut self.open {
-            OpenTx::Sqlite(tx) => {
-                let row = bound!(sqlx::query_as(sql.sqlite), values).fetch_optional(&mut **tx).await?;
+            OpenTx::Sqlite(file, tx) => {
+                let row = file.seen(bound!(sqlx::query_as(sql.sqlite), values).fetch_optional(&mut **tx).await)?;
                 tx.ended_well();
                 row
             }
@@ -161,7 +164,7 @@ impl Tx {
 impl OpenTx {
     async fn commit(self) -> Result<()> {
         match self {
-            Self::Sqlite(mut tx) => Ok(tx.commit().await?),
+            Self::Sqlite(file, mut tx) => file.written(tx.commit().await),
             Self::Postgres(mut tx) => {
                 answer(tx.commit()).await?;
                 has_written();

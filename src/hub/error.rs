@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::db::Outage;
 use crate::domain::{ByteSize, CommitId, JobId, ParseError, counted};
-use crate::telemetry::DISK_FULL;
+use crate::telemetry::{DATABASE_AWAY, DISK_FULL};
 use crate::{blob, db, upstream};
 
 /// Cloned to everyone who waits for the same thing.
@@ -62,9 +62,9 @@ pub enum Error {
     Moved { path: String },
     #[error("this hub's disk is full")]
     NoSpace,
-    /// `why` is for people: what the database is not.
-    #[error("this hub's database {why}; try again later")]
-    DatabaseAway { why: &'static str },
+    /// For people: what is the matter with the database, and what helps.
+    #[error("this hub's database {why}; {help}")]
+    DatabaseAway { why: &'static str, help: &'static str },
     #[error("needs {} of disk space, but only {} is free", ByteSize(*needed), ByteSize(*free))]
     NoRoom { needed: u64, free: u64 },
     /// The disk may have space, but the store has a limit.
@@ -150,9 +150,9 @@ pub(super) fn of_which(quarantined: u64) -> String {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// Logs what could not be done; a full disk, which is told once, not again.
-    pub(super) fn warn(&self, what: &str) {
-        if !matches!(self, Self::NoSpace) {
+    /// Logs what could not be done; a full disk or a database that cannot be used, which are told once, not again.
+    pub(crate) fn warn(&self, what: &str) {
+        if !matches!(self, Self::NoSpace | Self::DatabaseAway { .. }) {
             tracing::warn!(error = %self, "{what}");
         }
     }
@@ -218,12 +218,19 @@ impl From<db::Error> for Error {
             DISK_FULL.met("the database could not be written");
             return Self::NoSpace;
         }
-        tracing::error!(%error, "the database cannot be used");
-        match outage {
-            Outage::Full => Self::NoSpace,
-            Outage::ReadOnly => Self::DatabaseAway { why: "is read-only" },
-            Outage::Away => Self::DatabaseAway { why: "does not respond" },
+        // Damage is told where it is met first.
+        if outage != Outage::Damaged {
+            DATABASE_AWAY.met(&error);
         }
+        let later = "try again later";
+        let (why, help) = match outage {
+            Outage::Full => return Self::NoSpace,
+            Outage::ReadOnly => ("is read-only", later),
+            Outage::Away => ("does not respond", later),
+            Outage::Locked => ("is locked by another process, such as a backup", later),
+            Outage::Damaged => ("is damaged", "stop the hub, then restore a backup or run `modelhub store rebuild`"),
+        };
+        Self::DatabaseAway { why, help }
     }
 }
 

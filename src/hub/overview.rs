@@ -168,7 +168,7 @@ impl Overviews {
     pub async fn overview(&self) -> Result<Overview> {
         // What cannot be written is still to be seen.
         if let Err(error) = self.flush_sums().await {
-            tracing::warn!(%error, "could not record the totals of this process");
+            error.warn("could not record the totals of this process");
         }
         let space = self.store.space().await?;
         let mut sums = Sums::default();

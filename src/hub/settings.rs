@@ -180,7 +180,9 @@ impl LiveSettings {
 
     /// The account that a token belongs to, as upstream says; this hub's own token if `None`.
     pub async fn token_account(&self, token: Option<&str>) -> Result<String> {
-        let caller = crate::upstream::Caller { token, without_hub_token: token.is_some(), user_agent: None };
+        let own = self.0.upstream.own_token();
+        let token = token.or(own.get());
+        let caller = crate::upstream::Caller { token, without_hub_token: true, user_agent: None };
         let answer = self.0.upstream.get("/api/whoami-v2", caller).await;
         let answer = answer.map_err(|error| Error::upstream(error, "the account of this token"))?;
         let value: serde_json::Value = serde_json::from_slice(&answer.body)

@@ -21,6 +21,13 @@ pub static STORE_FULL: LazyLock<Condition> = LazyLock::new(|| {
     Condition::new(Clock::system(), begins, "the store has space again").quiet_for(Duration::from_secs(10))
 });
 
+/// The database does not answer, is locked, or may only be read. It has ended when something was written and nobody has met
+/// it for a while, as some statements may succeed meanwhile.
+pub static DATABASE_AWAY: LazyLock<Condition> = LazyLock::new(|| {
+    let begins = "the database cannot be used";
+    Condition::new(Clock::system(), begins, "the database can be used again").quiet_for(Duration::from_secs(10))
+});
+
 /// See the module's text.
 pub struct Condition {
     clock: Clock,

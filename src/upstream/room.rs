@@ -67,10 +67,11 @@ impl Room {
     }
 
     async fn wait_for(&self, lane: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
-        match self.clock.timeout(PATIENCE, Arc::clone(lane).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
+        tokio::select! {
+            biased;
             // Nobody closes them.
-            Ok(Err(_)) | Err(_) => Err(Error::Busy),
+            place = Arc::clone(lane).acquire_owned() => place.map_err(|_| Error::Busy),
+            () = self.clock.sleep(PATIENCE) => Err(Error::Busy),
         }
     }
 }

@@ -72,6 +72,11 @@ impl Upstream {
         self.token.secret.read().unwrap_or_else(PoisonError::into_inner).get().is_some()
     }
 
+    /// For a call that means this very token, and is not made without it.
+    pub fn own_token(&self) -> Secret {
+        self.token.secret.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Replaces this hub's own token; `false` if it is the same.
     pub fn set_token(&self, token: Secret) -> bool {
         let mut own = self.token.secret.write().unwrap_or_else(PoisonError::into_inner);

@@ -102,7 +102,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, suspended: &str, upstream_is_
     end.waiting_for = match &error {
         Error::NoSpace | Error::NoRoom { .. } => format!("disk space: {text}"),
         Error::OverLimit { .. } => format!("space in the store: {text}"),
-        Error::DatabaseAway { why } => format!("the database, which {why}"),
+        Error::DatabaseAway { why, .. } => format!("the database, which {why}"),
         Error::Offline { .. } => "the hub to go online".into(),
         Error::RateLimited { .. } => "upstream's rate limit".into(),
         Error::UpstreamUnavailable { .. } if upstream_is_down => format!("upstream to come back: {text}"),

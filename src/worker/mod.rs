@@ -111,7 +111,7 @@ impl Runner {
                     tokio::select! { () = stop.cancelled() => {}, () = added => {}, () = clock.sleep(POLL) => {} }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "could not look for jobs");
+                    error.warn("could not look for jobs");
                     tokio::select! { () = stop.cancelled() => {}, () = clock.sleep(LOOK_AGAIN.pause(failures)) => {} }
                 }
             }

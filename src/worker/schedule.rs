@@ -36,7 +36,7 @@ impl Runner {
                 inner.hub.jobs.explain_waiting(JobKind::Download, &self.why_downloads_wait()).await
             };
             if let Err(error) = look.await {
-                tracing::warn!(%error, "could not maintain the queue");
+                error.warn("could not maintain the queue");
             }
         }
     }

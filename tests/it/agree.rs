@@ -27,8 +27,8 @@ fn repo() -> Repo {
 struct Three {
     team: Team,
     other: Addresses,
-    _other: Server,
-    _worker: Server,
+    other_server: Server,
+    worker: Server,
 }
 
 impl Three {
@@ -41,7 +41,7 @@ impl Three {
         let mut other = team.spawn_hub();
         let addresses = other.addresses().await.expect("the second server starts");
         let (worker, _) = team.worker().await;
-        Self { team, other: addresses, _other: other, _worker: worker }
+        Self { team, other: addresses, other_server: other, worker }
     }
 
     async fn get(&self, at: &Addresses, path: &str, headers: &[(&str, &str)]) -> Reply {
@@ -127,6 +127,69 @@ async fn what_a_worker_finds_damaged_or_evicts_no_server_serves() {
     for at in three.both() {
         within_2_s("it is gone", async || three.get(at, PATH, &[]).await.status, |status| *status != 200).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a PostgreSQL server: make test-db"]
+async fn what_a_worker_evicts_while_servers_send_it_is_right_for_all_and_its_space_is_free() {
+    let three = Three::start(&[]).await;
+    three.warm().await;
+    three.team.call("POST", "/v1/models", &json!({"repo_id": "org/model"})).await;
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut third = three.team.spawn_hub_logging(log.path());
+    let third_at = third.addresses().await.expect("the third server starts");
+    let servers = [&three.team.addresses, &three.other, &third_at];
+    let (three, end) = (&three, tokio::time::Instant::now() + Duration::from_secs(4));
+    let clients = (0..6).map(|client| async move {
+        let at = servers[client % 3];
+        let mut answers = 0;
+        while tokio::time::Instant::now() < end {
+            if client < 4 {
+                three.get(at, PATH, &[]).await.assert_is(200, &weights().read_all());
+            } else {
+                let part = three.get(at, PATH, &[("range", "bytes=900000-1099999")]).await;
+                part.assert_is(206, &weights().read_range(900_000, 200_000));
+            }
+            answers += 1;
+        }
+        answers
+    });
+    let orders = async |orders: &[(&str, Value)]| {
+        let mut done = 0;
+        for (path, body) in orders.iter().cycle() {
+            if tokio::time::Instant::now() > end {
+                break;
+            }
+            let job = three.job(path, body.clone()).await;
+            assert_eq!(job["status"], "completed", "{job:#}");
+            done += 1;
+        }
+        done
+    };
+    let evict = [("/v1/storage/evict", json!({"free_bytes": 10 * SIZE})), ("/v1/models/org/model/evict", json!({}))];
+    let care = [("/v1/storage/verify", json!({})), ("/v1/models/org/model/download", json!({}))];
+    let (answers, evictions, cared) =
+        tokio::join!(futures_util::future::join_all(clients), orders(&evict), orders(&care));
+    println!("{answers:?} answers, {evictions} evictions, {cared} verifications and downloads");
+    assert!(answers.iter().all(|answers| *answers > 2) && evictions > 2 && cared > 2, "it was no race");
+    for _ in 0..2 {
+        three.warm().await;
+        for (path, body) in &evict {
+            assert_eq!(three.job(path, body.clone()).await["status"], "completed");
+        }
+        let held = async || {
+            let servers = [&three.team.hub, &three.other_server, &three.worker, &third];
+            servers.map(|server| server.deleted_and_held(three.team.data_dir())).concat()
+        };
+        within_2_s("no server holds it", held, Vec::is_empty).await;
+        let storage = three.team.call("GET", "/v1/storage", &Value::Null).await;
+        assert_eq!(storage["bytes"], "0", "{storage:#}");
+        assert!(store::blobs(three.team.data_dir()).is_empty());
+    }
+    let told = std::fs::read_to_string(log.path()).unwrap();
+    assert!(!told.contains("ERROR"), "an eviction is not an error: {told}");
+    third.terminate();
+    assert!(third.ended().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! The floors of the house (src/lib.rs): an arrow only ever points down.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Floor by module. Config, crypto, machine, metrics, telemetry and shutdown are leaves: everybody may use them,
@@ -286,6 +287,33 @@ fn rooms_of_the_hub_lean_on_those_below_only() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The longest way from a room down through those that it names, and they name.
+fn longest_way(from: &str, named: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let below = named.get(from).into_iter().flatten().map(|room| longest_way(room, named));
+    let mut way = vec![from.to_owned()];
+    way.extend(below.max_by_key(Vec::len).unwrap_or_default());
+    way
+}
+
+#[test]
+fn a_request_passes_few_rooms_and_none_twice() {
+    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in hub_files() {
+        let own = &file.place[0];
+        let rooms = file.paths().into_iter().map(|path| path[0].clone());
+        let rooms = rooms.filter(|room| HUB_FLOORS.iter().any(|(name, _)| name == room));
+        // Strictly down: whoever leaves a room does not come back to it on the same way, however the calls nest.
+        let rooms: Vec<String> = rooms.filter(|room| hub_floor(room) < hub_floor(own)).collect();
+        named.entry(own.clone()).or_default().extend(rooms.into_iter().filter(|room| hub_floor(room) > 0));
+    }
+    for room in ["serve", "models"] {
+        let way = longest_way(room, &named);
+        assert!(way.len() > 3, "the rooms below {room} were not found: {way:?}");
+        // With the edge before them and an adapter behind.
+        assert!(way.len() + 2 <= 9, "{way:?}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod harness;
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use mock_hf::{Content, MockHf, Repo};
+use mock_hf::{Content, Fault, MockHf, Repo, Rule};
 
 use harness::process::{Addresses, Server};
 use harness::repos::MIB;
@@ -147,6 +147,45 @@ async fn a_tree_of_a_hundred_thousand_files_lists_and_pages_without_a_spike() {
     let memory = server.peak_memory();
     println!("a tree of 100 000 files: {} MiB at most", memory / MIB);
     assert!(memory <= 256 * MIB, "{} MiB", memory / MIB);
+    stop(server, &dir).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listing_without_an_end_takes_no_more_memory_the_longer_it_is() {
+    let _alone = ALONE.lock().await;
+    let (mock, dir, server, addresses) = start(Repo::model("org/endless0").file("config.json", "{}")).await;
+    mock.put(Repo::model("org/endless1").file("config.json", "{}"));
+    let client = Client::new();
+    let pages = async |most: u64| {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        while mock.stats().hub_calls < most {
+            assert!(tokio::time::Instant::now() < deadline, "it does not get so far: {}", mock.stats().hub_calls);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        server.peak_memory()
+    };
+    // Twice: what the first left behind would be in the second's way.
+    for round in 0..2 {
+        let tree = format!("{}/api/models/org/endless{round}/tree/main?recursive=true&expand=false", addresses.hub);
+        mock.clear_log();
+        let fault = mock.fault(Rule::on_hub("/tree/").fault(Fault::EndlessListing { entries: 1000 }));
+        assert_eq!(client.call("GET", &tree, &[], "").await.status, 200);
+        let (early, late) = (pages(60).await, pages(240).await);
+        println!("an endless listing: {} MiB after 60 pages, {} MiB after 240", early / MIB, late / MIB);
+        assert!(late <= early + 16 * MIB, "{} MiB more for 180 pages", (late - early) / MIB);
+        assert!(late <= 128 * MIB, "{} MiB", late / MIB);
+        // The end of it is an error: nothing of it stays.
+        mock.remove_fault(fault);
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        let right = async || {
+            let reply = client.call("GET", &tree, &[], "").await;
+            reply.status == 200 && reply.json().as_array().is_some_and(|entries| entries.len() == 1)
+        };
+        while !right().await {
+            assert!(tokio::time::Instant::now() < deadline, "what is right is never listed");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
     stop(server, &dir).await;
 }
 

@@ -37,6 +37,7 @@ mod resolve_head;
 mod rot;
 mod silence;
 mod slow_clients;
+mod sqlite;
 mod taint;
 mod team;
 mod tree;

@@ -43,6 +43,13 @@ impl Team {
         spawn_hub(self.dir.path(), &self.mock, &self.settings)
     }
 
+    /// As `spawn_hub`, with its log in a file.
+    pub(crate) fn spawn_hub_logging(&self, log: &Path) -> Server {
+        let mut settings = borrowed(&self.settings);
+        settings.push(("jobs.run", "false"));
+        Server::spawn_logging(self.dir.path(), &self.mock.url(), &settings, log)
+    }
+
     /// The settings of a process on the same database with this data directory.
     pub(crate) fn settings_with(&self, data_dir: &Path) -> Vec<(&str, String)> {
         let mut settings = self.settings.clone();

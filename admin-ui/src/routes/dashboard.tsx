@@ -23,6 +23,13 @@ const ConnectPanel = lazy(() =>
   import("@/components/connect-panel").then((module) => ({ default: module.ConnectPanel })),
 );
 
+/** States of upstream that ask for attention. */
+const troubles = new Map<Upstream_State, "bad" | "warn">([
+  [Upstream_State.down, "bad"],
+  [Upstream_State.token_refused, "bad"],
+  [Upstream_State.rate_limited, "warn"],
+]);
+
 export function Dashboard() {
   useTitle("Dashboard");
   const overview = useQuery(overviewQuery());
@@ -40,8 +47,7 @@ export function Dashboard() {
     return <Failure error={overview.error} retry={() => overview.refetch()} className="py-24" />;
   const first = data && data.models === 0n && data.jobsActive === 0n;
   const upstream = data?.upstream;
-  const trouble =
-    upstream && (upstream.state === Upstream_State.down || upstream.state === Upstream_State.rate_limited);
+  const trouble = upstream && troubles.get(upstream.state);
   return (
     <>
       <PageHead
@@ -76,9 +82,16 @@ export function Dashboard() {
       />
       {trouble && (
         <Note
-          tone={upstream.state === Upstream_State.down ? "bad" : "warn"}
+          tone={trouble}
           title={upstreamWords(upstream).short}
           className="mb-4"
+          action={
+            upstream.state === Upstream_State.token_refused && (
+              <Link to="/settings" hash="token" className={buttonClass("plain", true)}>
+                Change token
+              </Link>
+            )
+          }
         >
           {upstreamWords(upstream).long}
         </Note>

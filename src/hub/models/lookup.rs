@@ -38,7 +38,7 @@ impl Models {
     /// A database that cannot be written to still tells what it counted last: who looks for space has to see it.
     async fn recount(&self) {
         if let Err(error) = self.db.recount_models(RECOUNTED).await {
-            tracing::warn!(%error, "could not count the files of models again");
+            Error::from(error).warn("could not count the files of models again");
         }
     }
 

@@ -160,8 +160,10 @@ impl Store {
             return Ok(Some(stored));
         }
         let Some(stored) = self.open_anew(row).await? else {
-            tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has the wrong size; it will be downloaded again");
-            self.0.db.delete_blob(&row).await?;
+            // Where another process has evicted it, its row is gone, and all is well.
+            if self.0.db.delete_blob(&row).await? {
+                tracing::error!(blob.digest = %row.digest, "a blob's file is missing or has the wrong size; it will be downloaded again");
+            }
             // Also if its row went before: whoever kept it has to let it go.
             self.forget(row.digest, None, row.generation);
             return Ok(None);

@@ -15,6 +15,7 @@ mod models;
 mod overview;
 mod plans;
 mod quarantine;
+mod races;
 mod recovery;
 mod refusals;
 mod renames;

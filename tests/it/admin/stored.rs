@@ -6,7 +6,7 @@ use mock_hf::{Content, Repo};
 use serde_json::json;
 
 use crate::harness::repos::{CONFIG, MIB};
-use crate::harness::{TestHub, store};
+use crate::harness::{TestHub, process, store};
 
 const SIZE: u64 = 20 * MIB;
 const PATH: &str = "/org/model/resolve/main/model.safetensors";
@@ -36,13 +36,8 @@ async fn hub() -> TestHub {
 }
 
 /// What this process holds of files of the store that have no name any more.
-fn deleted_and_held(hub: &TestHub) -> Vec<String> {
-    let dir = hub.data_dir().to_str().unwrap();
-    let is_gone = |text: &str| text.contains(dir) && text.contains("/blobs/") && text.ends_with("(deleted)");
-    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
-    let open = open.filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.display().to_string()));
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    open.chain(maps.lines().map(str::to_owned)).filter(|text| is_gone(text)).collect()
+pub(super) fn deleted_and_held(hub: &TestHub) -> Vec<String> {
+    process::deleted_and_held("/proc/self", hub.data_dir())
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! `modelhub doctor`, with a hub that runs and without one.
 
+use mock_hf::{TOKEN_ALICE, TOKEN_REVOKED};
+
 use super::*;
+use crate::harness::Client;
+use crate::harness::repos::CONFIG;
 
 #[tokio::test]
 async fn doctor_finds_a_healthy_hub_healthy() {
@@ -62,5 +66,41 @@ async fn doctor_says_what_others_reach_and_who_could_run_jobs() {
     let job = hub.run(&["register", "org/model", "--detach", "--json"]).await.is(0).json();
     let id = job["active_job_id"].as_str().unwrap();
     hub.run(&["jobs", "show", id]).await.is(0).says("waiting for a worker, but none is running");
+    hub.end().await;
+}
+
+#[tokio::test]
+async fn doctor_says_that_upstream_refuses_the_hubs_own_token_until_it_is_right() {
+    let hub = Hub::with(model()).await;
+    let settings = [("admin.url", hub.at.admin.as_str())];
+    let set = async |token: &str| {
+        say(&["settings", "token"], &settings, &[], token).await.is(0);
+    };
+    for round in 0..2 {
+        set(TOKEN_REVOKED).await;
+        // Of no use so far: who asks whether it is valid learns that it is not.
+        let tested = say(&["doctor"], &settings, &[], "").await.is(1);
+        tested.says("fail  token").says("modelhub settings token");
+        // Used for callers, who are answered without it, as what they want is public.
+        let client = Client::new();
+        let file = format!("{}/org/model/raw/main/config.json?round={round}", hub.at.hub);
+        client.call("GET", &file, &[], "").await.assert_is(200, CONFIG.as_bytes());
+        let unknown = format!("{}/org/unknown{round}/resolve/main/x", hub.at.hub);
+        assert_eq!(client.call("GET", &unknown, &[], "").await.status, 401);
+        for _ in 0..2 {
+            let report = say(&["doctor"], &settings, &[], "").await.is(1);
+            let report = report.says("fail  upstream").says("refuses the hub's own token").says("fail  token");
+            let report = report.says("set a valid one, or none: modelhub settings token");
+            assert!(!report.out.contains("hf_") && !report.err.contains("hf_"), "{}{}", report.out, report.err);
+            say(&["overview"], &settings, &[], "").await.is(0).says("refuses the hub's own token");
+        }
+        set(TOKEN_ALICE).await;
+        for _ in 0..2 {
+            let report = say(&["doctor"], &settings, &[], "").await.is(0).says("ok    upstream").says("ok    token");
+            assert!(!report.out.contains("refuses"), "{}", report.out);
+            let status = say(&["overview"], &settings, &[], "").await.is(0);
+            assert!(!status.out.contains("refuses"), "{}", status.out);
+        }
+    }
     hub.end().await;
 }

@@ -190,8 +190,25 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
+    /// Files of the store without a name that the process holds, open or mapped: their space is not free.
+    #[allow(dead_code, reason = "the binary `it` evicts, `load` does not")]
+    pub(crate) fn deleted_and_held(&self, data_dir: &Path) -> Vec<String> {
+        deleted_and_held(&format!("/proc/{}", self.child.id().unwrap()), data_dir)
+    }
+
     #[allow(dead_code, reason = "the binary `load` measures, `it` does not")]
     pub(crate) fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id().unwrap())).unwrap().count()
     }
+}
+
+/// Of the process at this path of /proc.
+#[allow(dead_code, reason = "the binary `it` evicts, `load` does not")]
+pub(crate) fn deleted_and_held(process: &str, data_dir: &Path) -> Vec<String> {
+    let dir = data_dir.to_str().unwrap();
+    let is_gone = |text: &str| text.contains(dir) && text.contains("/blobs/") && text.ends_with("(deleted)");
+    let open = std::fs::read_dir(format!("{process}/fd")).unwrap().flatten();
+    let open = open.filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.display().to_string()));
+    let maps = std::fs::read_to_string(format!("{process}/maps")).unwrap();
+    open.chain(maps.lines().map(str::to_owned)).filter(|text| is_gone(text)).collect()
 }
