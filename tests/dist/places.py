@@ -1,6 +1,5 @@
 """Where programs run in these tests: a root folder of its own, and with `Net` a network of its own too."""
 
-import os
 import shutil
 import subprocess
 import textwrap
@@ -93,7 +92,7 @@ def section(document, heading):
 
 
 def commands(document, heading, containing):
-    """The one block of shell commands below a heading that contains a text: documents are tested as they are written."""
+    """The one block of shell commands below a heading that contains a text: documents are tested as they stand."""
     blocks, block = [], None
     for line in section(document, heading):
         if line.strip().startswith("```"):
@@ -112,7 +111,3 @@ def commands(document, heading, containing):
 def without_systemd(script):
     """The commands that a root folder without a running systemd can run."""
     return "\n".join(line for line in script.splitlines() if not line.startswith(("systemctl ", "journalctl ")))
-
-
-def is_root():
-    return os.geteuid() == 0
