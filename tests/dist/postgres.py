@@ -1,7 +1,10 @@
 """The service `db` of a Compose file: PostgreSQL 16 where the index has it, as its image sets it up."""
 
 import importlib.util
+import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from services import wait_until
@@ -19,12 +22,13 @@ def programs():
 
 
 class Postgres:
-    def __init__(self, net, folder, settings):
-        self.folder = folder / "postgres"
-        self.folder.mkdir(mode=0o777)
-        self.folder.chmod(0o777)
+    def __init__(self, net, settings):
+        # Not below the tests' own folders, which nobody but root may enter.
+        self.folder = Path(tempfile.mkdtemp(prefix="modelhub-postgres-"))
+        os.chown(self.folder, 65534, 65534)
         self.settings = settings
         self.bin = programs()
+        self.version = run([self.bin / "postgres", "--version"]).strip()
         self.namespace, self.address = net.join("db")
 
     def __enter__(self):
@@ -64,3 +68,4 @@ class Postgres:
         self.process.terminate()
         self.process.wait(60)
         self.log.close()
+        shutil.rmtree(self.folder)

@@ -24,8 +24,8 @@ def test_two_hubs_and_two_workers_share_a_database_and_a_volume(image, tmp_path,
     assert sorted(services) == ["db", "hub-1", "hub-2", "worker-1", "worker-2"]
     assert services["db"]["image"] == "postgres:16"
     with Net(tmp_path) as net, mock_in(net) as mock, volume(tmp_path / "data", image) as data:
-        db = Postgres(net, tmp_path, services["db"]["environment"])
-        with db:
+        with Postgres(net, services["db"]["environment"]) as db:
+            print(db.version)
             boxes, running = {}, {}
             try:
                 for name in ("hub-1", "hub-2", "worker-1", "worker-2"):
