@@ -17,7 +17,7 @@ from pathlib import Path
 
 from services import Service
 
-from places import ROOT, SOURCES, run
+from places import ROOT, SOURCES, plain_environment, run
 
 PACKAGES = "libc6,libgcc-s1,tzdata,netbase,base-files"
 """Of gcr.io/distroless/cc-debian12, with its certificates."""
@@ -164,7 +164,7 @@ class Container:
 
     def __init__(self, image, net, name, *, volume, environment, log_dir):
         self.image, self.net, self.name, self.volume = image, net, name, volume
-        self.environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"} | image.env | environment
+        self.environment = plain_environment() | image.env | environment
         self.log_dir = log_dir
         self.namespace, self.address = net.join(name)
         (image.root / "etc/hosts").touch()

@@ -1,5 +1,6 @@
 """docker/compose.team.yaml: its services with its own environment and commands, in a network with its own names."""
 
+import contextlib
 import json
 
 import pytest
@@ -23,21 +24,22 @@ def test_two_hubs_and_two_workers_share_a_database_and_a_volume(image, tmp_path,
     services = compose("compose.team.yaml", MODELHUB_ADMIN_TOKEN=TOKEN, MODELHUB_DB_PASSWORD=PASSWORD)
     assert sorted(services) == ["db", "hub-1", "hub-2", "worker-1", "worker-2"]
     assert services["db"]["image"] == "postgres:16"
-    with Net(tmp_path) as net, mock_in(net) as mock, volume(tmp_path / "data", image) as data:
-        with Postgres(net, services["db"]["environment"]) as db:
-            print(db.version)
-            boxes, running = {}, {}
-            try:
-                for name in ("hub-1", "hub-2", "worker-1", "worker-2"):
-                    service = services[name]
-                    settings = upstream_is(mock) | service["environment"]
-                    boxes[name] = Container(image, net, name, volume=data, environment=settings, log_dir=tmp_path)
-                    patterns = WORKER if name.startswith("worker") else PATTERNS
-                    running[name] = boxes[name].start(patterns, service["command"])
-                serve(boxes, running, mock, tmp_path)
-            finally:
-                for service in running.values():
-                    service.kill()
+    with (
+        Net(tmp_path) as net,
+        mock_in(net) as mock,
+        volume(tmp_path / "data", image) as data,
+        Postgres(net, services["db"]["environment"]) as db,
+        contextlib.ExitStack() as running,
+    ):
+        print(db.version)
+        boxes, started = {}, {}
+        for name in ("hub-1", "hub-2", "worker-1", "worker-2"):
+            service = services[name]
+            settings = upstream_is(mock) | service["environment"]
+            boxes[name] = Container(image, net, name, volume=data, environment=settings, log_dir=tmp_path)
+            patterns = WORKER if name.startswith("worker") else PATTERNS
+            started[name] = running.enter_context(boxes[name].start(patterns, service["command"]))
+        serve(boxes, started, mock, tmp_path)
 
 
 def serve(boxes, running, mock, tmp_path):
