@@ -99,7 +99,7 @@ dist: ## builds wheels, a tarball, a Debian package and lists of what is inside,
 	scripts/dist $(ARGS)
 
 test-dist: ## installs what make dist has built in clean environments and downloads through it; as root; ARGS go to pytest
-	@scripts/need cc python3 ca-certificates git mmdebstrap ip
+	@scripts/need cc python3 ca-certificates git node npm mmdebstrap ip strace
 	cargo build --locked --bins
 	scripts/test-dist $(ARGS)
 

@@ -23,14 +23,14 @@ def machine(tmp_path, base):
     shutil.rmtree(tmp_path / "machine")
 
 
-def start(machine, tmp_path, mock):
+def start(machine, tmp_path, mock, watch=()):
     """Starts what the installed unit would, as its user; ports are free ones, as nothing else here is its own."""
     unit = next(machine.folder.glob("*/lib/systemd/system/modelhub.service"), None)
     unit = (unit or machine.folder / "etc/systemd/system/modelhub.service").read_text()
     assert "User=modelhub" in unit
     environment = plain_environment() | upstream_is(mock)
     environment |= {"MODELHUB_HUB_LISTEN": "127.0.0.1:0", "MODELHUB_ADMIN_LISTEN": "127.0.0.1:0"}
-    return Installed(tmp_path, machine.argv(listens(unit), "modelhub:modelhub"), environment)
+    return Installed(tmp_path, [*watch, *machine.argv(listens(unit), "modelhub:modelhub")], environment)
 
 
 def check_unit(machine):
@@ -42,6 +42,30 @@ def check_unit(machine):
     assert level < 2.5, rating
 
 
+def allowed(machine):
+    """The system calls of @system-service, with those of the groups in it."""
+    names, groups = set(), ["@system-service"]
+    while groups:
+        for line in machine.run(["systemd-analyze", "syscall-filter", groups.pop()]).splitlines()[1:]:
+            name = line.strip()
+            if name.startswith("@"):
+                groups.append(name)
+            elif name and not name.startswith("#"):
+                names.add(name)
+    return names
+
+
+def assert_confined(machine, trace):
+    """Of what the program did, nothing is what the unit forbids."""
+    text = trace.read_text()
+    # What chroot did is not the program's: it begins with its execve.
+    text = text[text.rindex("execve(") :]
+    calls = set(re.findall(r"^\d+ +(\w+)\(", text, re.MULTILINE))
+    assert len(calls) > 40
+    assert calls - allowed(machine) == set()
+    assert set(re.findall(r"socket\((AF_\w+)", text)) <= {"AF_INET", "AF_INET6", "AF_UNIX"}
+
+
 def test_the_debian_package(machine, tmp_path, mock):
     package = built("modelhub_*.deb")
     machine.add(package, f"/root/dist/{package.name}")
@@ -51,10 +75,13 @@ def test_the_debian_package(machine, tmp_path, mock):
     assert machine.sh("stat -c '%G %a' /etc/modelhub").split() == ["modelhub", "750"]
     assert "/etc/modelhub/modelhub.toml" in machine.run(["dpkg-query", "-W", "-f=${Conffiles}", "modelhub"])
     machine.run(["modelhub", "config", "check", "--config", "/etc/modelhub/modelhub.toml"])
-    with start(machine, tmp_path, mock) as hub:
+    trace = tmp_path / "trace"
+    watch = ["strace", "--daemonize", "--follow-forks", "--quiet=all", "--output", trace]
+    with start(machine, tmp_path, mock, watch) as hub:
         assert_serves(hub.url, mock, tmp_path)
         ready(machine.argv(["modelhub", "healthcheck", "--url", hub.admin]))
         hub.stop()
+    assert_confined(machine, trace)
 
     # An upgrade keeps settings and models; so does a removal. A purge takes the settings, never the models.
     machine.sh("echo '# mine' >> /etc/modelhub/modelhub.toml")
