@@ -51,7 +51,11 @@ pub(super) async fn overview(call: &Call) -> Outcome {
 /// Whether the hub serves, as its own `/readyz` says: the exit code is for those who start and watch containers.
 pub(super) async fn healthcheck(call: &Call) -> Outcome {
     call.client.check_ready().await?;
-    if call.screen.json { call.screen.print_json(&serde_json::json!({"ready": true})) } else { call.screen.print("ready") }
+    if call.screen.json {
+        call.screen.print_json(&serde_json::json!({"ready": true}))
+    } else {
+        call.screen.print("ready")
+    }
 }
 
 fn upstream_cell(upstream: Option<&pb::Upstream>, now: i64) -> Cell {

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from services import Service
 
-from places import ROOT, SOURCES, plain_environment, run
+from places import MOUNTS, ROOT, SOURCES, plain_environment, run
 
 PACKAGES = "libc6,libgcc-s1,tzdata,netbase,base-files"
 """Of gcr.io/distroless/cc-debian12, with its certificates."""
@@ -142,21 +142,19 @@ def _enter(path):
     assert not failed, os.strerror(ctypes.get_errno())
 
 
-SCRIPT = """
-mount --make-rprivate /
+SCRIPT = (
+    """
 mount --bind "$1" "$1"
 mount --bind "$2" "$1$3"
 mount --bind "$4" "$1/etc/hosts"
 mount -o remount,bind,ro "$1"
-mount -t proc proc "$1/proc"
-mount -t tmpfs -o mode=755,size=64k tmpfs "$1/dev"
-for device in null zero random urandom; do touch "$1/dev/$device"; mount --bind "/dev/$device" "$1/dev/$device"; done
-hostname "$5"
-user=$6
-root=$1
-shift 6
-exec setpriv --no-new-privs chroot --userspec="$user" "$root" "$@"
 """
+    + MOUNTS
+    + """
+hostname "$5"
+exec setpriv --no-new-privs chroot --userspec="$6" "$1" "${@:7}"
+"""
+)
 
 
 class Container:
@@ -173,7 +171,7 @@ class Container:
         image = self.image
         inside = [image.root, self.volume, image.volume, self.net.hosts, self.name, image.user, *argv]
         # Everything is replaced by exec in the end, so that signals reach the program.
-        unshare = ["unshare", "--mount", "--uts", "sh", "-euc", SCRIPT, "sh"]
+        unshare = ["unshare", "--mount", "--uts", "bash", "-euc", SCRIPT, "sh"]
         return ["ip", "netns", "exec", self.namespace, *map(str, unshare), *map(str, inside)]
 
     def start(self, patterns, command=None):

@@ -18,8 +18,7 @@ def base(tmp_path_factory):
 @pytest.fixture
 def machine(tmp_path, base):
     run(["cp", "--archive", "--reflink=auto", base, tmp_path / "machine"])
-    with Machine(tmp_path / "machine") as machine:
-        yield machine
+    yield Machine(tmp_path / "machine")
     shutil.rmtree(tmp_path / "machine")
 
 
@@ -89,7 +88,9 @@ def test_the_debian_package(machine, tmp_path, mock):
     assert "# mine" in machine.run(["cat", "/etc/modelhub/modelhub.toml"])
     machine.run(["dpkg", "--remove", "modelhub"])
     assert "# mine" in machine.run(["cat", "/etc/modelhub/modelhub.toml"])
-    assert "the models and the database stay" in machine.run(["dpkg", "--purge", "modelhub"])
+    machine.run(["dpkg", "-i", f"/root/dist/{package.name}"])
+    purge = commands("docs/OPERATIONS.md", "## Uninstall", "apt purge").replace("apt purge", "apt purge --yes")
+    assert "the models and the database stay" in machine.sh(purge)
     machine.run(["test", "!", "-e", "/etc/modelhub"])
     assert int(machine.sh("find /var/lib/modelhub/blobs -type f | wc -l")) > 0
     # Installed again, it finds them.
