@@ -51,9 +51,8 @@ def test_the_context_has_all_that_is_compiled(tmp_path):
             excluded.append(line)
     assert excluded == ["admin-ui/dist", "**/node_modules", "**/__pycache__"]
     run(["cargo", "metadata", "--locked", "--format-version", "1", "--manifest-path", context / "Cargo.toml"])
-    (listed,) = [
-        path for path in (ROOT / "target/dist/release/modelhub.d", ROOT / "target/debug/modelhub.d") if path.is_file()
-    ][:1]
+    profile = (ROOT / "target/dist/built").read_text().split()[0]
+    listed = ROOT / {"release": "target/dist/release/modelhub.d", "dev": "target/debug/modelhub.d"}[profile]
     sources = listed.read_text().split(": ", 1)[1].split()
     own = [Path(path).relative_to(ROOT) for path in sources if path.startswith(str(ROOT))]
     own = [path for path in own if path.parts[0] != "target" and path.parts[:2] != ("admin-ui", "dist")]
