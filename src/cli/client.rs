@@ -165,6 +165,21 @@ impl Client {
         self.http.get(url).timeout(PROBE_TIMEOUT).send().await.map_err(|error| root(&error))
     }
 
+    /// Whether the hub says that it can serve, for which it wants no token.
+    pub(super) async fn check_ready(&self) -> Outcome {
+        let url = format!("{}/readyz", self.address());
+        let response = self.http.get(url).timeout(PROBE_TIMEOUT).send().await;
+        let response = response.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let text = response.text().await.map_err(|error| self.unreachable(&error))?;
+        match (status.as_u16(), text.trim_end()) {
+            (200, "ready") => Ok(()),
+            (503, reason) if reason.starts_with("not ready") => Err(Failure::new(Code::Failed, clean(reason))),
+            (421, _) => Err(Failure::new(Code::Refused, clean(&text))),
+            _ => Err(self.not_a_hub(&format!("status {status}"))),
+        }
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.address()));
         match self.token.get() {

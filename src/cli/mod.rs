@@ -193,6 +193,11 @@ enum Command {
     Overview(With<Nothing>),
     /// Show the hub's machine: GPUs, disks, workers
     System(With<Nothing>),
+    /// Exit with 0 if the hub is ready to serve, for container health checks
+    #[command(
+        after_help = "It asks /readyz of the admin listener, which needs no token and does not depend on upstream.\nThe exit code is 1 if the hub is not ready, and 4 if it is unreachable."
+    )]
+    Healthcheck(With<Nothing>),
     /// Diagnose problems with the hub, upstream, token, disk, and this shell
     #[command(
         after_help = "The exit code is 1 if a check fails; warnings do not count. It also works when no hub is running."
@@ -245,6 +250,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Events(with) => ask(with, events::show),
         Command::Overview(with) => ask(with, async |call, Nothing {}| status::overview(call).await),
         Command::System(with) => ask(with, async |call, Nothing {}| status::system(call).await),
+        Command::Healthcheck(with) => ask(with, async |call, Nothing {}| status::healthcheck(call).await),
         Command::Doctor(With { connection, own: Nothing {} }) => end(block_on(doctor::run(&connection))),
     })
 }

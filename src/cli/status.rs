@@ -1,4 +1,4 @@
-//! `overview` and `system`: how the hub and its machine are doing.
+//! `overview`, `system` and `healthcheck`: how the hub and its machine are doing.
 
 use super::call::Call;
 use super::client::read;
@@ -46,6 +46,16 @@ pub(super) async fn overview(call: &Call) -> Outcome {
         table.row([Cell::new(ago(activity.at.as_ref(), now), Tone::Faint), (&activity.text).into()]);
     }
     if table.is_empty() { Ok(()) } else { call.screen.print(&format!("\n{}", table.render(&call.screen))) }
+}
+
+/// Whether the hub serves, as its own `/readyz` says: the exit code is for those who start and watch containers.
+pub(super) async fn healthcheck(call: &Call) -> Outcome {
+    call.client.check_ready().await?;
+    if call.screen.json {
+        call.screen.print_json(&serde_json::json!({"ready": true}))
+    } else {
+        call.screen.print("ready")
+    }
 }
 
 fn upstream_cell(upstream: Option<&pb::Upstream>, now: i64) -> Cell {

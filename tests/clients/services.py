@@ -156,8 +156,8 @@ class Mock(Service):
     BOB = "hf_mockBobTokenForTestsOnly00000000000002"
     REVOKED = "hf_mockRevokedTokenForTestsOnly0000000003"
 
-    def __init__(self, log_dir, repos, listen="127.0.0.1:0"):
-        argv = [binary("MOCK_HF_BIN", "mock-hf"), "--listen", listen, "--cdn-listen", "127.0.0.1:0", "--demo"]
+    def __init__(self, log_dir, repos, listen="127.0.0.1:0", cdn_listen="127.0.0.1:0"):
+        argv = [binary("MOCK_HF_BIN", "mock-hf"), "--listen", listen, "--cdn-listen", cdn_listen, "--demo"]
         argv += [argument for folder in repos for argument in ("--repos", str(folder))]
         patterns = {"url": r"hub +(http://\S+)", "cdn": r"cdn +(http://\S+)", "ready": r"(ready): "}
         super().__init__("mock-hf", argv, plain_environment(), log_dir, patterns)

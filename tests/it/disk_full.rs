@@ -7,7 +7,7 @@ use std::time::Duration;
 use mock_hf::{Content, Fault, MockHf, Repo, Rule};
 use serde_json::{Value, json};
 
-use crate::harness::process::{Addresses, Server};
+use crate::harness::process::{Addresses, Server, run};
 use crate::harness::repos::{CONFIG, MIB};
 use crate::harness::{Client, Outcome, eventually};
 
@@ -73,6 +73,12 @@ async fn readiness(at: &Addresses) -> u16 {
     Client::new().call("GET", &format!("{}/readyz", at.admin), &[], "").await.status
 }
 
+/// How a container's health check ends, and the beginning of what it says.
+async fn health(at: &Addresses) -> (Option<i32>, String) {
+    let output = run(&["healthcheck"], &[("admin.url", &at.admin)]).await;
+    (output.status.code(), String::from_utf8(output.stderr).unwrap().chars().take(21).collect())
+}
+
 /// A job that found the disk full looks again after half a minute.
 async fn completed(at: &Addresses, job: &str) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(100);
@@ -102,10 +108,12 @@ async fn what_a_full_disk_refused_works_as_soon_as_there_is_space() {
     for round in [0, 3] {
         fill(&disk);
         assert_eq!(readiness(&at).await, 503);
+        assert_eq!(health(&at).await, (Some(1), "modelhub: not ready: ".into()));
         assert_eq!(get(round).await.status, 507);
         assert_eq!(register(&at, &format!("org/m{}", round + 1)).await.0, 507);
         free(&disk);
         assert_eq!(readiness(&at).await, 200);
+        assert_eq!(health(&at).await, (Some(0), String::new()));
         for n in round..round + 3 {
             get(n).await.assert_is(200, CONFIG.as_bytes());
             let (status, job) = register(&at, &format!("org/m{n}")).await;

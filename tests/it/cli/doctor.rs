@@ -1,4 +1,4 @@
-//! `modelhub doctor`, with a hub that runs and without one.
+//! `modelhub doctor` and `healthcheck`, with a hub that runs and without one.
 
 use mock_hf::{TOKEN_ALICE, TOKEN_REVOKED};
 
@@ -103,4 +103,22 @@ async fn doctor_says_that_upstream_refuses_the_hubs_own_token_until_it_is_right(
         }
     }
     hub.end().await;
+}
+
+#[tokio::test]
+async fn healthcheck_needs_no_token_and_no_upstream() {
+    let hub = Hub::start(Options::default(), &[("admin.token", TOKEN)]).await;
+    hub.mock.stop().await;
+    // From the configuration, as in a container.
+    let listens = hub.at.admin.strip_prefix("http://").unwrap().to_owned();
+    for _ in 0..2 {
+        say(&["healthcheck"], &[("admin.listen", &listens)], &[], "").await.is(0).says("ready");
+    }
+    let report = hub.run(&["healthcheck", "--json"]).await.is(0).json();
+    assert_eq!(report["ready"], true);
+    // The other listener has no admin API, and answers all the same.
+    say(&["healthcheck"], &[("admin.url", &hub.at.hub)], &[], "").await.is(0);
+    say(&["healthcheck"], &[("admin.url", &hub.mock.url())], &[], "").await.is(4).says("cannot connect");
+    hub.end().await;
+    say(&["healthcheck"], &[("admin.listen", &listens)], &[], "").await.is(4).says("is the hub running?");
 }
