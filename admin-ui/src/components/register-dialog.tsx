@@ -99,7 +99,6 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
               value={text}
               onChange={(event) => setText(event.target.value)}
               placeholder="Qwen/Qwen3-8B"
-              autoFocus
               spellCheck={false}
               autoComplete="off"
               className="h-9 font-mono"

@@ -2,10 +2,11 @@
 // shown is live.
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Boxes, CircleHelp, Gauge, HardDrive, ListChecks, Search, Settings2, WifiOff } from "lucide-react";
+import { Boxes, CircleHelp, Gauge, HardDrive, ListChecks, LogOut, Search, Settings2, WifiOff } from "lucide-react";
 import type { ReactNode } from "react";
 import { useConnection } from "@/api/events";
 import { overviewQuery } from "@/api/queries";
+import { adminToken, signOut } from "@/api/session";
 import { type Upstream, Upstream_State } from "@/gen/modelhub/v1/system_pb";
 import { cn } from "@/lib/cn";
 import { useSlow } from "@/lib/hooks";
@@ -81,6 +82,16 @@ export function Sidebar({ onSearch, onHelp }: { onSearch: () => void; onHelp: ()
         <ConnectionLine />
         <div className="flex items-center justify-between border-t border-line pt-2">
           <span className="tabular">{data?.version ? `Version ${data.version}` : "modelhub"}</span>
+          {adminToken() && (
+            <button
+              type="button"
+              onClick={signOut}
+              className="ml-auto flex items-center gap-1 rounded px-1 hover:text-text"
+            >
+              <LogOut className="size-3.5" aria-hidden />
+              Sign out
+            </button>
+          )}
           <button type="button" onClick={onHelp} className="flex items-center gap-1 rounded px-1 hover:text-text">
             <CircleHelp className="size-3.5" aria-hidden />
             Shortcuts
