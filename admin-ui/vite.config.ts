@@ -5,6 +5,8 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
@@ -26,6 +28,26 @@ function fake(): Plugin {
         next();
       });
       server.middlewares.use(createFake());
+    },
+  };
+}
+
+/**
+ * The messages' descriptors, without the services that the dashboard has no use for, and as text: base64 hides from the
+ * compression that they are names, mostly.
+ */
+function descriptors(): Plugin {
+  return {
+    name: "modelhub-descriptors",
+    apply: "build",
+    transform(code, id) {
+      if (!/\/gen\/.*_pb\.ts$/.test(id)) return;
+      return code.replace(/fileDesc\("([^"]+)"/, (_, base64: string) => {
+        const file = fromBinary(FileDescriptorProtoSchema, Buffer.from(base64, "base64"));
+        file.service = [];
+        const text = Buffer.from(toBinary(FileDescriptorProtoSchema, file)).toString("latin1");
+        return `fileDesc(btoa(${JSON.stringify(text)})`;
+      });
     },
   };
 }
@@ -54,7 +76,7 @@ const hub = process.env.MODELHUB_ADMIN_URL ?? "http://127.0.0.1:8485";
 
 export default defineConfig({
   base: "/ui/",
-  plugins: [react(), tailwindcss(), compressed(), ...(process.env.MODELHUB_FAKE ? [fake()] : [])],
+  plugins: [react(), tailwindcss(), descriptors(), compressed(), ...(process.env.MODELHUB_FAKE ? [fake()] : [])],
   resolve: {
     alias: {
       "@": at("./src"),

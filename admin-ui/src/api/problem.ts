@@ -18,6 +18,10 @@ export class ApiError extends Error {
   get isNotFound() {
     return this.status === 404;
   }
+  /** What was asked for cannot be there: it is unknown, or no such name can exist. */
+  get isNoAddress() {
+    return this.status === 404 || this.status === 400;
+  }
   get isUnreachable() {
     return this.status === 0;
   }

@@ -62,7 +62,7 @@ export function ConnectPanel({ endpoint, first }: { endpoint: string; first?: bo
   if (!first) return body;
   return (
     <Panel className="mb-4">
-      <div className="grid gap-x-10 gap-y-6 lg:grid-cols-[minmax(0,1.2fr)_minmax(0,1fr)]">
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-6 lg:grid-cols-[minmax(0,1.2fr)_minmax(0,1fr)]">
         <div className="flex min-w-0 flex-col gap-3">
           <div>
             <h2 className="text-lg font-semibold tracking-tight">The hub is ready</h2>

@@ -7,13 +7,13 @@ import { lazy, Suspense, useEffect, useState } from "react";
 import { useSignedOut } from "@/api/session";
 import { inField, useHotkey } from "@/lib/hooks";
 import { ConnectionBanner, Logo, Sidebar } from "./sidebar";
-import { SignIn } from "./sign-in";
 import { IconButton } from "./ui/button";
 import { useFocusMemory } from "./ui/dialog-focus";
 import { LazySheet } from "./ui/lazy-dialog";
 import { TipLayer } from "./ui/tip";
 import { Toasts } from "./ui/toast";
 
+const SignIn = lazy(() => import("./sign-in").then((module) => ({ default: module.SignIn })));
 const CommandPalette = lazy(() => import("./command-palette").then((module) => ({ default: module.CommandPalette })));
 const ShortcutHelp = lazy(() => import("./shortcut-help").then((module) => ({ default: module.ShortcutHelp })));
 
@@ -53,7 +53,12 @@ export function Shell() {
     },
   );
 
-  if (signedOut) return <SignIn />;
+  if (signedOut)
+    return (
+      <Suspense>
+        <SignIn />
+      </Suspense>
+    );
   return (
     <div className="min-h-dvh lg:grid lg:grid-cols-[13.5rem_minmax(0,1fr)]">
       <a

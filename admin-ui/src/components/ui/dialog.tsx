@@ -65,6 +65,8 @@ interface ConfirmProps {
   children: ReactNode;
   /** The verb on the button, e.g. "Remove 4.2 GiB". */
   action: string;
+  /** The other button, where "Cancel" could be taken for the action. */
+  refusal?: string;
   look?: ButtonLook;
   busy?: boolean;
   disabled?: boolean;
@@ -73,7 +75,18 @@ interface ConfirmProps {
 
 /** Asks before something that cannot be undone, and says what will happen. */
 export function Confirm(props: ConfirmProps) {
-  const { open, onClose, title, children, action, look = "danger", busy, disabled, onConfirm } = props;
+  const {
+    open,
+    onClose,
+    title,
+    children,
+    action,
+    refusal = "Cancel",
+    look = "danger",
+    busy,
+    disabled,
+    onConfirm,
+  } = props;
   return (
     <Dialog
       open={open}
@@ -81,7 +94,7 @@ export function Confirm(props: ConfirmProps) {
       title={title}
       footer={
         <>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose}>{refusal}</Button>
           <Button look={look} busy={busy} disabled={disabled} onClick={onConfirm}>
             {action}
           </Button>
