@@ -66,7 +66,7 @@ test.each([
 test("a gated model says what is missing, and what was asked for runs once the hub has the token", async () => {
   const { page, clean, close } = await open(browser, `${hub.admin}/ui/models?register=demo/gated`);
   const dialog = page.getByRole("dialog", { name: "Register a model" });
-  await dialog.getByText("The hub has no token").waitFor();
+  await dialog.getByText("This hub has no token").waitFor();
   const request = dialog.getByRole("link", { name: /^Request access on/ });
   expect(await request.getAttribute("href")).toBe(`${hub.mock}/demo/gated`);
   expect(await request.getAttribute("rel")).toBe("noreferrer");
@@ -74,7 +74,7 @@ test("a gated model says what is missing, and what was asked for runs once the h
   await dialog.getByRole("button", { name: "Register and download" }).click();
   await page.waitForURL("**/ui/models/demo/gated");
   const main = page.getByRole("main");
-  await main.getByText("The hub has no token").waitFor();
+  await main.getByText("This hub has no token").waitFor();
   await main.getByRole("link", { name: /^Request access on/ }).waitFor();
   expect(await serious(page)).toEqual([]);
   const failed = async () => (await api("GET", "overview")).jobs_failed;
@@ -86,9 +86,9 @@ test("a gated model says what is missing, and what was asked for runs once the h
   await page.locator("#token").getByRole("button", { name: "Save" }).click();
   await page.getByText("Token saved").waitFor();
   await page.goBack();
-  await page.getByText("The hub has access to demo/gated now, and tries again").waitFor();
+  await page.getByText("Access to demo/gated granted; retrying").waitFor();
   await page.getByText("Downloaded", { exact: true }).waitFor({ timeout: 20_000 });
-  expect(await main.getByText("The hub has no token").count()).toBe(0);
+  expect(await main.getByText("This hub has no token").count()).toBe(0);
   clean(/status of 40[13]/);
   await close();
 });

@@ -64,7 +64,7 @@ test("after the token changed on the server, the form comes at once", async () =
   await hub.stop();
   await hub.start({ MODELHUB_ADMIN_TOKEN: second });
   // The stream comes back within some seconds of the hub, and then there is nothing to wait for.
-  await page.getByText("The hub no longer accepts the token used so far.").waitFor({ timeout: 11_000 });
+  await page.getByText("The hub no longer accepts the previous token.").waitFor({ timeout: 11_000 });
   expect(await page.getByText("The hub is not responding").count()).toBe(0);
   await signIn(page, second);
   await page.getByText("No models yet").waitFor();

@@ -9,7 +9,7 @@ import { Field, Input } from "./ui/field";
 
 export function SignIn() {
   const [token, setToken] = useState("");
-  const [problem, setProblem] = useState(adminToken() ? "The hub no longer accepts the token used so far." : undefined);
+  const [problem, setProblem] = useState(adminToken() ? "The hub no longer accepts the previous token." : undefined);
   const [busy, setBusy] = useState(false);
 
   const submit = async (event: FormEvent) => {
@@ -36,7 +36,7 @@ export function SignIn() {
         <h1 className="text-lg font-semibold">Sign in</h1>
         <Field
           label="Admin token"
-          hint="The value of admin.token (MODELHUB_ADMIN_TOKEN) in the hub's configuration. It is kept until this browser's tabs of the hub are closed."
+          hint="The value of admin.token (MODELHUB_ADMIN_TOKEN) in the hub's configuration. Kept until you sign out or close all tabs of this hub."
           problem={problem}
         >
           {(ids) => (

@@ -45,7 +45,7 @@ export function GpuFit({
   if (several) {
     return (
       <p className="text-xs text-muted">
-        {quants.length} quantisations, of which one is loaded at a time: choose it to see whether it fits on a GPU.
+        Contains {quants.length} quantisations; choose one to see whether it fits on a GPU.
       </p>
     );
   }

@@ -20,7 +20,7 @@ export function Gate({ model, acts = true }: { model: ModelRepo; acts?: boolean 
   const gate = useQuery(gateQuery(model));
   const open = useAction({
     run: () => reopen(model),
-    done: () => `The hub has access to ${model.repoId} now, and tries again`,
+    done: () => `Access to ${model.repoId} granted; retrying`,
     failed: "Could not try again",
     refresh: [["model"], ["jobs"], ["overview"]],
   });
@@ -35,7 +35,9 @@ export function Gate({ model, acts = true }: { model: ModelRepo; acts?: boolean 
   if (!settings.data) return null;
   return (
     <GateNote url={model.url} settings={settings.data} gated={model.visibility === "gated"}>
-      {isOpen ? "It is open now." : "This page checks again by itself, and downloads what was asked for once it opens."}
+      {isOpen
+        ? "Access granted."
+        : "This page checks again automatically, and resumes the download once access is granted."}
       {model.bytesHere > 0n && " Cached files are still served."}
     </GateNote>
   );
@@ -54,16 +56,14 @@ export function GateNote({
 }) {
   const hasToken = settings.hfTokenSet;
   const host = settings.upstreamUrl.replace(/^https?:\/\//, "").replace(/^huggingface\.co$/, "Hugging Face");
-  const title = hasToken ? "The hub's token has no access to this repository" : "The hub has no token";
+  const title = hasToken ? "This hub's token has no access to this repository" : "This hub has no token";
   return (
     <Note tone="warn" icon={<Lock aria-hidden />} title={title}>
       <p>
         {gated
-          ? `It is gated: an account has to accept its terms on ${host}, and with some authors to wait for their approval. `
-          : "It is private: only accounts that its owner has let in see it. "}
-        {hasToken
-          ? "The account of the hub's token has not been let in."
-          : "The hub needs the token of such an account."}{" "}
+          ? `Gated repository: accept its terms on ${host} first; some authors approve each request. `
+          : "Private repository: only accounts that its owner has granted access can see it. "}
+        {hasToken ? "The account of this hub's token has no access yet." : "Then set the token of that account here."}{" "}
         {children}
       </p>
       <p className="mt-2 flex flex-wrap gap-2">
