@@ -41,7 +41,7 @@ export function JobDetail() {
   const slow = useSlow(query.isPending);
   useTitle(job ? jobTitle(job) : "Job");
   if (query.isError && !job) {
-    return query.error instanceof ApiError && query.error.isNoAddress ? (
+    return query.error instanceof ApiError && (query.error.isNotFound || query.error.isNoAddress("id")) ? (
       <Empty
         icon={<ListChecks aria-hidden />}
         title="Job not found"

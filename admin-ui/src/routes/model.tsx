@@ -56,7 +56,7 @@ export function Model() {
 
   if (query.isError && !model) {
     // No repository can have such a name.
-    if (query.error instanceof ApiError && query.error.status === 400) return <NotFound />;
+    if (query.error instanceof ApiError && query.error.isNoAddress("model")) return <NotFound />;
     return query.error instanceof ApiError && query.error.isNotFound ? (
       <Empty
         icon={<Boxes aria-hidden />}
