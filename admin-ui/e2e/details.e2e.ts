@@ -39,6 +39,8 @@ test.each([360, 700, 1000, 1279])(
       return inside.filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5).map((one) => one.outerHTML);
     });
     expect(out).toEqual([]);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    expect(over, "pixels that stick out to the right").toBeLessThanOrEqual(0);
     const strip = page.getByRole("region", { name: "Overview" });
     const frame = await strip.boundingBox();
     const last = await strip.getByRole("link").last().boundingBox();

@@ -3,7 +3,6 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { ArrowRight } from "lucide-react";
 import type { connectPlaces } from "@/lib/search";
-import { buttonClass } from "./ui/button";
 import { CodeBlock } from "./ui/copy";
 import { Panel } from "./ui/panel";
 import { Segmented } from "./ui/segmented";
@@ -119,7 +118,7 @@ function Step({
         to={to}
         search={search as never}
         hash={hash}
-        className={`${buttonClass("plain")} h-auto w-full justify-start gap-3 px-3 py-2 text-left font-normal whitespace-normal`}
+        className="flex w-full items-center gap-3 rounded-md border border-line-strong/70 bg-panel px-3 py-2 text-left text-sm transition-colors hover:bg-hover"
       >
         <span className="min-w-0 flex-1">
           <span className="block font-medium">{title}</span>

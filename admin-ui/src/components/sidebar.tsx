@@ -79,19 +79,17 @@ export function Sidebar({ onSearch, onHelp }: { onSearch: () => void; onHelp: ()
       </nav>
       <div className="mt-auto flex flex-col gap-2 px-1 text-xs text-muted">
         {data?.upstream ? <UpstreamLine upstream={data.upstream} /> : <span className="h-4" />}
-        <ConnectionLine />
-        <div className="flex items-center justify-between border-t border-line pt-2">
-          <span className="tabular">{data?.version ? `Version ${data.version}` : "modelhub"}</span>
+        <div className="flex items-center justify-between">
+          <ConnectionLine />
           {adminToken() && (
-            <button
-              type="button"
-              onClick={signOut}
-              className="ml-auto flex items-center gap-1 rounded px-1 hover:text-text"
-            >
+            <button type="button" onClick={signOut} className="flex items-center gap-1 rounded px-1 hover:text-text">
               <LogOut className="size-3.5" aria-hidden />
               Sign out
             </button>
           )}
+        </div>
+        <div className="flex items-center justify-between border-t border-line pt-2">
+          <span className="tabular">{data?.version ? `Version ${data.version}` : "modelhub"}</span>
           <button type="button" onClick={onHelp} className="flex items-center gap-1 rounded px-1 hover:text-text">
             <CircleHelp className="size-3.5" aria-hidden />
             Shortcuts
