@@ -144,6 +144,7 @@ test("what a paused download has got is on disk, and looking at a model is no us
 
 test("to cancel is one thing and to keep another; jobs are shown by the time that they are sorted by", async () => {
   const { id } = await api("POST", "models/acme/parts/download", {});
+  await api("POST", `jobs/${id}/pause`, {});
   const { page, clean, close } = await open(browser, `${hub.admin}/ui/jobs/${id}`);
   await page.getByRole("button", { name: "Cancel", exact: true }).click();
   const dialog = page.getByRole("dialog");
