@@ -257,6 +257,27 @@ test("the tree by keyboard, kept in the address", async () => {
   await close();
 });
 
+test("select all of a long search selects all of it, not what was scrolled to", async () => {
+  const { page, clean, close } = await open(
+    browser,
+    `${hub.url}/ui/models/dataset/HuggingFaceFW/fineweb?view=flat&q=CC-MAIN-2013`,
+  );
+  await page
+    .getByRole("row", { name: /^Select \d/ })
+    .first()
+    .waitFor();
+  const all = hub.fake.find("dataset/HuggingFaceFW/fineweb")?.files() ?? [];
+  const found = all.filter((file) => file.path.includes("CC-MAIN-2013")).length;
+  expect(found).toBeGreaterThan(500);
+  await page.getByRole("checkbox", { name: "Select all" }).click();
+  await page
+    .getByRole("region", { name: "Selection" })
+    .getByText(`${found.toLocaleString("en")} files selected`)
+    .waitFor();
+  clean();
+  await close();
+});
+
 test("the palette finds models and runs commands", async () => {
   const { page, clean, close } = await open(browser, `${hub.url}/ui/`);
   await page.getByText("Saved by the cache").waitFor();

@@ -25,7 +25,8 @@ export interface RealHub {
   mock: string;
   folder: string;
   stop: () => Promise<void>;
-  start: () => Promise<void>;
+  /** Starts it again, with other variables of its environment if there are any. */
+  start: (settings?: Record<string, string>) => Promise<void>;
   end: () => Promise<void>;
 }
 
@@ -55,7 +56,7 @@ function ended(child: ChildProcess): Promise<void> {
   });
 }
 
-export async function startRealHub(): Promise<RealHub> {
+export async function startRealHub(settings: Record<string, string> = {}): Promise<RealHub> {
   if (!programs) throw new Error("modelhub and mock-hf are not built: run `cargo build --bins`");
   const { hub: hubBinary, mock: mockBinary } = programs;
   const [hubPort, adminPort, mockPort] = await Promise.all([freePort(), freePort(), freePort()]);
@@ -76,7 +77,7 @@ export async function startRealHub(): Promise<RealHub> {
   const foreign = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("MODELHUB_")));
   let child: ChildProcess | undefined;
   const admin = `http://127.0.0.1:${adminPort}`;
-  const start = async () => {
+  const start = async (changed: Record<string, string> = {}) => {
     child = spawn(hubBinary, ["serve"], {
       stdio: process.env.E2E_LOG ? "inherit" : "ignore",
       env: {
@@ -86,6 +87,8 @@ export async function startRealHub(): Promise<RealHub> {
         MODELHUB_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
         MODELHUB_UPSTREAM_URL: mockUrl,
         MODELHUB_UPSTREAM_CDN_HOSTS: "127.0.0.1",
+        ...settings,
+        ...changed,
       },
     });
     await answers(`${admin}/readyz`);

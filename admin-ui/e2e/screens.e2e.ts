@@ -37,7 +37,7 @@ const screens: [name: string, path: string, shows: string][] = [
   ["activity of a model", `${model}?tab=activity`, "Jobs for this model"],
   ["recently used files", "/models/Wan-AI/Wan2.1-T2V-1.3B-Diffusers?tab=activity", "text_encoder/"],
   ["no files used yet", `/models/${unused?.repoId}?tab=activity`, "No files used yet"],
-  ["model with a problem", "/models/meta-llama/Llama-3.1-8B-Instruct", "Last sync failed"],
+  ["model with a problem", "/models/meta-llama/Llama-3.1-8B-Instruct", "This hub's token has no access"],
   ["unknown model", "/models/no/such", "Unknown model"],
   ["jobs", "/jobs", "History"],
   ["failed jobs", "/jobs?status=failed", "Running and waiting"],

@@ -1,5 +1,5 @@
 // All addresses of the dashboard: the query parameters of each, what it fetches first, and which screen renders it.
-// Screens are loaded when they are needed.
+// Screens are loaded when they are needed, except the first.
 import { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { ApiError } from "./api/problem";
@@ -15,6 +15,7 @@ import {
 import { NotFound, RouteFailure } from "./components/not-found";
 import { Shell } from "./components/shell";
 import { dashboardSearch, jobsSearch, modelSearch, modelsSearch, settingsSearch, storageSearch } from "./lib/search";
+import { Dashboard } from "./routes/dashboard";
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -43,7 +44,7 @@ const dashboard = createRoute({
     void client.prefetchQuery(settingsQuery());
     void client.prefetchQuery(activeJobsQuery());
   },
-  component: lazyRouteComponent(() => import("./routes/dashboard"), "Dashboard"),
+  component: Dashboard,
 });
 
 // The list is the index of /models and not /models itself: otherwise a model without a name would take its place.

@@ -17,6 +17,16 @@ pub struct FileRow {
     pub totals: FileTotals,
 }
 
+impl FileRow {
+    /// Where the next page begins: `FilePage::after`.
+    pub fn place(&self) -> String {
+        match &self.entry {
+            Entry::File(file) => file.path.to_string(),
+            Entry::Directory { path, .. } => format!("{path}/"),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FileTotals {
     pub files: u64,
@@ -41,13 +51,13 @@ impl FileTotals {
 pub struct FilePage {
     /// A folder, or the root if empty.
     pub folder: String,
-    /// Every file below, without folders; else the folder's own entries.
+    /// Every file below, without folders; else the folder's own entries, the folders among them first.
     pub flat: bool,
     /// With `flat`: a part of the path, in any letter case.
     pub search: String,
     /// With `flat`: only what is here, or only what is not.
     pub stored: Option<bool>,
-    /// Only entries strictly after this path.
+    /// Only entries strictly after this place: the path of a file, or that of a folder with a slash behind it.
     pub after: String,
     pub limit: u64,
 }
@@ -122,7 +132,7 @@ impl Db {
         Ok(rows.into_iter().map(|(path, size, at)| (path, size.max(0) as u64, at)).collect())
     }
 
-    /// One page of a commit's entries, ordered by path.
+    /// One page of a commit's entries, ordered by path; of a folder's own entries, the folders come first.
     pub async fn file_page(&self, repo: &ModelId, commit: &CommitId, page: &FilePage) -> Result<Vec<FileRow>> {
         let commit = commit.as_str();
         let rows: Vec<Row> = if page.flat {
@@ -136,13 +146,25 @@ impl Db {
             let stored = page.stored.map_or("", |stored| if stored { "yes" } else { "no" });
             self.all(SQL, args![repo, commit, from, to, search, stored, page.limit]).await?
         } else {
+            // Each kind by the index on parents: a folder of many files is not sorted for a page of it.
             const SQL: &str = with_blob!(
                 ["a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, b.verified_at"],
-                [
-                    "where a.repo = $1 and a.commit_id = $2 and a.parent = $3 and a.file_path > $4 order by a.file_path limit $5"
-                ]
+                ["where a.repo = $1 and a.commit_id = $2 and a.parent = $3 and a.entry = $4 and a.file_path > $5
+                    order by a.file_path limit $6"]
             );
-            self.all(SQL, args![repo, commit, page.folder.as_str(), page.after.as_str(), page.limit]).await?
+            let of_kind = async |kind: &str, after: &str, limit: u64| -> Result<Vec<Row>> {
+                self.all(SQL, args![repo, commit, page.folder.as_str(), kind, after, limit]).await
+            };
+            let (mut rows, file) = match page.after.strip_suffix('/') {
+                Some(folder) => (of_kind("directory", folder, page.limit).await?, ""),
+                None if page.after.is_empty() => (of_kind("directory", "", page.limit).await?, ""),
+                None => (Vec::new(), page.after.as_str()),
+            };
+            let left = page.limit.saturating_sub(rows.len() as u64);
+            if left > 0 {
+                rows.extend(of_kind("file", file, left).await?);
+            }
+            rows
         };
         let mut files = rows.into_iter().map(FileRow::try_from).collect::<Result<Vec<_>>>()?;
         if let Some((from, to)) = range_below_folders(&files) {

@@ -30,6 +30,7 @@ pub enum UpstreamState {
     RateLimited {
         until: Millis,
     },
+    /// It failed repeatedly, and has not answered since.
     Down,
     Offline,
     /// It refused this hub's own token when that was last used.
@@ -201,7 +202,7 @@ impl Overviews {
         let paused = paused.into_iter().max().unwrap_or_default();
         if self.upstream.is_offline() {
             UpstreamState::Offline
-        } else if self.upstream.is_down() {
+        } else if self.upstream.is_known_to_be_away() {
             UpstreamState::Down
         } else if self.upstream.is_token_refused() {
             UpstreamState::TokenRefused

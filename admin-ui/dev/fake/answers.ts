@@ -334,6 +334,7 @@ export function lookUp(hub: Hub, source: string) {
   const include = [...source.matchAll(/--include\s+["']?([^\s"']+)/g)].map((one) => one[1] ?? "");
   const known = hub.find(repoId);
   const gguf = /gguf/i.test(repoId);
+  const closed = /gated/i.test(known?.problem ?? "");
   const quants = ["Q2_K:11.26", "Q4_K_M:18.63", "Q6_K:25.1", "Q8_0:32.48"].map(
     (one) => one.split(":") as [string, string],
   );
@@ -344,8 +345,8 @@ export function lookUp(hub: Hub, source: string) {
       revision: "main",
       commit: "9c925d64d72725edaf899c6cb9c377fd0709d9c5",
       visibility: /llama/i.test(repoId) ? "gated" : "public",
-      files: "14",
-      bytes: String(Math.round((gguf ? 87.5 : 16.4) * GiB)),
+      files: closed ? "0" : "14",
+      bytes: closed ? "0" : String(Math.round((gguf ? 87.5 : 16.4) * GiB)),
       formats: gguf
         ? [{ name: "gguf", files: "4", bytes: String(Math.round(87.47 * GiB)) }]
         : [

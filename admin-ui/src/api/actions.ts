@@ -18,8 +18,7 @@ import {
   EmptyQuarantineResponseSchema,
   EvictModelRequestSchema,
   EvictStoreRequestSchema,
-  LookUpModelRequestSchema,
-  LookUpModelResponseSchema,
+  ListJobsResponseSchema,
   PauseJobRequestSchema,
   PinModelRequestSchema,
   PlanEvictionResponseSchema,
@@ -36,9 +35,9 @@ import {
   VerifyStoreRequestSchema,
 } from "@/gen/modelhub/v1/hub_service_pb";
 import { JobSchema } from "@/gen/modelhub/v1/job_pb";
-import { DownloadPlanSchema, ModelRepoSchema } from "@/gen/modelhub/v1/model_pb";
+import { DownloadPlanSchema, type ModelRepo, ModelRepoSchema } from "@/gen/modelhub/v1/model_pb";
 import { SettingsSchema } from "@/gen/modelhub/v1/system_pb";
-import { call, modelPath } from "./client";
+import { call, get, modelPath } from "./client";
 import { sentence } from "./problem";
 
 type Init<T extends Parameters<typeof call>[2]> = MessageInitShape<T>;
@@ -46,9 +45,6 @@ type DownloadInit = Omit<Init<typeof DownloadModelRequestSchema>, "$typeName">;
 type EvictStoreInit = Init<typeof EvictStoreRequestSchema>;
 type EvictModelInit = Init<typeof EvictModelRequestSchema>;
 type ScanInit = Init<typeof ScanStorageRequestSchema>;
-
-export const lookUp = (source: string, signal?: AbortSignal) =>
-  call("POST", "/v1/lookup", LookUpModelRequestSchema, { source }, LookUpModelResponseSchema, signal);
 
 export const registerModel = (value: Init<typeof RegisterModelRequestSchema>) =>
   call("POST", "/v1/models", RegisterModelRequestSchema, value, ModelRepoSchema);
@@ -58,6 +54,15 @@ export const deleteModel = (model: string) =>
 
 export const syncModel = (model: string, revision = "") =>
   call("POST", `${modelPath(model)}/sync`, SyncModelRequestSchema, { revision }, JobSchema);
+
+/** A repository that was closed is open: what failed at that runs again, and its files are listed. */
+export async function reopen(model: ModelRepo) {
+  const query = { model: model.id, status: "failed", kind: "download", page_size: 10 };
+  const { jobs } = await get(ListJobsResponseSchema, "/v1/jobs", query);
+  await syncModel(model.id);
+  const [last] = jobs.filter((job) => !job.dismissedAt);
+  if (last) await jobActions.retry(last.id);
+}
 
 export const pinModel = (model: string, value: { pinned?: boolean; syncEverySeconds?: bigint }) =>
   call("POST", `${modelPath(model)}/pin`, PinModelRequestSchema, value, ModelRepoSchema);

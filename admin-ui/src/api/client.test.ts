@@ -4,6 +4,7 @@ import { RegisterModelRequestSchema } from "@/gen/modelhub/v1/hub_service_pb";
 import { ModelRepo_Download, ModelRepoSchema } from "@/gen/modelhub/v1/model_pb";
 import { call, get, modelPath, queryString } from "./client";
 import { ApiError } from "./problem";
+import { adminToken, isSignedOut, signIn } from "./session";
 
 const answer = (body: unknown, status = 200) =>
   new Response(typeof body === "string" ? body : JSON.stringify(body), { status });
@@ -47,4 +48,17 @@ test("no response, and one that is not JSON, are problems too", async () => {
   expect(await get(ModelRepoSchema, "/x").catch((thrown) => thrown)).toMatchObject({ status: 0, isUnreachable: true });
   vi.stubGlobal("fetch", async () => answer("<html>gateway</html>", 502));
   expect(await get(ModelRepoSchema, "/x").catch((thrown) => thrown)).toMatchObject({ status: 502 });
+});
+
+test("a refusal signs out, unless the token has changed meanwhile", async () => {
+  signIn("old");
+  vi.stubGlobal("fetch", async () => {
+    signIn("new");
+    return answer({ title: "Unauthorized" }, 401);
+  });
+  await get(ModelRepoSchema, "/x").catch(() => {});
+  expect(isSignedOut()).toBe(false);
+  vi.stubGlobal("fetch", async () => answer({ title: "Unauthorized" }, 401));
+  await get(ModelRepoSchema, "/x").catch(() => {});
+  expect([isSignedOut(), adminToken()]).toEqual([true, "new"]);
 });

@@ -1,5 +1,5 @@
 // The one place that talks to the hub. A call names its path and its messages; the wire format is proto3 JSON with the
-// original field names. The admin token, if the hub requires one, stays in this tab's session storage.
+// original field names.
 import {
   create,
   type DescMessage,
@@ -11,25 +11,7 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { problemOf, unreachable } from "./problem";
-
-const tokenKey = "modelhub.admin-token";
-
-export function adminToken(): string | null {
-  try {
-    return sessionStorage.getItem(tokenKey);
-  } catch {
-    return null;
-  }
-}
-
-export function setAdminToken(token: string | null) {
-  try {
-    if (token) sessionStorage.setItem(tokenKey, token);
-    else sessionStorage.removeItem(tokenKey);
-  } catch {
-    // Without storage the token cannot be kept; the next request asks again.
-  }
-}
+import { adminToken, refuse } from "./session";
 
 /** Headers of every request, with the admin token if there is one. */
 export function headers(extra: Record<string, string> = {}): Record<string, string> {
@@ -51,6 +33,7 @@ export function queryString(query: Query): string {
 }
 
 async function send(path: string, init: RequestInit): Promise<JsonValue> {
+  const token = adminToken();
   let response: Response;
   try {
     response = await fetch(path, init);
@@ -58,6 +41,7 @@ async function send(path: string, init: RequestInit): Promise<JsonValue> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw unreachable();
   }
+  if (response.status === 401) refuse(token);
   if (!response.ok) throw await problemOf(response);
   const text = await response.text();
   return text ? (JSON.parse(text) as JsonValue) : {};
@@ -93,6 +77,16 @@ export async function call<I extends DescMessage, O extends DescMessage>(
     signal,
   });
   return fromJson(output, json, reading);
+}
+
+/** Whether the hub takes a token. Throws if the hub does not say. */
+export async function takes(token: string): Promise<boolean> {
+  const response = await fetch("/v1/overview", { headers: { authorization: `Bearer ${token}` } }).catch(() => {
+    throw unreachable();
+  });
+  if (response.status === 401) return false;
+  if (!response.ok) throw await problemOf(response);
+  return true;
 }
 
 /** A model in a path: slashes separate segments, everything else is escaped. */

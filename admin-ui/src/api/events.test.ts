@@ -1,9 +1,11 @@
 // The stream of events: what it does to data read before it began, how it is parsed, and how it reconnects.
 import { QueryClient, QueryObserver } from "@tanstack/react-query";
+import { renderHook } from "@testing-library/react";
 import { afterEach, expect, test, vi } from "vitest";
 import { Job_Status } from "@/gen/modelhub/v1/job_pb";
-import { backoff, watchEvents } from "./events";
+import { backoff, useConnection, watchEvents } from "./events";
 import { jobQuery } from "./queries";
+import { isSignedOut, signIn, signOut } from "./session";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -141,4 +143,23 @@ test("waits double up to ten seconds, and their second half is random", () => {
   expect(ceilings.map((_, attempt) => backoff(attempt, 0) * 2)).toEqual(ceilings);
   expect(backoff(1_000, 1)).toBe(10_000);
   expect(new Set(Array.from({ length: 20 }, () => backoff(3))).size).toBeGreaterThan(10);
+});
+
+test("a stream that is refused is a reason to sign in, not a lost connection; after it, the stream goes on", async () => {
+  signIn("old");
+  const asked: string[] = [];
+  vi.stubGlobal("fetch", async (_: string, init: RequestInit) => {
+    const { authorization } = init.headers as Record<string, string>;
+    asked.push(authorization ?? "");
+    return authorization === "Bearer new" ? new Response(new ReadableStream()) : new Response("{}", { status: 401 });
+  });
+  const { result } = renderHook(() => useConnection());
+  const stop = watchEvents(new QueryClient());
+  await vi.waitFor(() => expect(isSignedOut()).toBe(true));
+  expect(result.current).not.toBe("lost");
+  signIn("new");
+  await vi.waitFor(() => expect(asked).toEqual(["Bearer old", "Bearer new"]));
+  await vi.waitFor(() => expect(result.current).toBe("live"));
+  stop();
+  signOut();
 });

@@ -8,6 +8,7 @@ import { useSyncExternalStore } from "react";
 import { type Event, EventSchema } from "@/gen/modelhub/v1/system_pb";
 import { headers } from "./client";
 import { applyEvent, flush, readAgain } from "./live";
+import { adminToken, isSignedOut, onSession, refuse } from "./session";
 
 export type Connection = "connecting" | "live" | "lost" | "paused";
 
@@ -41,8 +42,11 @@ export function backoff(attempt: number, random = Math.random()): number {
 /** How long the tab may be in the background before the stream is closed. */
 const hiddenFor = 60_000;
 
-/** Follows the stream until the returned function is called. */
-export function watchEvents(client: QueryClient): () => void {
+/**
+ * Follows the stream until the returned function is called. `begun` is called once, when the first attempt has succeeded
+ * or failed: what is read after that need not be read again.
+ */
+export function watchEvents(client: QueryClient, begun: () => void = () => {}): () => void {
   let stopped = false;
   let lastId = "";
   let attempt = 0;
@@ -75,6 +79,11 @@ export function watchEvents(client: QueryClient): () => void {
     }
   };
   const onOnline = () => wake?.();
+  // Signed in, or in another tab; and signed out, after which nothing may come in.
+  const offSession = onSession(() => {
+    if (isSignedOut()) abort.abort();
+    else wake?.();
+  });
   document.addEventListener("visibilitychange", onVisibility);
   window.addEventListener("online", onOnline);
 
@@ -82,11 +91,14 @@ export function watchEvents(client: QueryClient): () => void {
     abort = new AbortController();
     const extra: Record<string, string> = { accept: "text/event-stream" };
     if (lastId) extra["last-event-id"] = lastId;
+    const token = adminToken();
     const response = await fetch("/v1/events", { headers: headers(extra), signal: abort.signal, cache: "no-store" });
+    if (response.status === 401) refuse(token);
     if (!response.ok || !response.body) throw new Error(`events: ${response.status}`);
     setState("live");
     // The first time too: a job may have finished after it was read and before the stream began.
     readAgain(client);
+    begun();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const parser = createParser({
       onEvent: ({ id, data }) => {
@@ -112,8 +124,9 @@ export function watchEvents(client: QueryClient): () => void {
       } catch {
         // Every failure is handled the same way: try again.
       }
+      begun();
       if (stopped) return;
-      if (paused) await sleep(24 * 3_600_000);
+      if (paused || isSignedOut()) await sleep(24 * 3_600_000);
       else {
         setState("lost");
         await sleep(backoff(attempt));
@@ -126,6 +139,7 @@ export function watchEvents(client: QueryClient): () => void {
     stopped = true;
     abort.abort();
     wake?.();
+    offSession();
     clearTimeout(hiddenTimer);
     document.removeEventListener("visibilitychange", onVisibility);
     window.removeEventListener("online", onOnline);

@@ -8,6 +8,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly title: string,
     readonly detail: string,
+    /** The parts of the request that were wrong. */
+    readonly fields: readonly string[] = [],
   ) {
     super(detail || title);
   }
@@ -17,6 +19,10 @@ export class ApiError extends Error {
   }
   get isNotFound() {
     return this.status === 404;
+  }
+  /** Whether there can be nothing at this address: its `field` is no name that exists. */
+  isNoAddress(field: string) {
+    return this.status === 400 && this.fields.includes(field);
   }
   get isUnreachable() {
     return this.status === 0;
@@ -47,7 +53,9 @@ export async function problemOf(response: Response): Promise<ApiError> {
     const body = JSON.parse(text) as Record<string, unknown>;
     const title = typeof body.title === "string" ? body.title : fallback;
     const detail = [body.detail, body.message, body.error].find((part) => typeof part === "string");
-    return new ApiError(response.status, title, (detail as string | undefined) ?? title);
+    const errors = Array.isArray(body.errors) ? body.errors : [];
+    const fields = errors.map((error) => String(error?.field ?? ""));
+    return new ApiError(response.status, title, (detail as string | undefined) ?? title, fields);
   } catch {
     return new ApiError(response.status, fallback, text.length > 0 && text.length < 300 ? text.trim() : fallback);
   }

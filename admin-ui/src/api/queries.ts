@@ -12,12 +12,18 @@ import {
   ListRevisionsResponseSchema,
   ListTensorsResponseSchema,
   ListUsesResponseSchema,
+  LookUpModelRequestSchema,
+  LookUpModelResponseSchema,
   ReadFileResponseSchema,
 } from "@/gen/modelhub/v1/hub_service_pb";
 import { type Job, JobSchema } from "@/gen/modelhub/v1/job_pb";
-import { ModelFactsSchema, ModelRepoSchema } from "@/gen/modelhub/v1/model_pb";
+import { ModelFactsSchema, type ModelRepo, ModelRepoSchema } from "@/gen/modelhub/v1/model_pb";
 import { OverviewSchema, SettingsSchema, SystemSchema } from "@/gen/modelhub/v1/system_pb";
-import { get, modelPath } from "./client";
+import { call, get, modelPath } from "./client";
+
+/** A repository by its name, address or a pasted command, as upstream shows it now. */
+export const lookUp = (source: string, signal?: AbortSignal) =>
+  call("POST", "/v1/lookup", LookUpModelRequestSchema, { source }, LookUpModelResponseSchema, signal);
 
 export const overviewQuery = () =>
   queryOptions({
@@ -115,6 +121,17 @@ export const usesQuery = (model: string, revision: string) =>
     queryFn: ({ signal }) =>
       get(ListUsesResponseSchema, `${modelPath(model)}/uses`, { revision, page_size: 20 }, signal),
     staleTime: 0,
+  });
+
+/** Whether the hub may see the files of a closed repository by now: asked while the page is looked at. */
+export const gateQuery = ({ id, url }: ModelRepo) =>
+  queryOptions({
+    queryKey: ["gate", id],
+    queryFn: ({ signal }) => lookUp(url, signal),
+    staleTime: 0,
+    refetchInterval: 15_000,
+    refetchOnWindowFocus: "always",
+    retry: false,
   });
 
 export const revisionsQuery = (model: string) =>

@@ -9,6 +9,7 @@ import {
   HardDrive,
   Keyboard,
   ListChecks,
+  LogOut,
   type LucideIcon,
   MonitorCog,
   Moon,
@@ -23,12 +24,14 @@ import {
 import { Dialog } from "radix-ui";
 import { useEffect, useId, useRef, useState } from "react";
 import { modelSearchQuery } from "@/api/queries";
+import { adminToken, signOut } from "@/api/session";
 import { cn } from "@/lib/cn";
 import { bytes } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
 import { modelSlug } from "@/lib/paths";
 import { looksLikeSource } from "@/lib/source";
 import { setTheme } from "@/lib/theme";
+import { useDialogFocus } from "./ui/dialog-focus";
 
 interface Command {
   key: string;
@@ -46,6 +49,7 @@ export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHel
   const search = useDebounced(text.trim(), 120);
   const { data } = useQuery({ ...modelSearchQuery(search), enabled: search.length > 0 });
   const listId = useId();
+  const focus = useDialogFocus();
   const list = useRef<HTMLDivElement>(null);
 
   const fixed: Command[] = [
@@ -107,6 +111,7 @@ export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHel
     { key: "light", group: "Commands", label: "Light theme", icon: Sun, run: () => setTheme("light") },
     { key: "system", group: "Commands", label: "System theme", icon: MonitorCog, run: () => setTheme("system") },
     { key: "keys", group: "Commands", label: "Keyboard shortcuts", icon: Keyboard, run: onHelp },
+    ...(adminToken() ? [{ key: "sign-out", group: "Commands", label: "Sign out", icon: LogOut, run: signOut }] : []),
   ];
   const words = text.trim().toLowerCase();
   const models: Command[] =
@@ -154,6 +159,7 @@ export function CommandPalette({ onClose, onHelp }: { onClose: () => void; onHel
         <Dialog.Overlay className="fixed inset-0 z-40 bg-shade" />
         <Dialog.Content
           aria-describedby={undefined}
+          {...focus}
           className="appear fixed top-[10vh] left-1/2 z-40 flex max-h-[70vh] w-[calc(100%-1.5rem)] max-w-xl -translate-x-1/2 flex-col overflow-hidden rounded-lg border border-line bg-raised shadow-pop outline-none"
         >
           <Dialog.Title className="sr-only">Search or run a command</Dialog.Title>

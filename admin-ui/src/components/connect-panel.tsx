@@ -3,7 +3,6 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { ArrowRight } from "lucide-react";
 import type { connectPlaces } from "@/lib/search";
-import { buttonClass } from "./ui/button";
 import { CodeBlock } from "./ui/copy";
 import { Panel } from "./ui/panel";
 import { Segmented } from "./ui/segmented";
@@ -62,7 +61,7 @@ export function ConnectPanel({ endpoint, first }: { endpoint: string; first?: bo
   if (!first) return body;
   return (
     <Panel className="mb-4">
-      <div className="grid gap-x-10 gap-y-6 lg:grid-cols-[minmax(0,1.2fr)_minmax(0,1fr)]">
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-6 lg:grid-cols-[minmax(0,1.2fr)_minmax(0,1fr)]">
         <div className="flex min-w-0 flex-col gap-3">
           <div>
             <h2 className="text-lg font-semibold tracking-tight">The hub is ready</h2>
@@ -119,7 +118,7 @@ function Step({
         to={to}
         search={search as never}
         hash={hash}
-        className={`${buttonClass("plain")} h-auto w-full justify-start gap-3 px-3 py-2 text-left font-normal whitespace-normal`}
+        className="flex w-full items-center gap-3 rounded-md border border-line-strong/70 bg-panel px-3 py-2 text-left text-sm transition-colors hover:bg-hover"
       >
         <span className="min-w-0 flex-1">
           <span className="block font-medium">{title}</span>

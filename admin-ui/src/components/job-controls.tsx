@@ -69,6 +69,7 @@ export function JobControls({ job, labels }: { job: Job; labels?: boolean }) {
         onClose={() => setAsking(false)}
         title={`Cancel ${jobNoun(job)}?`}
         action="Cancel job"
+        refusal="Keep job"
         busy={action.busy}
         onConfirm={() => {
           action.go({ verb: "cancel", job });

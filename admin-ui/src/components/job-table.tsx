@@ -74,12 +74,13 @@ const columns = (noModel: boolean): Column<Job>[] => [
     ),
   },
   {
-    id: "finished",
-    header: "Finished",
+    // What the list is sorted and filtered by.
+    id: "created",
+    header: "Created",
     width: "8rem",
     align: "right",
     from: 620,
-    cell: (job) => <When at={job.finishedAt} none="–" className="text-soft" />,
+    cell: (job) => <When at={job.createdAt} none="–" className="text-soft" />,
   },
   {
     id: "actions",

@@ -35,7 +35,7 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
         verify: (model: ModelRepo) => verifyModel(model.id, "", []),
         download: (model: ModelRepo) => downloadModel(model.id, {}),
         remove: async (model: ModelRepo) => {
-          await evictModel(model.id, { includeUnrecoverable: included });
+          if (!model.pinned) await evictModel(model.id, { includeUnrecoverable: included });
           if (unlist) await deleteModel(model.id);
         },
       }[verb];
@@ -125,24 +125,33 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
       <Confirm
         open={asking === "remove"}
         onClose={() => setAsking(undefined)}
-        title={`Remove the files of ${plural(models.length, "model")} from disk?`}
-        action={`Remove up to ${bytes(here)}`}
+        title={
+          allPinned
+            ? `Remove ${plural(models.length, "pinned model")}?`
+            : `Remove the files of ${plural(models.length - pinned, "model")} from disk?`
+        }
+        action={allPinned ? "Remove from list" : `Remove up to ${bytes(here)}`}
+        disabled={allPinned && !unlist}
         onConfirm={() => {
           setAsking(undefined);
           action.go("remove");
         }}
       >
-        <p>
-          Frees up to {bytes(here)}. Files shared with other models are kept
-          {included ? "." : ", and so are imported files that cannot be downloaded again."}
-        </p>
         {pinned > 0 && <p>{plural(pinned, "pinned model keeps its files", "pinned models keep their files")}.</p>}
-        <CheckBox
-          visible
-          label="Also remove files that cannot be downloaded again"
-          checked={included}
-          onChange={setIncluded}
-        />
+        {!allPinned && (
+          <>
+            <p>
+              Frees up to {bytes(here)}. Files shared with other models are kept
+              {included ? "." : ", and so are imported files that cannot be downloaded again."}
+            </p>
+            <CheckBox
+              visible
+              label="Also remove files that cannot be downloaded again"
+              checked={included}
+              onChange={setIncluded}
+            />
+          </>
+        )}
         <CheckBox visible label="Also remove the models from the list" checked={unlist} onChange={setUnlist} />
       </Confirm>
     </BulkBar>

@@ -5,7 +5,7 @@ import type { Overview as OverviewData } from "@/gen/modelhub/v1/system_pb";
 import { cn } from "@/lib/cn";
 import { bytes, count, percent, plural, share } from "@/lib/format";
 import { DismissFailed } from "./dismiss-failed";
-import { Progress } from "./ui/progress";
+import { Parts, Progress } from "./ui/progress";
 import { Skeleton } from "./ui/states";
 
 interface CellProps {
@@ -35,7 +35,7 @@ function CellLink({ label, value, note, bar, bad, to, search }: Omit<CellProps, 
     <Link
       to={to}
       search={search as never}
-      className="group flex min-h-27 min-w-0 flex-col gap-0.5 bg-panel px-4 py-3 -outline-offset-2 hover:bg-hover max-sm:[&:first-child]:col-span-2 max-sm:[&:first-child]:min-h-0"
+      className="group flex min-h-27 min-w-0 flex-col gap-0.5 bg-panel px-4 py-3 -outline-offset-2 hover:bg-hover max-sm:[&:first-child]:col-span-2 max-sm:[&:first-child]:min-h-0 max-xl:sm:last:col-span-2"
     >
       <span className="text-xs text-muted">{label}</span>
       <span className={cn("tabular text-xl font-semibold tracking-tight", bad && "text-bad")}>{value}</span>
@@ -61,7 +61,7 @@ export function Overview({
     return (
       <div className={frame} aria-busy>
         {["a", "b", "c", "d", "e"].map((key) => (
-          <div key={key} className="flex min-h-27 flex-col gap-2 bg-panel px-4 py-3">
+          <div key={key} className="flex min-h-27 flex-col gap-2 bg-panel px-4 py-3 max-xl:sm:last:col-span-2">
             {slow && (
               <>
                 <Skeleton className="h-3 w-16" />
@@ -75,17 +75,18 @@ export function Overview({
     );
   }
   const limited = limit !== undefined && limit > 0n;
-  // The fuller one counts: the disk, or the store's own limit.
-  const used = Math.max(
-    share(data.diskTotal - data.diskFree, data.diskTotal),
-    limited ? share(data.bytesUsed, limit) : 0,
-  );
+  // The store, of its limit where it has one; else of the disk, where other files are too.
+  const disk = data.diskTotal - data.diskFree;
+  const whole = limited ? limit : data.diskTotal;
+  const store = share(data.bytesUsed, whole);
+  const others = limited || disk < data.bytesUsed ? 0 : share(disk - data.bytesUsed, whole);
+  const full = Math.max(store + others, share(disk, data.diskTotal));
   return (
     <section aria-label="Overview" className={frame}>
       <Cell to="/models" label="Models" value={count(data.models)} note={`${plural(data.blobs, "file")} stored`} />
       <Cell
         to="/storage"
-        label="Disk usage"
+        label="Store"
         value={
           <>
             {bytes(data.bytesUsed)}
@@ -94,10 +95,12 @@ export function Overview({
         }
         bar={
           data.diskTotal > 0n && (
-            <Progress
-              value={used}
-              label={limited ? "Usage of the disk or the store limit, whichever is fuller" : "Disk usage"}
-              tone={used > 0.95 ? "bad" : used > 0.85 ? "warn" : "accent"}
+            <Parts
+              label={`The store uses ${percent(store)} of ${limited ? "its limit" : "the disk"}${others > 0 ? `, other files ${percent(others)}` : ""}`}
+              parts={[
+                { share: store, tone: full > 0.95 ? "bad" : full > 0.85 ? "warn" : "accent" },
+                { share: others, tone: "neutral" },
+              ]}
             />
           )
         }

@@ -4,12 +4,14 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { CircleCheck, FileWarning, Lock } from "lucide-react";
 import { type FormEvent, useEffect, useState } from "react";
-import { downloadModel, lookUp, registerModel, useAction } from "@/api/actions";
+import { downloadModel, registerModel, useAction } from "@/api/actions";
 import { sentence } from "@/api/problem";
+import { lookUp, settingsQuery } from "@/api/queries";
 import type { LookUpModelResponse } from "@/gen/modelhub/v1/hub_service_pb";
 import { bytes, plural } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
 import { modelSlug, shortCommit } from "@/lib/paths";
+import { GateNote } from "./model/gate";
 import { Badge } from "./ui/badge";
 import { Button } from "./ui/button";
 import { Dialog } from "./ui/dialog";
@@ -99,7 +101,6 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
               value={text}
               onChange={(event) => setText(event.target.value)}
               placeholder="Qwen/Qwen3-8B"
-              autoFocus
               spellCheck={false}
               autoComplete="off"
               className="h-9 font-mono"
@@ -141,9 +142,11 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
               checked={download}
               onChange={setDownload}
               label={
-                narrowed
-                  ? "Download the files selected by the command now"
-                  : `Download all ${plural(result.files, "file")} now (${bytes(result.bytes)})`
+                isClosed(result)
+                  ? "Download its files once the hub has access"
+                  : narrowed
+                    ? "Download the files selected by the command now"
+                    : `Download all ${plural(result.files, "file")} now (${bytes(result.bytes)})`
               }
             />
           </div>
@@ -158,7 +161,12 @@ export function RegisterDialog({ source, onSource, onClose }: Props) {
   );
 }
 
+/** Upstream says that it is there, and not what is in it. */
+const isClosed = (result: LookUpModelResponse) => result.visibility === "gated" && result.files === 0n;
+
 function Found({ result }: { result: LookUpModelResponse }) {
+  const settings = useQuery(settingsQuery()).data;
+  const closed = isClosed(result);
   return (
     <div className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center gap-2">
@@ -175,7 +183,7 @@ function Found({ result }: { result: LookUpModelResponse }) {
       </div>
       <Facts
         items={[
-          ["Size", `${bytes(result.bytes)} in ${plural(result.files, "file")}`],
+          !closed && ["Size", `${bytes(result.bytes)} in ${plural(result.files, "file")}`],
           ["Revision", `${result.revision || "main"}, commit ${shortCommit(result.commit)}`],
           result.task !== "" && ["Task", result.task],
           result.licence !== "" && ["Licence", result.licence],
@@ -195,13 +203,14 @@ function Found({ result }: { result: LookUpModelResponse }) {
           ],
         ]}
       />
-      {result.visibility === "gated" && (
-        <Note tone="warn" icon={<Lock aria-hidden />}>
-          Gated repository: request access on Hugging Face first. Downloads fail unless the account of the token in the
-          settings has access.
-        </Note>
+      {closed && settings && (
+        <GateNote
+          gated
+          settings={settings}
+          url={`${settings.upstreamUrl}/${result.kind === "model" ? "" : `${result.kind}s/`}${result.repoId}`}
+        />
       )}
-      {result.warnings.map((warning) => (
+      {(closed ? [] : result.warnings).map((warning) => (
         <Note key={warning} tone="warn" icon={<FileWarning aria-hidden />}>
           {warning}
         </Note>

@@ -1,20 +1,19 @@
 // The frame of every screen: navigation, search, the state of the connection, notifications, and the shortcuts that
 // work everywhere. It also holds the sign-in, for hubs whose admin listener requires a token.
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { Outlet, useRouterState } from "@tanstack/react-router";
 import { Menu as MenuIcon, Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
-import { watchEvents } from "@/api/events";
-import { ApiError } from "@/api/problem";
-import { overviewQuery } from "@/api/queries";
+import { useSignedOut } from "@/api/session";
 import { inField, useHotkey } from "@/lib/hooks";
 import { ConnectionBanner, Logo, Sidebar } from "./sidebar";
-import { SignIn } from "./sign-in";
 import { IconButton } from "./ui/button";
+import { useFocusMemory } from "./ui/dialog-focus";
 import { LazySheet } from "./ui/lazy-dialog";
 import { TipLayer } from "./ui/tip";
 import { Toasts } from "./ui/toast";
 
+const SignIn = lazy(() => import("./sign-in").then((module) => ({ default: module.SignIn })));
 const CommandPalette = lazy(() => import("./command-palette").then((module) => ({ default: module.CommandPalette })));
 const ShortcutHelp = lazy(() => import("./shortcut-help").then((module) => ({ default: module.ShortcutHelp })));
 
@@ -24,12 +23,12 @@ export function Shell() {
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
   const path = useRouterState({ select: (state) => state.location.pathname });
-  const { error } = useQuery(overviewQuery());
-  const signedOut = error instanceof ApiError && error.isUnauthorized;
+  const signedOut = useSignedOut();
+  useFocusMemory();
 
+  // Nothing of what was read stays behind the form.
   useEffect(() => {
-    if (signedOut) return;
-    return watchEvents(client);
+    if (signedOut) client.clear();
   }, [client, signedOut]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the menu closes when the screen changes.
@@ -54,7 +53,12 @@ export function Shell() {
     },
   );
 
-  if (signedOut) return <SignIn />;
+  if (signedOut)
+    return (
+      <Suspense>
+        <SignIn />
+      </Suspense>
+    );
   return (
     <div className="min-h-dvh lg:grid lg:grid-cols-[13.5rem_minmax(0,1fr)]">
       <a

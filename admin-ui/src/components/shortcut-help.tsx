@@ -11,6 +11,7 @@ const keys = [
   ["→ ←", "Expand and collapse folders in the file tree"],
   ["Space", "Select a file or folder"],
   ["Enter", "Open the highlighted item"],
+  ["Tab", "Reach the buttons of the highlighted file"],
 ] as const;
 
 export function ShortcutHelp({ onClose }: { onClose: () => void }) {

@@ -2,10 +2,11 @@
 // shown is live.
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Boxes, CircleHelp, Gauge, HardDrive, ListChecks, Search, Settings2, WifiOff } from "lucide-react";
+import { Boxes, CircleHelp, Gauge, HardDrive, ListChecks, LogOut, Search, Settings2, WifiOff } from "lucide-react";
 import type { ReactNode } from "react";
 import { useConnection } from "@/api/events";
 import { overviewQuery } from "@/api/queries";
+import { adminToken, signOut } from "@/api/session";
 import { type Upstream, Upstream_State } from "@/gen/modelhub/v1/system_pb";
 import { cn } from "@/lib/cn";
 import { useSlow } from "@/lib/hooks";
@@ -78,7 +79,15 @@ export function Sidebar({ onSearch, onHelp }: { onSearch: () => void; onHelp: ()
       </nav>
       <div className="mt-auto flex flex-col gap-2 px-1 text-xs text-muted">
         {data?.upstream ? <UpstreamLine upstream={data.upstream} /> : <span className="h-4" />}
-        <ConnectionLine />
+        <div className="flex items-center justify-between">
+          <ConnectionLine />
+          {adminToken() && (
+            <button type="button" onClick={signOut} className="flex items-center gap-1 rounded px-1 hover:text-text">
+              <LogOut className="size-3.5" aria-hidden />
+              Sign out
+            </button>
+          )}
+        </div>
         <div className="flex items-center justify-between border-t border-line pt-2">
           <span className="tabular">{data?.version ? `Version ${data.version}` : "modelhub"}</span>
           <button type="button" onClick={onHelp} className="flex items-center gap-1 rounded px-1 hover:text-text">

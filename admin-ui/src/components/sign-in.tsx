@@ -1,27 +1,29 @@
-// Asks for the admin token where the hub's admin listener requires one. It is kept for this tab only.
-import { useQueryClient } from "@tanstack/react-query";
+// Asks for the admin token where the hub's admin listener requires one, and where it no longer takes the one it had.
 import { type FormEvent, useState } from "react";
-import { adminToken, setAdminToken } from "@/api/client";
-import { overviewQuery } from "@/api/queries";
+import { takes } from "@/api/client";
+import { sentence } from "@/api/problem";
+import { adminToken, signIn } from "@/api/session";
 import { Logo } from "./sidebar";
 import { Button } from "./ui/button";
 import { Field, Input } from "./ui/field";
 
 export function SignIn() {
-  const client = useQueryClient();
   const [token, setToken] = useState("");
-  const [refused, setRefused] = useState(adminToken() !== null);
+  const [problem, setProblem] = useState(adminToken() ? "The hub no longer accepts the previous token." : undefined);
   const [busy, setBusy] = useState(false);
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
+    const typed = token.trim();
+    if (!typed || busy) return;
     setBusy(true);
-    setAdminToken(token.trim());
-    await client.resetQueries({ queryKey: overviewQuery().queryKey });
-    const state = client.getQueryState(overviewQuery().queryKey);
+    try {
+      if (await takes(typed)) signIn(typed);
+      else setProblem("Token rejected.");
+    } catch (error) {
+      setProblem(sentence(error));
+    }
     setBusy(false);
-    setRefused(state?.status === "error");
-    if (state?.status === "success") void client.invalidateQueries();
   };
 
   return (
@@ -34,16 +36,20 @@ export function SignIn() {
         <h1 className="text-lg font-semibold">Sign in</h1>
         <Field
           label="Admin token"
-          hint="The value of admin.token (MODELHUB_ADMIN_TOKEN) in the hub's configuration. It is kept for this tab only."
-          problem={refused && !token ? "Token rejected." : undefined}
+          hint="The value of admin.token (MODELHUB_ADMIN_TOKEN) in the hub's configuration. Kept until you sign out or close all tabs of this hub."
+          problem={problem}
         >
           {(ids) => (
             <Input
               {...ids}
               type="password"
               autoComplete="current-password"
+              autoFocus
               value={token}
-              onChange={(event) => setToken(event.target.value)}
+              onChange={(event) => {
+                setToken(event.target.value);
+                setProblem(undefined);
+              }}
             />
           )}
         </Field>

@@ -6,7 +6,6 @@ import { lazy, Suspense } from "react";
 import { activeJobsQuery, overviewQuery, settingsQuery, systemQuery } from "@/api/queries";
 import { ActivityList } from "@/components/activity-list";
 import { Gpus } from "@/components/gpus";
-import { JobCard } from "@/components/job-card";
 import { Overview } from "@/components/overview-strip";
 import { Dot, upstreamWords } from "@/components/sidebar";
 import { TrafficChart } from "@/components/traffic-chart";
@@ -19,6 +18,8 @@ import { duration } from "@/lib/format";
 import { useSlow, useTitle } from "@/lib/hooks";
 import { runningFirst } from "@/lib/words";
 
+// The first screen has a budget; most of the time nothing runs.
+const JobCard = lazy(() => import("@/components/job-card").then((module) => ({ default: module.JobCard })));
 const ConnectPanel = lazy(() =>
   import("@/components/connect-panel").then((module) => ({ default: module.ConnectPanel })),
 );
@@ -124,15 +125,17 @@ export function Dashboard() {
               {jobs.isPending ? (
                 <SkeletonLines className="p-4" />
               ) : jobs.data && jobs.data.jobs.length > 0 ? (
-                <ul className="divide-y divide-line">
-                  {runningFirst(jobs.data.jobs)
-                    .slice(0, 6)
-                    .map((job) => (
-                      <li key={job.id}>
-                        <JobCard job={job} compact />
-                      </li>
-                    ))}
-                </ul>
+                <Suspense fallback={<SkeletonLines className="p-4" />}>
+                  <ul className="divide-y divide-line">
+                    {runningFirst(jobs.data.jobs)
+                      .slice(0, 6)
+                      .map((job) => (
+                        <li key={job.id}>
+                          <JobCard job={job} compact />
+                        </li>
+                      ))}
+                  </ul>
+                </Suspense>
               ) : jobs.isError ? (
                 <Failure error={jobs.error} retry={() => jobs.refetch()} />
               ) : (

@@ -41,7 +41,7 @@ export function JobDetail() {
   const slow = useSlow(query.isPending);
   useTitle(job ? jobTitle(job) : "Job");
   if (query.isError && !job) {
-    return query.error instanceof ApiError && query.error.isNotFound ? (
+    return query.error instanceof ApiError && (query.error.isNotFound || query.error.isNoAddress("id")) ? (
       <Empty
         icon={<ListChecks aria-hidden />}
         title="Job not found"
@@ -52,7 +52,7 @@ export function JobDetail() {
           </Link>
         }
       >
-        It may have been cleaned up: old jobs are deleted after a while.
+        The address may be incomplete, or the job was cleaned up: old jobs are deleted after a while.
       </Empty>
     ) : (
       <Failure error={query.error} retry={() => query.refetch()} className="py-24" />

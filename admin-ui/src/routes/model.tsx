@@ -10,6 +10,7 @@ import { activeJobsQuery, factsQuery, modelQuery } from "@/api/queries";
 import { FileBrowser } from "@/components/files/file-browser";
 import { JobCard } from "@/components/job-card";
 import { ModelHeader } from "@/components/model/model-header";
+import { NotFound } from "@/components/not-found";
 import { buttonClass } from "@/components/ui/button";
 import { Panel } from "@/components/ui/panel";
 import { Empty, Failure, Skeleton, SkeletonLines } from "@/components/ui/states";
@@ -54,6 +55,8 @@ export function Model() {
   });
 
   if (query.isError && !model) {
+    // No repository can have such a name.
+    if (query.error instanceof ApiError && query.error.isNoAddress("model")) return <NotFound />;
     return query.error instanceof ApiError && query.error.isNotFound ? (
       <Empty
         icon={<Boxes aria-hidden />}

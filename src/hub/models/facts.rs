@@ -152,7 +152,7 @@ impl Models {
         loop {
             let rows = self.db.file_page(&model.id, commit, &page).await?;
             let Some(last) = rows.last() else { return Ok(listed) };
-            page.after = last.entry.path().to_string();
+            page.after = last.place();
             for row in rows {
                 let Entry::File(file) = row.entry else { continue };
                 if WeightFormat::of(&file.path).is_none() && !is_config(&file.path) {

@@ -71,12 +71,16 @@ async fn an_upstream_that_is_down_for_an_hour_fails_no_job() {
             assert!(waits_for("upstream")(&waiting), "{waiting:#}");
         }
     }
+    // Also between the tries, when a call may go out again: nothing has answered.
+    hub.clock.advance(Duration::from_secs(60));
+    assert_eq!(hub.look("/v1/overview").await["upstream"]["state"], "down");
     // Nothing is wrong with the model.
     assert_eq!(hub.look("/v1/models/org/model").await["status"], "synced");
     hub.mock.restart().await.unwrap();
     for job in [&sync, &download] {
         hub.let_time_pass_until(job, "it goes on", |job| job["status"] == "completed").await;
     }
+    assert_eq!(hub.look("/v1/overview").await["upstream"]["state"], "ok");
     hub.finish().await;
 }
 

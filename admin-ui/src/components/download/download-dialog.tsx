@@ -10,6 +10,7 @@ import { bytes, parseBytes } from "@/lib/format";
 import { useDebounced } from "@/lib/hooks";
 import type { ModelSearch } from "@/lib/search";
 import { type Choice, everything, hasPartOf, selectionOf } from "@/lib/selection";
+import { Gate, isClosed } from "../model/gate";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Field, Input, Select } from "../ui/field";
@@ -107,7 +108,11 @@ export function DownloadDialog({ model, revision, pick, preset, quant, onPreset,
           otherWeights={hasPartOf(files, /\.(bin|pt|pth|ckpt|h5|msgpack|onnx|gguf|ot)$/i)}
           all={all.data}
         />
-        <DownloadPlanView plan={plan.data} error={plan.error} stale={!settled} />
+        {plan.error && isClosed(model) ? (
+          <Gate model={model} acts={false} />
+        ) : (
+          <DownloadPlanView plan={plan.data} error={plan.error} stale={!settled} />
+        )}
         <GpuFit model={model} revision={revision} choice={choice} quants={quants} />
         <details className="group">
           <summary className="w-fit rounded text-sm font-medium text-soft hover:text-text">Advanced selection</summary>

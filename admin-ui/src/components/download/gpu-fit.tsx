@@ -21,6 +21,10 @@ export function weightsPath(choice: Choice, quants: readonly Quantisation[]): st
   return choice.paths.length === 1 && only && /\.(gguf|safetensors)$/.test(only) ? only : "";
 }
 
+/** Whether the choice holds more than one form of the model: no single estimate is true of it. */
+export const holdsSeveral = (choice: Choice, quants: readonly Quantisation[]) =>
+  choice.preset === "all" && choice.paths.length === 0 && quants.length > 1;
+
 export function GpuFit({
   model,
   revision,
@@ -34,9 +38,17 @@ export function GpuFit({
 }) {
   const [context, setContext] = useState(0);
   const path = weightsPath(choice, quants);
-  const facts = useQuery(factsQuery(model.id, revision, context, path));
+  const several = holdsSeveral(choice, quants);
+  const facts = useQuery({ ...factsQuery(model.id, revision, context, path), enabled: !several });
   const system = useQuery(systemQuery());
   const data = facts.data;
+  if (several) {
+    return (
+      <p className="text-xs text-muted">
+        Contains {quants.length} quantisations; choose one to see whether it fits on a GPU.
+      </p>
+    );
+  }
   if (facts.isPending || system.isPending) return <Skeleton className="h-10 w-full" />;
   const gpus = system.data?.gpus ?? [];
   if (!data || data.memoryBytes === 0n) return null;

@@ -12,6 +12,7 @@ import type { ModelSearch } from "@/lib/search";
 import { FileRows } from "../file-rows";
 import { Button } from "../ui/button";
 import { Empty } from "../ui/states";
+import { toast } from "../ui/toast";
 import { FileSelection } from "./file-selection";
 import { FileToolbar } from "./file-toolbar";
 import { FileViewer } from "./file-viewer";
@@ -22,6 +23,8 @@ import { useStableActions } from "./use-file-actions";
 
 /** How many open folders fit into an address. */
 const openLimit = 40;
+/** How many files are selected at once: their paths have to fit into a request. */
+const mostChosen = 10_000;
 
 export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () => void }) {
   const search = useSearch({ from: "/models/$" });
@@ -117,10 +120,23 @@ export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () =>
 
   const top = useMemo(() => rows.filter((row) => row.kind === "entry" && row.depth === 0), [rows]);
   const allChosen = chosen.size > 0 && top.length > 0 && top.every((row) => chosen.has(row.key));
-  const chooseAll = (on: boolean) => {
-    let next: Map<string, ModelArtifact> = new Map();
-    if (on) for (const row of top) if (row.kind === "entry") next = toggleInto(next, row.entry);
-    setChosen(next);
+  const { data: listed, hasNextPage, fetchNextPage } = flat ? list : (folders.get(root) ?? list);
+  const chooseAll = async (on: boolean) => {
+    let pages = listed?.pages ?? [];
+    const count = () => pages.reduce((sum, page) => sum + page.files.length, 0);
+    let more = on && hasNextPage;
+    // All of them, not only those that were scrolled to.
+    while (more && count() < mostChosen) {
+      const next = await fetchNextPage();
+      pages = next.data?.pages ?? pages;
+      more = next.hasNextPage && !next.isError;
+    }
+    const entries = on ? pages.flatMap((page) => page.files) : [];
+    setChosen(new Map(entries.map((entry) => [entry.filePath, entry])));
+    if (more) {
+      const detail = "Narrow the search, or select folders in the tree, to reach the rest.";
+      toast.error({ text: `Selected the first ${plural(count(), "file")}`, detail });
+    }
   };
 
   const known = useQuery(revisionsQuery(model.id)).data?.revisions.find((one) => one.name === revision);
@@ -164,7 +180,7 @@ export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () =>
         onMore={onMore}
         onRetry={onRetry}
         allChosen={allChosen}
-        onChooseAll={chooseAll}
+        onChooseAll={(on) => void chooseAll(on)}
         emptyText={filtered ? "No files match." : "This folder is empty."}
       />
       {chosen.size > 0 && <FileSelection chosen={chosen} actions={actions} onClear={() => setChosen(new Map())} />}
@@ -185,9 +201,4 @@ export function FileBrowser({ model, onSync }: { model: ModelRepo; onSync: () =>
       )}
     </>
   );
-}
-
-function toggleInto(map: Map<string, ModelArtifact>, entry: ModelArtifact) {
-  map.set(entry.filePath, entry);
-  return map;
 }

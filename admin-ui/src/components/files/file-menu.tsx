@@ -10,7 +10,15 @@ import { toast } from "../ui/toast";
 import { isFolder } from "./rows";
 import type { FileActions } from "./use-file-actions";
 
-export function FileMenu({ entry, actions }: { entry: ModelArtifact; actions: FileActions }) {
+export function FileMenu({
+  entry,
+  actions,
+  tabIndex,
+}: {
+  entry: ModelArtifact;
+  actions: FileActions;
+  tabIndex: number;
+}) {
   const [open, setOpen] = useState(true);
   const here = entry.bytesHere > 0n;
   const folder = isFolder(entry);
@@ -21,7 +29,9 @@ export function FileMenu({ entry, actions }: { entry: ModelArtifact; actions: Fi
       trigger={
         <button
           type="button"
-          tabIndex={-1}
+          tabIndex={tabIndex}
+          // biome-ignore lint/a11y/noAutofocus: it takes the place of the button that was pressed and had the focus.
+          autoFocus
           aria-label={`More actions for ${entry.filePath}`}
           className={cn(buttonClass("quiet", true), "size-7 px-0")}
         >

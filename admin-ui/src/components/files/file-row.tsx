@@ -85,7 +85,7 @@ export const FileRow = memo(function FileRow({
       <span role="gridcell" className="flex">
         <CheckBox
           label={`Select ${name}`}
-          tabIndex={-1}
+          tabIndex={active ? 0 : -1}
           checked={chosen !== undefined}
           disabled={chosen === "above"}
           onChange={() => actions.choose(entry)}
@@ -137,7 +137,7 @@ export const FileRow = memo(function FileRow({
         {!complete && (
           <button
             type="button"
-            tabIndex={-1}
+            tabIndex={active ? 0 : -1}
             title={`Download ${name}`}
             aria-label={`Download ${name}`}
             onClick={() => actions.download([entry])}
@@ -147,11 +147,11 @@ export const FileRow = memo(function FileRow({
           </button>
         )}
         {menu ? (
-          <FileMenu entry={entry} actions={actions} />
+          <FileMenu entry={entry} actions={actions} tabIndex={active ? 0 : -1} />
         ) : (
           <button
             type="button"
-            tabIndex={-1}
+            tabIndex={active ? 0 : -1}
             title="More actions"
             aria-label={`More actions for ${name}`}
             onClick={() => setMenu(true)}

@@ -1,7 +1,7 @@
 // Asks before files are removed from disk, and says how much that frees, and what of it could not be downloaded again.
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { evictModel, planModelEviction, useAction } from "@/api/actions";
+import { evictModel, pinModel, planModelEviction, useAction } from "@/api/actions";
 import { sentence } from "@/api/problem";
 import type { ModelArtifact, ModelRepo } from "@/gen/modelhub/v1/model_pb";
 import { bytes, plural } from "@/lib/format";
@@ -42,6 +42,12 @@ export function RemoveFiles({ model, revision, entries, onClose, onDone }: Props
     refresh: [["jobs"], ["overview"]],
     after: onDone,
   });
+  const unpin = useAction({
+    run: () => pinModel(model.id, { pinned: false }),
+    done: () => "Unpinned",
+    failed: "Could not unpin the model",
+    refresh: [["model"], ["models"], ["storage"]],
+  });
   return (
     <Confirm
       open
@@ -53,13 +59,16 @@ export function RemoveFiles({ model, revision, entries, onClose, onDone }: Props
             ? `Remove ${entries[0]?.filePath} from disk?`
             : `Remove ${plural(sum.files, "file")} from disk?`
       }
-      action={settled && data.bytes > 0n ? `Remove ${bytes(data.bytes)}` : "Remove"}
-      busy={action.busy}
-      disabled={!settled || data.bytes === 0n}
-      onConfirm={() => action.go(undefined)}
+      action={model.pinned ? "Unpin" : settled && data.bytes > 0n ? `Remove ${bytes(data.bytes)}` : "Remove"}
+      look={model.pinned ? "plain" : "danger"}
+      busy={action.busy || unpin.busy}
+      disabled={!model.pinned && (!settled || data.bytes === 0n)}
+      onConfirm={() => (model.pinned ? unpin : action).go(undefined)}
     >
       {model.pinned ? (
-        <p className="text-warn">This model is pinned: its files are kept until it is unpinned.</p>
+        <p className="text-warn">
+          This model is pinned, so its files are kept. Unpin it to see what removing them would free.
+        </p>
       ) : plan.isError ? (
         <Note tone="bad" title="Could not plan the removal">
           {sentence(plan.error)}

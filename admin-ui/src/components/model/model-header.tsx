@@ -28,6 +28,7 @@ import { Progress } from "../ui/progress";
 import { Note } from "../ui/states";
 import { Tip } from "../ui/tip";
 import { When } from "../ui/values";
+import { Gate, isClosed } from "./gate";
 import { PickleNote } from "./pickle-note";
 import { RevisionPicker } from "./revision-picker";
 
@@ -203,7 +204,9 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
           </span>
         </div>
       )}
-      {model.problem && (
+      {isClosed(model) ? (
+        <Gate model={model} />
+      ) : model.problem ? (
         <Note
           tone="bad"
           icon={<TriangleAlert aria-hidden />}
@@ -217,7 +220,7 @@ export function ModelHeader({ model, facts, revision, onDownload, onSync, syncin
           {capital(sentenceOf(model.problem))}
           {model.bytesHere > 0n && " Cached files are still served."}
         </Note>
-      )}
+      ) : null}
       {removing && (
         <RemoveFiles
           model={model}

@@ -87,7 +87,6 @@ export function ImportDialog({ folder, onFolder, onClose }: Props) {
                   placeholder="/data/models"
                   className="font-mono text-xs"
                   spellCheck={false}
-                  autoFocus
                 />
                 <Button
                   type="submit"

@@ -29,13 +29,15 @@ interface Props extends ComponentProps<"button"> {
   busy?: boolean;
 }
 
-export function Button({ look, small, icon, busy, className, children, disabled, ...props }: Props) {
+export function Button({ look, small, icon, busy, className, children, onClick, ...props }: Props) {
   return (
     <button
       type="button"
       className={cn(buttonClass(look, small), className)}
-      disabled={disabled || busy}
+      // Not `disabled`, which would take the focus away from whoever has just pressed it.
+      aria-disabled={busy || undefined}
       aria-busy={busy || undefined}
+      onClick={busy ? (event) => event.preventDefault() : onClick}
       {...props}
     >
       {icon}

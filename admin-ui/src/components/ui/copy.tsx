@@ -23,7 +23,14 @@ async function copy(text: string): Promise<boolean> {
   }
 }
 
-export function CopyButton({ text, label = "Copy", className }: { text: string; label?: string; className?: string }) {
+interface Props {
+  /** What to copy, or how to get it. */
+  text: string | (() => Promise<string>);
+  label?: string;
+  className?: string;
+}
+
+export function CopyButton({ text, label = "Copy", className }: Props) {
   const [done, setDone] = useState(false);
   return (
     <IconButton
@@ -31,7 +38,7 @@ export function CopyButton({ text, label = "Copy", className }: { text: string; 
       className={className}
       onClick={async (event) => {
         event.stopPropagation();
-        if (await copy(text)) {
+        if (await copy(typeof text === "string" ? text : await text())) {
           setDone(true);
           setTimeout(() => setDone(false), 1_500);
         } else

@@ -4,6 +4,7 @@ import { Dialog as Radix } from "radix-ui";
 import type { ReactNode } from "react";
 import { cn } from "@/lib/cn";
 import { Button, type ButtonLook, IconButton } from "./button";
+import { useDialogFocus } from "./dialog-focus";
 
 interface Props {
   open: boolean;
@@ -15,22 +16,15 @@ interface Props {
   wide?: boolean;
 }
 
-/** The first field if there is one, else the dialog itself: never a button that a stray Enter would press. */
-function focusFirstField(event: Event) {
-  event.preventDefault();
-  const content = event.currentTarget as HTMLElement;
-  const field = content.querySelector<HTMLElement>("input:not([type=checkbox]), select, textarea");
-  (field ?? content).focus();
-}
-
 export function Dialog({ open, onClose, title, description, children, footer, wide }: Props) {
+  const focus = useDialogFocus();
   return (
     <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Radix.Portal>
         <Radix.Overlay className="fixed inset-0 z-40 grid grid-cols-[minmax(0,1fr)] place-items-start justify-items-center overflow-y-auto bg-shade p-3 pt-[max(0.75rem,8vh)]">
           <Radix.Content
             aria-describedby={undefined}
-            onOpenAutoFocus={focusFirstField}
+            {...focus}
             onInteractOutside={(event) => {
               // Toasts lie above the dialog and are no reason to close it.
               if (event.target instanceof Element && event.target.closest("[data-toasts]")) event.preventDefault();
@@ -71,6 +65,8 @@ interface ConfirmProps {
   children: ReactNode;
   /** The verb on the button, e.g. "Remove 4.2 GiB". */
   action: string;
+  /** The other button, where "Cancel" could be taken for the action. */
+  refusal?: string;
   look?: ButtonLook;
   busy?: boolean;
   disabled?: boolean;
@@ -79,7 +75,18 @@ interface ConfirmProps {
 
 /** Asks before something that cannot be undone, and says what will happen. */
 export function Confirm(props: ConfirmProps) {
-  const { open, onClose, title, children, action, look = "danger", busy, disabled, onConfirm } = props;
+  const {
+    open,
+    onClose,
+    title,
+    children,
+    action,
+    refusal = "Cancel",
+    look = "danger",
+    busy,
+    disabled,
+    onConfirm,
+  } = props;
   return (
     <Dialog
       open={open}
@@ -87,7 +94,7 @@ export function Confirm(props: ConfirmProps) {
       title={title}
       footer={
         <>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose}>{refusal}</Button>
           <Button look={look} busy={busy} disabled={disabled} onClick={onConfirm}>
             {action}
           </Button>
@@ -110,12 +117,14 @@ export function Sheet({
   title: string;
   children: ReactNode;
 }) {
+  const focus = useDialogFocus();
   return (
     <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Radix.Portal>
         <Radix.Overlay className="fixed inset-0 z-40 bg-shade" />
         <Radix.Content
           aria-describedby={undefined}
+          {...focus}
           className="fixed inset-y-0 left-0 z-40 flex w-64 max-w-[85vw] flex-col border-r border-line bg-canvas shadow-pop outline-none"
         >
           <Radix.Title className="sr-only">{title}</Radix.Title>

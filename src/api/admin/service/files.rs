@@ -57,7 +57,7 @@ impl Service {
             let Some(last) = rows.last() else { break };
             looked_at += rows.len();
             let full = rows.len() as u64 == page.limit;
-            page.after = last.entry.path().to_string();
+            page.after = last.place();
             files.extend(
                 rows.into_iter().filter(|row| file_type.is_none_or(|kind| FileType::of(row.entry.path()) == kind)),
             );
@@ -72,7 +72,7 @@ impl Service {
         }
         let next = if files.len() as u64 > limit {
             files.truncate(limit as usize);
-            files.last().map(|row| row.entry.path().to_string())
+            files.last().map(|row| row.place())
         } else {
             more.then(|| page.after.clone())
         };
