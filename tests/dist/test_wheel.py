@@ -38,7 +38,7 @@ with Client(sys.argv[1]) as hub:
     print(hub.wait(hub.download(model), timeout=60).status.name, len(list(hub.files(model, flat=True))))
 """
         said = run([env / "bin/python", "-c", script, hub.admin], plain_environment())
-        assert said.split() == ["COMPLETED", str(len(right))]
+        assert said.split() == ["completed", str(len(right))]
         hub.stop()
 
 
