@@ -93,7 +93,9 @@ export default defineConfig({
         // Few files: what the first screen needs is one, what later screens share another, and not one for each module.
         codeSplitting: {
           groups: [
-            { name: "first", tags: ["$initial"], priority: 1 },
+            { name: "first", tags: ["$initial"], priority: 2 },
+            // Also on the first screen, where a job runs: it may not bring what all screens share.
+            { name: "job-card", test: /components\/job-(card|controls)\.tsx$/, priority: 1 },
             { name: "shared", minShareCount: 2 },
           ],
         },

@@ -159,10 +159,8 @@ test.each(Object.entries(ways))("%s", async (_, { dialog: name, path, opener: fi
   await page.setViewportSize({ width: width ?? 1280, height: 800 });
   await page.goto(`${hub.admin}/ui/${path}`);
   const opener = find(page).first();
-  if (reach) {
-    await settled(page);
-    await reach(page);
-  }
+  await settled(page);
+  await reach?.(page);
   await opener.focus();
   await page.keyboard.press(key ?? "Enter");
   await after?.(page);
