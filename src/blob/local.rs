@@ -82,11 +82,16 @@ impl LocalStore {
         }
     }
 
+    /// Whether this is still the directory that was opened. One that is not is another disk's, or the place where this
+    /// one was mounted, and nothing follows from what it does not have.
+    pub fn is_in_place(&self) -> bool {
+        let lock = self.lock.metadata().ok().zip(self.root.join("LOCK").symlink_metadata().ok());
+        lock.is_some_and(|(mine, there)| (mine.dev(), mine.ino()) == (there.dev(), there.ino()))
+    }
+
     /// Makes the folders that somebody has removed, if this is still the directory that was opened.
     fn restore_folders(&self) {
-        // A directory that is not the one that was opened is another disk's, or the place where this one was mounted.
-        let lock = self.lock.metadata().ok().zip(self.root.join("LOCK").symlink_metadata().ok());
-        if lock.is_none_or(|(mine, there)| (mine.dev(), mine.ino()) != (there.dev(), there.ino())) {
+        if !self.is_in_place() {
             return;
         }
         match make_folders(&self.root) {
