@@ -40,7 +40,7 @@ test-db: ## the database on SQLite and PostgreSQL, then the tests that depend on
 	@scripts/need cc postgresql openssl
 	cargo test --locked --test db
 	IT_DATABASE=postgres cargo test --locked -p modelhub --test it -- $(ON_POSTGRES)
-	cargo test --locked -p modelhub --test it -- --ignored agree:: kills:: postgres:: workers::
+	cargo test --locked -p modelhub --test it -- --ignored agree:: kills:: postgres:: scrub:: workers::
 
 # Files of tests/it: what is found, listed, allowed, kept for later and said when it fails; and the admin API.
 ON_POSTGRES := access:: admin:: errors:: import:: offline:: resolve_get:: tree::

@@ -36,6 +36,7 @@ pub struct Config {
     pub flight: Flight,
     pub xet: Xet,
     pub jobs: Jobs,
+    pub scrub: Scrub,
     pub worker: Worker,
     pub telemetry: Telemetry,
     pub log: Log,
@@ -143,6 +144,15 @@ pub struct Jobs {
     pub hours: String,
     pub lease: Span,
     pub keep: Span,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scrub {
+    /// Every stored file is read again within this time; zero: never.
+    pub every: Span,
+    /// Of the time, in percent.
+    pub share: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -388,6 +398,10 @@ mod tests {
             ("[upstream]\ncdn_hosts = [\"*\"]", "upstream.cdn_hosts"),
             ("[admin]\nhosts = [\"models.example:8485\"]", "admin.hosts"),
             ("[jobs]\nkeep = \"0s\"", "jobs.keep"),
+            ("[scrub]\nevery = \"30s\"", "scrub.every"),
+            ("[scrub]\nevery = \"3651d\"", "scrub.every"),
+            ("[scrub]\nshare = 0", "scrub.share"),
+            ("[scrub]\nshare = 101", "scrub.share"),
             ("[jobs]\nmax_downloads = 0", "jobs.max_downloads"),
             ("[jobs]\nmax_downloads_per_worker = 65", "jobs.max_downloads_per_worker"),
         ] {
@@ -400,5 +414,9 @@ mod tests {
         let fine = "[hub]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\nhosts = [\"Models.example\"]\n\
                     [log]\nlevel = \"info,modelhub=debug\"\n[upstream]\ncdn_hosts = [\"*.hf.co\", \"127.0.0.1\", \"[::1]\"]\n";
         assert_eq!(load(fine, &[]).unwrap().admin.hosts, ["models.example"]);
+        for off in ["0", "0s"] {
+            let config = load(&format!("[scrub]\nevery = \"{off}\"\nshare = 100\n"), &[]).unwrap();
+            assert!(config.scrub.every.duration().is_zero());
+        }
     }
 }

@@ -113,6 +113,16 @@ pub fn store(blobs: u64, bytes: u64, free: u64) {
     gauge!("modelhub_store_free_bytes").set(free as f64);
 }
 
+/// Bytes of stored files that the scrub has read again.
+pub fn scrubbed_bytes(bytes: u64) {
+    counter!("modelhub_scrubbed_bytes_total").increment(bytes);
+}
+
+/// Files that the scrub has found damaged or missing.
+pub fn damaged_files(files: u64) {
+    counter!("modelhub_damaged_files_total").increment(files);
+}
+
 /// The rate-limit state of one bucket: requests left (if upstream said), seconds of pause.
 pub fn rate_limit(bucket: &'static str, remaining: Option<u64>, paused_s: f64) {
     if let Some(remaining) = remaining {
@@ -140,6 +150,8 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         counter!(name).increment(0);
     }
     dropped_log_lines(0);
+    scrubbed_bytes(0);
+    damaged_files(0);
     Ok(handle)
 }
 
@@ -151,6 +163,8 @@ fn describe() {
     describe_counter!("modelhub_upstream_bytes_total", "File bytes received from upstream");
     describe_counter!("modelhub_upstream_calls_total", "Requests to upstream by bucket and outcome");
     describe_counter!("modelhub_flights_ended_total", "Downloads that ended, by outcome");
+    describe_counter!("modelhub_scrubbed_bytes_total", "Bytes of stored files that were read again by the scrub");
+    describe_counter!("modelhub_damaged_files_total", "Stored files that the scrub found damaged or missing");
     describe_counter!("modelhub_log_lines_dropped_total", "Lines of the log that were dropped as nobody read them");
     describe_gauge!("modelhub_connections", "Open client connections");
     describe_counter!(

@@ -245,6 +245,7 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
         cache: config.cache.clone(),
         flight: config.flight.clone(),
         xet: config.xet.clone(),
+        scrub: config.scrub.clone(),
         forward_telemetry: config.telemetry.forward,
         live: live_settings(config)?,
         token: config.upstream.token.clone(),

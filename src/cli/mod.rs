@@ -17,6 +17,7 @@ mod jobs;
 mod models;
 mod output;
 mod quarantine;
+mod scrub;
 mod selected;
 mod server;
 mod settings;

@@ -5,6 +5,7 @@ use super::client::read;
 use super::failure::Outcome;
 use super::format::{ago, bytes, count, counted, span};
 use super::output::Tone;
+use super::scrub;
 use super::table::{Cell, Table, fields};
 use crate::pb;
 
@@ -20,6 +21,7 @@ pub(super) async fn overview(call: &Call) -> Outcome {
         failed => Cell::new(count(failed), Tone::Bad),
     };
     let jobs = format!("{} running, {} waiting", count(overview.jobs_active), count(overview.jobs_waiting));
+    let verified = scrub::verified(overview.scrub.as_ref(), overview.blobs, now);
     let text = fields(
         &call.screen,
         [
@@ -36,6 +38,8 @@ pub(super) async fn overview(call: &Call) -> Outcome {
             ("saved", bytes(overview.bytes_saved).into()),
             ("hit rate", format!("{:.0}%", overview.hit_ratio * 100.0).into()),
             ("disk", format!("{} of {} free", bytes(overview.disk_free), bytes(overview.disk_total)).into()),
+            ("verified", verified),
+            ("damaged", scrub::damaged(overview.scrub.as_ref())),
             ("jobs", jobs.into()),
             ("failed jobs", failed),
         ],

@@ -12,6 +12,7 @@ use super::format::{ago, bytes, count, counted, limit, parse_seconds, parse_size
 use super::models::path_of;
 use super::output::{agree, clean, note};
 use super::quarantine::{self, Quarantine};
+use super::scrub;
 use super::selected::{Selected, describe};
 use super::table::{Table, fields};
 use crate::pb;
@@ -272,6 +273,8 @@ pub(super) async fn storage(call: &Call, arguments: Storage) -> Outcome {
             ("disk", format!("{} of {} free", bytes(storage.disk_free), bytes(storage.disk_total)).into()),
             ("incomplete", some(storage.partial_bytes).into()),
             ("unreferenced", some(storage.unreferenced_bytes).into()),
+            ("verified", scrub::verified(storage.scrub.as_ref(), storage.blobs, call.clock.now())),
+            ("damaged", scrub::damaged(storage.scrub.as_ref())),
         ],
     );
     call.screen.print(&text)?;

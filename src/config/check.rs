@@ -98,6 +98,13 @@ impl Config {
                 "jobs.keep is too short; expected at least 1m, so that the outcome of a job can be seen",
             );
         }
+        let (every, day) = (self.scrub.every.duration(), Duration::from_secs(86_400));
+        if !every.is_zero() && !(day / 24..=day * 3650).contains(&every) {
+            return fail("scrub.every", "scrub.every is invalid; expected 1h to 3650d, such as 30d, or 0 for never");
+        }
+        if !(1..=100).contains(&self.scrub.share) {
+            return fail("scrub.share", format!("scrub.share is {}; expected 1 to 100 (percent)", self.scrub.share));
+        }
         if !(64 * 1024..=1 << 30).contains(&self.flight.segment_size.bytes()) {
             return fail("flight.segment_size", "flight.segment_size is invalid; expected 64KiB to 1GiB");
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::ConfigError;
 
-/// A duration, written `500ms`, `30s`, `5m`, `1h` or `7d`.
+/// A duration, written `500ms`, `30s`, `5m`, `1h` or `7d`; nothing is `0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(Duration);
 
@@ -29,6 +29,8 @@ impl<'de> Deserialize<'de> for Span {
             "m" => 60_000,
             "h" => 3_600_000,
             "d" => 86_400_000,
+            // Nothing is nothing in every unit.
+            "" if number.bytes().all(|digit| digit == b'0') => 1,
             _ => 0,
         };
         match number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit_ms)) {

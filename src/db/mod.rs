@@ -23,6 +23,7 @@ mod records;
 mod repos;
 mod revisions;
 mod scans;
+mod scrub;
 mod settings;
 mod sql;
 mod storage;
@@ -43,6 +44,7 @@ pub use records::WorkerRow;
 pub use repos::{RepoListing, RepoRow};
 pub use revisions::NamedCommit;
 pub use scans::ScannedFile;
+pub use scrub::{ScrubMark, SizesLook, Verified};
 pub use sql::Db;
 pub use storage::{Amount, Eviction, UsageRow};
 

@@ -295,10 +295,4 @@ impl Db {
         let row: Option<(i64,)> = self.optional(sql, args![digest.to_hex(), repo]).await?;
         Ok(row.is_some_and(|(count,)| count > 0))
     }
-
-    /// Records that a blob was verified.
-    pub async fn put_verified(&self, digest: Digest, now: Millis) -> Result<()> {
-        self.execute("update blob set verified_at = $2 where sha256 = $1", args![digest.to_hex(), now]).await?;
-        Ok(())
-    }
 }

@@ -71,9 +71,9 @@ pub use jobs::{Done, JobRun, Jobs};
 pub use models::{
     Card, DownloadRequest, EvictionPlan, Found, Head, HeadTensor, ImportPreview, ImportProgress, ImportReport,
     ImportRequest, ImportedRepo, Layout, Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, Quarantine,
-    ReadFacts, Scan, ScanFinding, ScanPreview, can_run_code,
+    ReadFacts, Scan, ScanFinding, ScanPreview, Scrub, can_run_code,
 };
-pub use overview::{Overview, Overviews, Sums, UpstreamState, Usage};
+pub use overview::{Care, Overview, Overviews, Sums, UpstreamState, Usage};
 pub use repos::{Need, Repo, Repos, ResolvedRevision, Stamp};
 pub use serve::{Body, Bypass, Opened, Recipe, Serve, XetToken, XorbPart};
 pub use settings::{Change, Live, LiveSettings, Settings, TokenSource};
@@ -212,6 +212,7 @@ impl Hub {
             clock.clone(),
             events.clone(),
             flights.clone(),
+            settings.scrub.every.duration(),
             &tasks,
         );
         let models = Models::new(models::Inner {

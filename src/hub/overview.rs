@@ -13,7 +13,7 @@ use super::coalesce::Coalesce;
 use super::events::{Events, Happening, Traffic};
 use super::flights::Flights;
 use super::store::{DiskBytes, Space, Store};
-use crate::db::{Db, StoreTotals, UsageRow, WorkerRow};
+use crate::db::{Db, StoreTotals, UsageRow, Verified, WorkerRow};
 use crate::domain::job::JobStatus;
 use crate::domain::{Activity, Clock, ContentId, Millis, WorkerId, millis};
 use crate::metrics;
@@ -43,6 +43,7 @@ pub struct Overview {
     /// Sizes of all stored files, minus their disk usage.
     pub bytes_shared: u64,
     pub sums: Sums,
+    pub care: Care,
     pub jobs: Vec<(JobStatus, u64)>,
     pub upstream: UpstreamState,
     pub disk: DiskBytes,
@@ -58,6 +59,19 @@ pub struct Usage {
     /// Bytes of blobs that no known file names.
     pub unreferenced: u64,
     pub space: Space,
+}
+
+/// How well the stored files are looked after.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Care {
+    /// Each is to be read again within this time; zero: never.
+    pub every: Duration,
+    /// Those that were, within it.
+    pub verified: Verified,
+    /// When the sizes of all were looked at last.
+    pub sizes_at: Option<Millis>,
+    /// What was found damaged or missing, over the lifetime of this installation.
+    pub damaged: u64,
 }
 
 /// Totals over the lifetime of this installation.
@@ -94,6 +108,7 @@ pub struct Inner {
     clock: Clock,
     events: Events,
     flights: Flights,
+    scrub_every: Duration,
     readiness: Coalesce<(), ()>,
     last_traffic: Mutex<Sums>,
     last_flush: Mutex<Sums>,
@@ -114,11 +129,23 @@ impl Overviews {
         clock: Clock,
         events: Events,
         flights: Flights,
+        scrub_every: Duration,
         tasks: &TaskTracker,
     ) -> Self {
         let (last_traffic, last_flush) = (Mutex::default(), Mutex::default());
         let readiness = Coalesce::new(tasks.clone());
-        Self(Arc::new(Inner { db, store, upstream, clock, events, flights, readiness, last_traffic, last_flush }))
+        Self(Arc::new(Inner {
+            db,
+            store,
+            upstream,
+            clock,
+            events,
+            flights,
+            scrub_every,
+            readiness,
+            last_traffic,
+            last_flush,
+        }))
     }
 
     pub async fn totals(&self) -> Result<StoreTotals> {
@@ -188,11 +215,24 @@ impl Overviews {
             space,
             bytes_shared: self.db.named_bytes().await?.saturating_sub(space.stored.bytes),
             sums,
+            care: self.care().await?,
             jobs: self.db.job_counts().await?,
             upstream: self.upstream_state(),
             disk: self.disk()?,
             recent: self.db.activities(20).await?,
             uptime: self.clock.elapsed(),
+        })
+    }
+
+    pub async fn care(&self) -> Result<Care> {
+        let since = self.clock.now().saturating_sub(millis(self.scrub_every));
+        let counters = self.db.counters().await?;
+        let ended_at = self.db.sizes_look().await?.ended_at;
+        Ok(Care {
+            every: self.scrub_every,
+            verified: self.db.verified(since).await?,
+            sizes_at: (ended_at > 0).then_some(ended_at),
+            damaged: counters.into_iter().find(|(name, _)| name == "damaged_files").map_or(0, |(_, count)| count),
         })
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::pace::Pace;
 use super::store::Store;
 use super::{Error, Result};
-use crate::config::{Cache, Flight, Secret, Span, Xet};
+use crate::config::{Cache, Flight, Scrub, Secret, Span, Xet};
 use crate::db::Db;
 use crate::domain::Hours;
 use crate::upstream::Upstream;
@@ -22,6 +22,7 @@ pub struct Settings {
     pub cache: Cache,
     pub flight: Flight,
     pub xet: Xet,
+    pub scrub: Scrub,
     pub forward_telemetry: bool,
     /// What may be changed while running, as configured.
     pub live: Live,

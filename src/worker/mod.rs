@@ -2,7 +2,7 @@
 //!
 //! `Runner::run` claims while there is room → each job runs as a task of its own under a lease that is renewed
 //! (`lease.rs`) → how it ended decides what becomes of it (`ending.rs`). A second loop does what comes with time:
-//! jobs of lost workers, syncs that are due, the download window (`schedule.rs`).
+//! jobs of lost workers, syncs that are due, the download window (`schedule.rs`). A third one reads stored files again.
 
 mod ending;
 mod lease;
@@ -83,7 +83,7 @@ impl Runner {
         }
         let schedule = self.keep_time();
         let claim = self.claim_jobs();
-        tokio::join!(schedule, claim);
+        tokio::join!(schedule, claim, self.keep_scrubbing());
         self.0.tasks.close();
         self.0.tasks.wait().await;
         if let Err(error) = self.0.hub.overview.note_worker(self.id(), None).await {

@@ -1,13 +1,17 @@
 //! What is due with time: the jobs of lost workers, scheduled syncs, the download window, abandoned
-//! downloads, old quarantined files.
+//! downloads, old quarantined files; and stored files that are to be read again.
 
 use std::time::Duration;
 
 use super::Runner;
 use crate::domain::job::JobKind;
-use crate::hub::Gone;
+use crate::hub::{Gone, Scrub};
 
 const BEAT: Duration = Duration::from_secs(2);
+/// How often it is looked whether stored files are to be read again.
+const SCRUB_BEAT: Duration = Duration::from_secs(5);
+/// Before it is tried once more.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl Runner {
@@ -38,6 +42,31 @@ impl Runner {
             if let Err(error) = look.await {
                 tracing::warn!(%error, "could not maintain the queue");
             }
+        }
+    }
+
+    /// Reads stored files again until this worker stops, in turns with others on the same database.
+    pub(super) async fn keep_scrubbing(&self) {
+        let inner = &*self.0;
+        let (mut beats, mut scrub) = (inner.clock.beats(SCRUB_BEAT), Scrub::default());
+        let mut has_more = false;
+        while !inner.stop.is_cancelled() {
+            if !has_more {
+                tokio::select! {
+                    () = inner.stop.cancelled() => return,
+                    () = beats.next() => {}
+                }
+            }
+            let lease = inner.settings.lease;
+            has_more = match inner.hub.models.scrub(&mut scrub, self.id(), lease, &inner.stop).await {
+                Ok(has_more) => has_more,
+                Err(_) if inner.stop.is_cancelled() => return,
+                Err(error) => {
+                    tracing::warn!(%error, "could not verify stored files in the background");
+                    tokio::select! { () = inner.stop.cancelled() => {}, () = inner.clock.sleep(AFTER_FAILURE) => {} }
+                    false
+                }
+            };
         }
     }
 

@@ -181,7 +181,8 @@ async fn a_file_is_stored_when_its_content_is_by_either_hash(base: &TestDatabase
         assert_eq!(rows[1].totals, totals(1, TIB, 1, TIB));
         assert_eq!([rows[0].verified_at, rows[1].verified_at], [Some(10), Some(20)]);
     }
-    db.put_verified(digest(1), 30).await.unwrap();
+    let blob = db.blob(ContentId::Sha256(digest(1)), TIB).await.unwrap().unwrap();
+    db.put_verified(&blob, None, 30).await.unwrap();
     delete_blob(&db, digest(21)).await.unwrap();
     let rows = page(&db, &row, &one, FilePage::default()).await;
     assert_eq!([rows[0].stored, rows[1].stored], [None, Some(digest(1))]);

@@ -20,6 +20,7 @@ mod records;
 mod rows;
 mod scale;
 mod scans;
+mod scrub;
 mod server;
 mod storage;
 mod writers;

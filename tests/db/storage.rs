@@ -289,8 +289,10 @@ async fn each_stored_content_has_a_name_for_sums_by_format(base: &TestDatabase) 
 async fn a_blob_that_was_read_again_says_when(base: &TestDatabase) {
     let db = base.open().await;
     blob(&db, 1, 100, 1).await;
-    db.put_verified(digest(1), 50).await.unwrap();
-    db.put_verified(digest(2), 50).await.unwrap();
+    let row = db.blob(ContentId::Sha256(digest(1)), 100).await.unwrap().unwrap();
+    db.put_verified(&row, None, 50).await.unwrap();
+    // Another file has its name by now.
+    db.put_verified(&BlobRow { generation: row.generation + 1, ..row }, Some(9), 60).await.unwrap();
     let times = "select cast(created_at as text) || ' ' || cast(verified_at as text) || ' ' || cast(last_used_at as text) from blob";
     assert_eq!(base.texts(times).await, ["1 50 1"]);
 }

@@ -9,6 +9,7 @@ use super::Report;
 use crate::cli::client::{Client, is_local, read};
 use crate::cli::failure::{Code, Outcome};
 use crate::cli::format::{bytes, counted, span};
+use crate::cli::scrub;
 use crate::config::Config;
 use crate::domain::Clock;
 use crate::pb;
@@ -194,11 +195,34 @@ async fn disk(report: &mut Report, client: &Client) {
     } else {
         report.ok("disk", text);
     }
+    scrub_of(report, &storage);
     if storage.quarantine_bytes > 0 {
         let text = format!("{} in quarantine: content that did not match its hash", bytes(storage.quarantine_bytes));
         let advice = "upstream sent wrong bytes, or the disk or the network corrupts them; \
                       modelhub storage quarantine lists them, and removes them with --empty";
         report.warn("quarantine", text, advice);
+    }
+}
+
+/// Whether stored files are read again in time, and what was found.
+fn scrub_of(report: &mut Report, storage: &pb::GetStorageResponse) {
+    let Some(scrub) = &storage.scrub else { return };
+    if scrub.every_seconds == 0 {
+        let advice = "set scrub.every, e.g. to 30d; or run modelhub verify from time to time";
+        return report.warn("scrub", "off: what a disk loses is found only when it is needed", advice);
+    }
+    let every = scrub::every(scrub);
+    match scrub::overdue(scrub, storage.blobs) {
+        0 => report.ok("scrub", format!("all stored files were verified within {every}")),
+        overdue => {
+            let text = format!("{} not verified within {every}", counted(overdue, "stored file"));
+            let advice = "wait some days if this hub was updated or off; else raise scrub.share, or scrub.every";
+            report.warn("scrub", text, advice);
+        }
+    }
+    if scrub.damaged_files > 0 {
+        let text = format!("{} found by the scrub so far", counted(scrub.damaged_files, "damaged file"));
+        report.warn("damage", text, "modelhub overview names the latest; if it happens again, replace the disk");
     }
 }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::blobs::Blobs;
-use super::recovery::Damages;
+use super::recovery::{Damages, Harm};
 use super::speed::Speed;
 use super::{Models, Result};
 use crate::blob::Check;
@@ -43,7 +43,7 @@ impl Models {
         let mut damages = Damages::default();
         let verified = self.verify_blobs(run, work, &mut damages).await;
         // Also if it was stopped: the next run does not find these any more.
-        self.order(run, &mut damages).await;
+        self.order_again(run, &mut damages).await;
         let (files, bytes) = verified?;
         if let Some(error) = damages.error() {
             return Err(error);
@@ -77,14 +77,15 @@ impl Models {
                     Check::Right => {}
                     Check::Stopped => return Err(Error::Stopping),
                     found @ (Check::Wrong | Check::Missing) => {
+                        let harm = if found == Check::Wrong { Harm::Wrong } else { Harm::Missing };
                         let damage = self.damage_of(&blob).await?;
                         // Not if somebody has put another file there meanwhile: that one was not looked at.
                         if self.store.quarantine(&blob).await? {
-                            let text = damages.note(&blob, found, damage);
+                            let text = damages.note(&blob, harm, damage);
                             run.log(Level::Error, &text).await;
                         }
                         if damages.is_full() {
-                            self.order(run, damages).await;
+                            self.order_again(run, damages).await;
                         }
                     }
                 }
@@ -97,6 +98,12 @@ impl Models {
             }
         }
         Ok((files, bytes))
+    }
+
+    async fn order_again(&self, run: &JobRun, damages: &mut Damages) {
+        for (level, text) in self.order(damages).await {
+            run.log(level, &text).await;
+        }
     }
 
     /// Removes partial downloads that were not resumed for a week.

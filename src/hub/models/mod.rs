@@ -16,6 +16,8 @@ mod quarantine;
 mod recovery;
 mod register;
 mod scan;
+mod scrub;
+mod share;
 mod speed;
 mod sync;
 
@@ -49,6 +51,7 @@ pub use import::{
 pub use plan::Plan;
 pub use quarantine::Quarantine;
 pub use scan::{Scan, ScanFinding, ScanPreview};
+pub use scrub::Scrub;
 
 /// See the module's text. Cheap to clone.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! What a verification found damaged or missing, downloaded again.
+//! What a verification or the scrub found damaged or missing, downloaded again.
 //!
 //! Each damaged blob is looked up while its row still tells who names it (`damage_of`) → noted once it has left the store
 //! (`note`) → and ordered (`order`): one download job for each registered model that has it, of exactly these files at the
@@ -8,12 +8,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Models, Result};
-use crate::blob::Check;
 use crate::db::{BlobRow, NamedFile, Recoverable};
 use crate::domain::job::{Level, NewJob, priority};
 use crate::domain::{CommitId, ContentId, Digest, JobId, ModelId, RepoKey, Selection, Work, counted, work};
 use crate::hub::Error;
-use crate::hub::jobs::JobRun;
 
 /// Files noted before they are ordered without waiting for the end: as many as one selection may name.
 const MOST: usize = 10_000;
@@ -21,6 +19,15 @@ const MOST: usize = 10_000;
 const NAMED: usize = 3;
 /// Files of one content that are named.
 const NAMED_FILES: usize = 2;
+
+/// What is wrong with a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Harm {
+    Wrong,
+    Missing,
+    /// It is a hard link, and its original was changed.
+    Changed,
+}
 
 /// What is known of a damaged blob.
 pub(super) struct Damage {
@@ -30,7 +37,7 @@ pub(super) struct Damage {
     is_lost: bool,
 }
 
-/// What a verification found so far.
+/// What was found so far.
 #[derive(Default)]
 pub(super) struct Damages {
     files: u64,
@@ -63,8 +70,9 @@ impl Models {
         })
     }
 
-    /// Orders what was noted. An order that is refused does not end the verification.
-    pub(super) async fn order(&self, run: &JobRun, damages: &mut Damages) {
+    /// Orders what was noted; what to say of it. An order that is refused ends nothing.
+    pub(super) async fn order(&self, damages: &mut Damages) -> Vec<(Level, String)> {
+        let mut lines = Vec::new();
         damages.waiting = 0;
         let mut ordered = HashSet::new();
         for ((model, commit), wanted) in std::mem::take(&mut damages.wanted) {
@@ -84,27 +92,32 @@ impl Models {
             match self.jobs.enqueue(job).await {
                 Ok(job) => {
                     let verb = if digests.len() == 1 { "downloads" } else { "download" };
-                    run.log(Level::Info, &format!("{key}: {count} {verb} again as job {}: {named}", job.id)).await;
+                    lines.push((Level::Info, format!("{key}: {count} {verb} again as job {}: {named}", job.id)));
                     damages.jobs.push(job.id);
                     ordered.extend(digests);
                 }
                 Err(error) => {
                     let text =
                         format!("{key}: {count} cannot be downloaded again now, only on the next request: {error}");
-                    run.log(Level::Warning, &text).await;
+                    lines.push((Level::Warning, text));
                 }
             }
         }
         damages.again += ordered.len() as u64;
+        lines
     }
 }
 
 impl Damages {
     /// Notes a blob that has left the store; what to say of it.
-    pub(super) fn note(&mut self, blob: &BlobRow, found: Check, damage: Damage) -> String {
+    pub(super) fn note(&mut self, blob: &BlobRow, harm: Harm, damage: Damage) -> String {
         self.files += 1;
         self.lost += u64::from(damage.is_lost);
-        let what = if found == Check::Wrong { "has wrong bytes and was quarantined" } else { "is missing" };
+        let what = match harm {
+            Harm::Wrong => "has wrong bytes and was quarantined",
+            Harm::Missing => "is missing",
+            Harm::Changed => "is a hard link whose original was changed",
+        };
         let then = match (damage.recoverable.is_empty(), damage.is_lost) {
             (false, _) => "it is downloaded again",
             (true, true) => "it was imported from a folder: import it again",
@@ -121,6 +134,10 @@ impl Damages {
             self.named.push(damage.name);
         }
         text
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.files == 0
     }
 
     /// Whether so much was noted that it has to be ordered now.

@@ -15,6 +15,7 @@ mod open;
 mod proof;
 mod quarantine;
 mod rebuild;
+mod scrub;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use crate::blob::{self, Check, LocalStore, Pace, Partial, Placed, Placement, Proven, Refusal, Source, Staged};
+use crate::blob::{self, LocalStore, Pace, Partial, Placed, Placement, Proven, Refusal, Source, Staged};
 use crate::db::{BlobRow, Change, Db, NewBlob, StoreTotals};
 use crate::domain::{Artifact, Clock, ContentId, Digest, GitOid};
 use crate::telemetry::DISK_FULL;
@@ -36,6 +37,7 @@ use open::OpenFiles;
 use proof::Proofs;
 pub use quarantine::{QUARANTINE_KEPT, Space};
 pub use rebuild::Rebuilt;
+pub(super) use scrub::Seen;
 
 /// Blobs whose names are changed at the same time.
 const TURNS: usize = 64;
@@ -273,16 +275,6 @@ impl Store {
 
 /// What is looked at again, and what leaves.
 impl Store {
-    /// Reads a blob again and compares its hash.
-    pub(super) async fn check(&self, row: &BlobRow, stop: impl Fn() -> bool + Send + 'static) -> Result<Check> {
-        let BlobRow { digest, size, .. } = *row;
-        let found = self.blocking(move |disk| disk.check_blob(digest, size, &mut || stop())).await??;
-        if found == Check::Right {
-            self.0.db.put_verified(digest, self.0.clock.now()).await?;
-        }
-        Ok(found)
-    }
-
     /// Takes a blob that is damaged or missing out of the store; `false` if another file has its name by now.
     pub(super) async fn quarantine(&self, row: &BlobRow) -> Result<bool> {
         let (digest, now) = (row.digest, self.0.clock.now());

@@ -19,6 +19,7 @@ mod refusals;
 mod renames;
 mod routes;
 mod scenarios;
+mod scrub;
 mod settings;
 mod stored;
 mod unrecoverable;

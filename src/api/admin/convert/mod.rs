@@ -7,7 +7,7 @@ use crate::domain::gguf_file::Quantisation;
 use crate::domain::job::{Level, LogLine};
 use crate::domain::selection::LeftOut;
 use crate::domain::{Activity, ContentId, Entry, FileType, JobId, Millis, ModelSource, ModelStatus, Preset, Selection};
-use crate::hub::{self, EvictionPlan, Happening, UpstreamState};
+use crate::hub::{self, Care, EvictionPlan, Happening, UpstreamState};
 use crate::hub::{FileRow, ModelRow, UsageRow, WorkerRow};
 use crate::pb;
 
@@ -232,6 +232,17 @@ pub(in crate::api) fn upstream(state: UpstreamState, url: &str) -> pb::Upstream 
         UpstreamState::TokenRefused => (State::TokenRefused, None),
     };
     pb::Upstream { url: url.to_owned(), state: state.into(), limited_until: time(until) }
+}
+
+pub(in crate::api) fn scrub(care: Care) -> pb::Scrub {
+    pb::Scrub {
+        every_seconds: care.every.as_secs(),
+        verified_files: care.verified.files,
+        verified_bytes: care.verified.bytes,
+        oldest_verified_at: time(care.verified.oldest_at),
+        sizes_checked_at: time(care.sizes_at),
+        damaged_files: care.damaged,
+    }
 }
 
 pub(in crate::api) fn worker((row, alive): (WorkerRow, bool)) -> pb::Worker {

@@ -35,6 +35,7 @@ impl Service {
             endpoint: self.about.endpoint.clone(),
             version: self.about.version.clone(),
             uptime_seconds: overview.uptime.as_secs(),
+            scrub: Some(convert::scrub(overview.care)),
         })
     }
 
@@ -201,6 +202,7 @@ impl Service {
             models: models.into_iter().map(convert::usage).collect(),
             formats: formats.into_iter().map(format).collect(),
             unreferenced_bytes: unreferenced,
+            scrub: Some(convert::scrub(self.hub.overview.care().await?)),
         })
     }
 }

@@ -90,6 +90,7 @@ __all__ = (
     "Revision",
     "ScanFinding",
     "ScanStorageRequest",
+    "Scrub",
     "Selection",
     "SelectionPreset",
     "Settings",
@@ -1097,6 +1098,10 @@ class GetStorageResponse(betterproto2.Message):
     """
     What counts towards `limit`: `bytes` and `quarantine_bytes`.
     """
+
+    scrub: "Scrub | None" = betterproto2.field(
+        12, betterproto2.TYPE_MESSAGE, optional=True
+    )
 
 
 default_message_pool.register_message(
@@ -2536,6 +2541,10 @@ class Overview(betterproto2.Message):
     What counts towards the store limit: stored and quarantined bytes.
     """
 
+    scrub: "Scrub | None" = betterproto2.field(
+        20, betterproto2.TYPE_MESSAGE, optional=True
+    )
+
 
 default_message_pool.register_message("modelhub.v1", "Overview", Overview)
 
@@ -2964,6 +2973,61 @@ class ScanStorageRequest(betterproto2.Message):
 default_message_pool.register_message(
     "modelhub.v1", "ScanStorageRequest", ScanStorageRequest
 )
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class Scrub(betterproto2.Message):
+    """
+    How well the stored files are looked after: they are read again by themselves, and their hashes compared.
+    """
+
+    every_seconds: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(1, betterproto2.TYPE_UINT64)
+    )
+    """
+    Each file is to be read again within this time. 0: never.
+    """
+
+    verified_files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(2, betterproto2.TYPE_UINT64)
+    )
+    """
+    Those that were verified within it, by the scrub, a verification or as they came, and their bytes.
+    """
+
+    verified_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(3, betterproto2.TYPE_UINT64)
+    )
+
+    oldest_verified_at: "datetime.datetime | None" = betterproto2.field(
+        4,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: __google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    The oldest verification of all files.
+    """
+
+    sizes_checked_at: "datetime.datetime | None" = betterproto2.field(
+        5,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: __google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    When the sizes of all files were compared last.
+    """
+
+    damaged_files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(6, betterproto2.TYPE_UINT64)
+    )
+    """
+    What the scrub has found damaged or missing, since the first start.
+    """
+
+
+default_message_pool.register_message("modelhub.v1", "Scrub", Scrub)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
