@@ -17,7 +17,10 @@ mod open;
 mod proof;
 mod quarantine;
 mod rebuild;
+<<<<<<< HEAD
 mod room;
+=======
+>>>>>>> h-scrub
 mod scrub;
 
 use std::collections::HashMap;

@@ -121,7 +121,7 @@ export type Overview = Message<"modelhub.v1.Overview"> & {
   uptimeSeconds: bigint;
 
   /**
-   * What counts towards the store limit: stored and quarantined bytes.
+   * What counts towards the store limit: stored, arriving and quarantined bytes.
    *
    * @generated from field: uint64 bytes_used = 19;
    */

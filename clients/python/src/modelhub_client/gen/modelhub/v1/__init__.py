@@ -2538,7 +2538,7 @@ class Overview(betterproto2.Message):
         betterproto2.field(19, betterproto2.TYPE_UINT64)
     )
     """
-    What counts towards the store limit: stored and quarantined bytes.
+    What counts towards the store limit: stored, arriving and quarantined bytes.
     """
 
     scrub: "Scrub | None" = betterproto2.field(
