@@ -113,12 +113,8 @@ impl Models {
         };
         // Also if it was stopped: nobody will find these again.
         self.report(damages).await;
-<<<<<<< HEAD
-        Ok(looking? | reading? && !stop.is_cancelled())
-=======
         let have_more = [looking?, reading?];
         Ok(have_more.contains(&true) && !stop.is_cancelled())
->>>>>>> h-scrub
     }
 
     /// Files verified at this time or before have their turn.

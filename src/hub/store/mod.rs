@@ -17,10 +17,7 @@ mod open;
 mod proof;
 mod quarantine;
 mod rebuild;
-<<<<<<< HEAD
 mod room;
-=======
->>>>>>> h-scrub
 mod scrub;
 
 use std::collections::HashMap;
