@@ -15,7 +15,7 @@ pub(super) struct Wrong {
     pub(super) text: String,
 }
 
-fn fail<T>(key: &'static str, text: impl Into<String>) -> Result<T, Wrong> {
+pub(super) fn fail<T>(key: &'static str, text: impl Into<String>) -> Result<T, Wrong> {
     Err(Wrong { key, text: text.into() })
 }
 
