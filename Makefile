@@ -20,14 +20,14 @@ ui: ## builds the dashboard, which is compiled into the hub
 # Two lanes, as half of the tests wait for others most of the time; then what measures memory, alone. All that they need
 # is installed first: apt does one thing at a time.
 test: ## everything below
-	@scripts/need cc python3 ca-certificates node npm strace postgresql openssl chromium
+	@scripts/need cc python3 ca-certificates node npm strace postgresql openssl chromium tinyproxy
 	@scripts/rust-component rustfmt
 	$(MAKE) --no-print-directory ui
 	scripts/lanes "test-rust test-xet test-db" "test-clients test-python test-api test-ui"
 	$(MAKE) --no-print-directory test-load
 
 test-rust: ## format check and all Rust tests
-	@scripts/need cc
+	@scripts/need cc openssl
 	@scripts/rust-component rustfmt
 	cargo fmt --all --check
 	cargo test --locked
@@ -50,7 +50,7 @@ test-load: ## memory of the optimised hub under load
 	cargo test --locked --release --test load
 
 test-clients: ## the tests with real clients; ARGS go to pytest
-	@scripts/need cc python3 ca-certificates node npm strace
+	@scripts/need cc python3 ca-certificates node npm strace openssl tinyproxy
 	cargo build --locked --bins
 	scripts/test-clients $(ARGS)
 

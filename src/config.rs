@@ -3,7 +3,8 @@
 //!
 //! Steps of `load`: take the defaults as a table → lay the user's file over it, refusing keys
 //! that the defaults do not have, with the nearest right one → lay `MODELHUB_*` over it → lay
-//! the flags over it (`merge`) → read the table into types → read secrets from their files → `check`.
+//! the flags over it (`merge`) → read the table into types → read secrets from their files → `check` → find the way to
+//! upstream (`way`).
 //! An error names the key and where its value came from.
 
 mod check;
@@ -11,6 +12,7 @@ mod host;
 mod keeping;
 mod merge;
 mod types;
+mod way;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use toml::{Table, Value};
 pub use host::DownloadHost;
 pub use merge::{Merged, merge, redact};
 pub use types::{Secret, Size, Span};
+pub use way::{Proxies, Proxy, Tls};
 
 /// The commented defaults, as shipped.
 pub const DEFAULTS: &str = include_str!("../config/modelhub.toml");
@@ -92,6 +95,20 @@ pub struct Upstream {
     pub token_file: PathBuf,
     pub offline: bool,
     pub cdn_hosts: Vec<String>,
+    pub proxy: Secret,
+    pub proxy_user: String,
+    pub proxy_password: Secret,
+    pub proxy_password_file: PathBuf,
+    pub no_proxy: Vec<String>,
+    pub ca_file: PathBuf,
+    pub client_cert_file: PathBuf,
+    pub client_key_file: PathBuf,
+    /// Read from the keys above and from the environment.
+    #[serde(skip)]
+    pub proxies: Proxies,
+    /// The files of the keys above, as they were at the start.
+    #[serde(skip)]
+    pub tls: Tls,
     pub connect_timeout: Span,
     pub metadata_timeout: Span,
     pub slow_after: Span,
@@ -217,6 +234,7 @@ impl Config {
             merged.wrong(&key, &mistyped(&key, merged.value(&key), what))
         })?;
         config.upstream.token.or_read(&config.upstream.token_file, "upstream.token_file")?;
+        config.upstream.proxy_password.or_read(&config.upstream.proxy_password_file, "upstream.proxy_password_file")?;
         config.admin.token.or_read(&config.admin.token_file, "admin.token_file")?;
         config.worker.token.or_read(&config.worker.token_file, "worker.token_file")?;
         if config.store.data_dir.as_os_str().is_empty() {
@@ -225,7 +243,11 @@ impl Config {
         // Host names are case-insensitive.
         let hosts = config.upstream.cdn_hosts.iter_mut().chain(&mut config.admin.hosts);
         hosts.for_each(|host| host.make_ascii_lowercase());
-        config.check().map_err(|wrong| merged.wrong(wrong.key, &wrong.text))?;
+        let wrong = |wrong: check::Wrong| merged.wrong(wrong.key, &wrong.text);
+        config.check().map_err(wrong)?;
+        let source = |key: &str| merged.source(key);
+        config.upstream.proxies = Proxies::read(&config.upstream, source, merged.proxy_variables()).map_err(wrong)?;
+        config.upstream.tls = Tls::read(&config.upstream).map_err(wrong)?;
         Ok(config)
     }
 }
@@ -245,6 +267,18 @@ impl Config {
             ));
         }
         exposed
+    }
+
+    /// What a proxy can read although only upstream should, in a sentence.
+    pub fn readable_by_a_proxy(&self) -> Option<String> {
+        let proxy = self.upstream.proxies.http.as_ref().filter(|proxy| proxy.reads_http())?;
+        self.upstream.url.starts_with("http://").then(|| {
+            format!(
+                "upstream.url is http://, so the proxy {proxy} ({}) can read the tokens that are sent to upstream; use https:// if \
+                 upstream has it",
+                proxy.source()
+            )
+        })
     }
 }
 

@@ -96,6 +96,11 @@ impl MockHf {
         self.shared.hub_addr.get().copied()
     }
 
+    /// Where the CDN listens.
+    pub fn cdn_addr(&self) -> Option<SocketAddr> {
+        self.shared.cdn_addr.get().copied()
+    }
+
     /// Adds or replaces a repo. Returns the commit of main.
     ///
     /// # Panics

@@ -23,7 +23,7 @@ use crate::db::Db;
 use crate::domain::{Clock, Hours};
 use crate::hub::{Gone, Hub, Live, Settings};
 use crate::machine::{self, Fixed, GpuProbe, Machine, Nvml};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, proxy_of};
 use crate::worker::Runner;
 
 use follow::follow_workers;
@@ -96,6 +96,7 @@ impl App {
         About {
             endpoint: self.endpoint(),
             upstream_url: self.config.upstream.url.clone(),
+            proxy: proxy_of(&self.config.upstream),
             storage_path: self.config.store.data_dir.display().to_string(),
             database: match self.config.database.url.get() {
                 Some(url) if url.starts_with("postgres") => "postgres".into(),

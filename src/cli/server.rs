@@ -11,6 +11,7 @@ use super::output::{Screen, announce};
 use crate::app::{self, App};
 use crate::config::{self, Config};
 use crate::domain::Clock;
+use crate::upstream::proxy_of;
 use crate::{machine, metrics, shutdown, telemetry};
 
 #[derive(Subcommand)]
@@ -141,8 +142,9 @@ pub(super) fn run_config(command: &ConfigCommand) -> anyhow::Result<Outcome> {
     let screen = Screen::new(false);
     Ok(match command {
         ConfigCommand::Check(source) => {
-            Config::load(source.config.as_deref(), std::env::vars(), &[])?;
-            screen.print("the settings are valid")
+            let config = Config::load(source.config.as_deref(), std::env::vars(), &[])?;
+            let warning = config.readable_by_a_proxy().map(|sentence| format!("\nwarning: {sentence}"));
+            screen.print(&format!("the settings are valid{}", warning.unwrap_or_default()))
         }
         ConfigCommand::Print { defaults: true, .. } => screen.print(config::DEFAULTS),
         ConfigCommand::Print { source, .. } => {
@@ -156,7 +158,8 @@ pub(super) fn run_config(command: &ConfigCommand) -> anyhow::Result<Outcome> {
 async fn run_server(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signals()?;
     let data_dir = config.store.data_dir.clone();
-    let exposed = config.exposed();
+    let warnings: Vec<_> = config.exposed().into_iter().chain(config.readable_by_a_proxy()).collect();
+    let proxy = proxy_of(&config.upstream);
     let app = App::open(config, Clock::system(), metrics::install()?)
         .await
         .with_context(|| format!("cannot start with the data directory {}", data_dir.display()))?;
@@ -169,7 +172,10 @@ async fn run_server(config: Config) -> anyhow::Result<()> {
         app.endpoint()
     ));
     tracing::info!(hub = %app.hub_addr, admin = %app.admin_addr, data_dir = %data_dir.display(), "listening");
-    exposed.iter().for_each(|sentence| tracing::warn!("{sentence}"));
+    warnings.iter().for_each(|sentence| tracing::warn!("{sentence}"));
+    if let Some((proxy, source)) = proxy {
+        tracing::info!(%proxy, %source, "upstream is reached through a proxy");
+    }
     Box::pin(app.run(stop)).await
 }
 

@@ -29,6 +29,7 @@ pub(super) async fn overview(call: &Call) -> Outcome {
             ("uptime", span(overview.uptime_seconds).into()),
             ("HF_ENDPOINT", overview.endpoint.into()),
             ("upstream", upstream_cell(overview.upstream.as_ref(), now)),
+            ("proxy", proxy_cell(overview.upstream.as_ref())),
             ("models", count(overview.models).into()),
             ("stored", format!("{} in {}", bytes(overview.bytes_stored), counted(overview.blobs, "blob")).into()),
             ("used", bytes(overview.bytes_used).into()),
@@ -76,6 +77,13 @@ fn upstream_cell(upstream: Option<&pb::Upstream>, now: i64) -> Cell {
         State::Unspecified => (String::new(), Tone::Plain),
     };
     Cell::new(format!("{} {words}", upstream.url), tone)
+}
+
+fn proxy_cell(upstream: Option<&pb::Upstream>) -> Cell {
+    match upstream.filter(|upstream| !upstream.proxy.is_empty()) {
+        Some(upstream) => format!("{} ({})", upstream.proxy, upstream.proxy_source).into(),
+        None => "none".into(),
+    }
 }
 
 pub(super) async fn system(call: &Call) -> Outcome {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{ConfigError, DEFAULTS, fail};
+use super::way::{self, VARIABLES};
+use super::{ConfigError, DEFAULTS, Secret, fail};
 
 /// Environment names that do not follow MODELHUB_SECTION_KEY.
 const SHORT_NAMES: [(&str, &str); 6] = [
@@ -37,7 +38,8 @@ const FLAGS: [(&str, &str); 10] = [
 ];
 
 /// Keys whose values must not be shown.
-pub(super) const SECRETS: [&str; 4] = ["upstream.token", "admin.token", "worker.token", "database.url"];
+pub(super) const SECRETS: [&str; 6] =
+    ["upstream.token", "upstream.proxy", "upstream.proxy_password", "admin.token", "worker.token", "database.url"];
 
 /// Where a value came from.
 #[derive(Debug, Clone)]
@@ -62,6 +64,8 @@ impl fmt::Display for Origin {
 pub struct Merged {
     pub table: Table,
     origins: HashMap<String, Origin>,
+    /// What the environment says of proxies, for all programs.
+    proxy_variables: HashMap<&'static str, Secret>,
 }
 
 impl Merged {
@@ -71,6 +75,15 @@ impl Merged {
             Some(origin) => ConfigError(format!("{origin}: {what}")),
             None => ConfigError(what.to_owned()),
         }
+    }
+
+    /// Where a key was set; the key itself, if that is not known.
+    pub(super) fn source(&self, key: &str) -> String {
+        self.origins.get(key).map_or_else(|| key.to_owned(), Origin::to_string)
+    }
+
+    pub(super) fn proxy_variables(&self) -> &HashMap<&'static str, Secret> {
+        &self.proxy_variables
     }
 
     pub(super) fn value(&self, key: &str) -> Option<&Value> {
@@ -87,7 +100,7 @@ pub fn merge(
     flags: &[(&str, String)],
 ) -> Result<Merged, ConfigError> {
     let defaults: Table = DEFAULTS.parse().map_err(|e| ConfigError(format!("the built-in defaults: {e}")))?;
-    let mut merged = Merged { table: defaults.clone(), origins: HashMap::new() };
+    let mut merged = Merged { table: defaults.clone(), origins: HashMap::new(), proxy_variables: HashMap::new() };
 
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
@@ -100,8 +113,11 @@ pub fn merge(
     }
 
     let keys = keys_of(&defaults);
-    for (name, text) in environment.filter(|(name, _)| name.starts_with("MODELHUB_")) {
-        if OTHER_NAMES.contains(&name.as_str()) {
+    for (name, text) in environment {
+        if let Some(variable) = VARIABLES.iter().find(|variable| **variable == name) {
+            merged.proxy_variables.insert(*variable, Secret::new(text.trim()));
+        }
+        if !name.starts_with("MODELHUB_") || OTHER_NAMES.contains(&name.as_str()) {
             continue;
         }
         let Some(key) = key_of_env(&name, &keys) else {
@@ -127,7 +143,7 @@ pub fn redact(mut table: Table) -> Table {
         if let Some(Value::String(text)) = table.get_mut(section).and_then(|s| s.get_mut(key))
             && !text.is_empty()
         {
-            *text = "***".into();
+            *text = if key == "proxy" { way::shown(text) } else { "***".into() };
         }
     }
     table

@@ -118,8 +118,9 @@ impl Upstream {
     pub fn new(config: config::Upstream, clock: &Clock) -> anyhow::Result<Self> {
         let base = Url::parse(&config.url)?;
         let egress = Egress::new(base.clone(), &config.cdn_hosts);
+        let resolver = Resolver::new(&base, egress.listed(), &config.proxies, resolver::system());
         Ok(Self {
-            exits: Exits::new(&config, &Resolver::new(&base, egress.listed(), resolver::system()))?,
+            exits: Exits::new(&config, &resolver)?,
             sanitiser: Sanitiser::new(&base, egress.clone()),
             egress,
             clock: clock.clone(),
@@ -270,14 +271,10 @@ impl Upstream {
             return Err(Error::RateLimited { retry_after: wait });
         }
         if !self.health.admits() {
-            return Err(Error::Unavailable { reason: "it failed several times in a row; retrying shortly".into() });
+            return Err(self.health.refusal());
         }
         let deadline = self.config.metadata_timeout.duration();
-        let outcome = match self.clock.timeout(deadline, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(Error::network(&error)),
-            Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
-        };
+        let outcome = self.exits.send(request, &self.clock, deadline).await;
         let response = outcome.inspect_err(|error| {
             if impact == Impact::Counts {
                 self.health.failed(error);

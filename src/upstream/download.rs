@@ -208,10 +208,7 @@ impl Upstream {
         if let Some(range) = range {
             request = request.header(RANGE, range_header(range));
         }
-        let outcome = match self.clock.timeout(HEAD_TIMEOUT, request.send()).await {
-            Ok(outcome) => outcome.map_err(|error| Error::network(&error)),
-            Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
-        };
+        let outcome = self.exits.send(request, &self.clock, HEAD_TIMEOUT).await;
         let response = outcome.inspect_err(|_| metrics::upstream_call("download", "error"))?;
         let status = response.status();
         metrics::upstream_call("download", super::client::status_class(status));

@@ -28,6 +28,8 @@ struct State {
     failures: u32,
     pause: Duration,
     open_until: Duration,
+    /// The last one's reason: who is not let through wants to know it.
+    why: String,
 }
 
 impl Health {
@@ -68,6 +70,14 @@ impl Health {
         state.failures >= THRESHOLD && now < state.open_until
     }
 
+    /// What is said to those whose call does not go out.
+    pub(super) fn refusal(&self) -> Error {
+        let why = self.state.lock().unwrap_or_else(PoisonError::into_inner).why.clone();
+        Error::Unavailable {
+            reason: format!("it failed several times in a row; retrying shortly. The last time: {why}"),
+        }
+    }
+
     pub(super) fn succeeded(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State::default();
@@ -80,6 +90,10 @@ impl Health {
         let now = self.clock.elapsed();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures += 1;
+        state.why = match why {
+            Error::Unavailable { reason } => reason.clone(),
+            other => other.to_string(),
+        };
         self.in_trouble.store(true, Ordering::Relaxed);
         if state.failures >= THRESHOLD {
             state.pause = PAUSES.pause(state.failures - THRESHOLD + 1);
@@ -103,6 +117,7 @@ mod tests {
             health.failed(&Error::Unavailable { reason: "a test".into() });
         }
         assert!(!health.admits() && health.is_open());
+        assert!(health.refusal().to_string().ends_with("The last time: a test"));
         clock.advance(Duration::from_millis(999));
         assert!(!health.admits());
         clock.advance(Duration::from_millis(1001));

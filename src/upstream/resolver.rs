@@ -5,6 +5,8 @@
 //! lists themselves. Upstream is private if its URL names a private address, or a name that has only ever led to such:
 //! once it has led to the open internet, a private answer is not its own. Literal addresses in URLs are not
 //! resolved; the egress lets through only those that are listed or upstream's own.
+//!
+//! A proxy's own name leads where it leads: the operator has set it. What is asked through it is not resolved here.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +18,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use super::address::is_public;
-use crate::config::DownloadHost;
+use crate::config::{DownloadHost, Proxies};
 
 /// A name's addresses, as the system or a test says.
 pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
@@ -45,6 +47,8 @@ pub(super) struct Resolver(Arc<Inner>);
 struct Inner {
     lookup: Lookup,
     listed: Vec<IpAddr>,
+    /// Names of proxies.
+    proxies: Vec<String>,
     /// Upstream's name, unless it is an address.
     own: Option<String>,
     /// Upstream is private, as far as is known.
@@ -54,7 +58,7 @@ struct Inner {
 }
 
 impl Resolver {
-    pub(super) fn new(base: &Url, listed: &[DownloadHost], lookup: Lookup) -> Self {
+    pub(super) fn new(base: &Url, listed: &[DownloadHost], proxies: &Proxies, lookup: Lookup) -> Self {
         let (own, is_private) = match base.host() {
             Some(Host::Domain(name)) => (Some(name.to_owned()), false),
             Some(Host::Ipv4(address)) => (None, !is_public(address.into())),
@@ -65,6 +69,7 @@ impl Resolver {
         Self(Arc::new(Inner {
             lookup,
             listed,
+            proxies: proxies.all().map(|proxy| proxy.host().to_owned()).collect(),
             own,
             is_private: AtomicBool::new(is_private),
             was_public: AtomicBool::new(false),
@@ -75,6 +80,9 @@ impl Resolver {
 impl Inner {
     /// Leaves out the addresses that must not be reached. The order stays the resolver's.
     fn allowed(&self, name: &str, found: &[IpAddr]) -> Result<Vec<IpAddr>, AddressRefused> {
+        if self.proxies.iter().any(|proxy| proxy.eq_ignore_ascii_case(name)) {
+            return Ok(found.to_vec());
+        }
         if self.own.as_deref() == Some(name) {
             if found.iter().any(|address| is_public(*address)) {
                 self.was_public.store(true, Ordering::Relaxed);
@@ -112,7 +120,7 @@ mod tests {
 
     fn resolver(base: &str, listed: &[&str]) -> Resolver {
         let listed: Vec<DownloadHost> = listed.iter().map(|host| DownloadHost::parse(host).unwrap()).collect();
-        Resolver::new(&Url::parse(base).unwrap(), &listed, system())
+        Resolver::new(&Url::parse(base).unwrap(), &listed, &Proxies::default(), system())
     }
 
     fn finds(resolver: &Resolver, name: &str, found: &[&str]) -> Option<Vec<String>> {
@@ -160,7 +168,7 @@ mod tests {
         let config = crate::config::Config::load(None, std::iter::empty(), &[]).unwrap().upstream;
         let egress = Egress::new(base.clone(), &["cdn.example".into()]);
         let ask = |url: Allowed, answers| {
-            let resolver = Resolver::new(&base, egress.listed(), flips(answers));
+            let resolver = Resolver::new(&base, egress.listed(), &Proxies::default(), flips(answers));
             let exits = Exits::new(&config, &resolver).unwrap();
             async move {
                 // The first answer is taken without a connection: none of these hosts is asked by a test.
@@ -177,7 +185,7 @@ mod tests {
         let Ok(Target::Cdn(cdn)) = egress.lead(&egress.base(), elsewhere) else { panic!("it is listed") };
         ask(cdn, &["8.8.8.8", "127.0.0.1"]).await;
         // Nobody has connected; and a name that has always been private is asked.
-        let resolver = Resolver::new(&base, egress.listed(), flips(&["127.0.0.1"]));
+        let resolver = Resolver::new(&base, egress.listed(), &Proxies::default(), flips(&["127.0.0.1"]));
         let exits = Exits::new(&config, &resolver).unwrap();
         let asked = tokio::spawn(async move { exits.bytes(&egress.base()).send().await });
         let (mut socket, _) = listener.accept().await.unwrap();

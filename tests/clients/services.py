@@ -156,10 +156,11 @@ class Mock(Service):
     BOB = "hf_mockBobTokenForTestsOnly00000000000002"
     REVOKED = "hf_mockRevokedTokenForTestsOnly0000000003"
 
-    def __init__(self, log_dir, repos, listen="127.0.0.1:0", cdn_listen="127.0.0.1:0"):
+    def __init__(self, log_dir, repos, listen="127.0.0.1:0", cdn_listen="127.0.0.1:0", cdn_base=None):
         argv = [binary("MOCK_HF_BIN", "mock-hf"), "--listen", listen, "--cdn-listen", cdn_listen, "--demo"]
+        argv += ["--cdn-base", cdn_base] if cdn_base else []
         argv += [argument for folder in repos for argument in ("--repos", str(folder))]
-        patterns = {"url": r"hub +(http://\S+)", "cdn": r"cdn +(http://\S+)", "ready": r"(ready): "}
+        patterns = {"url": r"hub +(http://\S+)", "cdn": r"cdn +(https?://\S+)", "ready": r"(ready): "}
         super().__init__("mock-hf", argv, plain_environment(), log_dir, patterns)
         self.url = self.found["url"]
         self.address = self.url.removeprefix("http://")
@@ -219,7 +220,7 @@ class Mock(Service):
 class Hub(Service):
     """modelhub with its defaults, a data directory of its own and the mock as its upstream."""
 
-    def __init__(self, log_dir, upstream, data_dir, listen="127.0.0.1:0", **settings):
+    def __init__(self, log_dir, upstream, data_dir, listen="127.0.0.1:0", variables=None, **settings):
         environment = plain_environment() | {
             "HOME": str(log_dir),
             "MODELHUB_DATA_DIR": str(data_dir),
@@ -232,6 +233,7 @@ class Hub(Service):
             "MODELHUB_XET_FETCH": "never",
             "MODELHUB_LOG": "info,modelhub::api=debug",
             **{f"MODELHUB_{name.upper()}": str(value) for name, value in settings.items()},
+            **(variables or {}),
         }
         self.data_dir = data_dir
         log = log_dir / "modelhub.stderr.log"

@@ -30,6 +30,7 @@ mod offline;
 mod on_disk;
 mod postgres;
 mod process;
+mod proxy;
 mod range;
 mod rebuild;
 mod resolve_get;

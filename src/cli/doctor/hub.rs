@@ -121,6 +121,9 @@ async fn upstream(report: &mut Report, client: &Client, overview: &pb::Overview)
     use pb::upstream::State;
     let Some(upstream) = &overview.upstream else { return };
     let url = &upstream.url;
+    if !upstream.proxy.is_empty() {
+        report.ok("upstream proxy", format!("{} ({})", upstream.proxy, upstream.proxy_source));
+    }
     match upstream.state() {
         State::Offline => {
             report.warn(
@@ -152,7 +155,11 @@ async fn upstream(report: &mut Report, client: &Client, overview: &pb::Overview)
         }
         Ok(answer) if answer.status().is_success() => report.ok("upstream", format!("{url} is reachable")),
         Ok(answer) if answer.status().as_u16() == 401 => report.ok("upstream", format!("{url} is reachable")),
-        Ok(answer) => report.fail("upstream", format!("{url} returned status {}", answer.status()), advice),
+        Ok(answer) => {
+            let why = answer.headers().get("x-error-message").and_then(|why| why.to_str().ok());
+            let why = why.map_or_else(|| format!("status {}", answer.status()), str::to_owned);
+            report.fail("upstream", format!("{url}: {why}"), advice);
+        }
         // That the hub itself cannot be reached was said before.
         Err(cause) => report.warn("upstream", format!("not checked: cannot connect to the hub ({cause})"), ""),
     }

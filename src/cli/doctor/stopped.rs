@@ -35,6 +35,10 @@ pub(super) fn look(report: &mut Report, config: &Config) {
         none if none.is_empty() => report.ok("exposure", "only this machine would reach both listeners"),
         exposed => report.ok("exposure", format!("once the hub runs, {}", exposed.join("; "))),
     }
+    match crate::upstream::proxy_of(&config.upstream) {
+        Some((proxy, source)) => report.ok("upstream proxy", format!("{proxy} ({source})")),
+        None => report.ok("upstream proxy", "none"),
+    }
     data_dir(report, &config.store.data_dir);
     database(report, config);
 }

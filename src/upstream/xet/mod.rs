@@ -5,9 +5,9 @@
 //! order of the file; each chunk is unpacked and checked as it comes (`XetRange::next`, `chunk.rs`).
 //!
 //! The rules of `upstream` hold, as these are its own calls with its client of downloads: the store and
-//! the hosts of its pieces are reached only if `upstream.cdn_hosts` lists them; redirects and proxies are
+//! the hosts of its pieces are reached only if `upstream.cdn_hosts` lists them, and through the proxy of all calls; redirects are
 //! not followed; the store sees its own token and never the caller's, the hosts of pieces see none.
-//! The client of xet-core follows redirects and proxies, reads `HF_XET_*`, keeps files of its own and
+//! The client of xet-core follows redirects, finds a proxy of its own, reads `HF_XET_*`, keeps files of its own and
 //! reports to the store; so it is the judge in `tests/xet` only.
 //!
 //! What is proven here: a chunk has the length that its head says, and a term's chunks have together
@@ -144,10 +144,7 @@ impl Upstream {
             return Err(Error::Offline);
         }
         let request = request.header(ACCEPT_ENCODING, "identity");
-        let outcome = match self.clock.timeout(HEAD_TIMEOUT, request.send()).await {
-            Ok(outcome) => outcome.map_err(|error| Error::network(&error)),
-            Err(_) => Err(Error::Unavailable { reason: "timed out".into() }),
-        };
+        let outcome = self.exits.send(request, &self.clock, HEAD_TIMEOUT).await;
         let response = outcome.inspect_err(|_| metrics::upstream_call(bucket, "error"))?;
         metrics::upstream_call(bucket, super::client::status_class(response.status()));
         Ok(response)

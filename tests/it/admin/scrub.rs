@@ -28,7 +28,7 @@ async fn hub(every: &str) -> TestHub {
 /// When each file was verified last; nothing of one that was not as it is now.
 fn verified(files: &Value) -> BTreeMap<String, String> {
     let file =
-        |file: &Value| (text(&file["path"]).to_owned(), file["last_verified_at"].as_str().unwrap_or("").to_owned());
+        |file: &Value| (text(&file["file_path"]).to_owned(), file["last_verified_at"].as_str().unwrap_or("").to_owned());
     list(&files["files"]).iter().map(file).collect()
 }
 

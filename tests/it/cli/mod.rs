@@ -43,7 +43,7 @@ impl Said {
 
 async fn say(arguments: &[&str], settings: &[(&str, &str)], environment: &[(&str, &str)], input: &str) -> Said {
     let mut command = command(arguments, settings);
-    for name in ["HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+    for name in ["HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN"] {
         command.env_remove(name);
     }
     command.envs(environment.iter().copied());

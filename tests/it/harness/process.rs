@@ -11,7 +11,12 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 /// How long a start or a stop may take. Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `modelhub` with these arguments, and an environment of `MODELHUB_*` that holds only `settings`.
+/// Variables that programs find proxies by.
+const PROXIES: [&str; 8] =
+    ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
+
+/// `modelhub` with these arguments, and an environment of `MODELHUB_*` and proxies that holds only `settings`: `section.key`,
+/// or a variable as it is.
 pub(crate) fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     // Other packages use this harness too, and have no program.
     let Some(program) = option_env!("CARGO_BIN_EXE_modelhub") else { panic!("only modelhub's own tests start it") };
@@ -20,8 +25,14 @@ pub(crate) fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command 
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MODELHUB_")) {
         command.env_remove(name);
     }
+    for name in PROXIES {
+        command.env_remove(name);
+    }
     for (key, value) in settings {
-        command.env(format!("MODELHUB_{}", key.replace('.', "_").to_uppercase()), value);
+        let is_variable = !key.contains('.');
+        let name =
+            if is_variable { (*key).to_owned() } else { format!("MODELHUB_{}", key.replace('.', "_").to_uppercase()) };
+        command.env(name, value);
     }
     command
 }

@@ -222,7 +222,7 @@ pub(in crate::api) fn activity(activity: Activity) -> pb::Activity {
     }
 }
 
-pub(in crate::api) fn upstream(state: UpstreamState, url: &str) -> pb::Upstream {
+pub(in crate::api) fn upstream(state: UpstreamState, url: &str, proxy: Option<(String, String)>) -> pb::Upstream {
     use pb::upstream::State;
     let (state, until) = match state {
         UpstreamState::Ok => (State::Ok, None),
@@ -231,7 +231,8 @@ pub(in crate::api) fn upstream(state: UpstreamState, url: &str) -> pb::Upstream 
         UpstreamState::Offline => (State::Offline, None),
         UpstreamState::TokenRefused => (State::TokenRefused, None),
     };
-    pb::Upstream { url: url.to_owned(), state: state.into(), limited_until: time(until) }
+    let (proxy, proxy_source) = proxy.unwrap_or_default();
+    pb::Upstream { url: url.to_owned(), state: state.into(), limited_until: time(until), proxy, proxy_source }
 }
 
 pub(in crate::api) fn scrub(care: Care) -> pb::Scrub {

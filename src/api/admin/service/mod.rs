@@ -19,6 +19,8 @@ use crate::machine::Machine;
 pub struct About {
     pub endpoint: String,
     pub upstream_url: String,
+    /// The proxy that upstream is reached through, and where that was set.
+    pub proxy: Option<(String, String)>,
     pub storage_path: String,
     /// `sqlite` or `postgres`; never the address, which may hold a password.
     pub database: String,

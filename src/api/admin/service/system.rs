@@ -28,7 +28,7 @@ impl Service {
             jobs_active: count(JobStatus::Running),
             jobs_waiting: count(JobStatus::Pending) + count(JobStatus::Paused),
             jobs_failed: count(JobStatus::Failed),
-            upstream: Some(convert::upstream(overview.upstream, &self.about.upstream_url)),
+            upstream: Some(convert::upstream(overview.upstream, &self.about.upstream_url, self.about.proxy.clone())),
             disk_free: overview.disk.free,
             disk_total: overview.disk.total,
             recent: overview.recent.into_iter().map(convert::activity).collect(),

@@ -3407,6 +3407,20 @@ class Upstream(betterproto2.Message):
         optional=True,
     )
 
+    proxy: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        4, betterproto2.TYPE_STRING
+    )
+    """
+    The proxy that it is reached through, without credentials; empty if there is none.
+    """
+
+    proxy_source: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        5, betterproto2.TYPE_STRING
+    )
+    """
+    Where that was set: a file and line, or a variable of the hub's environment.
+    """
+
 
 default_message_pool.register_message("modelhub.v1", "Upstream", Upstream)
 
