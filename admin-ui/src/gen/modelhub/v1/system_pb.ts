@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file modelhub/v1/system.proto.
  */
 export const file_modelhub_v1_system: GenFile = /*@__PURE__*/
-  fileDesc("Chhtb2RlbGh1Yi92MS9zeXN0ZW0ucHJvdG8SC21vZGVsaHViLnYxIroDCghPdmVydmlldxIOCgZtb2RlbHMYASABKAQSDQoFYmxvYnMYAiABKAQSFAoMYnl0ZXNfc3RvcmVkGAMgASgEEhQKDGJ5dGVzX3NoYXJlZBgEIAEoBBITCgtieXRlc19zYXZlZBgFIAEoBBIYChBieXRlc190b19jbGllbnRzGAYgASgEEhsKE2J5dGVzX2Zyb21fdXBzdHJlYW0YByABKAQSEQoJaGl0X3JhdGlvGAggASgBEhMKC2pvYnNfYWN0aXZlGAkgASgEEhQKDGpvYnNfd2FpdGluZxgKIAEoBBITCgtqb2JzX2ZhaWxlZBgLIAEoBBInCgh1cHN0cmVhbRgMIAEoCzIVLm1vZGVsaHViLnYxLlVwc3RyZWFtEhEKCWRpc2tfZnJlZRgNIAEoBBISCgpkaXNrX3RvdGFsGA4gASgEEiUKBnJlY2VudBgPIAMoCzIVLm1vZGVsaHViLnYxLkFjdGl2aXR5EhAKCGVuZHBvaW50GBAgASgJEg8KB3ZlcnNpb24YESABKAkSFgoOdXB0aW1lX3NlY29uZHMYEiABKAQSEgoKYnl0ZXNfdXNlZBgTIAEoBCL/AQoIVXBzdHJlYW0SCwoDdXJsGAEgASgJEioKBXN0YXRlGAIgASgOMhsubW9kZWxodWIudjEuVXBzdHJlYW0uU3RhdGUSMQoNbGltaXRlZF91bnRpbBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFcHJveHkYBCABKAkSFAoMcHJveHlfc291cmNlGAUgASgJImIKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASBgoCb2sQARIQCgxyYXRlX2xpbWl0ZWQQAhIICgRkb3duEAMSCwoHb2ZmbGluZRAEEhEKDXRva2VuX3JlZnVzZWQQBSJvCghBY3Rpdml0eRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgCIAEoCRIMCgR0ZXh0GAMgASgJEg8KB3JlcG9faWQYBCABKAkSDgoGam9iX2lkGAUgASgJIsoBCgVFdmVudBIKCgJpZBgBIAEoBBImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgDIAEoCRIdCgNqb2IYBCABKAsyEC5tb2RlbGh1Yi52MS5Kb2ISJwoIYWN0aXZpdHkYBSABKAsyFS5tb2RlbGh1Yi52MS5BY3Rpdml0eRIlCgd0cmFmZmljGAYgASgLMhQubW9kZWxodWIudjEuVHJhZmZpYxIQCghtb2RlbF9pZBgHIAEoCSJxCgdUcmFmZmljEhgKEGJ5dGVzX3RvX2NsaWVudHMYASABKAQSGwoTYnl0ZXNfZnJvbV91cHN0cmVhbRgCIAEoBBIQCghyZXF1ZXN0cxgDIAEoBBIMCgRoaXRzGAQgASgEEg8KB2ZsaWdodHMYBSABKAQi/gIKBlN5c3RlbRIQCghob3N0bmFtZRgBIAEoCRIKCgJvcxgCIAEoCRIOCgZrZXJuZWwYAyABKAkSCwoDY3B1GAQgASgJEg0KBWNvcmVzGAUgASgNEhQKDGxvYWRfYXZlcmFnZRgGIAMoARIUCgxtZW1vcnlfdG90YWwYByABKAQSGAoQbWVtb3J5X2F2YWlsYWJsZRgIIAEoBBIWCg51cHRpbWVfc2Vjb25kcxgJIAEoBBIgCgVkaXNrcxgKIAMoCzIRLm1vZGVsaHViLnYxLkRpc2sSHgoEZ3B1cxgLIAMoCzIQLm1vZGVsaHViLnYxLkdwdRIWCg5kcml2ZXJfdmVyc2lvbhgMIAEoCRIUCgxjdWRhX3ZlcnNpb24YDSABKAkSEwoLZ3B1X3Byb2JsZW0YDiABKAkSJAoHd29ya2VycxgPIAMoCzITLm1vZGVsaHViLnYxLldvcmtlchIPCgd2ZXJzaW9uGBAgASgJEhAKCGRhdGFiYXNlGBEgASgJInAKBERpc2sSEwoLbW91bnRfcG9pbnQYASABKAkSDgoGZGV2aWNlGAIgASgJEhIKCmZpbGVzeXN0ZW0YAyABKAkSDQoFdG90YWwYBCABKAQSEQoJYXZhaWxhYmxlGAUgASgEEg0KBXN0b3JlGAYgASgIIoADCgNHcHUSDQoFaW5kZXgYASABKA0SDAoEdXVpZBgCIAEoCRIMCgRuYW1lGAMgASgJEhQKDG1lbW9yeV90b3RhbBgEIAEoBBITCgttZW1vcnlfdXNlZBgFIAEoBBITCgttZW1vcnlfZnJlZRgGIAEoBBIgChN1dGlsaXNhdGlvbl9wZXJjZW50GAcgASgNSACIAQESIAoTdGVtcGVyYXR1cmVfY2Vsc2l1cxgIIAEoDUgBiAEBEhgKC3Bvd2VyX3dhdHRzGAkgASgBSAKIAQESHgoRcG93ZXJfbGltaXRfd2F0dHMYCiABKAFIA4gBARIaChJjb21wdXRlX2NhcGFiaWxpdHkYCyABKAkSEQoJcHJvY2Vzc2VzGAwgASgNEgsKA21pZxgNIAEoCEIWChRfdXRpbGlzYXRpb25fcGVyY2VudEIWChRfdGVtcGVyYXR1cmVfY2Vsc2l1c0IOCgxfcG93ZXJfd2F0dHNCFAoSX3Bvd2VyX2xpbWl0X3dhdHRzIrQBCgZXb3JrZXISCgoCaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIQCghob3N0bmFtZRgDIAEoCRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdzZWVuX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdydW5uaW5nGAYgASgNEg0KBWFsaXZlGAcgASgIIs4CCghTZXR0aW5ncxIUCgxzdG9yYWdlX3BhdGgYASABKAkSEAoIZGF0YWJhc2UYAiABKAkSFAoMdXBzdHJlYW1fdXJsGAMgASgJEhAKCGVuZHBvaW50GAQgASgJEg8KB29mZmxpbmUYBSABKAgSFAoMaGZfdG9rZW5fc2V0GAYgASgIEhcKD2hmX3Rva2VuX3NvdXJjZRgHIAEoCRIVCg1tYXhfZG93bmxvYWRzGAggASgNEiEKGWRvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQYCSABKAQSFgoOZG93bmxvYWRfaG91cnMYCiABKAkSGQoRc3RvcmVfbGltaXRfYnl0ZXMYCyABKAQSFwoPcmVmX3R0bF9zZWNvbmRzGAwgASgEEiwKC2NhY2hlX3RpbWVzGA0gASgLMhcubW9kZWxodWIudjEuQ2FjaGVUaW1lcyKnAQoKQ2FjaGVUaW1lcxIeChZ2aXNpYmlsaXR5X3R0bF9zZWNvbmRzGAEgASgEEhoKEmFjY2Vzc190dGxfc2Vjb25kcxgCIAEoBBIhChlhY2Nlc3NfZGVuaWVkX3R0bF9zZWNvbmRzGAMgASgEEhsKE2xpc3RpbmdfdHRsX3NlY29uZHMYBCABKAQSHQoVb2ZmbGluZV9ncmFjZV9zZWNvbmRzGAUgASgEImgKC1NjYW5GaW5kaW5nEgwKBGtpbmQYASABKAkSDwoHcmVwb19pZBgCIAEoCRIOCgZsYXlvdXQYAyABKAkSDAoEcGF0aBgEIAEoCRINCgVmaWxlcxgFIAEoBBINCgVieXRlcxgGIAEoBCIlCgdQcm9ibGVtEgwKBHBhdGgYASABKAkSDAoEdGV4dBgCIAEoCSL8AQoFVXNhZ2USDAoEbmFtZRgBIAEoCRIQCghtb2RlbF9pZBgCIAEoCRINCgVmaWxlcxgDIAEoBBINCgVieXRlcxgEIAEoBBIRCglvd25fYnl0ZXMYBSABKAQSDgoGcGlubmVkGAYgASgIEjAKDGxhc3RfdXNlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTdW5yZWNvdmVyYWJsZV9maWxlcxgIIAEoBBIbChN1bnJlY292ZXJhYmxlX2J5dGVzGAkgASgEEhIKCmtlcHRfZmlsZXMYCiABKAQSEgoKa2VwdF9ieXRlcxgLIAEoBGIGcHJvdG8z", [file_google_protobuf_timestamp, file_modelhub_v1_job]);
+  fileDesc("Chhtb2RlbGh1Yi92MS9zeXN0ZW0ucHJvdG8SC21vZGVsaHViLnYxIt0DCghPdmVydmlldxIOCgZtb2RlbHMYASABKAQSDQoFYmxvYnMYAiABKAQSFAoMYnl0ZXNfc3RvcmVkGAMgASgEEhQKDGJ5dGVzX3NoYXJlZBgEIAEoBBITCgtieXRlc19zYXZlZBgFIAEoBBIYChBieXRlc190b19jbGllbnRzGAYgASgEEhsKE2J5dGVzX2Zyb21fdXBzdHJlYW0YByABKAQSEQoJaGl0X3JhdGlvGAggASgBEhMKC2pvYnNfYWN0aXZlGAkgASgEEhQKDGpvYnNfd2FpdGluZxgKIAEoBBITCgtqb2JzX2ZhaWxlZBgLIAEoBBInCgh1cHN0cmVhbRgMIAEoCzIVLm1vZGVsaHViLnYxLlVwc3RyZWFtEhEKCWRpc2tfZnJlZRgNIAEoBBISCgpkaXNrX3RvdGFsGA4gASgEEiUKBnJlY2VudBgPIAMoCzIVLm1vZGVsaHViLnYxLkFjdGl2aXR5EhAKCGVuZHBvaW50GBAgASgJEg8KB3ZlcnNpb24YESABKAkSFgoOdXB0aW1lX3NlY29uZHMYEiABKAQSEgoKYnl0ZXNfdXNlZBgTIAEoBBIhCgVzY3J1YhgUIAEoCzISLm1vZGVsaHViLnYxLlNjcnViItMBCgVTY3J1YhIVCg1ldmVyeV9zZWNvbmRzGAEgASgEEhYKDnZlcmlmaWVkX2ZpbGVzGAIgASgEEhYKDnZlcmlmaWVkX2J5dGVzGAMgASgEEjYKEm9sZGVzdF92ZXJpZmllZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQc2l6ZXNfY2hlY2tlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNZGFtYWdlZF9maWxlcxgGIAEoBCL/AQoIVXBzdHJlYW0SCwoDdXJsGAEgASgJEioKBXN0YXRlGAIgASgOMhsubW9kZWxodWIudjEuVXBzdHJlYW0uU3RhdGUSMQoNbGltaXRlZF91bnRpbBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFcHJveHkYBCABKAkSFAoMcHJveHlfc291cmNlGAUgASgJImIKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASBgoCb2sQARIQCgxyYXRlX2xpbWl0ZWQQAhIICgRkb3duEAMSCwoHb2ZmbGluZRAEEhEKDXRva2VuX3JlZnVzZWQQBSJvCghBY3Rpdml0eRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgCIAEoCRIMCgR0ZXh0GAMgASgJEg8KB3JlcG9faWQYBCABKAkSDgoGam9iX2lkGAUgASgJIsoBCgVFdmVudBIKCgJpZBgBIAEoBBImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgDIAEoCRIdCgNqb2IYBCABKAsyEC5tb2RlbGh1Yi52MS5Kb2ISJwoIYWN0aXZpdHkYBSABKAsyFS5tb2RlbGh1Yi52MS5BY3Rpdml0eRIlCgd0cmFmZmljGAYgASgLMhQubW9kZWxodWIudjEuVHJhZmZpYxIQCghtb2RlbF9pZBgHIAEoCSJxCgdUcmFmZmljEhgKEGJ5dGVzX3RvX2NsaWVudHMYASABKAQSGwoTYnl0ZXNfZnJvbV91cHN0cmVhbRgCIAEoBBIQCghyZXF1ZXN0cxgDIAEoBBIMCgRoaXRzGAQgASgEEg8KB2ZsaWdodHMYBSABKAQi/gIKBlN5c3RlbRIQCghob3N0bmFtZRgBIAEoCRIKCgJvcxgCIAEoCRIOCgZrZXJuZWwYAyABKAkSCwoDY3B1GAQgASgJEg0KBWNvcmVzGAUgASgNEhQKDGxvYWRfYXZlcmFnZRgGIAMoARIUCgxtZW1vcnlfdG90YWwYByABKAQSGAoQbWVtb3J5X2F2YWlsYWJsZRgIIAEoBBIWCg51cHRpbWVfc2Vjb25kcxgJIAEoBBIgCgVkaXNrcxgKIAMoCzIRLm1vZGVsaHViLnYxLkRpc2sSHgoEZ3B1cxgLIAMoCzIQLm1vZGVsaHViLnYxLkdwdRIWCg5kcml2ZXJfdmVyc2lvbhgMIAEoCRIUCgxjdWRhX3ZlcnNpb24YDSABKAkSEwoLZ3B1X3Byb2JsZW0YDiABKAkSJAoHd29ya2VycxgPIAMoCzITLm1vZGVsaHViLnYxLldvcmtlchIPCgd2ZXJzaW9uGBAgASgJEhAKCGRhdGFiYXNlGBEgASgJInAKBERpc2sSEwoLbW91bnRfcG9pbnQYASABKAkSDgoGZGV2aWNlGAIgASgJEhIKCmZpbGVzeXN0ZW0YAyABKAkSDQoFdG90YWwYBCABKAQSEQoJYXZhaWxhYmxlGAUgASgEEg0KBXN0b3JlGAYgASgIIoADCgNHcHUSDQoFaW5kZXgYASABKA0SDAoEdXVpZBgCIAEoCRIMCgRuYW1lGAMgASgJEhQKDG1lbW9yeV90b3RhbBgEIAEoBBITCgttZW1vcnlfdXNlZBgFIAEoBBITCgttZW1vcnlfZnJlZRgGIAEoBBIgChN1dGlsaXNhdGlvbl9wZXJjZW50GAcgASgNSACIAQESIAoTdGVtcGVyYXR1cmVfY2Vsc2l1cxgIIAEoDUgBiAEBEhgKC3Bvd2VyX3dhdHRzGAkgASgBSAKIAQESHgoRcG93ZXJfbGltaXRfd2F0dHMYCiABKAFIA4gBARIaChJjb21wdXRlX2NhcGFiaWxpdHkYCyABKAkSEQoJcHJvY2Vzc2VzGAwgASgNEgsKA21pZxgNIAEoCEIWChRfdXRpbGlzYXRpb25fcGVyY2VudEIWChRfdGVtcGVyYXR1cmVfY2Vsc2l1c0IOCgxfcG93ZXJfd2F0dHNCFAoSX3Bvd2VyX2xpbWl0X3dhdHRzIrQBCgZXb3JrZXISCgoCaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIQCghob3N0bmFtZRgDIAEoCRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdzZWVuX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdydW5uaW5nGAYgASgNEg0KBWFsaXZlGAcgASgIIs4CCghTZXR0aW5ncxIUCgxzdG9yYWdlX3BhdGgYASABKAkSEAoIZGF0YWJhc2UYAiABKAkSFAoMdXBzdHJlYW1fdXJsGAMgASgJEhAKCGVuZHBvaW50GAQgASgJEg8KB29mZmxpbmUYBSABKAgSFAoMaGZfdG9rZW5fc2V0GAYgASgIEhcKD2hmX3Rva2VuX3NvdXJjZRgHIAEoCRIVCg1tYXhfZG93bmxvYWRzGAggASgNEiEKGWRvd25sb2FkX2J5dGVzX3Blcl9zZWNvbmQYCSABKAQSFgoOZG93bmxvYWRfaG91cnMYCiABKAkSGQoRc3RvcmVfbGltaXRfYnl0ZXMYCyABKAQSFwoPcmVmX3R0bF9zZWNvbmRzGAwgASgEEiwKC2NhY2hlX3RpbWVzGA0gASgLMhcubW9kZWxodWIudjEuQ2FjaGVUaW1lcyKnAQoKQ2FjaGVUaW1lcxIeChZ2aXNpYmlsaXR5X3R0bF9zZWNvbmRzGAEgASgEEhoKEmFjY2Vzc190dGxfc2Vjb25kcxgCIAEoBBIhChlhY2Nlc3NfZGVuaWVkX3R0bF9zZWNvbmRzGAMgASgEEhsKE2xpc3RpbmdfdHRsX3NlY29uZHMYBCABKAQSHQoVb2ZmbGluZV9ncmFjZV9zZWNvbmRzGAUgASgEImgKC1NjYW5GaW5kaW5nEgwKBGtpbmQYASABKAkSDwoHcmVwb19pZBgCIAEoCRIOCgZsYXlvdXQYAyABKAkSDAoEcGF0aBgEIAEoCRINCgVmaWxlcxgFIAEoBBINCgVieXRlcxgGIAEoBCIlCgdQcm9ibGVtEgwKBHBhdGgYASABKAkSDAoEdGV4dBgCIAEoCSL8AQoFVXNhZ2USDAoEbmFtZRgBIAEoCRIQCghtb2RlbF9pZBgCIAEoCRINCgVmaWxlcxgDIAEoBBINCgVieXRlcxgEIAEoBBIRCglvd25fYnl0ZXMYBSABKAQSDgoGcGlubmVkGAYgASgIEjAKDGxhc3RfdXNlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTdW5yZWNvdmVyYWJsZV9maWxlcxgIIAEoBBIbChN1bnJlY292ZXJhYmxlX2J5dGVzGAkgASgEEhIKCmtlcHRfZmlsZXMYCiABKAQSEgoKa2VwdF9ieXRlcxgLIAEoBGIGcHJvdG8z", [file_google_protobuf_timestamp, file_modelhub_v1_job]);
 
 /**
  * @generated from message modelhub.v1.Overview
@@ -121,11 +121,16 @@ export type Overview = Message<"modelhub.v1.Overview"> & {
   uptimeSeconds: bigint;
 
   /**
-   * What counts towards the store limit: stored and quarantined bytes.
+   * What counts towards the store limit: stored, arriving and quarantined bytes.
    *
    * @generated from field: uint64 bytes_used = 19;
    */
   bytesUsed: bigint;
+
+  /**
+   * @generated from field: modelhub.v1.Scrub scrub = 20;
+   */
+  scrub?: Scrub | undefined;
 };
 
 /**
@@ -134,6 +139,60 @@ export type Overview = Message<"modelhub.v1.Overview"> & {
  */
 export const OverviewSchema: GenMessage<Overview> = /*@__PURE__*/
   messageDesc(file_modelhub_v1_system, 0);
+
+/**
+ * How well the stored files are looked after: they are read again by themselves, and their hashes compared.
+ *
+ * @generated from message modelhub.v1.Scrub
+ */
+export type Scrub = Message<"modelhub.v1.Scrub"> & {
+  /**
+   * Each file is to be read again within this time. 0: never.
+   *
+   * @generated from field: uint64 every_seconds = 1;
+   */
+  everySeconds: bigint;
+
+  /**
+   * Those that were verified within it, by the scrub, a verification or as they came, and their bytes.
+   *
+   * @generated from field: uint64 verified_files = 2;
+   */
+  verifiedFiles: bigint;
+
+  /**
+   * @generated from field: uint64 verified_bytes = 3;
+   */
+  verifiedBytes: bigint;
+
+  /**
+   * The oldest verification of all files.
+   *
+   * @generated from field: google.protobuf.Timestamp oldest_verified_at = 4;
+   */
+  oldestVerifiedAt?: Timestamp | undefined;
+
+  /**
+   * When the sizes of all files were compared last.
+   *
+   * @generated from field: google.protobuf.Timestamp sizes_checked_at = 5;
+   */
+  sizesCheckedAt?: Timestamp | undefined;
+
+  /**
+   * What the scrub has found damaged or missing, since the first start.
+   *
+   * @generated from field: uint64 damaged_files = 6;
+   */
+  damagedFiles: bigint;
+};
+
+/**
+ * Describes the message modelhub.v1.Scrub.
+ * Use `create(ScrubSchema)` to create a new message.
+ */
+export const ScrubSchema: GenMessage<Scrub> = /*@__PURE__*/
+  messageDesc(file_modelhub_v1_system, 1);
 
 /**
  * The state of the upstream hub.
@@ -176,7 +235,7 @@ export type Upstream = Message<"modelhub.v1.Upstream"> & {
  * Use `create(UpstreamSchema)` to create a new message.
  */
 export const UpstreamSchema: GenMessage<Upstream> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 1);
+  messageDesc(file_modelhub_v1_system, 2);
 
 /**
  * @generated from enum modelhub.v1.Upstream.State
@@ -221,7 +280,7 @@ export enum Upstream_State {
  * Describes the enum modelhub.v1.Upstream.State.
  */
 export const Upstream_StateSchema: GenEnum<Upstream_State> = /*@__PURE__*/
-  enumDesc(file_modelhub_v1_system, 1, 0);
+  enumDesc(file_modelhub_v1_system, 2, 0);
 
 /**
  * Something that happened.
@@ -262,7 +321,7 @@ export type Activity = Message<"modelhub.v1.Activity"> & {
  * Use `create(ActivitySchema)` to create a new message.
  */
 export const ActivitySchema: GenMessage<Activity> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 2);
+  messageDesc(file_modelhub_v1_system, 3);
 
 /**
  * One event of the stream; `Last-Event-ID` with its `id` resumes after it.
@@ -316,7 +375,7 @@ export type Event = Message<"modelhub.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 3);
+  messageDesc(file_modelhub_v1_system, 4);
 
 /**
  * Bytes of the last second.
@@ -355,7 +414,7 @@ export type Traffic = Message<"modelhub.v1.Traffic"> & {
  * Use `create(TrafficSchema)` to create a new message.
  */
 export const TrafficSchema: GenMessage<Traffic> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 4);
+  messageDesc(file_modelhub_v1_system, 5);
 
 /**
  * @generated from message modelhub.v1.System
@@ -456,7 +515,7 @@ export type System = Message<"modelhub.v1.System"> & {
  * Use `create(SystemSchema)` to create a new message.
  */
 export const SystemSchema: GenMessage<System> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 5);
+  messageDesc(file_modelhub_v1_system, 6);
 
 /**
  * @generated from message modelhub.v1.Disk
@@ -500,7 +559,7 @@ export type Disk = Message<"modelhub.v1.Disk"> & {
  * Use `create(DiskSchema)` to create a new message.
  */
 export const DiskSchema: GenMessage<Disk> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 6);
+  messageDesc(file_modelhub_v1_system, 7);
 
 /**
  * @generated from message modelhub.v1.Gpu
@@ -579,7 +638,7 @@ export type Gpu = Message<"modelhub.v1.Gpu"> & {
  * Use `create(GpuSchema)` to create a new message.
  */
 export const GpuSchema: GenMessage<Gpu> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 7);
+  messageDesc(file_modelhub_v1_system, 8);
 
 /**
  * A process that runs jobs.
@@ -630,7 +689,7 @@ export type Worker = Message<"modelhub.v1.Worker"> & {
  * Use `create(WorkerSchema)` to create a new message.
  */
 export const WorkerSchema: GenMessage<Worker> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 8);
+  messageDesc(file_modelhub_v1_system, 9);
 
 /**
  * Settings that can be changed while running, and some that cannot.
@@ -727,7 +786,7 @@ export type Settings = Message<"modelhub.v1.Settings"> & {
  * Use `create(SettingsSchema)` to create a new message.
  */
 export const SettingsSchema: GenMessage<Settings> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 9);
+  messageDesc(file_modelhub_v1_system, 10);
 
 /**
  * How long other responses of upstream are cached.
@@ -776,7 +835,7 @@ export type CacheTimes = Message<"modelhub.v1.CacheTimes"> & {
  * Use `create(CacheTimesSchema)` to create a new message.
  */
 export const CacheTimesSchema: GenMessage<CacheTimes> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 10);
+  messageDesc(file_modelhub_v1_system, 11);
 
 /**
  * A model that a scan found in a folder.
@@ -822,7 +881,7 @@ export type ScanFinding = Message<"modelhub.v1.ScanFinding"> & {
  * Use `create(ScanFindingSchema)` to create a new message.
  */
 export const ScanFindingSchema: GenMessage<ScanFinding> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 11);
+  messageDesc(file_modelhub_v1_system, 12);
 
 /**
  * @generated from message modelhub.v1.Problem
@@ -844,7 +903,7 @@ export type Problem = Message<"modelhub.v1.Problem"> & {
  * Use `create(ProblemSchema)` to create a new message.
  */
 export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 12);
+  messageDesc(file_modelhub_v1_system, 13);
 
 /**
  * The disk usage of one thing.
@@ -921,5 +980,5 @@ export type Usage = Message<"modelhub.v1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_modelhub_v1_system, 13);
+  messageDesc(file_modelhub_v1_system, 14);
 
