@@ -185,5 +185,5 @@ async fn run_worker(config: Config) -> anyhow::Result<()> {
     let worker = app::Worker::open(config, Clock::system()).await?;
     announce(format!("worker listening on http://{}\n", worker.addr));
     tracing::info!(worker = %worker.addr, "working");
-    worker.run(stop).await
+    Box::pin(worker.run(stop)).await
 }

@@ -123,6 +123,7 @@ impl Deref for Overviews {
 }
 
 impl Overviews {
+    #[expect(clippy::too_many_arguments, reason = "each is something else, named once, in `Hub::new`")]
     pub(super) fn new(
         db: Db,
         store: Store,

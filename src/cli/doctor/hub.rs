@@ -147,22 +147,31 @@ async fn upstream(report: &mut Report, client: &Client, overview: &pb::Overview)
     }
     // A search that nobody has made before, so that the answer is not a cached one.
     let search = uuid::Uuid::new_v4();
-    let list = format!("{}/api/models?limit=1&search={search}", overview.endpoint.trim_end_matches('/'));
+    let endpoint = overview.endpoint.trim_end_matches('/');
+    let list = format!("{endpoint}/api/models?limit=1&search={search}");
     let advice = "check the hub's network and upstream.url; cached files are still served";
     match client.probe(&list).await {
         Ok(answer) if answer.headers().get("x-modelhub-cache").is_some_and(|how| how == "stale") => {
-            report.fail("upstream", format!("{url} is unreachable"), advice);
+            // The list is of what is here; why it is no more, says what cannot be here.
+            let new = client.probe(&format!("{endpoint}/api/models/{search}")).await.ok();
+            let why = new.as_ref().filter(|answer| answer.status().is_server_error()).and_then(error_message);
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            report.fail("upstream", format!("{url} is unreachable{why}"), advice);
         }
         Ok(answer) if answer.status().is_success() => report.ok("upstream", format!("{url} is reachable")),
         Ok(answer) if answer.status().as_u16() == 401 => report.ok("upstream", format!("{url} is reachable")),
         Ok(answer) => {
-            let why = answer.headers().get("x-error-message").and_then(|why| why.to_str().ok());
-            let why = why.map_or_else(|| format!("status {}", answer.status()), str::to_owned);
+            let why = error_message(&answer).unwrap_or_else(|| format!("status {}", answer.status()));
             report.fail("upstream", format!("{url}: {why}"), advice);
         }
         // That the hub itself cannot be reached was said before.
         Err(cause) => report.warn("upstream", format!("not checked: cannot connect to the hub ({cause})"), ""),
     }
+}
+
+/// Why the hub listener refuses something.
+fn error_message(answer: &reqwest::Response) -> Option<String> {
+    Some(answer.headers().get("x-error-message")?.to_str().ok()?.to_owned())
 }
 
 async fn token(report: &mut Report, client: &Client) {

@@ -32,6 +32,9 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// After nothing could be removed, before somebody looks again for a request; and for upkeep.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const UPKEEP_AGAIN: Duration = Duration::from_secs(120);
+/// Files below these sizes weigh less.
+const SMALL: u64 = 1 << 20;
+const MEDIUM: u64 = 64 << 20;
 /// Models that the history names for one removal.
 const NAMED: usize = 50;
 
@@ -267,8 +270,8 @@ impl Store {
 fn weight(victim: &Victim, now: Millis) -> u64 {
     let unused = now.saturating_sub(victim.last_used_at).max(0) as u64;
     let size = match victim.blob.size {
-        ..0x10_0000 => 1,
-        ..0x400_0000 => 2,
+        0..SMALL => 1,
+        SMALL..MEDIUM => 2,
         _ => 4,
     };
     unused.saturating_mul(size * if victim.is_of_whole { 1 } else { 2 })
@@ -278,9 +281,9 @@ fn weight(victim: &Victim, now: Millis) -> u64 {
 fn ago(time: Millis) -> String {
     let seconds = (time / 1000).max(0) as u64;
     match seconds {
-        ..120 => counted(seconds, "second"),
-        ..7200 => counted(seconds / 60, "minute"),
-        ..172_800 => counted(seconds / 3600, "hour"),
+        0..120 => counted(seconds, "second"),
+        120..7200 => counted(seconds / 60, "minute"),
+        7200..172_800 => counted(seconds / 3600, "hour"),
         _ => counted(seconds / 86_400, "day"),
     }
 }

@@ -335,7 +335,8 @@ async fn the_settings_decide_what_goes_through_a_proxy() {
     mock.put(model());
     let url = format!("http://{}", proxy.address);
     let (own, named) = (mock.url(), format!("http://localhost:{}", mock.hub_addr().unwrap().port()));
-    let cases: [(&str, &[(&str, &str)], bool); 6] = [
+    type Settings<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Settings<'_>, bool); 6] = [
         // A proxy of the environment is for the outside.
         (&own, &[("HTTP_PROXY", url.as_str())], false),
         (&named, &[("http_proxy", &url)], false),
