@@ -276,7 +276,7 @@ async fn the_disk_keeps_what_is_to_stay_free() {
         mock.put(one_file(&format!("org/m{n}"), 100 + n, 4 * MIB));
     }
     let dir = tempfile::tempdir().unwrap();
-    let settings = [("STORE_KEEP_FREE", "50%, 1MiB"), ("STORE_KEEP_USED", "0s")];
+    let settings = [("store.keep_free", "50%, 1MiB"), ("store.keep_used", "0s")];
     let mut server = Server::spawn_on_disk_of(dir.path(), "32m", &mock.url(), &settings);
     let base = server.addresses().await.unwrap().hub;
     let disk = server.seen(dir.path());
