@@ -29,9 +29,9 @@ pub(crate) fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command 
         command.env_remove(name);
     }
     for (key, value) in settings {
-        let is_variable = !key.contains('.');
+        let is_proxy = PROXIES.contains(key);
         let name =
-            if is_variable { (*key).to_owned() } else { format!("MODELHUB_{}", key.replace('.', "_").to_uppercase()) };
+            if is_proxy { (*key).to_owned() } else { format!("MODELHUB_{}", key.replace('.', "_").to_uppercase()) };
         command.env(name, value);
     }
     command
