@@ -1,7 +1,7 @@
 -- The scrub: which process reads stored files again, until when it has said that it does, when the sizes of all files were
 -- looked at last and how far the next look is; and the file that is being read: as far as `position`, with the hash so far.
 create table scrub (
-    id integer primary key check (id = 1),
+    id bigint primary key check (id = 1),
     owner text,
     leased_until bigint not null,
     sizes_at bigint not null,

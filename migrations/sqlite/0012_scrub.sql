@@ -12,7 +12,7 @@ create table scrub (
     position integer,
     hasher blob,
     marked_at integer
-);
+) strict;
 insert into scrub (id, leased_until, sizes_at) values (1, 0, 0);
 -- Whose turn it is: what was verified longest ago.
 create index blob_verified on blob (verified_at, sha256);

@@ -16,7 +16,7 @@ const PROXIES: [&str; 8] =
     ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
 
 /// `modelhub` with these arguments, and an environment of `MODELHUB_*` and proxies that holds only `settings`: `section.key`,
-/// or a variable as it is.
+/// or the variable of a proxy as it is.
 pub(crate) fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     // Other packages use this harness too, and have no program.
     let Some(program) = option_env!("CARGO_BIN_EXE_modelhub") else { panic!("only modelhub's own tests start it") };
