@@ -83,7 +83,9 @@ export function StorageSummary({
                 <Progress value={share(counted, limit)} label="Store limit usage" tone={over ? "warn" : "accent"} />
               </>
             ) : (
-              <span className="text-muted">No store limit: the store may fill the disk, and removes nothing by itself.</span>
+              <span className="text-muted">
+                No store limit: the store may fill the disk, and removes nothing by itself.
+              </span>
             )}
             {shared !== undefined && shared > 0n && (
               <span className="text-muted">
