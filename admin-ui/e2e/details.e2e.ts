@@ -2,21 +2,12 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { open, serious, settled, startBrowser } from "./browser.ts";
-import { aliceToken, type RealHub, startRealHub } from "./hub.ts";
+import { aliceToken, ask, type RealHub, startRealHub, until } from "./hub.ts";
 
 let browser: Browser;
 let hub: RealHub;
 
-async function api(method: string, path: string, body?: object): Promise<Record<string, string>> {
-  const headers = { "content-type": "application/json" };
-  const response = await fetch(`${hub.admin}/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
-  const text = await response.text();
-  expect(response.ok, `${method} ${path}: ${text}`).toBe(true);
-  return JSON.parse(text);
-}
-
-const until = (read: () => Promise<unknown>, what: string) =>
-  vi.waitFor(async () => expect(await read()).toBe(what), { timeout: 20_000, interval: 100 });
+const api = (method: string, path: string, body?: object) => ask(hub, method, path, body);
 
 beforeAll(async () => {
   [browser, hub] = await Promise.all([startBrowser(), startRealHub()]);

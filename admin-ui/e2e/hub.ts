@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { expect, vi } from "vitest";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const find = (name: string, given: string | undefined) =>
@@ -114,3 +115,16 @@ export async function startRealHub(settings: Record<string, string> = {}): Promi
     },
   };
 }
+
+/** A call of the admin API that has to succeed. */
+export async function ask(hub: RealHub, method: string, path: string, body?: object): Promise<Record<string, string>> {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${hub.admin}/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
+  const text = await response.text();
+  expect(response.ok, `${method} ${path}: ${text}`).toBe(true);
+  return JSON.parse(text);
+}
+
+/** Waits until something is read. */
+export const until = (read: () => Promise<unknown>, what: string) =>
+  vi.waitFor(async () => expect(await read()).toBe(what), { timeout: 20_000, interval: 100 });

@@ -67,8 +67,8 @@ def assert_confined(machine, trace):
 
 def test_the_debian_package(machine, tmp_path, mock):
     package = built("modelhub_*.deb")
-    machine.add(package, f"/root/dist/{package.name}")
-    machine.sh("cd /root\n" + without_systemd(commands("README.md", "## Install", "apt install")))
+    machine.add(package, f"/srv/dist/{package.name}")
+    machine.sh("cd /srv\n" + without_systemd(commands("README.md", "## Install", "apt install")))
     check_unit(machine)
     assert machine.sh("stat -c '%U %a' /var/lib/modelhub").split() == ["modelhub", "700"]
     assert machine.sh("stat -c '%G %a' /etc/modelhub").split() == ["modelhub", "750"]
@@ -84,17 +84,17 @@ def test_the_debian_package(machine, tmp_path, mock):
 
     # An upgrade keeps settings and models; so does a removal. A purge takes the settings, never the models.
     machine.sh("echo '# mine' >> /etc/modelhub/modelhub.toml")
-    machine.run(["dpkg", "--force-confold", "-i", f"/root/dist/{package.name}"])
+    machine.run(["dpkg", "--force-confold", "-i", f"/srv/dist/{package.name}"])
     assert "# mine" in machine.run(["cat", "/etc/modelhub/modelhub.toml"])
     machine.run(["dpkg", "--remove", "modelhub"])
     assert "# mine" in machine.run(["cat", "/etc/modelhub/modelhub.toml"])
-    machine.run(["dpkg", "-i", f"/root/dist/{package.name}"])
+    machine.run(["dpkg", "-i", f"/srv/dist/{package.name}"])
     purge = commands("docs/OPERATIONS.md", "## Uninstall", "apt purge").replace("apt purge", "apt purge --yes")
     assert "the models and the database stay" in machine.sh(purge)
     machine.run(["test", "!", "-e", "/etc/modelhub"])
     assert int(machine.sh("find /var/lib/modelhub/blobs -type f | wc -l")) > 0
     # Installed again, it finds them.
-    machine.run(["dpkg", "-i", f"/root/dist/{package.name}"])
+    machine.run(["dpkg", "-i", f"/srv/dist/{package.name}"])
     mock.clear()
     (tmp_path / "later").mkdir()
     with start(machine, tmp_path, mock) as hub:
@@ -104,16 +104,16 @@ def test_the_debian_package(machine, tmp_path, mock):
 
 
 def test_a_purge_of_an_unused_hub_leaves_nothing(machine):
-    machine.add(built("modelhub_*.deb"), "/root/modelhub.deb")
-    machine.run(["dpkg", "-i", "/root/modelhub.deb"])
+    machine.add(built("modelhub_*.deb"), "/srv/modelhub.deb")
+    machine.run(["dpkg", "-i", "/srv/modelhub.deb"])
     machine.run(["dpkg", "--purge", "modelhub"])
     machine.sh("! test -e /var/lib/modelhub && ! test -e /etc/modelhub && ! command -v modelhub")
 
 
 def test_the_tarball(machine, tmp_path, mock):
     tarball = built("modelhub-*.tar.gz")
-    machine.add(tarball, f"/root/dist/{tarball.name}")
-    machine.sh("cd /root\n" + without_systemd(commands("README.md", "## Install", "tar ")))
+    machine.add(tarball, f"/srv/dist/{tarball.name}")
+    machine.sh("cd /srv\n" + without_systemd(commands("README.md", "## Install", "tar ")))
     check_unit(machine)
     machine.run(["/usr/local/bin/modelhub", "config", "check", "--config", "/etc/modelhub/modelhub.toml"])
     # systemd would make it, by StateDirectory=.

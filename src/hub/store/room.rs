@@ -25,7 +25,7 @@ const CHOICE: u64 = 3;
 /// Blobs that are candidates at the same time, at most.
 const CANDIDATES: usize = 100_000;
 const PAGE: u64 = 500;
-/// Whoever waits for others to make room gives up after this, and passes its file through.
+/// Nobody waits longer for room to be made, by others or in their own turn: then their file passes through.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What goes beyond what has to go takes no longer than this.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -175,9 +175,11 @@ impl Store {
         // Which models are here as a whole.
         self.0.db.recount_models(PAGE).await?;
         let wanted = missing.saturating_add(self.slack());
-        let (mut victims, bytes) =
-            self.candidates(self.filter(self.0.keeping.keep_used), wanted.saturating_mul(CHOICE)).await?;
-        if bytes < missing && !in_part {
+        let filter = self.filter(self.0.keeping.keep_used);
+        let (mut victims, bytes) = self.candidates(filter, wanted.saturating_mul(CHOICE)).await?;
+        // Of very many small files only the first are candidates.
+        let are_all = victims.len() < CANDIDATES;
+        if bytes < missing && !in_part && (are_all || self.0.db.removable_bytes(filter).await? < missing) {
             return Ok(0);
         }
         let now = self.0.clock.now();
@@ -201,14 +203,19 @@ impl Store {
         Ok((found, bytes))
     }
 
-    /// Removes blobs until `wanted` bytes are free; after a while `missing` will do, as somebody may wait.
+    /// Removes blobs until `wanted` bytes are free; after a while `missing` will do, and in the end whatever is free by
+    /// then, as somebody may wait.
     async fn remove_all(&self, victims: Vec<Victim>, missing: u64, wanted: u64, why: &str) -> Result<u64> {
         let began = self.0.clock.elapsed();
         let mut freed = 0u64;
         let mut models: BTreeMap<String, (Option<ModelId>, Amount, Millis)> = BTreeMap::new();
         for Victim { blob, last_used_at, model, .. } in victims {
-            let is_late = self.0.clock.elapsed().saturating_sub(began) > AT_ONCE;
-            if freed >= if is_late { missing } else { wanted } {
+            let enough = match self.0.clock.elapsed().saturating_sub(began) {
+                spent if spent > PATIENCE => 0,
+                spent if spent > AT_ONCE => missing,
+                _ => wanted,
+            };
+            if freed >= enough {
                 break;
             }
             if self.0.open.is_sent(blob.digest) || !self.remove(&blob).await? {

@@ -81,6 +81,13 @@ fn assert_clean(what: &str, text: &str) {
     }
 }
 
+/// What is not here is refused, with the reason.
+#[track_caller]
+fn assert_refused(reply: &Reply, conduct: Conduct, why: &str) {
+    let text = reply.text();
+    assert!(reply.status == 504 && text.contains(why), "{conduct:?}: {} {text}", reply.status);
+}
+
 fn all_of(output: std::process::Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -190,12 +197,7 @@ async fn what_is_wrong_with_the_way_is_said() {
         let hub = Hub::start(&far.url, &[("upstream.proxy", &url), ("upstream.ca_file", &ca)]).await;
         proxy.set(conduct);
         let reply = hub.get("/api/models/org/model").await;
-        assert!(
-            reply.status == 504 && reply.text().contains(&expected),
-            "{conduct:?}: {} {}",
-            reply.status,
-            reply.text()
-        );
+        assert_refused(&reply, conduct, &expected);
         proxy.set(Conduct::Works);
         let reply = hub.get("/api/models/org/model").await;
         assert_eq!(reply.status, 200, "{conduct:?}: {}", reply.text());
@@ -283,12 +285,7 @@ async fn a_proxy_that_reads_requests_is_told_from_upstream() {
         let stale = hub.get("/api/models/org/model").await;
         assert_eq!((stale.status, stale.served(), &stale.body), (200, "stale", &listing.body), "{conduct:?}");
         let reply = hub.get("/api/models/org/other").await;
-        assert!(
-            reply.status == 504 && reply.text().contains(&expected),
-            "{conduct:?}: {} {}",
-            reply.status,
-            reply.text()
-        );
+        assert_refused(&reply, conduct, &expected);
         proxy.set(Conduct::Works);
         assert_ne!(hub.get("/api/models/org/other").await.status, 504, "{conduct:?}");
     }
