@@ -33,7 +33,6 @@ mod serve;
 mod settings;
 mod store;
 mod taints;
-mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +46,7 @@ pub use crate::blob::{MappedFile, Placement, QuarantineName, Quarantined};
 use crate::config;
 use crate::crypto;
 use crate::db::{Change as Untrue, Db, Feed};
-use crate::domain::{Clock, Keeping};
+use crate::domain::{Clock, Keeping, millis};
 use crate::upstream::Upstream;
 
 use digests::TokenDigests;
@@ -80,6 +79,12 @@ pub use serve::{Body, Bypass, Opened, Recipe, Serve, XetToken, XorbPart};
 pub use settings::{Change, Live, LiveSettings, Settings, TokenSource};
 pub use store::{DiskBytes, QUARANTINE_KEPT, Rebuilt, Space, StoredFile};
 
+/// How often what is only counted is written down.
+const UPKEEP: Duration = Duration::from_secs(10);
+/// Rounds of upkeep between two looks for what is old.
+const PRUNE_EVERY: u64 = 60;
+/// Rounds of keeping room between two looks for models that expire.
+const EXPIRE_EVERY: u64 = 30;
 /// After a failure to read what was changed.
 const FEED_RETRY: Duration = Duration::from_secs(1);
 
@@ -295,6 +300,90 @@ impl Hub {
         self.settings.change(change).await?;
         self.reload_settings().await?;
         Ok(self.settings.get())
+    }
+
+    /// Starts the background upkeep, which `stop` ends: recorded uses, gauges, changed settings, what is old.
+    pub fn start_upkeep(&self) {
+        let hub = self.clone();
+        self.tasks.spawn(async move { hub.upkeep().await });
+        let hub = self.clone();
+        self.tasks.spawn(async move { hub.keep_room().await });
+        let hub = self.clone();
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = hub.stop.cancelled() => return,
+                    () = hub.settings_changed.notified() => {}
+                }
+                if let Err(error) = hub.reload_settings().await {
+                    tracing::warn!(%error, "could not reload the settings");
+                }
+            }
+        });
+    }
+
+    async fn upkeep(&self) {
+        let mut beats = self.clock.beats(UPKEEP);
+        let mut round = 0u64;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                () = beats.next() => {}
+            }
+            self.store.flush_uses().await;
+            self.overview.record_gauges().await;
+            // Also without a word of a change: the token is a file.
+            self.settings_changed.notify_one();
+            if let Err(error) = self.overview.flush_sums().await {
+                error.warn("could not save the totals");
+            }
+            round += 1;
+            if round.is_multiple_of(PRUNE_EVERY)
+                && let Err(error) = self.prune().await
+            {
+                error.warn("could not remove old records");
+            }
+        }
+        self.store.flush_uses().await;
+        if let Err(error) = self.overview.flush_sums().await {
+            error.warn("could not save the totals");
+        }
+    }
+
+    /// Keeps the store within its limits.
+    async fn keep_room(&self) {
+        let mut beats = self.clock.beats(UPKEEP);
+        let mut round = 0u64;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = beats.next() => {}
+            }
+            let work = async {
+                if round.is_multiple_of(EXPIRE_EVERY) {
+                    self.store.expire().await?;
+                }
+                self.store.keep_within_limit().await
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                outcome = work => if let Err(error) = outcome {
+                    error.warn("could not make room in the store");
+                }
+            }
+            round += 1;
+        }
+    }
+
+    /// Removes old responses, jobs, activities and changes.
+    async fn prune(&self) -> Result<()> {
+        self.db.prune_answers().await?;
+        let before = self.clock.now() - millis(self.keep_jobs);
+        self.db.prune_jobs(before).await?;
+        self.db.prune_activities(before).await?;
+        self.db.prune_changes().await?;
+        self.catalog.prune_readings(self.clock.now()).await?;
+        Ok(())
     }
 
     /// A secret that all processes of this data directory know, made by the first of them.
