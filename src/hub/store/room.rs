@@ -25,6 +25,8 @@ const CHOICE: u64 = 3;
 /// Blobs that are candidates at the same time, at most.
 const CANDIDATES: usize = 100_000;
 const PAGE: u64 = 500;
+/// Measurements in a row that something may move beside, before one has to do.
+const MEASUREMENTS: u32 = 3;
 /// Nobody waits longer for room to be made, by others or in their own turn: then their file passes through.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What goes beyond what has to go takes no longer than this.
@@ -152,10 +154,21 @@ impl Store {
     }
 
     async fn measure(&self) -> Result<()> {
-        let promised = self.0.ledger.promised();
-        let space = self.space_but(promised).await?;
-        self.0.ledger.put(Measured { at: self.0.clock.elapsed(), space, disk: self.disk_bytes()? });
-        Ok(())
+        let mut tries = MEASUREMENTS;
+        loop {
+            let begun = self.0.ledger.begin();
+            let at = self.0.clock.elapsed();
+            let space = self.space_but(begun.promised.clone()).await?;
+            let measured = Measured { at, space, disk: self.disk_bytes()? };
+            tries -= 1;
+            if self.0.ledger.put(&begun, measured) {
+                return Ok(());
+            }
+            if tries == 0 {
+                self.0.ledger.put_at_most(&begun, measured);
+                return Ok(());
+            }
+        }
     }
 
     fn slack(&self) -> u64 {
