@@ -24,8 +24,8 @@ use toml::{Table, Value};
 pub use host::DownloadHost;
 pub use merge::{Merged, merge, redact};
 pub use sections::{
-    AdminListener, Cache, Database, Flight, HubListener, Jobs, Log, LogFormat, Scrub, Store, Telemetry, Upstream,
-    Worker, Xet, XetFetch,
+    AdminListener, Cache, Database, Flight, HubListener, Jobs, Log, LogFormat, Object, Scrub, Store, Telemetry,
+    Upstream, Worker, Xet, XetFetch,
 };
 pub use types::{Secret, Size, Span};
 pub use way::{Proxies, Proxy, Tls};
@@ -39,6 +39,7 @@ pub struct Config {
     pub hub: HubListener,
     pub admin: AdminListener,
     pub store: Store,
+    pub object: Object,
     pub database: Database,
     pub upstream: Upstream,
     pub cache: Cache,
@@ -77,6 +78,8 @@ impl Config {
         })?;
         config.upstream.token.or_read(&config.upstream.token_file, "upstream.token_file")?;
         config.upstream.proxy_password.or_read(&config.upstream.proxy_password_file, "upstream.proxy_password_file")?;
+        let object = &mut config.object;
+        object.secret_access_key.or_read(&object.secret_access_key_file, "object.secret_access_key_file")?;
         config.admin.token.or_read(&config.admin.token_file, "admin.token_file")?;
         config.worker.token.or_read(&config.worker.token_file, "worker.token_file")?;
         if config.store.data_dir.as_os_str().is_empty() {

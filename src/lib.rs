@@ -6,7 +6,7 @@
 //! L4  app · cli                     wiring: open adapters, build the hub, run roles, stop
 //! L3  api · worker                  edges: HTTP and gRPC in; time and the queue in
 //! L2  hub                           use cases: resolve, fetch, list, access
-//! L1  db · blob · upstream          adapters: SQL, bytes, the other hub
+//! L1  db · blob · object · upstream adapters: SQL, bytes here and elsewhere, the other hub
 //! L0  domain                        types and rules; no I/O, and of async only the waits of Clock
 //!     config · crypto · machine · metrics · pb · telemetry · shutdown   leaves
 //! ```
@@ -25,6 +25,7 @@ pub mod domain;
 pub mod hub;
 pub mod machine;
 pub mod metrics;
+pub mod object;
 pub mod pb;
 pub mod shutdown;
 pub mod telemetry;

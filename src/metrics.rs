@@ -81,6 +81,27 @@ pub fn upstream_bytes(bytes: u64) {
     counter!("modelhub_upstream_bytes_total").increment(bytes);
 }
 
+/// Bytes received from the object store.
+pub fn object_read(bytes: u64) {
+    counter!("modelhub_object_read_bytes_total").increment(bytes);
+}
+
+/// Bytes sent to the object store.
+pub fn object_written(bytes: u64) {
+    counter!("modelhub_object_written_bytes_total").increment(bytes);
+}
+
+/// Requests to the object store, by operation and outcome.
+pub fn object_call(operation: &'static str, outcome: &'static str) {
+    counter!("modelhub_object_calls_total", "operation" => operation, "outcome" => outcome).increment(1);
+}
+
+/// What is not in the object store yet.
+pub fn object_waiting(files: u64, bytes: u64) {
+    gauge!("modelhub_object_waiting_files").set(files as f64);
+    gauge!("modelhub_object_waiting_bytes").set(bytes as f64);
+}
+
 /// Requests to upstream, by rate-limit bucket and outcome.
 pub fn upstream_call(bucket: &'static str, outcome: &'static str) {
     counter!("modelhub_upstream_calls_total", "bucket" => bucket, "outcome" => outcome).increment(1);
@@ -168,6 +189,11 @@ fn describe() {
     describe_counter!("modelhub_saved_bytes_total", "Bytes sent to clients of files that were in the store");
     describe_counter!("modelhub_upstream_bytes_total", "File bytes received from upstream");
     describe_counter!("modelhub_upstream_calls_total", "Requests to upstream by bucket and outcome");
+    describe_counter!("modelhub_object_read_bytes_total", "Bytes received from the object store");
+    describe_counter!("modelhub_object_written_bytes_total", "Bytes sent to the object store");
+    describe_counter!("modelhub_object_calls_total", "Requests to the object store by operation and outcome");
+    describe_gauge!("modelhub_object_waiting_files", "Stored files that are not in the object store yet");
+    describe_gauge!("modelhub_object_waiting_bytes", "Bytes of these files");
     describe_counter!("modelhub_flights_ended_total", "Downloads that ended, by outcome");
     describe_counter!("modelhub_scrubbed_bytes_total", "Bytes of stored files that were read again by the scrub");
     describe_counter!("modelhub_damaged_files_total", "Stored files that the scrub found damaged or missing");

@@ -37,8 +37,10 @@ fn get(address: &str, target: &str, connections: usize, times: usize) -> Result<
                 let mut stream = TcpStream::connect(address)?;
                 let mut buffer = vec![0; 1 << 20];
                 let mut total = 0;
+                // In one piece: the second one would wait for the acknowledgement of the first.
+                let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n\r\n");
                 for _ in 0..times {
-                    write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n\r\n")?;
+                    stream.write_all(request.as_bytes())?;
                     total += body(&mut stream, &mut buffer)?;
                 }
                 Ok(total)

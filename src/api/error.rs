@@ -36,7 +36,9 @@ pub(super) fn answer(error: &Error, anonymous: bool, shape: Shape) -> Response<B
         Error::UpstreamUnavailable { .. } => (StatusCode::GATEWAY_TIMEOUT, None),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, None),
         Error::BadUpstream(_) | Error::NotAllowed(_) => (StatusCode::BAD_GATEWAY, None),
-        Error::Tainted | Error::Stopping | Error::DatabaseAway { .. } => (StatusCode::SERVICE_UNAVAILABLE, None),
+        Error::Tainted | Error::Stopping | Error::DatabaseAway { .. } | Error::ObjectStore { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, None)
+        }
         Error::Rejected { status, .. } => (StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY), None),
         Error::Moved { .. } => (StatusCode::TEMPORARY_REDIRECT, None),
         Error::NoSpace | Error::NoRoom { .. } | Error::OverLimit { .. } => (StatusCode::INSUFFICIENT_STORAGE, None),

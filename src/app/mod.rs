@@ -23,6 +23,7 @@ use crate::db::Db;
 use crate::domain::{Clock, Hours};
 use crate::hub::{Gone, Hub, Live, Settings};
 use crate::machine::{self, Fixed, GpuProbe, Machine, Nvml};
+use crate::object::ObjectStore;
 use crate::upstream::{Upstream, proxy_of};
 use crate::worker::Runner;
 
@@ -242,6 +243,7 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
     let store = tokio::task::spawn_blocking(move || LocalStore::open(&data_dir, sharing)).await??;
     let db = Db::open(config.database.url.get(), &config.store.data_dir).await?;
     let upstream = Upstream::new(config.upstream.clone(), clock)?;
+    let object = ObjectStore::open(&config.object, clock).context("cannot use the object store of the settings")?;
     let settings = Settings {
         cache: config.cache.clone(),
         flight: config.flight.clone(),
@@ -253,8 +255,9 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
         keeping: config.store.keeping(),
         keep_jobs: config.jobs.keep,
         adopt_store: config.store.adopt,
+        is_alone: !is_postgres,
     };
-    let hub = Hub::new(db, Arc::new(store), upstream, clock.clone(), settings).await?;
+    let hub = Hub::new(db, Arc::new(store), upstream, object, clock.clone(), settings).await?;
     if !is_postgres {
         hub.jobs.reclaim(Gone::Everyone).await?;
     }

@@ -65,8 +65,38 @@ impl Config {
             );
         }
         self.store.read_keeping()?;
+        self.check_object()?;
         self.check_work()?;
         telemetry::filter(&self.log.level).map(|_| ()).or_else(|text| fail("log.level", text))
+    }
+
+    fn check_object(&self) -> Result<(), Wrong> {
+        let object = &self.object;
+        if !object.url.is_empty() {
+            let is_prefix = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+            let place = object.place().filter(|(bucket, prefix)| {
+                !bucket.contains(['?', '#', '@', ':']) && prefix.chars().all(is_prefix) && !prefix.contains("//")
+            });
+            if place.is_none() {
+                let rule = "expected a bucket, and a prefix of letters, digits and -_./ if there is to be one: \
+                            s3://bucket or s3://bucket/prefix";
+                return fail("object.url", format!("object.url is `{}`; {rule}", object.url));
+            }
+        }
+        if !object.endpoint.is_empty() {
+            web_address("object.endpoint", &object.endpoint)?;
+        }
+        match (object.access_key_id.is_empty(), object.secret_access_key.get()) {
+            (false, None) => fail(
+                "object.access_key_id",
+                "object.access_key_id is set without its secret; set object.secret_access_key_file as well",
+            ),
+            (true, Some(_)) => fail(
+                "object.secret_access_key",
+                "object.secret_access_key is set without its key id; set object.access_key_id as well",
+            ),
+            _ => Ok(()),
+        }
     }
 
     fn check_work(&self) -> Result<(), Wrong> {

@@ -44,6 +44,28 @@ pub struct Store {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Object {
+    pub url: String,
+    pub endpoint: String,
+    pub region: String,
+    pub path_style: bool,
+    pub ca_file: PathBuf,
+    pub access_key_id: String,
+    pub secret_access_key: Secret,
+    pub secret_access_key_file: PathBuf,
+}
+
+impl Object {
+    /// Bucket and prefix; `None` if no object store is set, or if that is none, which `check` has refused.
+    pub fn place(&self) -> Option<(String, String)> {
+        let rest = self.url.strip_prefix("s3://")?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        (!bucket.is_empty()).then(|| (bucket.to_owned(), prefix.trim_matches('/').to_owned()))
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Database {
     pub url: Secret,
 }

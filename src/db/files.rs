@@ -11,6 +11,7 @@ use crate::domain::{CommitId, Digest, Entry, Millis, ModelId};
 #[derive(Debug, Clone)]
 pub struct FileRow {
     pub entry: Entry,
+    /// On the disk.
     pub stored: Option<Digest>,
     pub verified_at: Option<Millis>,
     /// Of a folder, everything below it; of a file, itself.
@@ -62,11 +63,11 @@ pub struct FilePage {
     pub limit: u64,
 }
 
-/// Whether nothing of a file is missing here: it is stored, or has no bytes (as of which both hashes are known). One that
+/// Whether nothing of a file is missing here: it is stored, on the disk or in the object store, or has no bytes (as of which both hashes are known). One that
 /// an imported cache has lost has no bytes either, but another hash.
 macro_rules! is_here {
     () => {
-        "(b.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in
+        "(b.sha256 is not null or o.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in
             ('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
             'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')))"
     };
@@ -80,7 +81,9 @@ macro_rules! with_blob {
             "select ",
             $($columns)*,
             " from model_artifact a left join blob b on b.sha256 = coalesce(a.sha256,
-                (select g.sha256 from blob g where g.git_oid = a.oid and g.size_bytes = a.size_bytes limit 1)) ",
+                (select g.sha256 from blob g where g.git_oid = a.oid and g.size_bytes = a.size_bytes limit 1))
+            left join object o on o.sha256 = coalesce(a.sha256,
+                (select g.sha256 from object g where g.git_oid = a.oid and g.size_bytes = a.size_bytes limit 1)) ",
             $($after)*
         )
     };
@@ -96,6 +99,7 @@ struct Row {
     sha256: Option<String>,
     xet_hash: Option<String>,
     stored: Option<String>,
+    object: Option<String>,
     verified_at: Option<i64>,
 }
 
@@ -109,7 +113,7 @@ impl TryFrom<Row> for FileRow {
         let stored = stored.map_err(|source| Error::Corrupt { what: "sha256", source })?;
         let mut totals = FileTotals::default();
         if let Entry::File(artifact) = &entry {
-            totals.add(artifact.size, stored.is_some() || artifact.is_of_no_bytes());
+            totals.add(artifact.size, stored.is_some() || row.object.is_some() || artifact.is_of_no_bytes());
         }
         Ok(Self { entry, stored, verified_at: row.verified_at, totals })
     }
@@ -136,7 +140,7 @@ impl Db {
     pub async fn file_page(&self, repo: &ModelId, commit: &CommitId, page: &FilePage) -> Result<Vec<FileRow>> {
         let commit = commit.as_str();
         let rows: Vec<Row> = if page.flat {
-            const SQL: &str = with_blob!(["a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, b.verified_at"], ["where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
+            const SQL: &str = with_blob!(["a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, o.sha256 as object, b.verified_at"], ["where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
                     and ($5 = '' or lower(a.file_path) like $5 escape '\\')
                     and ($6 = '' or $6 = case when ", is_here!(), " then 'yes' else 'no' end)
                 order by a.file_path limit $7"]);
@@ -148,7 +152,9 @@ impl Db {
         } else {
             // Each kind by the index on parents: a folder of many files is not sorted for a page of it.
             const SQL: &str = with_blob!(
-                ["a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, b.verified_at"],
+                [
+                    "a.file_path, a.entry, a.size_bytes, a.oid, a.sha256, a.xet_hash, b.sha256 as stored, o.sha256 as object, b.verified_at"
+                ],
                 ["where a.repo = $1 and a.commit_id = $2 and a.parent = $3 and a.entry = $4 and a.file_path > $5
                     order by a.file_path limit $6"]
             );
@@ -190,11 +196,11 @@ impl Db {
         const SQL: Pick = Pick {
             sqlite: with_blob!(["substr(a.file_path, 1, $5 + instr(substr(a.file_path, $5 + 1), '/') - 1) as folder, count(*), cast(sum(a.size_bytes) as bigint),
                 cast(sum(case when ", is_here!(), " then 1 else 0 end) as bigint),
-                cast(sum(case when b.sha256 is not null then a.size_bytes else 0 end) as bigint)"], ["where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
+                cast(sum(case when coalesce(b.sha256, o.sha256) is not null then a.size_bytes else 0 end) as bigint)"], ["where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
                     and instr(substr(a.file_path, $5 + 1), '/') > 0 group by folder"]),
             postgres: with_blob!(["substr(a.file_path, 1, ($5 + strpos(substr(a.file_path, ($5 + 1)::int), '/') - 1)::int) as folder, count(*), cast(sum(a.size_bytes) as bigint),
                 cast(sum(case when ", is_here!(), " then 1 else 0 end) as bigint),
-                cast(sum(case when b.sha256 is not null then a.size_bytes else 0 end) as bigint)"], ["where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
+                cast(sum(case when coalesce(b.sha256, o.sha256) is not null then a.size_bytes else 0 end) as bigint)"], ["where a.repo = $1 and a.commit_id = $2 and a.file_path > $3 and a.file_path < $4 and a.entry = 'file'
                     and strpos(substr(a.file_path, ($5 + 1)::int), '/') > 0 group by 1"]),
         };
         // Characters of the paths before the folders' own names.

@@ -306,7 +306,7 @@ impl Db {
                 cast(coalesce(sum(case when ",
                 is_here!(),
                 " then 1 else 0 end), 0) as bigint),
-                cast(coalesce(sum(case when b.sha256 is not null then a.size_bytes else 0 end), 0) as bigint),
+                cast(coalesce(sum(case when coalesce(b.sha256, o.sha256) is not null then a.size_bytes else 0 end), 0) as bigint),
                 max(case when b.last_used_at > b.created_at then b.last_used_at end)"
             ],
             ["where a.repo = $1 and a.commit_id = (select tip from model_repo where id = $1) and a.entry = 'file'"]

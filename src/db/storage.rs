@@ -80,12 +80,12 @@ macro_rules! unless_named {
 
 pub(super) use unless_named;
 
-/// Whether the blob `b` could not be downloaded again: there is a repository that names it, and none of its commits that
+/// Whether the blob `b` could not be had again: the object store does not have it, and there is a repository that names it, and none of its commits that
 /// upstream told of does (one of a cache on disk counts once upstream has confirmed it); or nothing names it, and it was
 /// imported.
 macro_rules! unrecoverable {
     () => {
-        "(exists (select 1 from (
+        "(not exists (select 1 from object o where o.sha256 = b.sha256) and (exists (select 1 from (
                 select a.repo, c.origin from model_artifact a join repo_commit c on c.repo = a.repo and c.commit_id = a.commit_id
                     where a.sha256 = b.sha256
                 union all select a.repo, c.origin from model_artifact a join repo_commit c on c.repo = a.repo and c.commit_id = a.commit_id
@@ -94,7 +94,7 @@ macro_rules! unrecoverable {
             or not exists (select 1 from model_artifact a where a.sha256 = b.sha256)
                 and not exists (select 1 from model_artifact a
                     where a.sha256 is null and a.oid = b.git_oid and a.size_bytes = b.size_bytes)
-                and b.sha256 in (select f.sha256 from scanned_file f))"
+                and b.sha256 in (select f.sha256 from scanned_file f)))"
     };
 }
 

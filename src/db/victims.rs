@@ -29,6 +29,8 @@ pub struct VictimFilter<'a> {
     pub of: Option<&'a NamePattern>,
     /// Not those of this model.
     pub but: Option<&'a ModelId>,
+    /// Only those that the object store has.
+    pub durable: bool,
 }
 
 /// The name of the repository `r` as URLs have it, in lower case.
@@ -74,7 +76,8 @@ macro_rules! may_go {
         concat!(
             "b.last_used_at < $1 and ",
             unless_named!($keeps),
-            " and ($3 = '' or exists (select 1 from model_artifact a where a.sha256 = b.sha256)
+            " and ($5 = 0 or exists (select 1 from object d where d.sha256 = b.sha256))
+            and ($3 = '' or exists (select 1 from model_artifact a where a.sha256 = b.sha256)
                 or exists (select 1 from model_artifact a where a.sha256 is null and a.oid = b.git_oid and a.size_bytes = b.size_bytes))
             and not ",
             unrecoverable!()
@@ -93,9 +96,9 @@ macro_rules! victims {
                     select a.repo from model_artifact a where a.sha256 = b.sha256
                     union all select a.repo from model_artifact a
                         where a.sha256 is null and a.oid = b.git_oid and a.size_bytes = b.size_bytes) n) as repo
-                from blob b where (b.last_used_at > $5 or (b.last_used_at = $5 and b.sha256 > $6)) and ",
+                from blob b where (b.last_used_at > $6 or (b.last_used_at = $6 and b.sha256 > $7)) and ",
             may_go!($keeps),
-            " order by b.last_used_at, b.sha256 limit $7) v left join model_repo r on r.id = v.repo
+            " order by b.last_used_at, b.sha256 limit $8) v left join model_repo r on r.id = v.repo
             order by v.last_used_at, v.sha256"
         )
     };
@@ -134,7 +137,7 @@ impl Db {
         type Found = (String, i64, i64, Option<i64>, bool, i64, i64, Option<String>, Option<String>, Option<String>);
         let (pinned, of, but) = filter.names();
         let (at, digest) = after.map_or((-1, String::new()), |(at, digest)| (at, digest.to_hex()));
-        let values = args![filter.used_before, pinned, of, but, at, digest, limit];
+        let values = args![filter.used_before, pinned, of, but, u64::from(filter.durable), at, digest, limit];
         let rows: Vec<Found> = self.all(SQL, values).await?;
         let victim = |(sha256, size, generation, modified, linked, used, whole, id, kind, name): Found| {
             let row: Row = (sha256, size, generation, modified, linked);
@@ -153,7 +156,8 @@ impl Db {
     pub async fn removable_bytes(&self, filter: VictimFilter<'_>) -> Result<u64> {
         const SQL: Pick = Pick { sqlite: removable!(keeps_sqlite!()), postgres: removable!(keeps_postgres!()) };
         let (pinned, of, but) = filter.names();
-        let row: Option<(i64,)> = self.optional(SQL, args![filter.used_before, pinned, of, but]).await?;
+        let row: Option<(i64,)> =
+            self.optional(SQL, args![filter.used_before, pinned, of, but, u64::from(filter.durable)]).await?;
         Ok(row.map_or(0, |(bytes,)| bytes.max(0) as u64))
     }
 }

@@ -60,6 +60,9 @@ pub enum Error {
     /// The response is a file: it is at this path of ours.
     #[error("see {path}")]
     Moved { path: String },
+    /// The object store, where only it has what is asked for, or an upload waits for it.
+    #[error("the object store: {reason}")]
+    ObjectStore { reason: String },
     #[error("this hub's disk is full")]
     NoSpace,
     /// For people: what is the matter with the database, and what helps.

@@ -9,6 +9,7 @@
 //! catalog     overview
 //! repos       flights     jobs
 //! settings
+//! objects
 //! store
 //! events   taints   pace   coalesce   kept   digests   caller   error
 //! ```
@@ -26,6 +27,7 @@ mod flights;
 mod jobs;
 mod kept;
 mod models;
+mod objects;
 mod overview;
 mod pace;
 mod repos;
@@ -47,12 +49,14 @@ use crate::config;
 use crate::crypto;
 use crate::db::{Change as Untrue, Db, Feed};
 use crate::domain::{Clock, Keeping, millis};
+use crate::object::ObjectStore;
 use crate::upstream::Upstream;
 
 use digests::TokenDigests;
 use error::{is_outage, is_own_trouble};
 use events::Events;
 use flights::Flights;
+use objects::Objects;
 use pace::Pace;
 use store::Store;
 use taints::Taints;
@@ -73,6 +77,7 @@ pub use models::{
     ImportRequest, ImportedRepo, Layout, Models, Plan, PreviewedRepo, Problem, ProblemKind, Problems, Quarantine,
     ReadFacts, Scan, ScanFinding, ScanPreview, Scrub, can_run_code,
 };
+pub use objects::ObjectState;
 pub use overview::{Care, Overview, Overviews, Sums, UpstreamState, Usage};
 pub use repos::{Need, Repo, Repos, ResolvedRevision, Stamp};
 pub use serve::{Body, Bypass, Opened, Recipe, Serve, XetToken, XorbPart};
@@ -103,6 +108,8 @@ pub struct Rooms {
     pub events: Events,
     pub settings: LiveSettings,
     store: Store,
+    objects: Objects,
+    is_alone: bool,
     taints: Taints,
     db: Db,
     clock: Clock,
@@ -144,6 +151,7 @@ impl Hub {
         db: Db,
         disk: Arc<LocalStore>,
         upstream: Upstream,
+        object: Option<ObjectStore>,
         clock: Clock,
         settings: Settings,
     ) -> Result<Self> {
@@ -153,6 +161,8 @@ impl Hub {
         let keeping = settings.keeping.clone();
         let store = Store::new(disk, db.clone(), clock.clone(), events.clone(), keeping, tasks.clone());
         store.check_identity(settings.adopt_store).await?;
+        let objects = Objects::new(object, store.clone(), db.clone(), clock.clone());
+        objects.check_identity().await?;
         // From here on nothing is missed that makes untrue what the rooms keep.
         let feed = db.changes().await?;
         let digests = TokenDigests::new(&db.setting_or("token_digest_key", crypto::new_key).await?);
@@ -187,6 +197,7 @@ impl Hub {
         );
         let flights = Flights::new(
             store.clone(),
+            objects.clone(),
             upstream.clone(),
             clock.clone(),
             settings.clone(),
@@ -198,6 +209,7 @@ impl Hub {
         let serve = Serve::new(
             db.clone(),
             store.clone(),
+            objects.clone(),
             upstream.clone(),
             clock.clone(),
             settings.clone(),
@@ -212,6 +224,7 @@ impl Hub {
         let overview = Overviews::new(
             db.clone(),
             store.clone(),
+            objects.clone(),
             upstream.clone(),
             clock.clone(),
             events.clone(),
@@ -244,6 +257,8 @@ impl Hub {
             events,
             settings: live,
             store,
+            objects,
+            is_alone: settings.is_alone,
             taints,
             clock,
             keep_jobs: settings.keep_jobs.duration(),
@@ -308,6 +323,8 @@ impl Hub {
         self.tasks.spawn(async move { hub.upkeep().await });
         let hub = self.clone();
         self.tasks.spawn(async move { hub.keep_room().await });
+        let hub = self.clone();
+        self.tasks.spawn(async move { hub.objects.keep_durable(hub.is_alone, &hub.stop).await });
         let hub = self.clone();
         self.tasks.spawn(async move {
             loop {

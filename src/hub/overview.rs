@@ -12,6 +12,7 @@ use super::Result;
 use super::coalesce::Coalesce;
 use super::events::{Events, Happening, Traffic};
 use super::flights::Flights;
+use super::objects::{ObjectState, Objects};
 use super::store::{DiskBytes, Space, Store};
 use crate::db::{Db, StoreTotals, UsageRow, Verified, WorkerRow};
 use crate::domain::job::JobStatus;
@@ -105,6 +106,7 @@ pub struct Overviews(Arc<Inner>);
 pub struct Inner {
     db: Db,
     store: Store,
+    objects: Objects,
     upstream: Arc<Upstream>,
     clock: Clock,
     events: Events,
@@ -127,6 +129,7 @@ impl Overviews {
     pub(super) fn new(
         db: Db,
         store: Store,
+        objects: Objects,
         upstream: Arc<Upstream>,
         clock: Clock,
         events: Events,
@@ -139,6 +142,7 @@ impl Overviews {
         Self(Arc::new(Inner {
             db,
             store,
+            objects,
             upstream,
             clock,
             events,
@@ -180,6 +184,9 @@ impl Overviews {
         if let Ok(totals) = self.totals().await {
             let free = self.store.disk_bytes().map_or(0, |disk| disk.free);
             metrics::store(totals.blobs, totals.bytes, free);
+        }
+        if let Ok(Some(object)) = self.objects.state().await {
+            metrics::object_waiting(object.totals.waiting, object.totals.waiting_bytes);
         }
     }
 
@@ -305,6 +312,11 @@ impl Overviews {
     pub async fn usage(&self) -> Result<Usage> {
         let space = self.store.space().await?;
         Ok(Usage { models: self.db.usage(1000).await?, unreferenced: self.db.unreferenced_bytes().await?, space })
+    }
+
+    /// The object store; `None` if there is none.
+    pub async fn object_store(&self) -> Result<Option<ObjectState>> {
+        self.objects.state().await
     }
 
     /// Bytes and files of the store by the formats of their names.

@@ -40,6 +40,7 @@ pub struct Condition {
 }
 
 struct Episode {
+    why: String,
     began: Duration,
     last_met: Duration,
     requests: u64,
@@ -58,12 +59,18 @@ impl Condition {
         self
     }
 
+    /// What the first of those who met it said; `None` if all is well.
+    pub fn why(&self) -> Option<String> {
+        self.episode().as_ref().map(|episode| episode.why.clone())
+    }
+
     pub fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Relaxed)
     }
 
     /// A request met it. The first one's `why` is logged.
     pub fn met(&self, why: impl Display) {
+        let why = why.to_string();
         let now = self.clock.elapsed();
         let mut episode = self.episode();
         if let Some(episode) = &mut *episode {
@@ -71,7 +78,7 @@ impl Condition {
             episode.last_met = now;
             return;
         }
-        *episode = Some(Episode { began: now, last_met: now, requests: 1 });
+        *episode = Some(Episode { why: why.clone(), began: now, last_met: now, requests: 1 });
         self.is_on.store(true, Ordering::Relaxed);
         tracing::warn!(why = %why, "{}", self.begins);
     }

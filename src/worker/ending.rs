@@ -83,6 +83,7 @@ pub(super) fn settle(run: &JobRun, ending: Ending, suspended: &str, upstream_is_
         | Error::BadUpstream(_)
         | Error::Internal(_)
         | Error::Tainted
+        | Error::ObjectStore { .. }
         // A large file that was changed on the disk is being read through.
         | Error::Busy { .. } => (TRY_AGAIN.pause(run.job.attempts), true),
         // A retry would fail the same way.

@@ -328,7 +328,7 @@ async fn what_the_store_may_remove_is_nobodys_need(base: &TestDatabase) {
     put_blob(&db, digest(4), Some(oid(7)), 7, 10).await.unwrap();
     // Nobody names it.
     blob(&db, 5, 50, 5).await;
-    let all = VictimFilter { used_before: i64::MAX, pinned: &[], of: None, but: None };
+    let all = VictimFilter { used_before: i64::MAX, pinned: &[], of: None, but: None, durable: false };
     let pattern = |text: &str| NamePattern::parse(text).unwrap();
     assert_eq!(removable(&db, all).await, [5, 4, 3, 2, 1, 6]);
     assert_eq!(removable(&db, VictimFilter { used_before: 30, ..all }).await, [5, 4, 3], "strictly before");

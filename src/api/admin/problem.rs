@@ -109,6 +109,7 @@ impl From<Error> for Problem {
             | Error::Tainted
             | Error::Stopping
             | Error::DatabaseAway { .. }
+            | Error::ObjectStore { .. }
             | Error::CameElsewhere => StatusCode::SERVICE_UNAVAILABLE,
             Error::UpstreamUnavailable { .. } => StatusCode::GATEWAY_TIMEOUT,
             Error::BadUpstream(_) | Error::NotAllowed(_) | Error::Rejected { .. } | Error::Moved { .. } => {

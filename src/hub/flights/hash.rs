@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::{Flight, Flights};
 use crate::blob::{ContentHasher, Partial, Proven};
@@ -98,6 +99,15 @@ impl Progress {
         if before / Self::TELL_EVERY != position / Self::TELL_EVERY {
             self.advanced.notify_waiters();
         }
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// When it has got a few MiB further.
+    pub(super) fn advanced(&self) -> Notified<'_> {
+        self.advanced.notified()
     }
 
     /// Waits while much has arrived that is not hashed yet. The file is not complete before it is

@@ -9,12 +9,14 @@
 
 mod hash;
 mod http;
+mod object;
 mod ramp;
 mod reader;
 mod run;
 mod segment;
 mod source;
 mod sources;
+mod upload;
 mod verify;
 mod waiter;
 mod xet;
@@ -29,15 +31,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::digests::TokenDigests;
+use super::objects::Objects;
 use super::pace::Pace;
 use super::settings::Settings;
 use super::store::Store;
 use super::taints::Taints;
 use super::{Caller, Error};
 use crate::blob::Partial;
-use crate::domain::{Clock, CommitId, ContentId, RepoKey, RepoPath, XetHash};
+use crate::domain::{Clock, CommitId, ContentId, Digest, RepoKey, RepoPath, XetHash};
 use crate::upstream::Upstream;
 
+pub(in crate::hub) use object::failed as object_failed;
 pub use reader::{FlightReader, ReadError};
 pub(in crate::hub) use waiter::FlightWatch;
 
@@ -60,6 +64,7 @@ pub(super) struct Flights(Arc<Inner>);
 
 pub(super) struct Inner {
     store: Store,
+    objects: Objects,
     upstream: Arc<Upstream>,
     clock: Clock,
     settings: Arc<Settings>,
@@ -84,6 +89,7 @@ impl Flights {
     #[expect(clippy::too_many_arguments, reason = "each is something else, named once, in `Hub::new`")]
     pub(super) fn new(
         store: Store,
+        objects: Objects,
         upstream: Arc<Upstream>,
         clock: Clock,
         settings: Arc<Settings>,
@@ -95,6 +101,7 @@ impl Flights {
         let connections = Arc::new(Semaphore::new(settings.flight.total_connections));
         Self(Arc::new(Inner {
             store,
+            objects,
             upstream,
             clock,
             settings,
@@ -169,6 +176,10 @@ pub(super) struct Flight {
     is_used: AtomicBool,
     /// Its owner has finished.
     over: AtomicBool,
+    /// The object store has its content; set before the first byte is fetched.
+    object: OnceLock<Option<Digest>>,
+    /// It goes up while it arrives.
+    is_uploaded: AtomicBool,
     /// Its bytes were wrong once: they are downloaded again from upstream itself.
     was_wrong: AtomicBool,
 }
@@ -208,6 +219,11 @@ impl Flight {
 
     fn outcome(&self) -> Outcome {
         self.lock().outcome.clone()
+    }
+
+    /// Whether the bytes are this hub's already, in the object store.
+    fn is_ours(&self) -> bool {
+        self.object.get().is_some_and(Option::is_some)
     }
 
     /// Whether unverified bytes may leave now; if so, it is noted that they did.
@@ -300,6 +316,8 @@ impl Flights {
             disk_full: AtomicBool::new(false),
             is_used: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            object: OnceLock::new(),
+            is_uploaded: AtomicBool::new(false),
             was_wrong: AtomicBool::new(false),
         });
         flights.insert(flight.target.content, Arc::clone(&flight));

@@ -46,6 +46,11 @@ pub struct FlightReader {
 }
 
 impl FlightReader {
+    /// Whether the bytes come from the object store, as far as is known: they are this hub's already.
+    pub(in crate::hub) fn is_ours(&self) -> bool {
+        self.flight.is_ours()
+    }
+
     pub(super) fn new(
         flights: &Flights,
         flight: Arc<Flight>,

@@ -50,6 +50,7 @@ impl Flights {
                 let landed = self.land(&flight, &partial, proven).await;
                 if landed.is_ok() {
                     promise.kept();
+                    self.objects.wake();
                     if flight.is_used.load(Ordering::Relaxed) {
                         self.store.note_use(digest);
                     }
@@ -156,6 +157,8 @@ impl Flights {
         flight.found.store(resumed, Ordering::Release);
         let _ = flight.partial.set(Arc::clone(&partial));
         flight.wake();
+        let object = self.objects.find(content, size).await;
+        let _ = flight.object.set(object);
         tracing::info!(repo.id = %target.repo, path = %target.path, size_bytes = size, resumed_bytes = resumed, "a download starts");
 
         let promise = self.store.promise(content);
@@ -191,6 +194,9 @@ impl Flights {
                     tracing::error!(repo.id = %target.repo, path = %target.path, expected = %content, %actual, resumed_bytes = resumed, sent, "hash mismatch: upstream sent wrong bytes");
                     if sent || !may_repeat {
                         return Err(self.reject(flight, &partial, sent).await);
+                    }
+                    if let Some(digest) = object {
+                        self.objects.lost(digest).await;
                     }
                     may_repeat = false;
                     flight.was_wrong.store(true, Ordering::Relaxed);
@@ -233,6 +239,9 @@ impl Flights {
             if needed > promised {
                 self.store.grow(promise, needed).await?;
                 promised = needed;
+            }
+            if whole {
+                self.upload_behind(flight, partial);
             }
             if whole && !allocated {
                 self.store.allocate(partial, promise).await?;

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::http::Http;
+use super::object::Object;
 use super::source::{ByteSource, Opened};
 use super::xet::Xet;
 use super::{Flight, FlightTarget, Flights};
@@ -54,6 +55,9 @@ impl Sources {
         let target = flight.target.clone();
         let was_wrong = flight.was_wrong.load(Ordering::Relaxed) || flights.taints.knows(target.content);
         let mut preferred = Vec::new();
+        if !was_wrong && let Some(Some(digest)) = flight.object.get() {
+            preferred.push(Preferred::first(Box::new(Object::new(&flights.objects, *digest))));
+        }
         let fetch = flights.settings.xet.fetch;
         if !was_wrong
             && fetch != XetFetch::Never

@@ -13,14 +13,16 @@ use futures_util::{Stream, StreamExt as _};
 use super::{Result, Serve};
 use crate::blob::ContentHasher;
 use crate::hub::Error;
-use crate::hub::flights::FlightTarget;
+use crate::hub::flights::{FlightTarget, object_failed};
 use crate::hub::taints::Taints;
 use crate::upstream::{RangeBody, Result as UpstreamResult};
 
-/// Bytes on their way from upstream to one client.
+type Passed = dyn Stream<Item = UpstreamResult<Bytes>> + Send;
+
+/// Bytes on their way from upstream, or from the object store, to one client.
 pub struct Bypass {
     taints: Taints,
-    body: Pin<Box<dyn Stream<Item = UpstreamResult<Bytes>> + Send>>,
+    body: Pin<Box<Passed>>,
     target: FlightTarget,
     missing: u64,
     /// Of a whole file.
@@ -31,11 +33,17 @@ pub struct Bypass {
 }
 
 impl Serve {
-    /// Asks upstream for the bytes themselves.
+    /// Asks for the bytes themselves: the object store if it has them, else upstream.
     pub(super) async fn bypass(&self, target: FlightTarget, range: Range<u64>) -> Result<Bypass> {
         let fail = |error| Error::upstream(error, format!("{}/{}", target.repo, target.path));
         let size = target.size;
         let asked = (range != (0..size)).then_some(&range);
+        if let Some(digest) = self.objects.find(target.content, size).await
+            && let Ok(bytes) = self.objects.read(digest, range.clone()).await
+        {
+            let body = bytes.map(|piece| piece.map_err(object_failed));
+            return Ok(self.passing(target, range, Box::pin(body)));
+        }
         let caller = target.caller.upstream();
         let located = self
             .upstream
@@ -49,17 +57,22 @@ impl Serve {
         if asked.is_some() && matches!(reply.body, RangeBody::Whole) {
             return Err(Error::NoSpace);
         }
+        Ok(self.passing(target, range, Box::pin(reply.into_stream())))
+    }
+
+    fn passing(&self, target: FlightTarget, range: Range<u64>, body: Pin<Box<Passed>>) -> Bypass {
         tracing::debug!(repo.id = %target.repo, path = %target.path, "passing a file through without storing it");
+        let size = target.size;
         let hold = self.settings.flight.hold_back.bytes().min(size / 2 + 1);
-        Ok(Bypass {
+        Bypass {
             taints: self.taints.clone(),
-            body: Box::pin(reply.into_stream()),
-            hasher: asked.is_none().then(|| ContentHasher::new(target.content, size)),
+            body,
+            hasher: (range == (0..size)).then(|| ContentHasher::new(target.content, size)),
             missing: range.end - range.start,
             held: BytesMut::new(),
             hold: usize::try_from(hold).unwrap_or(usize::MAX),
             target,
-        })
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::Result;
 use super::catalog::Catalog;
 use super::digests::TokenDigests;
 use super::flights::Flights;
+use super::objects::Objects;
 use super::repos::Repos;
 use super::settings::Settings;
 use super::store::Store;
@@ -31,6 +32,7 @@ pub struct Serve(Arc<Inner>);
 pub struct Inner {
     db: Db,
     store: Store,
+    objects: Objects,
     upstream: Arc<Upstream>,
     clock: Clock,
     settings: Arc<Settings>,
@@ -54,6 +56,7 @@ impl Serve {
     pub(super) fn new(
         db: Db,
         store: Store,
+        objects: Objects,
         upstream: Arc<Upstream>,
         clock: Clock,
         settings: Arc<Settings>,
@@ -68,6 +71,7 @@ impl Serve {
         Ok(Self(Arc::new(Inner {
             db,
             store,
+            objects,
             upstream,
             clock,
             settings,

@@ -61,11 +61,12 @@ impl Serve {
             self.note_use(caller, &stored);
             return Ok(Some(Body { opened: Opened::Stored(stored), range: bytes, is_partial, served, clears }));
         }
-        if resolved.revision.is_local() {
+        let is_ours = self.objects.find(content, size).await.is_some();
+        if resolved.revision.is_local() && !is_ours {
             return Err(gone(resolved));
         }
         // Not after a wait: nobody can download it now.
-        if self.upstream.is_away() && size > 0 && !self.flights.has(content) {
+        if self.upstream.is_away() && size > 0 && !is_ours && !self.flights.has(content) {
             return Err(self.out_of_reach(resolved));
         }
         // A client may put a file together from this and check only its size.
@@ -74,7 +75,7 @@ impl Serve {
         // What a client may take for the end of a whole file is passed through whole, and verified.
         let is_partial = is_partial && !(finishes && matches!(served, Served::Bypass));
         let served = match (resolved.served, served) {
-            (Served::Stale, Served::Join | Served::Miss) => Served::Stale,
+            (Served::Stale, Served::Join | Served::Miss | Served::Hit) => Served::Stale,
             (_, served) => served,
         };
         Ok(Some(Body { opened, range, is_partial, served, clears }))
@@ -101,7 +102,14 @@ impl Serve {
             reader.prove_first();
         }
         match reader.ready().await {
-            Ok(()) => Ok((Opened::Arriving(reader), range, if joined { Served::Join } else { Served::Miss })),
+            Ok(()) => {
+                let served = match joined {
+                    _ if reader.is_ours() => Served::Hit,
+                    true => Served::Join,
+                    false => Served::Miss,
+                };
+                Ok((Opened::Arriving(reader), range, served))
+            }
             Err(Error::CameElsewhere) => {
                 drop(reader);
                 let stored = self.store.get(&resolved.artifact).await?.ok_or(Error::CameElsewhere)?;
@@ -146,6 +154,7 @@ impl Serve {
             || artifact.size == 0
             || self.flights.has(artifact.content)
             || self.store.get(artifact).await?.is_some()
+            || self.objects.find(artifact.content, artifact.size).await.is_some()
         {
             return Ok(());
         }

@@ -43,6 +43,12 @@ impl Store {
         Ok(())
     }
 
+    /// What the data directory and the database are known by, after `check_identity`.
+    pub(in crate::hub) async fn identity(&self) -> Result<String> {
+        let here = self.secret(FILE).await?;
+        here.ok_or_else(|| Error::Conflict(format!("{} has no {FILE} any more", self.place())))
+    }
+
     fn place(&self) -> String {
         let host = crate::machine::hostname();
         format!("{} on {host}", self.0.disk.root().display())

@@ -65,6 +65,8 @@ struct Inner {
     ledger: Ledger,
     /// What is removed can be downloaded again now.
     may_remove: AtomicBool,
+    /// Only what the object store has is removed to make room.
+    only_durable: AtomicBool,
     /// Whoever removes something to make room does it alone.
     making_room: tokio::sync::Mutex<()>,
     /// Uses by clients since the last flush to the database.
@@ -102,6 +104,7 @@ impl Store {
             keeping,
             ledger: Ledger::default(),
             may_remove: AtomicBool::new(true),
+            only_durable: AtomicBool::new(false),
             making_room: tokio::sync::Mutex::default(),
             used: Mutex::default(),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
@@ -173,6 +176,11 @@ impl Store {
         let stored = Arc::new(stored);
         self.0.open.keep(seen, &stored);
         Ok(Some(stored))
+    }
+
+    /// The file of a blob as it was listed; `None` if it has gone or changed since.
+    pub(super) async fn open_row(&self, row: BlobRow) -> Result<Option<Arc<StoredFile>>> {
+        self.open(row).await
     }
 
     async fn open_anew(&self, row: BlobRow) -> Result<Option<StoredFile>> {

@@ -57,6 +57,11 @@ impl Store {
         self.0.may_remove.store(may_remove, Ordering::Relaxed);
     }
 
+    /// From now on only what the object store has is removed to make room.
+    pub(in crate::hub) fn keep_until_durable(&self) {
+        self.0.only_durable.store(true, Ordering::Relaxed);
+    }
+
     /// For a flight: nothing is promised yet.
     pub(in crate::hub) fn promise(&self, content: ContentId) -> Promise {
         self.0.ledger.promise(content)
@@ -150,7 +155,13 @@ impl Store {
     /// Blobs that clients have not used for so long.
     fn filter(&self, unused: Duration) -> VictimFilter<'_> {
         let used_before = self.0.clock.now().saturating_sub(millis(unused)).saturating_add(1);
-        VictimFilter { used_before, pinned: &self.0.keeping.pinned, of: None, but: None }
+        VictimFilter {
+            used_before,
+            pinned: &self.0.keeping.pinned,
+            of: None,
+            but: None,
+            durable: self.0.only_durable.load(Ordering::Relaxed),
+        }
     }
 
     async fn measure(&self) -> Result<()> {

@@ -7,7 +7,7 @@ use crate::domain::gguf_file::Quantisation;
 use crate::domain::job::{Level, LogLine};
 use crate::domain::selection::LeftOut;
 use crate::domain::{Activity, ContentId, Entry, FileType, JobId, Millis, ModelSource, ModelStatus, Preset, Selection};
-use crate::hub::{self, Care, EvictionPlan, Happening, UpstreamState};
+use crate::hub::{self, Care, EvictionPlan, Happening, ObjectState, UpstreamState};
 use crate::hub::{FileRow, ModelRow, UsageRow, WorkerRow};
 use crate::pb;
 
@@ -243,6 +243,17 @@ pub(in crate::api) fn scrub(care: Care) -> pb::Scrub {
         oldest_verified_at: time(care.verified.oldest_at),
         sizes_checked_at: time(care.sizes_at),
         damaged_files: care.damaged,
+    }
+}
+
+pub(in crate::api) fn object_store(state: ObjectState) -> pb::ObjectStore {
+    pb::ObjectStore {
+        name: state.name,
+        objects: state.totals.objects,
+        bytes: state.totals.bytes,
+        waiting_files: state.totals.waiting,
+        waiting_bytes: state.totals.waiting_bytes,
+        problem: state.problem.unwrap_or_default(),
     }
 }
 

@@ -203,6 +203,7 @@ impl Service {
             formats: formats.into_iter().map(format).collect(),
             unreferenced_bytes: unreferenced,
             scrub: Some(convert::scrub(self.hub.overview.care().await?)),
+            object_store: self.hub.overview.object_store().await?.map(convert::object_store),
         })
     }
 }
