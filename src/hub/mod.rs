@@ -8,8 +8,7 @@
 //! serve
 //! catalog     overview
 //! repos       flights     jobs
-//! settings
-//! objects
+//! objects     settings
 //! store
 //! events   taints   pace   coalesce   kept   digests   caller   error
 //! ```

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::repos::MIB;
 use crate::harness::{Builder, TestHub, eventually, store};
 use crate::push::{TEXT, all_are_there, large, model, small};
-use crate::server::{Fault, S3};
+use crate::server::{Fault, S3, SLOW_DOWN};
 
 const LARGE: &str = "/org/model/resolve/main/large.bin";
 const SMALL: &str = "/org/model/resolve/main/small.bin";
@@ -16,7 +16,10 @@ impl TestHub {
     /// Removes every file from the disk, as an eviction does.
     async fn evicted(&self) {
         let url = format!("{}/v1/storage/evict", self.admin_url());
-        let job = self.client.call("POST", &url, &[("content-type", "application/json")], "{}").await;
+        let job = self
+            .client
+            .call("POST", &url, &[("content-type", "application/json")], "{\"free_bytes\": \"1000000000\"}")
+            .await;
         assert_eq!(job.status, 200, "{job:?}");
         eventually("all files are evicted", || store::blobs(self.data_dir()).is_empty()).await;
     }
@@ -113,7 +116,7 @@ async fn an_object_that_is_gone_comes_from_upstream_and_goes_up_again() {
 
 #[tokio::test]
 async fn whatever_breaks_on_the_way_the_bytes_come_right() {
-    for fault in [Fault::SlowDown, Fault::CutOff, Fault::Flipped, Fault::Silence, Fault::NotFound] {
+    for fault in [SLOW_DOWN, Fault::CutOff, Fault::Flipped, Fault::Silence, Fault::Error(404, "NoSuchKey")] {
         let s3 = S3::start().await;
         let hub = emptied(&s3, TestHub::builder()).await;
         s3.fault("GET", "/hub/blobs", fault, 3);

@@ -6,7 +6,7 @@ use mock_hf::{Content, Fault as Wrong, Repo, Rule};
 
 use crate::harness::repos::MIB;
 use crate::harness::{Builder, TestHub, eventually, store};
-use crate::server::{Fault, S3};
+use crate::server::{Fault, S3, SLOW_DOWN};
 
 const LARGE: &str = "/org/model/resolve/main/large.bin";
 const SMALL: &str = "/org/model/resolve/main/small.bin";
@@ -134,8 +134,9 @@ async fn mishaps_of_the_store_cost_no_file() {
     for (method, part) in
         [("PUT", "partNumber=2"), ("POST", "uploadId="), ("PUT", "/hub/blobs"), ("HEAD", "/hub/blobs")]
     {
-        s3.fault(method, part, Fault::SlowDown, 4);
-        s3.fault(method, part, Fault::LostAnswer, 2);
+        // One more than the tries of one call.
+        s3.fault(method, part, SLOW_DOWN, 3);
+        s3.fault(method, part, Fault::LostAnswer, 1);
     }
     let hub = start(&s3, TestHub::builder()).await;
     fetch(&hub).await;
@@ -151,7 +152,7 @@ async fn what_the_disk_has_damaged_does_not_go_up() {
     // The disk changes bytes without telling anybody.
     let hub = hub
         .restart_after(|dir| {
-            let path = store::blob_path(dir, &small().sha256());
+            let path = store::blob_path(dir, &large().sha256());
             let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
             let mut bytes = std::fs::read(&path).unwrap();
             bytes[1_000_000] ^= 1;
@@ -166,9 +167,10 @@ async fn what_the_disk_has_damaged_does_not_go_up() {
     let settings = s3.settings();
     let settings: Vec<_> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let hub = hub.restart_with(&settings).await;
-    eventually("the others are there", || s3.has(&large().read_all()) && s3.has(TEXT)).await;
+    eventually("the others are there", || s3.has(&small().read_all()) && s3.has(TEXT)).await;
+    eventually("the damaged one was tried", || s3.requests("DELETE", "uploadId=") >= 1).await;
     assert_eq!(s3.objects().len(), 2);
-    let damaged = small().sha256();
+    let damaged = large().sha256();
     hub.restart_after(|dir| std::fs::remove_file(store::blob_path(dir, &damaged)).unwrap()).await.finish().await;
 }
 

@@ -33,8 +33,8 @@ pub(crate) const SECRET: &str = "a-secret-of-the-object-store";
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    SlowDown,
-    NotFound,
+    /// Nothing is done, and this is said.
+    Error(u16, &'static str),
     /// The connection breaks in the middle of the body.
     CutOff,
     /// One byte of the body is another one.
@@ -58,6 +58,8 @@ struct State {
     rules: Vec<Rule>,
     log: Vec<String>,
 }
+
+pub(crate) const SLOW_DOWN: Fault = Fault::Error(503, "SlowDown");
 
 pub(crate) struct S3 {
     root: TempDir,
@@ -211,8 +213,7 @@ async fn answer(
         })
     };
     match fault {
-        Some(Fault::SlowDown) => return Ok(error(503, "SlowDown")),
-        Some(Fault::NotFound) => return Ok(error(404, "NoSuchKey")),
+        Some(Fault::Error(status, code)) => return Ok(error(status, code)),
         Some(Fault::Silence) => {
             tokio::time::sleep(Duration::from_secs(3600)).await;
         }

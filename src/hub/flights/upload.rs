@@ -84,7 +84,7 @@ impl Parts for Arriving {
         Ok(tokio::task::spawn_blocking(read).await?.map_err(Error::internal)?.into())
     }
 
-    async fn is_proven(self) -> Result<bool> {
+    async fn prove(self) -> Result<bool> {
         self.until(|flight| flight.over.load(Ordering::Acquire)).await?;
         Ok(matches!(self.flight.outcome(), Outcome::Verified))
     }

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::upload::{Parts, Whole};
-use super::{Inner, Objects, away};
+use super::{Inner, Objects};
 use crate::blob::ContentHasher;
 use crate::db::BlobRow;
 use crate::domain::{Backoff, ContentId, Digest, millis};
@@ -24,7 +24,7 @@ const PAGE: u64 = 200;
 /// How often somebody looks who was not told that something has come: other processes bring files too.
 const LOOK: Duration = Duration::from_secs(10);
 /// Between looks while the object store is away.
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 /// Uploads that were left for so long are aborted, whatever became of their blobs.
 const LEFT: Duration = Duration::from_secs(24 * 3600);
 
@@ -84,7 +84,7 @@ impl Inner {
     async fn push(&self, row: BlobRow) -> Result<()> {
         let Some(stored) = self.store.open_row(row).await? else { return Ok(()) };
         let whole = Whole { digest: row.digest, git: None, size: row.size };
-        if self.upload(whole, Stored::new(stored)).await? {
+        if Box::pin(self.upload(whole, Stored::new(stored))).await? {
             tracing::debug!(blob.digest = %row.digest, size_bytes = row.size, "a file is in the object store");
         }
         Ok(())
@@ -95,7 +95,7 @@ impl Inner {
         for left in self.db.left_uploads(before, PAGE).await? {
             let digest = left.digest;
             if let Some(id) = left.upload_id {
-                self.object.abort(&Upload { digest, id }).await.map_err(away)?;
+                self.give_up(&Upload { digest, id }).await;
             }
             self.db.forget_upload(digest, before).await?;
         }
@@ -134,7 +134,7 @@ impl Parts for Stored {
         Ok(bytes.into())
     }
 
-    async fn is_proven(self) -> Result<bool> {
+    async fn prove(self) -> Result<bool> {
         let is_right = self.hasher.is_some_and(|hasher| hasher.finish().is_ok());
         if !is_right {
             tracing::error!(blob.digest = %self.digest, "a stored file is damaged and was not uploaded; `modelhub verify` takes care of it");

@@ -29,7 +29,7 @@ pub(in crate::hub) trait Parts: Send {
     fn read(&mut self, range: Range<u64>) -> impl Future<Output = Result<Bytes>> + Send;
 
     /// Whether all that was read is what it should be; after the last range.
-    fn is_proven(self) -> impl Future<Output = Result<bool>> + Send;
+    fn prove(self) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// What is to be uploaded.
@@ -68,7 +68,7 @@ impl Inner {
             return Ok(false);
         };
         if let Some(id) = left.upload_id {
-            self.object.abort(&Upload { digest, id }).await.map_err(away)?;
+            self.give_up(&Upload { digest, id }).await;
         }
         let renewing = async {
             let mut beats = self.clock.beats(RENEW);
@@ -99,12 +99,12 @@ impl Inner {
             let upload = self.object.begin(digest).await.map_err(away)?;
             let until = self.clock.now() + millis(LEASE);
             if !self.db.keep_upload(digest, &self.owner, Some(&upload.id), until).await? {
-                self.object.abort(&upload).await.map_err(away)?;
+                self.give_up(&upload).await;
                 return Ok(false);
             }
             let sent = self.send_parts(&upload, size, parts).await;
             if !matches!(sent, Ok(true)) {
-                self.object.abort(&upload).await.map_err(away)?;
+                self.give_up(&upload).await;
                 self.db.end_upload(digest, &self.owner).await?;
             }
             sent?
@@ -123,10 +123,18 @@ impl Inner {
         Ok(self.db.put_object(digest, git, size, &self.owner, self.clock.now()).await?)
     }
 
+    /// Aborts an upload. If that fails it may be over already, as whoever began it was never told; what is left of it the
+    /// bucket's own rules remove.
+    pub(super) async fn give_up(&self, upload: &Upload) {
+        if let Err(error) = self.object.abort(upload).await {
+            tracing::debug!(blob.digest = %upload.digest, %error, "could not abort an upload");
+        }
+    }
+
     async fn send_whole(&self, whole: Whole, mut parts: impl Parts) -> Result<bool> {
         let _memory = self.memory.acquire_many(permits(whole.size)).await;
         let bytes = parts.read(0..whole.size).await?;
-        if !parts.is_proven().await? {
+        if !parts.prove().await? {
             return Ok(false);
         }
         self.object.put(whole.digest, bytes).await.map_err(away)?;
@@ -157,7 +165,7 @@ impl Inner {
         while let Some(joined) = sending.join_next().await {
             keep(&mut sent, Some(joined))?;
         }
-        if !parts.is_proven().await? {
+        if !parts.prove().await? {
             return Ok(false);
         }
         let sent: Vec<Part> = sent.into_iter().flatten().collect();
