@@ -145,6 +145,8 @@ def test_the_prometheus_operator_accepts_the_monitor():
     """
     done = node(script, json.dumps(monitor))
     assert done.returncode == 0, done.stderr
+    job = monitor["spec"]["jobLabel"]
+    assert of_kind(rendered(EVERYTHING), "Service")["modelhub-admin"]["metadata"]["labels"][job] == "modelhub"
     # The validation is one.
     monitor["spec"]["endpoints"][0]["interval"] = 30
     assert node(script, json.dumps(monitor)).returncode != 0
@@ -378,7 +380,7 @@ def test_an_exposed_admin_listener_is_for_who_has_the_token(image, tmp_path):
             running.stop()
 
 
-def test_a_team_serves_while_its_pods_are_replaced(image, tmp_path, mock_in):
+def test_a_team_serves_and_its_pods_are_replaced_one_by_one(image, tmp_path, mock_in):
     database = {"POSTGRES_USER": "modelhub", "POSTGRES_DB": "modelhub", "POSTGRES_PASSWORD": TOKEN}
     database |= {"POSTGRES_INITDB_ARGS": "--encoding=UTF8"}
     secrets = {("modelhub", "database-url"): f"postgres://modelhub:{TOKEN}@db/modelhub", ("modelhub", "hf-token"): ""}
