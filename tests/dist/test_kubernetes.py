@@ -13,7 +13,7 @@ import pytest
 import yaml
 from services import binary, http, plain_environment, wait_until
 
-from chart import CHART, KUBERNETES, claimed, committed, documents, node, of_kind, pods, refused, rendered, tools
+from chart import CHART, KUBERNETES, claimed, committed, documents, helm, node, of_kind, pods, refused, rendered, tools
 from conftest import REPO, TOKEN, assert_serves, upstream_is
 from containers import Image, Net
 from places import ROOT, commands, run
@@ -275,6 +275,15 @@ def test_the_commands_of_the_readme_make_the_manifests(heading, manifests):
     for each in (*of_kind(made, "Deployment").values(), *of_kind(made, "StatefulSet").values()):
         container_of(each)["image"] = "modelhub:0.1.0"
     assert made == committed(manifests)
+
+
+def test_an_upgrade_begins_with_no_pods():
+    script = commands(README, "## Upgrade", "--reuse-values")
+    options = re.search(r"--reuse-values((?:.*\\\n)*.*)", script)[1].replace("\\", "").split()
+    values = ["--values", KUBERNETES / "team.values.yaml"]
+    made = documents(helm("template", "modelhub", CHART, *values, *options))
+    assert pods(made) == {}
+    assert of_kind(made, "StatefulSet") == {}
 
 
 def test_the_settings_of_the_readme_are_valid():
