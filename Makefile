@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run ui test test-rust test-xet test-db test-load test-clients test-python test-api test-ui check format proto \
-	dist test-dist screenshots fuzz bench-quick bench-xet
+	dist test-dist manifests screenshots fuzz bench-quick bench-xet
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,9 +99,13 @@ dist: ## builds wheels, a tarball, a Debian package and lists of what is inside,
 	scripts/dist $(ARGS)
 
 test-dist: ## installs what make dist has built in clean environments and downloads through it; as root; ARGS go to pytest
-	@scripts/need cc python3 ca-certificates git node npm mmdebstrap ip strace
+	@scripts/need cc python3 ca-certificates git node npm mmdebstrap ip strace prometheus prometheus-blackbox-exporter
 	cargo build --locked --bins
 	scripts/test-dist $(ARGS)
+
+manifests: ## renders deploy/kubernetes/manifests from the chart
+	@scripts/need python3 node npm
+	scripts/manifests
 
 screenshots: ## takes screenshots of every screen of the dashboard, with demo data, and renews those in the README
 	@scripts/need node npm chromium
