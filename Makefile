@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-rust test-xet test-db test-load test-clients test-python test-api test-ui check format proto \
+.PHONY: help run ui test test-rust test-object test-xet test-db test-load test-clients test-python test-api test-ui check format proto \
 	dist test-dist manifests screenshots fuzz bench-quick bench-xet
 
 help: ## shows this list
@@ -23,7 +23,7 @@ test: ## everything below
 	@scripts/need cc python3 ca-certificates node npm strace postgresql openssl chromium tinyproxy
 	@scripts/rust-component rustfmt
 	$(MAKE) --no-print-directory ui
-	scripts/lanes "test-rust test-xet test-db" "test-clients test-python test-api test-ui"
+	scripts/lanes "test-rust test-object test-xet test-db" "test-clients test-python test-api test-ui"
 	$(MAKE) --no-print-directory test-load
 
 test-rust: ## format check and all Rust tests
@@ -35,6 +35,10 @@ test-rust: ## format check and all Rust tests
 test-xet: ## downloads through Xet, checked against the Xet crates; builds them
 	@scripts/need cc
 	cargo test --locked -p xet-tests
+
+test-object: ## what goes to an object store and comes back, with a real S3 server; builds it
+	@scripts/need cc
+	cargo test --locked -p object-tests
 
 test-db: ## the database on SQLite and PostgreSQL, then the tests that depend on it most, on PostgreSQL
 	@scripts/need cc postgresql openssl

@@ -2,6 +2,7 @@
 
 mod follow;
 mod identity;
+mod object;
 mod rebuild;
 mod worker;
 
@@ -29,6 +30,7 @@ use crate::worker::Runner;
 
 use follow::follow_workers;
 use identity::Identity;
+pub use object::try_object_store;
 pub use rebuild::rebuild;
 pub use worker::Worker;
 

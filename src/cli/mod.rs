@@ -15,6 +15,7 @@ mod format;
 mod job_words;
 mod jobs;
 mod models;
+mod object;
 mod output;
 mod quarantine;
 mod scrub;

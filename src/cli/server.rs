@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use super::failure::Outcome;
+use super::failure::{Code, Failure, Outcome};
 use super::output::{Screen, announce};
 use crate::app::{self, App};
 use crate::config::{self, Config};
@@ -16,7 +16,7 @@ use crate::{machine, metrics, shutdown, telemetry};
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check whether the settings are valid
+    /// Check whether the settings are valid, and whether the object store can be used
     Check(Source),
     /// Show the effective settings; secrets are hidden
     Print {
@@ -144,7 +144,11 @@ pub(super) fn run_config(command: &ConfigCommand) -> anyhow::Result<Outcome> {
         ConfigCommand::Check(source) => {
             let config = Config::load(source.config.as_deref(), std::env::vars(), &[])?;
             let warning = config.readable_by_a_proxy().map(|sentence| format!("\nwarning: {sentence}"));
-            screen.print(&format!("the settings are valid{}", warning.unwrap_or_default()))
+            let valid = screen.print(&format!("the settings are valid{}", warning.unwrap_or_default()));
+            match valid {
+                Ok(()) => try_object_store(&screen, &config)?,
+                failed => failed,
+            }
         }
         ConfigCommand::Print { defaults: true, .. } => screen.print(config::DEFAULTS),
         ConfigCommand::Print { source, .. } => {
@@ -153,6 +157,22 @@ pub(super) fn run_config(command: &ConfigCommand) -> anyhow::Result<Outcome> {
             screen.print(&config::redact(merged.table).to_string())
         }
     })
+}
+
+/// Tries the object store, if there is one; a line for each step.
+fn try_object_store(screen: &Screen, config: &Config) -> anyhow::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let Some((name, steps)) = runtime.block_on(app::try_object_store(config, &Clock::system()))? else {
+        return Ok(Ok(()));
+    };
+    let mut lines = vec![format!("\nthe object store {name}:")];
+    lines.extend(steps.iter().map(|step| match &step.outcome {
+        Ok(()) => format!("  ok    {}", step.what),
+        Err(error) => format!("  fail  {}: {error}", step.what),
+    }));
+    let shown = screen.print(&lines.join("\n"));
+    let failed = steps.iter().any(|step| step.outcome.is_err());
+    Ok(shown.and_then(|()| if failed { Err(Failure::silent(Code::Failed)) } else { Ok(()) }))
 }
 
 async fn run_server(config: Config) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use super::failure::{Failure, Outcome};
 use super::follow::{self, Following};
 use super::format::{ago, bytes, count, counted, limit, parse_seconds, parse_size};
 use super::models::path_of;
+use super::object;
 use super::output::{agree, clean, note};
 use super::quarantine::{self, Quarantine};
 use super::scrub;
@@ -273,6 +274,7 @@ pub(super) async fn storage(call: &Call, arguments: Storage) -> Outcome {
             ("disk", format!("{} of {} free", bytes(storage.disk_free), bytes(storage.disk_total)).into()),
             ("incomplete", some(storage.partial_bytes).into()),
             ("unreferenced", some(storage.unreferenced_bytes).into()),
+            ("object store", object::state(storage.object_store.as_ref())),
             ("verified", scrub::verified(storage.scrub.as_ref(), storage.blobs, call.clock.now())),
             ("damaged", scrub::damaged(storage.scrub.as_ref())),
         ],

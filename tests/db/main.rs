@@ -16,6 +16,7 @@ mod files;
 mod jobs;
 mod migrations;
 mod models;
+mod objects;
 mod records;
 mod rows;
 mod scale;

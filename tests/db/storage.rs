@@ -332,6 +332,12 @@ async fn what_the_store_may_remove_is_nobodys_need(base: &TestDatabase) {
     let pattern = |text: &str| NamePattern::parse(text).unwrap();
     assert_eq!(removable(&db, all).await, [5, 4, 3, 2, 1, 6]);
     assert_eq!(removable(&db, VictimFilter { used_before: 30, ..all }).await, [5, 4, 3], "strictly before");
+    assert_eq!(removable(&db, VictimFilter { durable: true, ..all }).await, [], "the object store has nothing");
+    for n in [4, 6] {
+        db.take_upload(digest(n), "me", 50, 20).await.unwrap();
+        assert!(db.put_object(digest(n), None, 60, "me", 20).await.unwrap());
+    }
+    assert_eq!(removable(&db, VictimFilter { durable: true, ..all }).await, [4, 6]);
     let pins = [pattern("ORG/A"), pattern("nobody/*")];
     assert_eq!(removable(&db, VictimFilter { pinned: &pins, ..all }).await, [5, 3, 6], "case does not matter");
     assert_eq!(

@@ -188,6 +188,29 @@ async fn a_private_file_comes_to_those_who_may_have_it_only() {
 }
 
 #[tokio::test]
+async fn an_imported_model_that_upstream_does_not_have_comes_back() {
+    let s3 = S3::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.json"), TEXT).unwrap();
+    std::fs::write(folder.path().join("model.safetensors"), small().read_all()).unwrap();
+    let hub = s3.of(TestHub::builder()).start().await;
+    let order = json!({"path": folder.path(), "repo_id": "org/own"}).to_string();
+    let url = format!("{}/v1/storage/scan", hub.admin_url());
+    let job = hub.client.call("POST", &url, &[("content-type", "application/json")], &order).await;
+    assert_eq!(job.status, 200, "{}", job.text());
+    noted(&hub, 2).await;
+    hub.evicted().await;
+    let path = "/org/own/resolve/main/model.safetensors";
+    for _ in 0..2 {
+        assert_eq!(hub.head(path).await.status, 200);
+        hub.get(path).await.assert_is(200, &small().read_all());
+        hub.get("/org/own/resolve/main/config.json").await.assert_is(200, TEXT);
+        hub.landed().await;
+    }
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn files_in_the_object_store_are_here_for_people() {
     let s3 = S3::start().await;
     let hub = emptied(&s3, TestHub::builder()).await;

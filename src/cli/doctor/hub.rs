@@ -9,7 +9,7 @@ use super::Report;
 use crate::cli::client::{Client, is_local, read};
 use crate::cli::failure::{Code, Outcome};
 use crate::cli::format::{bytes, counted, span};
-use crate::cli::scrub;
+use crate::cli::{object, scrub};
 use crate::config::Config;
 use crate::domain::Clock;
 use crate::pb;
@@ -193,6 +193,17 @@ async fn token(report: &mut Report, client: &Client) {
     }
 }
 
+/// Whether files get where they are safe.
+fn object_store(report: &mut Report, store: &pb::ObjectStore) {
+    let waiting = object::waiting(store);
+    if store.problem.is_empty() {
+        let there = format!("{} in {}", bytes(store.bytes), counted(store.objects, "file"));
+        return report.ok("object store", format!("{}: {there}{waiting}", store.name));
+    }
+    let advice = "modelhub config check tries it step by step; what waits is uploaded by itself once it can be used";
+    report.fail("object store", format!("{}: {}{waiting}", store.name, store.problem), advice);
+}
+
 async fn disk(report: &mut Report, client: &Client) {
     let storage: pb::GetStorageResponse = match ask(client, "/v1/storage").await {
         Ok(storage) => storage,
@@ -212,6 +223,9 @@ async fn disk(report: &mut Report, client: &Client) {
         report.ok("disk", text);
     }
     scrub_of(report, &storage);
+    if let Some(object) = &storage.object_store {
+        object_store(report, object);
+    }
     if storage.quarantine_bytes > 0 {
         let text = format!("{} in quarantine: content that did not match its hash", bytes(storage.quarantine_bytes));
         let advice = "upstream sent wrong bytes, or the disk or the network corrupts them; \

@@ -94,6 +94,7 @@ pub(super) async fn run(connection: &Connection) -> Outcome {
                 report.fail("admin API", text, "start the hub (modelhub serve), or give its address with --url");
                 if let Some(config) = config.as_ref().filter(|_| super::client::is_local(client.base())) {
                     stopped::look(&mut report, config);
+                    stopped::object_store(&mut report, config).await;
                 }
             }
         },

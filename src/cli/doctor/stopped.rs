@@ -8,6 +8,7 @@ use rustix::fs::Access;
 use super::Report;
 use crate::cli::format::bytes;
 use crate::config::Config;
+use crate::domain::Clock;
 
 /// With less free space than this, starting makes little sense.
 const LEAST_ROOM: u64 = 1 << 30;
@@ -41,6 +42,23 @@ pub(super) fn look(report: &mut Report, config: &Config) {
     }
     data_dir(report, &config.store.data_dir);
     database(report, config);
+}
+
+/// Tries what the hub will need of it.
+pub(super) async fn object_store(report: &mut Report, config: &Config) {
+    match crate::app::try_object_store(config, &Clock::system()).await {
+        Ok(None) => {}
+        Ok(Some((name, steps))) => {
+            match steps.iter().find_map(|step| Some((step.what, step.outcome.as_ref().err()?))) {
+                None => report.ok("object store", format!("{name}: can be read and written")),
+                Some((what, why)) => {
+                    let advice = "check its address, bucket and credentials (the section [object])";
+                    report.fail("object store", format!("{name}: could not {what}: {why}"), advice);
+                }
+            }
+        }
+        Err(error) => report.fail("object store", format!("{error:#}"), "correct the section [object]"),
+    }
 }
 
 fn port(report: &mut Report, name: &'static str, addr: SocketAddr, key: &str) {

@@ -24,7 +24,7 @@ const PAGE: u64 = 200;
 /// How often somebody looks who was not told that something has come: other processes bring files too.
 const LOOK: Duration = Duration::from_secs(10);
 /// Between looks while the object store is away.
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 /// Uploads that were left for so long are aborted, whatever became of their blobs.
 const LEFT: Duration = Duration::from_secs(24 * 3600);
 
@@ -37,9 +37,10 @@ impl Objects {
         }
         let mut failures = 0u32;
         loop {
+            let mut pushed = 0u64;
             let round = tokio::select! {
                 () = stop.cancelled() => break,
-                round = inner.push_all() => round,
+                round = inner.push_all(&mut pushed) => round,
             };
             match round {
                 Ok(()) => {
@@ -47,7 +48,7 @@ impl Objects {
                     inner.away.is_over();
                 }
                 Err(error) => {
-                    failures += 1;
+                    failures = if pushed == 0 { failures.saturating_add(1) } else { 1 };
                     inner.away.met(error);
                 }
             }
@@ -65,8 +66,9 @@ impl Objects {
 }
 
 impl Inner {
-    /// One look at all blobs. Ends with the first failure of the object store: the next file would fare no better.
-    async fn push_all(&self) -> Result<()> {
+    /// One look at all blobs; counts those that it brought there. Ends with the first failure of the object store: the next
+    /// file would fare no better.
+    async fn push_all(&self, done: &mut u64) -> Result<()> {
         self.is_ours().await?;
         self.abort_left().await?;
         let mut after = None;
@@ -76,18 +78,19 @@ impl Inner {
             after = Some(last.digest);
             let mut pushes = stream::iter(page).map(|row| self.push(row)).buffer_unordered(FILES);
             while let Some(pushed) = pushes.next().await {
-                pushed?;
+                *done += u64::from(pushed?);
             }
         }
     }
 
-    async fn push(&self, row: BlobRow) -> Result<()> {
-        let Some(stored) = self.store.open_row(row).await? else { return Ok(()) };
+    async fn push(&self, row: BlobRow) -> Result<bool> {
+        let Some(stored) = self.store.open_row(row).await? else { return Ok(false) };
         let whole = Whole { digest: row.digest, git: None, size: row.size };
-        if Box::pin(self.upload(whole, Stored::new(stored))).await? {
+        let is_there = Box::pin(self.upload(whole, Stored::new(stored))).await?;
+        if is_there {
             tracing::debug!(blob.digest = %row.digest, size_bytes = row.size, "a file is in the object store");
         }
-        Ok(())
+        Ok(is_there)
     }
 
     async fn abort_left(&self) -> Result<()> {

@@ -74,6 +74,7 @@ __all__ = (
     "ModelRepoDownload",
     "ModelRepoStatus",
     "NamedFile",
+    "ObjectStore",
     "Overview",
     "PauseJobRequest",
     "PinModelRequest",
@@ -1102,6 +1103,13 @@ class GetStorageResponse(betterproto2.Message):
     scrub: "Scrub | None" = betterproto2.field(
         12, betterproto2.TYPE_MESSAGE, optional=True
     )
+
+    object_store: "ObjectStore | None" = betterproto2.field(
+        13, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Absent without one.
+    """
 
 
 default_message_pool.register_message(
@@ -2445,6 +2453,49 @@ class NamedFile(betterproto2.Message):
 
 
 default_message_pool.register_message("modelhub.v1", "NamedFile", NamedFile)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class ObjectStore(betterproto2.Message):
+    """
+    Where every file is kept as well: a bucket that speaks S3.
+    """
+
+    name: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+    """
+    Bucket, prefix, and the address of the service.
+    """
+
+    objects: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(2, betterproto2.TYPE_UINT64)
+    )
+
+    bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(3, betterproto2.TYPE_UINT64)
+    )
+
+    waiting_files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(4, betterproto2.TYPE_UINT64)
+    )
+    """
+    Stored files that are not there yet, and their bytes.
+    """
+
+    waiting_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
+        betterproto2.field(5, betterproto2.TYPE_UINT64)
+    )
+
+    problem: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        6, betterproto2.TYPE_STRING
+    )
+    """
+    Why it cannot be used now; empty if it can.
+    """
+
+
+default_message_pool.register_message("modelhub.v1", "ObjectStore", ObjectStore)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
