@@ -332,12 +332,13 @@ async fn what_the_store_may_remove_is_nobodys_need(base: &TestDatabase) {
     let pattern = |text: &str| NamePattern::parse(text).unwrap();
     assert_eq!(removable(&db, all).await, [5, 4, 3, 2, 1, 6]);
     assert_eq!(removable(&db, VictimFilter { used_before: 30, ..all }).await, [5, 4, 3], "strictly before");
-    assert_eq!(removable(&db, VictimFilter { durable: true, ..all }).await, [], "the object store has nothing");
+    let durable = VictimFilter { durable: true, ..all };
+    assert!(removable(&db, durable).await.is_empty(), "the object store has nothing");
     for n in [4, 6] {
         db.take_upload(digest(n), "me", 50, 20).await.unwrap();
         assert!(db.put_object(digest(n), None, 60, "me", 20).await.unwrap());
     }
-    assert_eq!(removable(&db, VictimFilter { durable: true, ..all }).await, [4, 6]);
+    assert_eq!(removable(&db, durable).await, [4, 6]);
     let pins = [pattern("ORG/A"), pattern("nobody/*")];
     assert_eq!(removable(&db, VictimFilter { pinned: &pins, ..all }).await, [5, 3, 6], "case does not matter");
     assert_eq!(
@@ -369,7 +370,7 @@ async fn what_is_of_a_whole_model_and_whose_it_is_are_told(base: &TestDatabase) 
     blob(&db, 2, 20, 2).await;
     blob(&db, 3, 30, 3).await;
     db.recount_models(100).await.unwrap();
-    let filter = VictimFilter { used_before: i64::MAX, pinned: &[], of: None, but: None };
+    let filter = VictimFilter { used_before: i64::MAX, pinned: &[], of: None, but: None, durable: false };
     let found = db.victims(filter, None, 10).await.unwrap();
     let told: Vec<_> =
         found.iter().map(|victim| (victim.is_of_whole, victim.model.as_ref().map(|(_, name)| name.as_str()))).collect();

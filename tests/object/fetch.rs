@@ -195,7 +195,7 @@ async fn an_imported_model_that_upstream_does_not_have_comes_back() {
     std::fs::write(folder.path().join("model.safetensors"), small().read_all()).unwrap();
     let hub = s3.of(TestHub::builder()).start().await;
     let order = json!({"path": folder.path(), "repo_id": "org/own"}).to_string();
-    let url = format!("{}/v1/storage/scan", hub.admin_url());
+    let url = format!("{}/v1/scans", hub.admin_url());
     let job = hub.client.call("POST", &url, &[("content-type", "application/json")], &order).await;
     assert_eq!(job.status, 200, "{}", job.text());
     noted(&hub, 2).await;

@@ -145,6 +145,24 @@ async fn mishaps_of_the_store_cost_no_file() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_always_refused_holds_no_other_up() {
+    let s3 = S3::start().await;
+    // The first one of all that wait.
+    let names = [large(), small(), TEXT.into()].map(|content| content.sha256());
+    let first: &'static str = names.iter().min().unwrap().clone().leak();
+    for method in ["PUT", "POST"] {
+        s3.fault(method, first, Fault::Error(400, "InvalidRequest"), usize::MAX);
+    }
+    let hub = start(&s3, TestHub::builder()).await;
+    fetch(&hub).await;
+    eventually("the others are there", || s3.objects().len() == 2).await;
+    assert_eq!(hub.object_store().await["waiting_files"], "1");
+    s3.heal();
+    all_are_there(&s3).await;
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn what_the_disk_has_damaged_does_not_go_up() {
     let s3 = S3::start().await;
     let hub = TestHub::builder().repo(model()).start().await;

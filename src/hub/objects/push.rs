@@ -35,12 +35,12 @@ impl Objects {
         if is_alone && let Err(error) = inner.db.leave_uploads(None).await {
             Error::from(error).warn("could not take over the uploads of the last process");
         }
-        let mut failures = 0u32;
+        let (mut failures, mut after) = (0u32, None);
         loop {
             let mut pushed = 0u64;
             let round = tokio::select! {
                 () = stop.cancelled() => break,
-                round = inner.push_all(&mut pushed) => round,
+                round = inner.push_all(&mut after, &mut pushed) => round,
             };
             match round {
                 Ok(()) => {
@@ -66,19 +66,28 @@ impl Objects {
 }
 
 impl Inner {
-    /// One look at all blobs; counts those that it brought there. Ends with the first failure of the object store: the next
-    /// file would fare no better.
-    async fn push_all(&self, done: &mut u64) -> Result<()> {
+    /// One look at the blobs behind `after`, to the last one; counts those that it brought there. Ends with the first failure, as
+    /// the next file would mostly fare no better; but it is that file's turn then, so that one alone holds nobody up.
+    async fn push_all(&self, after: &mut Option<Digest>, done: &mut u64) -> Result<()> {
         self.is_ours().await?;
         self.abort_left().await?;
-        let mut after = None;
         loop {
-            let page = self.db.not_durable(after, PAGE, self.clock.now()).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.digest);
-            let mut pushes = stream::iter(page).map(|row| self.push(row)).buffer_unordered(FILES);
-            while let Some(pushed) = pushes.next().await {
-                *done += u64::from(pushed?);
+            let page = self.db.not_durable(*after, PAGE, self.clock.now()).await?;
+            let last = page.last().map(|row| row.digest);
+            let push = async |row: BlobRow| (row.digest, self.push(row).await);
+            let mut pushes = stream::iter(page).map(push).buffer_unordered(FILES);
+            while let Some((digest, pushed)) = pushes.next().await {
+                match pushed {
+                    Ok(is_there) => *done += u64::from(is_there),
+                    Err(error) => {
+                        *after = Some(digest);
+                        return Err(error);
+                    }
+                }
+            }
+            *after = last;
+            if last.is_none() {
+                return Ok(());
             }
         }
     }
