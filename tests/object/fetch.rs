@@ -32,18 +32,10 @@ async fn emptied(s3: &S3, hub: Builder) -> TestHub {
         assert_eq!(hub.get(path).await.served(), "miss");
     }
     all_are_there(s3).await;
-    noted(&hub, 3).await;
+    hub.object_store_until("objects", "3").await;
     hub.evicted().await;
     hub.mock.clear_log();
     hub
-}
-
-/// Waits until the database knows that so many objects are there.
-async fn noted(hub: &TestHub, objects: u64) {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
-    while hub.object_store().await["objects"] != objects.to_string() {
-        assert!(tokio::time::Instant::now() < deadline, "{}", hub.object_store().await);
-    }
 }
 
 #[tokio::test]
@@ -91,7 +83,7 @@ async fn damage_of_an_object_reaches_nobody_and_is_repaired() {
     }
     assert_eq!(hub.cdn_bytes(), 3 * MIB, "it came from upstream, once");
     eventually("it is uploaded again", || s3.has(&small().read_all())).await;
-    noted(&hub, 3).await;
+    hub.object_store_until("objects", "3").await;
     // And from there it comes right.
     hub.evicted().await;
     hub.mock.stop().await;
@@ -161,7 +153,7 @@ async fn only_what_is_there_makes_room() {
     // What is nowhere else stays, and the next file passes through.
     assert_eq!(hub.get(SMALL).await.served(), "bypass");
     s3.start_again().await;
-    noted(&hub, 1).await;
+    hub.object_store_until("objects", "1").await;
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
     while hub.get(SMALL).await.served() != "hit" {
         assert!(tokio::time::Instant::now() < deadline, "room is made once the large one is there");
@@ -178,7 +170,7 @@ async fn a_private_file_comes_to_those_who_may_have_it_only() {
     let hub = s3.of(TestHub::builder().repo(private)).start().await;
     let path = "/org/private/resolve/main/large.bin";
     hub.get_as(TOKEN_ALICE, path).await.assert_is(200, &large().read_all());
-    noted(&hub, 1).await;
+    hub.object_store_until("objects", "1").await;
     hub.evicted().await;
     for _ in 0..2 {
         assert_eq!(hub.get(path).await.status, 401);
@@ -198,7 +190,7 @@ async fn an_imported_model_that_upstream_does_not_have_comes_back() {
     let url = format!("{}/v1/scans", hub.admin_url());
     let job = hub.client.call("POST", &url, &[("content-type", "application/json")], &order).await;
     assert_eq!(job.status, 200, "{}", job.text());
-    noted(&hub, 2).await;
+    hub.object_store_until("objects", "2").await;
     hub.evicted().await;
     let path = "/org/own/resolve/main/model.safetensors";
     for _ in 0..2 {

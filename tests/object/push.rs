@@ -49,6 +49,19 @@ impl TestHub {
         let reply = self.client.call("GET", &format!("{}/v1/storage", self.admin_url()), &[], "").await;
         reply.json()["object_store"].clone()
     }
+
+    /// Waits until it says this, and gives all that it says then.
+    pub(crate) async fn object_store_until(&self, key: &str, value: &str) -> serde_json::Value {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let state = self.object_store().await;
+            if state[key] == value {
+                return state;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "waited in vain for {key} {value}: {state:#}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -61,15 +74,9 @@ async fn whatever_arrives_goes_there_once() {
     // Nor does another process send anything again.
     let hub = hub.restart().await;
     fetch(&hub).await;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    loop {
-        let state = hub.object_store().await;
-        if state["objects"] == "3" && state["waiting_files"] == "0" {
-            assert_eq!(state["bytes"], (24 * MIB + 5 + TEXT.len() as u64).to_string(), "{state}");
-            break;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{state}");
-    }
+    let state = hub.object_store_until("objects", "3").await;
+    assert_eq!(state["bytes"], (24 * MIB + 5 + TEXT.len() as u64).to_string(), "{state}");
+    assert_eq!(state["waiting_files"], "0", "{state}");
     assert_eq!((s3.requests("POST", "?uploads"), s3.requests("PUT", "partNumber="), s3.objects().len()), (1, 3, 3));
     hub.finish().await;
 }
@@ -121,10 +128,7 @@ async fn while_it_is_away_all_goes_on_and_files_wait_for_it() {
     assert_eq!(hub.get(LARGE).await.served(), "hit");
     s3.start_again().await;
     all_are_there(&s3).await;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    while hub.object_store().await["problem"] != "" {
-        assert!(tokio::time::Instant::now() < deadline, "it is well again");
-    }
+    hub.object_store_until("problem", "").await;
     hub.finish().await;
 }
 
@@ -156,7 +160,7 @@ async fn a_file_that_is_always_refused_holds_no_other_up() {
     let hub = start(&s3, TestHub::builder()).await;
     fetch(&hub).await;
     eventually("the others are there", || s3.objects().len() == 2).await;
-    assert_eq!(hub.object_store().await["waiting_files"], "1");
+    hub.object_store_until("waiting_files", "1").await;
     s3.heal();
     all_are_there(&s3).await;
     hub.finish().await;
