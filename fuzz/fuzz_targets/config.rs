@@ -5,8 +5,14 @@ use libfuzzer_sys::fuzz_target;
 use modelhub_fuzz::domain::facts::config::ConfigFile;
 use modelhub_fuzz::{bounded, check_error, fair, use_facts};
 
-const FILES: [ConfigFile; 5] =
-    [ConfigFile::Model, ConfigFile::Pipeline, ConfigFile::Tokenizer, ConfigFile::Generation, ConfigFile::Adapter];
+const FILES: [ConfigFile; 6] = [
+    ConfigFile::Model,
+    ConfigFile::Pipeline,
+    ConfigFile::Tokenizer,
+    ConfigFile::Generation,
+    ConfigFile::Adapter,
+    ConfigFile::Mistral,
+];
 
 fuzz_target!(|input: &[u8]| {
     let Some((which, text)) = input.split_first() else { return };

@@ -7,7 +7,8 @@ use std::path::{Component, Path};
 
 use libfuzzer_sys::fuzz_target;
 use modelhub_fuzz::domain::facts::config::ConfigFile;
-use modelhub_fuzz::domain::selection::quantisation;
+use modelhub_fuzz::domain::gguf_file::classify;
+use modelhub_fuzz::domain::safetensors_set::copies;
 use modelhub_fuzz::domain::{ByteRange, ContentId, FileType, Hours, RepoKey, RepoPath, Revision, Shard, WeightFormat};
 
 fuzz_target!(|text: &str| {
@@ -25,7 +26,8 @@ fuzz_target!(|text: &str| {
     }
     if let Ok(path) = RepoPath::parse(text) {
         assert!(Path::new(text).components().all(|part| matches!(part, Component::Normal(_))));
-        let _ = (FileType::of(&path), WeightFormat::of(&path), ConfigFile::of(&path), quantisation(text));
+        let _ = (FileType::of(&path), WeightFormat::of(&path), ConfigFile::of(&path));
+        assert!(classify([&path]).len() <= 1 && copies([&path]).is_empty(), "of one file there is no copy");
         assert!(Shard::of(&path).is_none_or(|shard| shard.index <= shard.count && text.starts_with(&shard.set)));
     }
     if let Some(range) = ByteRange::parse(text) {

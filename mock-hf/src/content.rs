@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 pub(crate) const CHUNK: u64 = 1 << 20;
 const BLOCK: usize = 4096;
 const POOL: usize = 1 << 20;
-/// Beyond this size nobody can afford to hash a sparse file: its digest is made up (and documented so).
-const SPARSE_HASH_LIMIT: u64 = 4 << 30;
+/// Beyond this size no test should wait until a sparse file is hashed: its digest is made up (and documented so).
+const SPARSE_HASH_LIMIT: u64 = 64 << 20;
 
 /// Names a generated content: which generator, seed, size.
 type Generated = (u8, u64, u64);
@@ -30,7 +30,7 @@ pub enum Content {
     Bytes(Bytes),
     /// Deterministic noise, generated while it is sent.
     Random { seed: u64, size: u64 },
-    /// Zeros. Above 4 GiB the sha256 is a stand-in, not the digest of the zeros: such files are for tests of sizes.
+    /// Zeros. Above 64 MiB the sha256 is a stand-in, not the digest of the zeros: such files are for tests of sizes.
     Sparse { size: u64 },
     /// A file on disk, read while it is sent. It must not change while the mock serves it.
     File(PathBuf),

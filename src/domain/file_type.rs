@@ -118,6 +118,11 @@ fn by_whole_name(name: &str) -> Option<FileType> {
     if name.ends_with(".index.json") {
         return Some(FileType::Config);
     }
+    // Checkpoints of TensorFlow: `bert_model.ckpt.index`, `bert_model.ckpt.data-00000-of-00001`.
+    let is_beside = name.contains(".ckpt.") && matches!(ending(name), "index" | "meta");
+    if is_beside || ending(name).starts_with("data-00") {
+        return Some(FileType::Model);
+    }
     // `tokenizer.py` is a program.
     let is_data = by_ending(ending(name)) != FileType::Code;
     let begins = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
@@ -151,6 +156,8 @@ fn by_ending(ending: &str) -> FileType {
         | "css" | "html" | "htm" | "svelte" | "vue" | "sql" | "cmake" | "proto" | "jinja" | "j2" => FileType::Code,
         "png" | "jpg" | "jpeg" | "gif" | "webp" | "svg" | "bmp" | "tif" | "tiff" | "avif" | "ico" | "heic" | "mp4"
         | "mov" | "webm" | "mkv" | "avi" | "wav" | "mp3" | "flac" | "ogg" | "opus" | "m4a" | "aac" => FileType::Media,
+        // Weights of programs that `WeightFormat` has no word for: rust-bert, ExecuTorch, MNN, Rockchip.
+        "ot" | "pte" | "mnn" | "rknn" | "rkllm" => FileType::Model,
         "md" | "markdown" | "txt" | "rst" | "pdf" | "tex" | "bib" | "docx" | "doc" | "pptx" | "xlsx" | "cff" => {
             FileType::Document
         }
@@ -176,6 +183,10 @@ mod tests {
             (
                 FileType::Model,
                 "v1-5.ckpt tf_model.h5 flax_model.msgpack a.tflite w.npz sub/x.mlpackage/weights/weight.bin",
+            ),
+            (
+                FileType::Model,
+                "rust_model.ot a.pte a.mnn a.rknn a.rkllm bert_model.ckpt.data-00000-of-00001 bert_model.ckpt.index",
             ),
             (
                 FileType::Config,

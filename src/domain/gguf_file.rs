@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::RepoPath;
 pub use super::gguf_name::Split;
-use super::gguf_name::{GgufName, bare, words};
+use super::gguf_name::{GgufName, bare, parts_of_set, words};
 
 /// What a GGUF file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -139,7 +139,7 @@ pub struct Quantisation {
 /// The quantisations of a repository's GGUF files, given with their sizes: the smallest first.
 pub fn quantisations(files: &BTreeMap<&RepoPath, GgufFile>, size_of: impl Fn(&RepoPath) -> u64) -> Vec<Quantisation> {
     let mut found: BTreeMap<&str, Quantisation> = BTreeMap::new();
-    let mut parts: BTreeMap<(&str, &str), (u32, u32)> = BTreeMap::new();
+    let mut parts: BTreeMap<(&str, &str, u32), BTreeSet<u32>> = BTreeMap::new();
     for (path, file) in files {
         let (GgufRole::Model, Some(name)) = (file.role, &file.quantisation) else { continue };
         let one = found.entry(name).or_insert_with(|| Quantisation {
@@ -150,14 +150,13 @@ pub fn quantisations(files: &BTreeMap<&RepoPath, GgufFile>, size_of: impl Fn(&Re
             complete: true,
         });
         (one.files, one.bytes) = (one.files + 1, one.bytes + size_of(path));
-        if let Some(Split { set, count: Some(count), .. }) = &file.split {
-            let seen = parts.entry((name, set)).or_insert((0, *count));
-            seen.0 += 1;
+        if let Some(Split { set, part, count: Some(count) }) = &file.split {
+            parts.entry((name, set, *count)).or_default().insert(*part);
         }
     }
-    for ((name, _), (seen, count)) in parts {
+    for ((name, _, count), numbers) in parts {
         if let Some(one) = found.get_mut(name) {
-            one.complete &= seen >= count;
+            one.complete &= numbers.len() as u64 >= parts_of_set(&numbers, count);
         }
     }
     let mut found: Vec<Quantisation> = found.into_values().collect();

@@ -170,6 +170,20 @@ const CASES: &[Case] = &[
         helpers: &[(ImportanceMatrix, "bad-Q8_0-imatrix.gguf")],
         with: None,
     },
+    Case {
+        publisher: "mistralai: the quantisation right behind the name",
+        models: "Q4_K_M: devstralQ4_K_M.gguf
+            F16: devstralF16.gguf",
+        helpers: &[],
+        with: None,
+    },
+    Case {
+        publisher: "xtuner: words of other libraries",
+        models: "INT4: llava-llama-3-8b-v1_1-int4.gguf
+            F16: llava-llama-3-8b-v1_1-f16.gguf",
+        helpers: &[(Projector, "llava-llama-3-8b-v1_1-mmproj-f16.gguf")],
+        with: Some(("llava-llama-3-8b-v1_1-int4.gguf", "llava-llama-3-8b-v1_1-mmproj-f16.gguf")),
+    },
     Case { publisher: "nothing that runs", models: "", helpers: &[(Projector, "mmproj.gguf")], with: None },
 ];
 
@@ -232,6 +246,15 @@ fn the_smallest_comes_first_with_all_parts_counted_and_a_lack_of_parts_known() {
     let short: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.files, one.bytes, one.complete)).collect();
     assert_eq!(short, [("Q2_K", 1, 60, false), ("Q4_K_M", 1, 60, true), ("Q8_0", 2, 100, true)]);
     assert_eq!(found[2].first.as_str(), "a-Q8_0-00001-of-00002.gguf");
+    // From 0, as openai/gpt-oss counts: three parts whose names say two.
+    let complete = |parts: &str| {
+        let listed = paths(parts);
+        quantisations(&classify(&listed), |_| 1)[0].complete
+    };
+    let parts = "a-F16-00000-of-00002.gguf a-F16-00001-of-00002.gguf a-F16-00002-of-00002.gguf";
+    assert!(complete(parts) && !complete("a-F16-00000-of-00002.gguf a-F16-00002-of-00002.gguf"));
+    // Others count from 0 to one less.
+    assert!(complete("a-F16-00000-of-00002.gguf a-F16-00001-of-00002.gguf"));
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! matter. Sources: llama.cpp's types (`llama_ftype`, `gguf-split`), those of its forks, and how the Hub's uploaders
 //! name files.
 
+use std::collections::BTreeSet;
+
 /// What the path says; roles need the other files of the repository: `gguf_file`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GgufName {
@@ -24,6 +26,12 @@ pub struct Split {
     pub part: u32,
     /// Unknown if the names do not say, as in `-split-a`.
     pub count: Option<u32>,
+}
+
+/// How many parts a set has whose names say `count`, given the numbers that are there: one more if it is counted from 0
+/// to `count` (openai/gpt-oss, `model-00000-of-00002` to `model-00002-of-00002`). Others count from 0 to one less.
+pub(super) fn parts_of_set(numbers: &BTreeSet<u32>, count: u32) -> u64 {
+    u64::from(count) + u64::from(numbers.contains(&0) && numbers.contains(&count))
 }
 
 impl GgufName {
@@ -115,8 +123,16 @@ pub(super) fn bare(quantisation: &str) -> &str {
 pub(super) fn quantisation_in(text: &str) -> Option<(String, std::ops::Range<usize>)> {
     let upper = text.to_ascii_uppercase();
     let is_start = |at: &usize| !text[..*at].ends_with(char::is_alphanumeric);
-    let starts = text.char_indices().map(|(at, _)| at).filter(is_start);
-    let (start, length) = starts.filter_map(|at| Some((at, quantisation_at(&upper[at..])?))).next_back()?;
+    // `devstralQ4_K_M`; but in `iQ4_NL` the word begins before.
+    let is_hump = |at: &usize| {
+        text[..*at].ends_with(|c: char| c.is_ascii_lowercase())
+            && text[*at..].starts_with(|c: char| c.is_ascii_uppercase())
+    };
+    let found = |is_there: &dyn Fn(&usize) -> bool| {
+        let starts = text.char_indices().map(|(at, _)| at).filter(is_there);
+        starts.filter_map(|at| Some((at, quantisation_at(&upper[at..])?))).next_back()
+    };
+    let (start, length) = found(&is_start).or_else(|| found(&is_hump))?;
     let name = &upper[start..start + length];
     let name = match name.strip_prefix("FP") {
         Some(bits @ ("16" | "32" | "64")) => format!("F{bits}"),
@@ -137,7 +153,7 @@ pub(super) fn quantisation_in(text: &str) -> Option<(String, std::ops::Range<usi
 /// How many bytes a quantisation takes at the beginning of a text in capitals.
 fn quantisation_at(text: &str) -> Option<usize> {
     // The longer ones first.
-    const WHOLE: [&str; 20] = [
+    const WHOLE: [&str; 21] = [
         "MXFP4_MOE",
         "MXFP4",
         "MXFP6",
@@ -158,6 +174,7 @@ fn quantisation_at(text: &str) -> Option<usize> {
         "TL1",
         "TL2",
         "INT8",
+        "INT4",
     ];
     /// What may follow `Q4`, each after `_`.
     const SIZES: [&str; 14] = ["K", "XXS", "XS", "S", "M", "L", "XL", "XXL", "NL", "P", "KS", "KSS", "KT", "KL"];
@@ -230,6 +247,11 @@ mod tests {
             ("m (Q5_K_S).gguf", "Q5_K_S"),
             ("Q4_K_M.gguf", "Q4_K_M"),
             ("模型_Q4_K_M.gguf", "Q4_K_M"),
+            // xtuner/llava-llama-3-8b-v1_1-gguf.
+            ("llava-llama-3-8b-v1_1-int4.gguf", "INT4"),
+            // mistralai/Devstral-Small-2505_gguf.
+            ("devstralQ4_K_M.gguf", "Q4_K_M"),
+            ("devstralF16.gguf", "F16"),
         ] {
             assert_eq!(quantisation(path).as_deref(), Some(expected), "{path}");
         }
@@ -257,6 +279,8 @@ mod tests {
             "model-f1.gguf",
             "uncensored-UD.gguf",
             "T5-F16a.gguf",
+            "t5XXLF16.gguf",
+            "seq4_0.gguf",
         ] {
             assert_eq!(quantisation(path), None, "{path}");
         }

@@ -20,6 +20,8 @@ pub enum Copied {
     Original,
     /// `model.fp16.safetensors` beside `model.safetensors`.
     Variant,
+    /// `model-00001-of-00002.safetensors` beside `model.safetensors`.
+    Parts,
     /// A checkpoint beside the folders of the pipeline that it was split into.
     Checkpoint,
 }
@@ -30,6 +32,7 @@ impl fmt::Display for Copied {
             Self::Consolidated => "the same weights as consolidated files",
             Self::Original => "the same weights in original/",
             Self::Variant => "other variants of the same weights",
+            Self::Parts => "the same weights in parts",
             Self::Checkpoint => "the same weights as single checkpoints",
         })
     }
@@ -41,6 +44,7 @@ struct Name<'a> {
     /// Without the variant and the number of a shard.
     base: String,
     is_variant: bool,
+    is_part: bool,
 }
 
 /// The files that hold the same weights as others, given all paths of a repository. What there is only once stays,
@@ -52,6 +56,11 @@ pub fn copies<'a>(paths: impl IntoIterator<Item = &'a RepoPath>) -> BTreeMap<&'a
         paths.into_iter().filter_map(|path| Some((path, Name::of(path)?))).collect();
     let defaults: HashSet<(&str, &str)> =
         files.iter().filter(|(_, name)| !name.is_variant).map(|(_, name)| (name.folder, name.base.as_str())).collect();
+    let whole: HashSet<(&str, &str)> = files
+        .iter()
+        .filter(|(_, name)| !name.is_variant && !name.is_part)
+        .map(|(_, name)| (name.folder, name.base.as_str()))
+        .collect();
     let is_original = |name: &Name<'_>| name.folder.split('/').next() == Some("original");
     let has_others = files.iter().any(|(_, name)| !is_original(name));
     let has_folders = files.iter().any(|(_, name)| !name.folder.is_empty() && !is_original(name));
@@ -65,10 +74,20 @@ pub fn copies<'a>(paths: impl IntoIterator<Item = &'a RepoPath>) -> BTreeMap<&'a
         if name.base.starts_with("consolidated") && defaults.contains(&(name.folder, "model")) {
             return Some(Copied::Consolidated);
         }
-        // diffusers reads a pipeline from its folders only (`DiffusionPipeline.download`).
-        (is_pipeline && has_folders && name.folder.is_empty()).then_some(Copied::Checkpoint)
+        // transformers looks for the whole file first (`_get_resolved_checkpoint_files`), diffusers does not.
+        if name.is_part && !is_pipeline && whole.contains(&(name.folder, name.base.as_str())) {
+            return Some(Copied::Parts);
+        }
+        // diffusers reads a pipeline from its folders only (`DiffusionPipeline.download`). An adapter is no copy of them.
+        (is_pipeline && has_folders && name.folder.is_empty() && !is_adapter(&name.base)).then_some(Copied::Checkpoint)
     };
     files.iter().filter_map(|(path, name)| Some((*path, why(name)?))).collect()
+}
+
+/// PEFT and diffusers name them so; others have the word in the name.
+pub(super) fn is_adapter(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("adapter_model") || name.split(|c: char| !c.is_alphanumeric()).any(|word| word == "lora")
 }
 
 impl<'a> Name<'a> {
@@ -83,14 +102,12 @@ impl<'a> Name<'a> {
             Some((rest, last)) if VARIANTS.contains(&last) => (rest.to_owned(), true),
             _ => (stem.to_owned(), false),
         };
-        let unnumbered = |stem: &str| {
-            let shard = RepoPath::parse(&format!("{stem}.safetensors")).ok().and_then(|path| Shard::of(&path));
-            shard.map_or_else(|| stem.to_owned(), |shard| shard.set)
-        };
         // The variant stands before the number of a shard, in older files after it.
         let (stem, after) = cut(stem);
-        let (base, before) = cut(&unnumbered(&stem));
-        Some(Self { folder, base, is_variant: after || before })
+        let shard = RepoPath::parse(&format!("{stem}.safetensors")).ok().and_then(|path| Shard::of(&path));
+        let is_part = shard.is_some();
+        let (base, before) = cut(&shard.map_or(stem, |shard| shard.set));
+        Some(Self { folder, base, is_variant: after || before, is_part })
     }
 }
 
@@ -150,6 +167,14 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_copies_of_the_whole_file() {
+        // transformers looks for the whole file first.
+        let parts = "model-00001-of-00002.safetensors model-00002-of-00002.safetensors";
+        assert_eq!(copies_of(&format!("model.safetensors {parts}")), all(parts, Copied::Parts));
+        assert_eq!(copies_of(&format!("other.safetensors a/model.safetensors {parts}")), []);
+    }
+
+    #[test]
     fn checkpoints_are_copies_of_a_pipelines_folders() {
         let pipeline =
             "model_index.json unet/diffusion_pytorch_model.safetensors vae/diffusion_pytorch_model.safetensors";
@@ -157,6 +182,8 @@ mod tests {
         assert_eq!(copies_of(&format!("{pipeline} {checkpoints}")), all(checkpoints, Copied::Checkpoint));
         assert_eq!(copies_of(checkpoints), []);
         assert_eq!(copies_of(&format!("model_index.json {checkpoints}")), [], "there are no folders");
+        // stabilityai/stable-diffusion-xl-base-1.0: no copy of anything.
+        assert_eq!(copies_of(&format!("{pipeline} sd_xl_offset_example-lora_1.0.safetensors")), []);
     }
 
     #[test]

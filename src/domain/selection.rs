@@ -343,13 +343,15 @@ mod tests {
     #[test]
     fn safetensors_come_once_and_what_narrows_comes_first() {
         let listed = "config.json model-00001-of-00001.safetensors consolidated.safetensors original/model.safetensors \
-            unet/d.safetensors unet/d.fp16.safetensors pytorch_model.bin openvino_model.bin m-Q4_0.gguf imatrix.dat";
+            unet/d.safetensors unet/d.fp16.safetensors pytorch_model.bin openvino_model.bin rust_model.ot m-Q4_0.gguf imatrix.dat";
         let (taken, left_out) = settled(preset(Preset::Safetensors), listed).unwrap();
         assert_eq!(taken, "config.json model-00001-of-00001.safetensors unet/d.safetensors imatrix.dat");
         assert_eq!(left_out["consolidated.safetensors"], "the same weights as consolidated files");
         assert_eq!(left_out["original/model.safetensors"], "the same weights in original/");
         assert_eq!(left_out["unet/d.fp16.safetensors"], "other variants of the same weights");
-        assert_eq!(left_out["pytorch_model.bin"], "weights in other formats");
+        for other in ["pytorch_model.bin", "rust_model.ot"] {
+            assert_eq!(left_out[other], "weights in other formats");
+        }
         let half = Selection { include: vec!["*.fp16.*".into()], ..preset(Preset::Safetensors) };
         assert_eq!(settled(half, listed).unwrap().0, "unet/d.fp16.safetensors", "what is asked for is no copy");
     }

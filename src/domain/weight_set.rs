@@ -8,10 +8,12 @@
 //! alone, else all of them, as they may be parts of one model (`Wan2.1_VAE.pth`). GGUF files are each a whole model:
 //! the smallest, which is what a download takes if nobody says otherwise.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::gguf_file::{self, GgufRole};
-use super::{Artifact, RepoPath, Shard, WeightFormat, safetensors_set};
+use super::gguf_file::{self, GgufRole, Split};
+use super::gguf_name::parts_of_set;
+use super::safetensors_set::{self, is_adapter};
+use super::{Artifact, RepoPath, Shard, WeightFormat};
 
 /// Files that together hold the weights of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,10 +72,10 @@ pub fn choose(files: Vec<Artifact>, meant: Option<&RepoPath>) -> Vec<WeightSet> 
     chosen.into_iter().map(|named| named.set).collect()
 }
 
-/// Bytes of the projectors, among a folder's files, that a download takes with this set; `None` without any.
-pub fn projector_bytes(files: &[Artifact], set: &WeightSet) -> Option<u64> {
-    let sizes: BTreeMap<&RepoPath, u64> = files.iter().map(|file| (&file.path, file.size)).collect();
-    let roles = gguf_file::classify(sizes.keys().copied());
+/// Bytes of the projectors, among a repository's files with their sizes, that a download takes with this set; `None`
+/// without any.
+pub fn projector_bytes(sizes: &BTreeMap<RepoPath, u64>, set: &WeightSet) -> Option<u64> {
+    let roles = gguf_file::classify(sizes.keys());
     let taken = gguf_file::projectors(&roles, set.files.iter().map(|file| &file.path));
     (!taken.is_empty())
         .then(|| taken.into_iter().filter_map(|path| sizes.get(path)).copied().fold(0, u64::saturating_add))
@@ -84,6 +86,8 @@ struct Named {
     /// Without a precision; the same for the same weights in another format.
     title: String,
     is_plain: bool,
+    /// The numbers of its parts.
+    parts: BTreeSet<u32>,
     set: WeightSet,
 }
 
@@ -104,24 +108,27 @@ fn sets_of(files: Vec<Artifact>, with_helpers: bool) -> Vec<Named> {
         };
         let split = gguf.and_then(|gguf| gguf.split.clone());
         let is_cut = split.is_some() && Shard::of(&file.path).is_none();
-        let (name, count) = match split {
-            Some(split) => (split.set.rsplit('/').next().unwrap_or_default().to_owned(), split.count.unwrap_or(0)),
-            None => name_and_count(&file.path),
+        let (name, part, count) = match split {
+            Some(Split { set, part, count }) => {
+                (set.rsplit('/').next().unwrap_or_default().to_owned(), part, count.unwrap_or(0))
+            }
+            None => name_and_number(&file.path),
         };
         let title = title(&name);
         let is_adapter = role == GgufRole::Adapter || format != WeightFormat::Gguf && is_adapter(&name);
         let named = sets.entry((name.clone(), format, count)).or_insert_with(|| Named {
             is_plain: title == name.to_lowercase(),
             title: if title == "pytorch_model" { "model".to_owned() } else { title },
-            set: WeightSet { name, format, files: Vec::new(), missing: u64::from(count), is_cut, is_adapter },
+            parts: BTreeSet::new(),
+            set: WeightSet { name, format, files: Vec::new(), missing: 0, is_cut, is_adapter },
         });
-        match (file.is_lost(), count) {
-            (false, _) => named.set.missing = named.set.missing.saturating_sub(1),
-            // A part stays missing, and so is a whole file of which only the name is known.
-            (true, 0) => named.set.missing += 1,
-            (true, _) => {}
-        }
+        // Of what is lost only the name is known.
+        named.set.missing += u64::from(file.is_lost());
+        named.parts.insert(part);
         named.set.files.push(file);
+    }
+    for ((.., count), named) in sets.iter_mut().filter(|((.., count), _)| *count > 0) {
+        named.set.missing += parts_of_set(&named.parts, *count).saturating_sub(named.parts.len() as u64);
     }
     // `part10of12` comes after `part2of12`.
     for named in sets.values_mut().filter(|named| named.set.is_cut) {
@@ -130,8 +137,8 @@ fn sets_of(files: Vec<Artifact>, with_helpers: bool) -> Vec<Named> {
     sets.into_values().collect()
 }
 
-/// The name without ending and number, and of how many files it is one; 0 without a number.
-fn name_and_count(path: &RepoPath) -> (String, u32) {
+/// The name without ending and number; the number, and of how many files it is one: 0 without a number.
+fn name_and_number(path: &RepoPath) -> (String, u32, u32) {
     let name = path.file_name();
     let lower = name.to_ascii_lowercase();
     let ending = [".onnx_data", ".onnx.data"].into_iter().find(|ending| lower.ends_with(ending));
@@ -146,8 +153,8 @@ fn name_and_count(path: &RepoPath) -> (String, u32) {
     };
     let shard = RepoPath::parse(&format!("{numbered}.x")).ok().and_then(|path| Shard::of(&path));
     match shard {
-        Some(shard) => (format!("{}{precision}", shard.set), shard.count),
-        None => (stem.to_owned(), 0),
+        Some(shard) => (format!("{}{precision}", shard.set), shard.index, shard.count),
+        None => (stem.to_owned(), 0, 0),
     }
 }
 
@@ -201,12 +208,6 @@ fn is_left_by_training(path: &RepoPath) -> bool {
     const ENDINGS: [&str; 5] = [".pkl", ".pickle", ".joblib", ".dill", ".npz"];
     let name = path.file_name().to_ascii_lowercase();
     NAMES.iter().any(|word| name.starts_with(word)) || ENDINGS.iter().any(|ending| name.ends_with(ending))
-}
-
-/// PEFT and diffusers name them so; others have the word in the name.
-fn is_adapter(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.starts_with("adapter_model") || name.split(|c: char| !c.is_alphanumeric()).any(|word| word == "lora")
 }
 
 /// Of sets with the same title one. `consolidated` in several files without a number of them is one set.
@@ -297,6 +298,14 @@ mod tests {
             vec![file("model-00001-of-00002.safetensors", 5), file("model-00002-of-00002.safetensors", second)]
         };
         assert_eq!((missing(parts(0)), missing(parts(4))), (1, 0));
+        // Counted from 0, as openai/gpt-oss is: three parts whose names say two.
+        let from_0 = |sizes: &[(u64, u64)]| {
+            let part = |(number, size): &(u64, u64)| file(&format!("model-0000{number}-of-00002.safetensors"), *size);
+            missing(sizes.iter().map(part).collect())
+        };
+        assert_eq!(from_0(&[(0, 5), (1, 5), (2, 5)]), 0);
+        assert_eq!((from_0(&[(0, 5), (2, 5)]), from_0(&[(0, 5), (1, 0), (2, 5)])), (1, 1));
+        assert_eq!((from_0(&[(0, 5), (1, 5)]), from_0(&[(1, 5), (2, 5)])), (0, 0));
     }
 
     #[test]

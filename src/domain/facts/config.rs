@@ -10,7 +10,7 @@ use super::config_kv::{Assumed, Heads, kv_cache};
 use super::error::printable;
 use super::json::{self, Node};
 use super::kv_cache::KvCache;
-use super::quantiser::quantisation;
+use super::quantiser::{quantisation, value_bits};
 use super::settings::{Settings, shown, words};
 use super::{Adapter, Component, FactsError, ModelFacts};
 
@@ -30,12 +30,14 @@ pub enum ConfigFile {
     Generation,
     /// `adapter_config.json` of PEFT.
     Adapter,
+    /// `params.json` of Mistral's own format, which has it in place of `config.json`.
+    Mistral,
 }
 
 impl ConfigFile {
     /// By the file's name, in whatever folder; which folders belong to the model, the caller knows.
     pub fn of(path: &RepoPath) -> Option<Self> {
-        [Self::Model, Self::Pipeline, Self::Tokenizer, Self::Generation, Self::Adapter]
+        [Self::Model, Self::Pipeline, Self::Tokenizer, Self::Generation, Self::Adapter, Self::Mistral]
             .into_iter()
             .find(|file| file.name() == path.file_name())
     }
@@ -47,6 +49,7 @@ impl ConfigFile {
             Self::Tokenizer => "tokenizer_config.json",
             Self::Generation => "generation_config.json",
             Self::Adapter => "adapter_config.json",
+            Self::Mistral => "params.json",
         }
     }
 
@@ -55,7 +58,7 @@ impl ConfigFile {
     pub fn read(self, bytes: &[u8]) -> Result<ModelFacts, FactsError> {
         let file = json::read(bytes)?;
         Ok(match self {
-            Self::Model => model(&file),
+            Self::Model | Self::Mistral => model(&file),
             Self::Pipeline => pipeline(&file),
             Self::Tokenizer => tokenizer(&file),
             Self::Generation => generation(&file),
@@ -83,6 +86,7 @@ fn model(file: &Node) -> ModelFacts {
         declared_dtype: settings.find(words::DTYPE, shown).map(|dtype| dtype.trim_start_matches("torch.").to_owned()),
         context_length: settings.whole(words::CONTEXT).or(assumed.context_length),
         quantisation: settings.find(words::QUANTISATION, quantisation),
+        value_bits: settings.find(words::QUANTISATION, value_bits),
         kv_cache: kv_cache(file, &settings, &heads),
         layers: heads.layers,
         hidden_size: heads.hidden_size,

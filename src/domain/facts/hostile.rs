@@ -43,12 +43,13 @@ fn read_safetensors(bytes: &[u8], size: u64) {
     let Some(found) = checked(bytes, size, safetensors::read(bytes, size)) else { return };
     assert!(found.tensors.len() <= safetensors::KEPT_TENSORS);
     assert_eq!(found.bytes, size - found.data_offset);
-    used(found.facts());
+    used(found.facts(None));
+    used(found.facts(Some(1)));
 }
 
 fn read_configs(bytes: &[u8]) {
-    use ConfigFile::{Adapter, Generation, Model, Pipeline, Tokenizer};
-    for file in [Model, Pipeline, Tokenizer, Generation, Adapter] {
+    use ConfigFile::{Adapter, Generation, Mistral, Model, Pipeline, Tokenizer};
+    for file in [Model, Pipeline, Tokenizer, Generation, Adapter, Mistral] {
         if let Some(facts) = checked(bytes, bytes.len() as u64, file.read(bytes).map(Reading::Done)) {
             used(facts);
         }

@@ -16,6 +16,7 @@ mod gguf_facts;
 mod json;
 pub mod kv_cache;
 pub mod memory;
+pub mod packed;
 mod quantiser;
 pub mod safetensors;
 mod safetensors_json;
@@ -55,8 +56,8 @@ pub struct ModelFacts {
     pub architecture: Option<String>,
     /// The family (`llama`).
     pub model_type: Option<String>,
-    /// Elements of all tensors as they are stored, as the Hub counts them. Values that were packed
-    /// by a quantiser (GPTQ, AWQ: several in one integer) count once per integer.
+    /// Elements of all tensors, as the Hub counts them. Values that a quantiser packed, several in one integer, count one
+    /// by one.
     pub parameters: Option<u64>,
     /// Bytes of all tensors. Like `parameters`, of the model alone: what an adapter adds stands in `adapter`.
     pub weight_bytes: Option<u64>,
@@ -70,6 +71,8 @@ pub struct ModelFacts {
     pub context_length: Option<u64>,
     /// `Q4_K_M`, `gptq 4-bit`, `fp8`.
     pub quantisation: Option<String>,
+    /// Bits of a quantised value, where the configuration says it.
+    pub value_bits: Option<u64>,
     /// Hidden layers; of the decoder where there are two stacks.
     pub layers: Option<u64>,
     pub hidden_size: Option<u64>,
@@ -154,6 +157,7 @@ impl ModelFacts {
         first(&mut self.declared_dtype, other.declared_dtype);
         first(&mut self.context_length, other.context_length);
         first(&mut self.quantisation, other.quantisation);
+        first(&mut self.value_bits, other.value_bits);
         first(&mut self.layers, other.layers);
         first(&mut self.hidden_size, other.hidden_size);
         first(&mut self.attention_heads, other.attention_heads);

@@ -10,13 +10,18 @@ const BITS: &[&str] = &["bits", "w_bit", "nbits", "num_bits", "weight_bits"];
 /// `gptq 4-bit`: the method, and the bits of a weight where they are said.
 pub(super) fn quantisation(node: &Node) -> Option<String> {
     let method = node.get("quant_method").or_else(|| node.get("quant_algo")).and_then(shown);
-    let bits = bits(node).filter(|bits| (1..=64).contains(bits));
+    let bits = value_bits(node);
     match (method, bits) {
         (Some(method), Some(bits)) => Some(format!("{method} {bits}-bit")),
         (Some(method), None) => Some(method),
         (None, Some(bits)) => Some(format!("{bits}-bit")),
         (None, None) => None,
     }
+}
+
+/// The bits of a weight.
+pub(super) fn value_bits(node: &Node) -> Option<u64> {
+    bits(node).filter(|bits| (1..=64).contains(bits))
 }
 
 fn bits(node: &Node) -> Option<u64> {

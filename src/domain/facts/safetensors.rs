@@ -15,6 +15,7 @@ use std::hash::RandomState;
 use serde::de::{self, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::error::{cut, printable};
+use super::packed::{self, Bits};
 use super::safetensors_json::{Dtype, Entry, Metadata, Name, Shape};
 use super::{Adapter, FactsError, ModelFacts, Reading, add_count};
 
@@ -39,10 +40,13 @@ pub struct Safetensors {
     pub tensor_count: u64,
     /// `__metadata__`: what the writer noted (`format`: `pt`). At most `KEPT_METADATA` entries.
     pub metadata: Vec<(String, String)>,
-    /// Elements by type, over all tensors; of at most 64 types.
+    /// Elements by type, over all tensors but those that a quantiser packed; of at most 64 types.
     pub dtypes: Vec<(String, u64)>,
-    /// Elements of all tensors.
+    /// The sum of them.
     pub parameters: u64,
+    /// Bytes of the packed ones by type, and bits of each of their values where the file says it.
+    pub packed: Vec<(String, u64)>,
+    pub packed_bits: Option<u64>,
     /// Bytes of all tensors.
     pub bytes: u64,
     /// Where the values begin in the file.
@@ -62,8 +66,8 @@ pub struct Tensor {
 
 impl Safetensors {
     /// What it tells about the model: counts, and the name and kind that image models note of
-    /// themselves (Stability AI's ModelSpec).
-    pub fn facts(&self) -> ModelFacts {
+    /// themselves (Stability AI's ModelSpec). `bits` is what the configuration says of packed values.
+    pub fn facts(&self, bits: Option<u64>) -> ModelFacts {
         let noted = |key: &str| self.metadata.iter().find(|(name, _)| name == key).map(|(_, text)| text);
         let shown = |key: &str| noted(key).filter(|text| !text.is_empty()).map(|text| printable(text, 256));
         let mut facts = ModelFacts {
@@ -74,6 +78,13 @@ impl Safetensors {
             ..ModelFacts::default()
         };
         facts.add_dtypes(self.dtypes.clone());
+        if !self.packed.is_empty() {
+            let bits = self.packed_bits.or(bits);
+            facts.quantisation = Some(bits.map_or_else(|| "packed".to_owned(), |bits| format!("{bits}-bit")));
+            let values = packed::unpacked(&self.packed, bits);
+            facts.parameters = values.as_ref().map(|values| packed::sum(values).saturating_add(self.parameters));
+            facts.add_dtypes(values.unwrap_or_default());
+        }
         if self.is_adapter() {
             facts.become_adapter(Adapter { kind: Some("LORA".to_owned()), ..Adapter::default() });
         }
@@ -136,7 +147,7 @@ pub fn read(prefix: &[u8], file_size: u64) -> Result<Reading<Safetensors>, Facts
 }
 
 /// Bits of an element; `None` for a type that is newer than this table, whose size is not checked.
-fn bits(dtype: &str) -> Option<u64> {
+pub(super) fn bits(dtype: &str) -> Option<u64> {
     Some(match dtype {
         "F4" => 4,
         "F6_E2M3" | "F6_E3M2" => 6,
@@ -179,13 +190,24 @@ impl Header {
                 return fail(format_args!("has {has} bytes, which does not match {elements} elements of {dtype}"));
             }
         }
-        let Some(parameters) = self.found.parameters.checked_add(elements) else {
+        let found = &mut self.found;
+        found.packed_bits = found.packed_bits.or(packed::said_beside(&name));
+        let (values, packed_bytes) = match packed::bits_of(&name, &dtype) {
+            Bits::OfType => (elements, 0),
+            Bits::Of(bits) => ((end - start).saturating_mul(8) / bits, 0),
+            Bits::OfConfig => (0, end - start),
+        };
+        let Some(parameters) = found.parameters.checked_add(values) else {
             return fail(format_args!("takes the total number of elements above 2^64"));
         };
-        self.found.parameters = parameters;
+        found.parameters = parameters;
         self.found.tensor_count += 1;
         self.spans.push((start, end));
-        add_count(&mut self.found.dtypes, &dtype, elements);
+        if packed_bytes > 0 {
+            add_count(&mut self.found.packed, &dtype, packed_bytes);
+        } else {
+            add_count(&mut self.found.dtypes, &dtype, values);
+        }
         if self.found.tensors.len() < KEPT_TENSORS {
             self.found.tensors.push(Tensor { name, dtype, shape, bytes: end - start });
         }
@@ -266,7 +288,7 @@ mod tests {
         assert_eq!(found.metadata[0], ("format".to_owned(), "pt".to_owned()));
         assert_eq!(found.tensors[0].name, "b");
         assert_eq!((found.tensors[0].shape.as_slice(), found.tensors[0].bytes), ([2, 3].as_slice(), 24));
-        let facts = found.facts();
+        let facts = found.facts(None);
         let dtypes: Vec<_> = facts.dtypes.iter().map(|(dtype, count)| (dtype.as_str(), *count)).collect();
         assert_eq!(dtypes, [("F32", 6), ("F4", 6), ("I64", 1)]);
         assert_eq!((facts.parameters, facts.weight_bytes, facts.name.as_deref()), (Some(13), Some(35), Some("Tiny")));

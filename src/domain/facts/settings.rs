@@ -4,8 +4,8 @@ use super::error::printable;
 use super::json::Node;
 
 /// Parts of a file that are asked when it does not say something itself, outermost first: those where models of
-/// several kinds describe their language model, then those where MPT and DBRX keep attention and experts.
-const PARTS: [&str; 12] = [
+/// several kinds describe their language model, then those where MPT, DBRX and Mistral keep attention and experts.
+const PARTS: [&str; 13] = [
     "text_config",
     "llm_config",
     "language_config",
@@ -18,6 +18,7 @@ const PARTS: [&str; 12] = [
     "generator",
     "attn_config",
     "ffn_config",
+    "moe",
 ];
 
 /// One setting under its names in different libraries. Of those that may stand in one file, the one that is meant

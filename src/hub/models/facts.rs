@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
+use super::counts::{add_counts, add_weights, count_by_info};
 use super::heads::Parsed;
 use super::{Models, Result};
 use crate::db::{FilePage, ModelRow};
 use crate::domain::facts;
 use crate::domain::facts::config::{self, ConfigFile};
 use crate::domain::{
-    Artifact, ByteSize, CommitId, Entry, ModelFacts, RepoKey, RepoPath, Revision, Visibility, WeightFormat, WeightSet,
-    counted, gguf_file, weight_set,
+    Artifact, ByteSize, CommitId, Entry, GgufRole, ModelFacts, RepoKey, RepoPath, Revision, Visibility, WeightFormat,
+    WeightSet, counted, gguf_file, weight_set,
 };
 use crate::hub::Error;
 
@@ -118,21 +119,34 @@ impl Models {
         let mut facts = self.facts_of_configs(model, commit, &files, &mut read).await;
         if facts.components.is_empty() || meant.is_some() {
             let mut sets = weight_set::choose(files.artifacts.clone(), meant);
-            if let Some(set) = sets.iter().find(|set| set.format == WeightFormat::Gguf) {
-                facts.projector_bytes = weight_set::projector_bytes(&files.artifacts, set);
-            }
             if sets.is_empty() {
                 // Where Transformers.js looks for them.
                 files = self.files_in(model, commit, &join(&folder, "onnx")).await?;
                 sets = weight_set::choose(files.artifacts, None);
             }
+            let is_gguf = |set: &WeightSet| set.format == WeightFormat::Gguf;
+            let ggufs = match sets.is_empty() || sets.iter().any(is_gguf) {
+                true => self.ggufs_of(model, commit).await?,
+                false => BTreeMap::new(),
+            };
+            if sets.is_empty()
+                && folder.is_empty()
+                && let Some(default) = default_of(&ggufs)
+            {
+                // One folder for each quantisation.
+                files = self.files_in(model, commit, &parent_of(&default)).await?;
+                sets = weight_set::choose(files.artifacts, Some(&default));
+            }
+            if let Some(set) = sets.iter().find(|set| is_gguf(set)) {
+                facts.projector_bytes = weight_set::projector_bytes(&ggufs, set);
+            }
             let mut weighed = Vec::new();
             for set in sets {
-                let of_set = self.facts_of_set(&set, &files.here, &mut read).await;
+                let of_set = self.facts_of_set(&set, &files.here, facts.value_bits, &mut read).await;
                 weighed.push((set, of_set));
             }
             if folder.is_empty() {
-                count_by_info(&mut weighed, &info);
+                count_by_info(&mut weighed, &info, &facts);
             }
             add_weights(&mut facts, weighed);
         } else {
@@ -143,6 +157,23 @@ impl Models {
         }
         read.facts = facts;
         Ok(read)
+    }
+
+    /// The GGUF files of a repository with their sizes: they are known by the names of all of them.
+    async fn ggufs_of(&self, model: &ModelRow, commit: &CommitId) -> Result<BTreeMap<RepoPath, u64>> {
+        let mut ggufs = BTreeMap::new();
+        let mut page = FilePage { flat: true, search: ".gguf".to_owned(), limit: PAGE, ..FilePage::default() };
+        while ggufs.len() < MOST_GGUFS {
+            let rows = self.db.file_page(&model.id, commit, &page).await?;
+            let Some(last) = rows.last() else { break };
+            page.after = last.entry.path().to_string();
+            let files = rows.into_iter().filter_map(|row| match row.entry {
+                Entry::File(file) if gguf_file::is_gguf(&file.path) => Some((file.path, file.size)),
+                _ => None,
+            });
+            ggufs.extend(files);
+        }
+        Ok(ggufs)
     }
 
     /// The files in a folder that facts are read from, and which of them are stored.
@@ -177,9 +208,14 @@ impl Models {
         read: &mut ReadFacts,
     ) -> ModelFacts {
         let mut facts = ModelFacts::default();
+        let is_mistrals = files.artifacts.iter().any(|file| file.path.file_name().starts_with("consolidated"));
         for file in &files.artifacts {
             facts.chat_template |= file.path.file_name() == "chat_template.jinja";
             let Some(kind) = ConfigFile::of(&file.path) else { continue };
+            if kind == ConfigFile::Mistral && !(is_mistrals && facts.architecture.is_none()) {
+                // The same in other words; or another program's.
+                continue;
+            }
             match self.read_config(model, commit, kind, file).await {
                 Ok(more) => {
                     facts.merge(more);
@@ -192,8 +228,14 @@ impl Models {
     }
 
     /// The counts of one set of weights: from the heads of its files, if all are stored, else its size. Nothing if
-    /// parts of it are missing: a sum of the others would be too small.
-    async fn facts_of_set(&self, set: &WeightSet, here: &HashSet<RepoPath>, read: &mut ReadFacts) -> ModelFacts {
+    /// parts of it are missing: a sum of the others would be too small. `bits` are those of a packed value.
+    async fn facts_of_set(
+        &self,
+        set: &WeightSet,
+        here: &HashSet<RepoPath>,
+        bits: Option<u64>,
+        read: &mut ReadFacts,
+    ) -> ModelFacts {
         let mut facts = ModelFacts { weight_bytes: Some(set.bytes()), ..ModelFacts::default() };
         if set.missing > 0 {
             let parts = counted(set.missing, "part");
@@ -203,7 +245,7 @@ impl Models {
             && set.files.len() <= MOST_HEADS
             && set.files.iter().all(|file| here.contains(&file.path))
         {
-            match self.facts_of_heads(set, read).await {
+            match self.facts_of_heads(set, bits, read).await {
                 Ok(counted) => {
                     facts = ModelFacts { weight_bytes: counted.weight_bytes.or(facts.weight_bytes), ..counted }
                 }
@@ -218,18 +260,21 @@ impl Models {
         facts
     }
 
-    async fn facts_of_heads(&self, set: &WeightSet, read: &mut ReadFacts) -> Result<ModelFacts> {
-        let mut facts = ModelFacts::default();
+    async fn facts_of_heads(&self, set: &WeightSet, bits: Option<u64>, read: &mut ReadFacts) -> Result<ModelFacts> {
+        let (mut facts, mut counted) = (ModelFacts::default(), Vec::new());
         let with_heads = if set.is_cut { 1 } else { set.files.len() };
         for file in set.files.iter().take(with_heads) {
             let whole = if set.is_cut { set.bytes() } else { file.size };
             let head = self.head_of(file, whole).await;
-            facts.merge(match head.map_err(|error| Error::Invalid(format!("{}: {error}", file.path)))? {
-                Parsed::Safetensors(head) => head.facts(),
-                Parsed::Gguf(head) => head.facts(),
-            });
+            match head.map_err(|error| Error::Invalid(format!("{}: {error}", file.path)))? {
+                Parsed::Safetensors(head) => counted.push(head.facts(bits)),
+                // The first part of a split file may have no tensors: what it counts is known.
+                Parsed::Gguf(head) if head.tensor_count == 0 => facts.merge(head.facts()),
+                Parsed::Gguf(head) => counted.push(head.facts()),
+            }
             read.read.push(file.path.to_string());
         }
+        add_counts(&mut facts, counted);
         Ok(facts)
     }
 
@@ -250,7 +295,7 @@ impl Models {
             let mut of_component = ModelFacts::default();
             let mut counted = Vec::new();
             for set in sets.into_iter().filter(|set| !set.is_adapter) {
-                let of_set = self.facts_of_set(&set, &files.here, read).await;
+                let of_set = self.facts_of_set(&set, &files.here, None, read).await;
                 counted.push(of_set);
             }
             if !counted.is_empty() || !component.is_without_weights() {
@@ -297,62 +342,6 @@ struct Listed {
     here: HashSet<RepoPath>,
 }
 
-/// Adds sets of weights to what the config files say: adapters beside the model; several sets as its parts.
-fn add_weights(facts: &mut ModelFacts, weighed: Vec<(WeightSet, ModelFacts)>) {
-    let (adapters, models): (Vec<_>, Vec<_>) = weighed.into_iter().partition(|(_, of_set)| of_set.adapter.is_some());
-    adapters.into_iter().for_each(|(_, of_set)| facts.merge(of_set));
-    if models.len() > 1 {
-        let part = |(set, of_set): &(WeightSet, ModelFacts)| facts::Component {
-            name: set.name.clone(),
-            parameters: of_set.parameters,
-            weight_bytes: of_set.weight_bytes,
-            ..facts::Component::default()
-        };
-        facts.components = models.iter().map(part).collect();
-    }
-    add_counts(facts, models.into_iter().map(|(_, of_set)| of_set).collect());
-}
-
-/// Adds facts of all the weights of a model. Its sums are known if all of them are.
-fn add_counts(facts: &mut ModelFacts, weighed: Vec<ModelFacts>) {
-    let is_counted = weighed.iter().all(|of_set| of_set.parameters.is_some());
-    let is_weighed = weighed.iter().all(|of_set| of_set.weight_bytes.is_some());
-    for mut of_set in weighed {
-        if !is_counted {
-            (of_set.parameters, of_set.dtypes) = (None, Vec::new());
-        }
-        of_set.weight_bytes = of_set.weight_bytes.filter(|_| is_weighed);
-        facts.merge(of_set);
-    }
-}
-
-/// Takes what upstream counted itself (`safetensors`, `gguf` in the info) for a set that was not counted here: the one
-/// that is a model, or else the one adapter.
-fn count_by_info(weighed: &mut [(WeightSet, ModelFacts)], info: &Value) {
-    let (adapters, models): (Vec<_>, Vec<_>) = weighed.iter_mut().partition(|(_, facts)| facts.adapter.is_some());
-    let mut meant = if models.is_empty() { adapters } else { models };
-    let [(set, facts)] = meant.as_mut_slice() else { return };
-    let mut dtypes = Vec::new();
-    let parameters = if set.format == WeightFormat::Gguf {
-        info["gguf"]["total"].as_u64()
-    } else {
-        let counts = info["safetensors"]["parameters"].as_object();
-        dtypes = counts.into_iter().flatten().filter_map(|(name, n)| Some((name.clone(), n.as_u64()?))).collect();
-        counts.map(|_| dtypes.iter().map(|(_, count): &(String, u64)| *count).fold(0, u64::saturating_add))
-    };
-    match &mut facts.adapter {
-        Some(adapter) => adapter.parameters = adapter.parameters.or(parameters),
-        None if facts.parameters.is_some() => {}
-        None => {
-            (facts.parameters, facts.dtypes) = (parameters, dtypes);
-            if set.format == WeightFormat::Gguf {
-                facts.architecture = info["gguf"]["architecture"].as_str().map(str::to_owned);
-                facts.context_length = info["gguf"]["context_length"].as_u64();
-            }
-        }
-    }
-}
-
 /// The model that an adapter changes, as its card says.
 fn base_of_card(info: &Value) -> Option<String> {
     let base = match &info["cardData"]["base_model"] {
@@ -378,6 +367,17 @@ fn card_of(info: &Value) -> Card {
         task: text(&info["pipeline_tag"]).unwrap_or_default(),
         tags: tags.iter().filter_map(text).take(100).collect(),
     }
+}
+
+/// A file of what a download takes if nobody says otherwise: of the smallest quantisation that is whole, or the smallest
+/// model where no name tells a quantisation, as of Ollama's.
+fn default_of(ggufs: &BTreeMap<RepoPath, u64>) -> Option<RepoPath> {
+    let size_of = |path: &RepoPath| ggufs.get(path).copied().unwrap_or(0);
+    let roles = gguf_file::classify(ggufs.keys());
+    let found = gguf_file::quantisations(&roles, size_of);
+    let models = roles.iter().filter(|(_, file)| file.role == GgufRole::Model).map(|(path, _)| (*path).clone());
+    let whole = found.iter().find(|one| one.complete).or(found.first()).map(|one| one.first.clone());
+    whole.or_else(|| models.min_by_key(size_of))
 }
 
 fn join(folder: &str, name: &str) -> String {

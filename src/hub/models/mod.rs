@@ -3,6 +3,7 @@
 //! `lookup` finds models, commits and files; the others each do one thing, as a use case or as the run of a job.
 
 mod blobs;
+mod counts;
 mod download;
 mod eviction;
 mod facts;

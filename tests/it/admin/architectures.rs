@@ -1,9 +1,10 @@
-//! Real architectures: what the API says of their cache of keys and values, computed by hand beside it.
+//! Real architectures: what the API says of their weights and their cache of keys and values, computed by hand beside it.
 //!
-//! Configurations hold what the authors' own say about shape, and parameters are what the Hub counts. The cache of one
-//! layer and token is (keys + values) × heads × values of a head × 2 bytes.
+//! Configurations hold what the authors' own say about shape, and parameters are what the Hub counts (from shapes of
+//! tensors: `domain/facts/shapes_tests.rs`). The cache of one layer and token is (keys + values) × heads × values of a
+//! head × 2 bytes.
 
-use mock_hf::Repo;
+use mock_hf::{Content, Repo};
 use serde_json::{Value, json};
 
 use super::{number, text};
@@ -310,13 +311,15 @@ fn others() -> Vec<(&'static str, Value, u64, Expected)> {
 }
 
 #[tokio::test]
-async fn the_cache_of_real_architectures_is_as_computed_by_hand() {
+async fn the_memory_of_real_architectures_is_as_computed_by_hand() {
     let models: Vec<_> = decoders().into_iter().chain(others()).collect();
     assert!(models.len() >= 20);
     let mut builder = TestHub::builder();
     for (id, config, parameters, _) in &models {
         let counted = json!({"parameters": {"BF16": parameters}, "total": parameters});
-        let repo = Repo::model(*id).file("config.json", config.to_string()).lfs("model.safetensors", vec![0_u8; 1000]);
+        // In 16 bits.
+        let weights = Content::Sparse { size: 2 * parameters };
+        let repo = Repo::model(*id).file("config.json", config.to_string()).lfs("model.safetensors", weights);
         builder = builder.repo(repo.field("safetensors", counted));
     }
     let hub = builder.start().await;
@@ -330,7 +333,9 @@ async fn the_cache_of_real_architectures_is_as_computed_by_hand() {
             assert_eq!([said("experts"), said("experts_used")], experts, "{id}");
             assert_eq!((said("sliding_window"), said("kv_cache_bytes")), (window, cache), "{id}");
             // Weights, cache, a tenth of the weights, and 512 MiB.
-            assert_eq!((said("weight_bytes"), said("memory_bytes")), (1000, 1000 + cache + 100 + (512 << 20)), "{id}");
+            let weights = 2 * parameters;
+            let memory = weights + cache + weights / 10 + (512 << 20);
+            assert_eq!((said("weight_bytes"), said("memory_bytes")), (weights, memory), "{id}");
         }
     }
     hub.finish().await;

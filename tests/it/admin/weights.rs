@@ -8,11 +8,17 @@ use crate::harness::TestHub;
 
 /// A safetensors file of one tensor for each name, with so many values in 16 bits.
 fn safetensors(tensors: &[(&str, u64)]) -> Vec<u8> {
+    typed(&tensors.iter().map(|(name, count)| (*name, "F16", *count)).collect::<Vec<_>>())
+}
+
+/// The same with types of numbers.
+fn typed(tensors: &[(&str, &str, u64)]) -> Vec<u8> {
     let (mut header, mut end) = (serde_json::Map::new(), 0);
-    for (name, count) in tensors {
-        let offsets = [end, end + 2 * count];
-        header.insert((*name).to_owned(), json!({"dtype": "F16", "shape": [count], "data_offsets": offsets}));
-        end += 2 * count;
+    for (name, dtype, count) in tensors {
+        let bytes = count * if *dtype == "U8" { 1 } else { dtype[dtype.len() - 2..].parse::<u64>().unwrap() / 8 };
+        header
+            .insert((*name).to_owned(), json!({"dtype": dtype, "shape": [count], "data_offsets": [end, end + bytes]}));
+        end += bytes;
     }
     let header = Value::Object(header).to_string();
     let mut bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
@@ -82,6 +88,121 @@ async fn all_parts_of_a_split_file_count() {
     let facts = facts(&hub, "org/model", "?path=s-Q8_0-00001-of-00002.gguf").await;
     assert_eq!((number(&facts["weight_bytes"]), number(&facts["memory_bytes"])), (0, 0));
     assert!(text(&list(&facts["problems"])[0]).contains("1 part of this file not found"), "{facts:#}");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn packed_values_are_counted_one_by_one() {
+    let gptq: &[_] = &[("l.qweight", "I32", 100), ("l.qzeros", "I32", 2), ("l.scales", "F16", 16)];
+    let mlx: &[_] = &[("l.weight", "U32", 100), ("l.scales", "BF16", 10), ("l.biases", "BF16", 10)];
+    let bnb: &[_] =
+        &[("l.weight", "U8", 400), ("l.weight.absmax", "F32", 12), ("l.weight.quant_state.bitsandbytes__nf4", "U8", 8)];
+    let mxfp4: &[_] = &[("l.w_blocks", "U8", 400), ("l.w_scales", "U8", 25), ("l.b", "BF16", 5)];
+    let quantised = |config: Value| json!({"model_type": "llama", "quantization_config": config});
+    let mut hub = TestHub::builder();
+    let models = [
+        // 32 / 4 = 8 values in each of 100 integers; zeros and scales as they are.
+        ("org/gptq", quantised(json!({"quant_method": "gptq", "bits": 4})), gptq, 800 + 2 + 16),
+        // 3200 bits.
+        ("org/three", quantised(json!({"quant_method": "gptq", "bits": 3})), gptq, 1067 + 2 + 16),
+        ("org/mlx", json!({"quantization": {"group_size": 64, "bits": 8}}), mlx, 400 + 20),
+        ("org/bnb", quantised(json!({"quant_method": "bitsandbytes", "load_in_4bit": true})), bnb, 800 + 12 + 8),
+        // The tensors' names are enough, or say too little.
+        ("org/bnb-too", json!({}), bnb, 800 + 12 + 8),
+        ("org/unknown", json!({}), &[("l.q_weight", "I32", 100)], 0),
+        ("org/mxfp4", quantised(json!({"quant_method": "mxfp4"})), mxfp4, 800 + 25 + 5),
+        // How many are in an integer is not said.
+        ("org/exl2", quantised(json!({"quant_method": "exl2", "bits": 4.65})), &[("l.q_weight", "I32", 100)], 0),
+    ];
+    for (id, config, tensors, _) in &models {
+        let (first, rest) = tensors.split_at(if *id == "org/bnb-too" { 3 } else { 1 });
+        // One of the parts has nothing that is packed.
+        let mut repo = Repo::model(*id).file("config.json", config.to_string());
+        let of = rest.len().min(1) + 1;
+        repo = repo.lfs(format!("model-00001-of-0000{of}.safetensors"), typed(first));
+        if of == 2 {
+            repo = repo.lfs("model-00002-of-00002.safetensors", typed(rest));
+        }
+        // As a Hub counts that knows nothing of quantisers.
+        let mut counts = serde_json::Map::new();
+        for (_, dtype, count) in *tensors {
+            counts.insert((*dtype).to_owned(), json!(counts.get(*dtype).map_or(0, |n| n.as_u64().unwrap()) + count));
+        }
+        hub = hub.repo(repo.field("safetensors", json!({"parameters": counts})));
+    }
+    let hub = hub.start().await;
+    for (id, config, tensors, parameters) in models {
+        hub.synced(id).await;
+        let before = number(&facts(&hub, id, "").await["parameters"]);
+        // Of one whose configuration says nothing of a quantiser, upstream's count is all there is.
+        assert!(before == 0 || before >= parameters || config == json!({}), "{id}: never too small: {before}");
+        hub.done(&hub.download(id, json!({})).await).await;
+        let after = facts(&hub, id, "").await;
+        assert_eq!(number(&after["parameters"]), parameters, "{id}: {after:#}");
+        assert_eq!(number(&after["weight_bytes"]), typed(tensors).len() as u64 - head_of(&typed(tensors)), "{id}");
+    }
+    // A Hub that counted the values is believed.
+    let config = quantised(json!({"quant_method": "gptq", "bits": 4}));
+    let known = Repo::model("org/counted")
+        .file("config.json", config.to_string())
+        .lfs("model.safetensors", typed(gptq))
+        .field("safetensors", json!({"parameters": {"I32": 802, "F16": 16}}));
+    hub.mock.put(known);
+    hub.synced("org/counted").await;
+    assert_eq!(number(&facts(&hub, "org/counted", "").await["parameters"]), 818);
+    hub.finish().await;
+}
+
+/// How long the head of a safetensors file is.
+fn head_of(file: &[u8]) -> u64 {
+    8 + u64::from_le_bytes(file[..8].try_into().unwrap())
+}
+
+#[tokio::test]
+async fn quantisations_in_folders_are_looked_at_too() {
+    // As unsloth and others lay out what is large; the projector is above.
+    let repo = Repo::model("org/model")
+        .lfs("UD-Q2_K/m-UD-Q2_K-00001-of-00002.gguf", gguf(800))
+        .lfs("UD-Q2_K/m-UD-Q2_K-00002-of-00002.gguf", gguf(100))
+        .lfs("Q8_0/m-Q8_0.gguf", gguf(3200))
+        .lfs("Q1_0/m-Q1_0-00001-of-00002.gguf", gguf(32))
+        .lfs("mmproj-F16.gguf", gguf(64));
+    let hub = with(repo).await;
+    download_all(&hub).await;
+    let projector = gguf(64).len() as u64;
+    // What a download takes if nobody says otherwise: the smallest that is whole.
+    for (query, count) in [("", 900), ("?path=UD-Q2_K", 900), ("?path=Q8_0", 3200), ("?path=Q8_0/m-Q8_0.gguf", 3200)] {
+        let facts = facts(&hub, "org/model", query).await;
+        assert_eq!((number(&facts["parameters"]), number(&facts["weight_bytes"])), (count, 2 * count), "{query}");
+        let (weights, cache) = (2 * count + projector, number(&facts["kv_cache_bytes"]));
+        assert_eq!(number(&facts["memory_bytes"]), weights + cache + weights / 10 + (512 << 20), "{query}");
+    }
+    // Tags of Ollama tell none.
+    hub.mock.put(Repo::model("org/tags").lfs("8b/m-8b.gguf", gguf(3200)).lfs("latest/m-latest.gguf", gguf(320)));
+    hub.synced("org/tags").await;
+    hub.done(&hub.download("org/tags", json!({})).await).await;
+    assert_eq!(number(&facts(&hub, "org/tags", "").await["parameters"]), 320);
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn mistrals_own_format_says_its_shape_too() {
+    // As mistralai/Mixtral-8x7B-v0.1 in its own words.
+    let params = json!({"dim": 4096, "n_layers": 32, "head_dim": 128, "hidden_dim": 14336, "n_heads": 32,
+        "n_kv_heads": 8, "vocab_size": 32000, "moe": {"num_experts_per_tok": 2, "num_experts": 8}});
+    let repo = Repo::model("org/model")
+        .file("params.json", params.to_string())
+        .lfs("consolidated-00001-of-00002.safetensors", safetensors(&[("a", 100)]))
+        .lfs("consolidated-00002-of-00002.safetensors", safetensors(&[("b", 100)]));
+    let hub = with(repo).await;
+    download_all(&hub).await;
+    let facts = facts(&hub, "org/model", "?context=1000").await;
+    assert_eq!((number(&facts["parameters"]), number(&facts["layers"]), number(&facts["kv_heads"])), (200, 32, 8));
+    assert_eq!((number(&facts["experts"]), number(&facts["experts_used"])), (8, 2));
+    // 32 layers × 2 × 8 heads × 128 values × 2 bytes.
+    let cache = 32 * 2 * 8 * 128 * 2 * 1000;
+    assert_eq!(number(&facts["kv_cache_bytes"]), cache);
+    assert_eq!(number(&facts["memory_bytes"]), 400 + cache + 40 + (512 << 20));
     hub.finish().await;
 }
 

@@ -1,6 +1,6 @@
 //! `modelhub doctor` and `healthcheck`, with a hub that runs and without one.
 
-use mock_hf::{TOKEN_ALICE, TOKEN_REVOKED};
+use mock_hf::{Fault, Rule, TOKEN_ALICE, TOKEN_REVOKED};
 
 use super::*;
 use crate::harness::Client;
@@ -101,6 +101,26 @@ async fn doctor_says_that_upstream_refuses_the_hubs_own_token_until_it_is_right(
             let status = say(&["overview"], &settings, &[], "").await.is(0);
             assert!(!status.out.contains("refuses"), "{}", status.out);
         }
+    }
+    hub.end().await;
+}
+
+#[tokio::test]
+async fn doctor_counts_no_failed_job_that_was_dismissed() {
+    let hub = Hub::with(model()).await;
+    let settings = [("admin.url", hub.at.admin.as_str())];
+    let refused =
+        Fault::Status { code: 403, error_code: None, message: String::new(), retry_after: None, ratelimit: None };
+    hub.mock.fault(Rule::on_hub("model.safetensors").fault(refused));
+    for _ in 0..2 {
+        let failed = hub.run(&["download", "org/model", "--json"]).await.is(1).json();
+        say(&["doctor"], &settings, &[], "").await.is(0).says("1 job failed").says("modelhub jobs dismiss --all");
+        hub.run(&["jobs", "dismiss", failed["id"].as_str().unwrap()]).await.is(0);
+        let report = say(&["doctor"], &settings, &[], "").await.is(0);
+        assert!(!report.out.contains("job failed"), "{}", report.out);
+        hub.run(&["download", "org/model", "model.safetensors"]).await.is(1);
+        hub.run(&["jobs", "dismiss", "--all"]).await.is(0).says("dismissed 1 failed job");
+        assert!(!say(&["doctor"], &settings, &[], "").await.is(0).out.contains("job failed"));
     }
     hub.end().await;
 }

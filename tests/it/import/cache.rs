@@ -225,6 +225,35 @@ async fn what_is_private_upstream_is_for_its_readers_only() {
 }
 
 #[tokio::test]
+async fn a_cache_of_windows_has_files_in_place_of_links() {
+    let hub = TestHub::builder().repo(model()).start().await;
+    let main = hub.commit_of("main").await;
+    // Without the right to make links huggingface_hub moves the blob into the snapshot.
+    let disk = Disk::new();
+    disk.write(&format!("{REPO}/refs/main"), main.as_str());
+    disk.write(&format!("{REPO}/snapshots/{main}/config.json"), CONFIG);
+    disk.write(&format!("{REPO}/snapshots/{main}/sub/deep/data.csv"), "a,b\n1,2\n");
+    disk.write(&format!("{REPO}/snapshots/{main}/model.safetensors"), weights());
+    let report = import(&hub, &disk).await;
+    assert_eq!((report.attached, report.different), (3, 0), "{report:#?}");
+    hub.mock.stop().await;
+    for _ in 0..2 {
+        assert_is_served(&hub, &main).await;
+    }
+    hub.finish().await;
+    // Nobody says what its files have to be; they are what they are.
+    let mut hub = TestHub::builder().set("upstream.offline", "true").start().await;
+    for _ in 0..2 {
+        let report = import(&hub, &disk).await;
+        assert_eq!((report.attached, report.different), (3, 0), "{report:#?}");
+        hub.get("/org/model/resolve/main/config.json").await.assert_is(200, CONFIG.as_bytes());
+        hub.get("/org/model/resolve/main/model.safetensors").await.assert_is(200, &weights().read_all());
+        hub = hub.restart().await;
+    }
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_what_upstream_lists_is_not_attached() {
     let hub = TestHub::builder().repo(model()).start().await;
     let main = hub.commit_of("main").await;

@@ -241,7 +241,8 @@ async fn a_scan_is_a_job() {
     assert_eq!((preview.findings[0].layout, preview.files), ("vendor_name", 20));
     let job = ended(&hub, scan()).await;
     assert_eq!((job.status, job.progress.files_done), (JobStatus::Completed, 20), "{job:?}");
-    assert!(job.outcome.starts_with("1 repository, 20 files"), "{}", job.outcome);
+    // 19 of a quarter of a MiB, and two bytes.
+    assert_eq!(job.outcome, "1 repository, 20 files; 20 read, 0 unchanged, 4.75 MiB added");
     hub.get("/org/many/resolve/main/1.bin").await.assert_is(200, &Content::random(1, MIB / 4).read_all());
     hub.finish().await;
 }

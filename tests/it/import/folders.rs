@@ -197,6 +197,18 @@ async fn loose_weights_are_repositories_of_their_own() {
     hub.get("/local/My-Llama-v2/resolve/main/My%20Llama%20%28v2%29.gguf").await.assert_is(200, b"one");
     hub.get("/local/big/resolve/main/big-00002-of-00002.safetensors").await.assert_is(200, b"three");
     hub.get("/local/x/resolve/main/x.gguf").await.assert_is(200, &weights().read_all());
+    // What lies beside weights goes with those of its whole name.
+    let beside = Disk::new();
+    for name in ["a.safetensors", "a.b.safetensors", "a.json", "a.b.json", "a.b.preview.png", "c.json"] {
+        beside.write(name, name);
+    }
+    import(&hub, &beside).await;
+    for (repo, files) in
+        [("a", vec!["a.json", "a.safetensors"]), ("a.b", vec!["a.b.json", "a.b.preview.png", "a.b.safetensors"])]
+    {
+        let info = hub.get(&format!("/api/models/local/{repo}")).await.json();
+        assert_eq!(listing::paths(&info["siblings"]), files, "{repo}");
+    }
     let list = hub.get("/api/models?search=llama").await;
     assert_eq!(list.json()[0]["id"], json!("local/My-Llama-v2"), "{}", list.everything());
 

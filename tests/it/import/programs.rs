@@ -173,6 +173,27 @@ async fn text_generation_webui_notes_where_a_folder_is_from() {
     assert_imports(offline().await, &disk, &expected).await;
 }
 
+#[tokio::test]
+async fn modelscope_has_its_notes_and_writes_no_dots() {
+    let disk = Disk::new();
+    let folder = "hub/models/Qwen/Qwen2___5-0___5B";
+    for (name, content) in
+        [("config.json", CONFIG), ("model.safetensors", "weights"), (".mdl", "n"), (".msc", "n"), (".mv", "n")]
+    {
+        disk.write(&format!("{folder}/{name}"), content);
+    }
+    disk.write(&format!("{folder}/._____temp/model.safetensors"), "half");
+    // Without such notes it is a name as any other.
+    disk.write("hub/models/org/a___b/config.json", CONFIG);
+    let expected: [(&str, &[&str]); 2] =
+        [("Qwen/Qwen2.5-0.5B", &["config.json", "model.safetensors"]), ("org/a___b", &["config.json"])];
+    assert_imports(offline().await, &disk, &expected).await;
+    let hub = offline().await;
+    let report = import(&hub, &disk).await;
+    assert_eq!(report.problems.count(ProblemKind::Aside), 4, "{report:#?}");
+    hub.finish().await;
+}
+
 /// Adds a tag to a store of Ollama's: its layers by the last word of their type.
 fn pulled(disk: &Disk, place: &str, layers: &[(&str, &str)]) {
     let layer = |kind: &str, content: &str| {
@@ -245,6 +266,58 @@ async fn ollamas_store_has_a_repository_for_each_name_and_a_folder_for_each_tag(
     std::fs::write(disk.path().join(format!("blobs/sha256-{tuned}")), "other").unwrap();
     let report = import(&hub, &disk).await;
     assert_eq!(report.different, 1, "{report:#?}");
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn manifests_that_ollama_keeps_among_its_blobs_are_found() {
+    let disk = Disk::new();
+    let blob = |content: &str| {
+        let content = mock_hf::Content::from(content.to_owned());
+        let digest = content.sha256();
+        disk.write(&format!("blobs/sha256-{digest}"), content);
+        digest
+    };
+    let manifest = |kind: &str, content: &str| {
+        let layer = json!({"mediaType": format!("application/vnd.ollama.image.{kind}"),
+            "digest": format!("sha256:{}", blob(content)), "size": content.len()});
+        json!({"schemaVersion": 2, "config": null, "layers": [layer]}).to_string()
+    };
+    let tag = |place: &str, manifest: &str| {
+        disk.link(&format!("manifests-v2/ollama.com/{place}"), &format!("../../../../blobs/sha256-{}", blob(manifest)));
+    };
+    let list = |manifests: &[String]| {
+        let one =
+            |digest: &String| json!({"digest": format!("sha256:{digest}"), "runner": "llamacpp", "format": "gguf"});
+        let manifests: Vec<_> = manifests.iter().map(one).collect();
+        json!({"schemaVersion": 2, "mediaType": "application/vnd.ollama.manifest.list.v2+json", "manifests": manifests})
+            .to_string()
+    };
+    std::fs::create_dir_all(disk.path().join("manifests")).unwrap();
+    tag("library/qwen/8b", &manifest("model", "QWEN"));
+    // What it leaves for older versions: the same tag.
+    pulled(&disk, "registry.ollama.ai/library/qwen/8b", &[("model", "QWEN"), ("manifest", "of the new version")]);
+    pulled(&disk, "registry.ollama.ai/library/qwen/1b", &[("model", "OLD")]);
+    // Of two manifests one was pulled, for the program that runs here.
+    tag("someone/tuned/v1", &list(&[blob(&manifest("model", "TUNED")), "f".repeat(64)]));
+    // Of this one a layer is lost, of the next nothing was pulled.
+    let lost = blob("LOST");
+    tag("library/lost/1b", &list(&[blob(&manifest("model", "LOST"))]));
+    std::fs::remove_file(disk.path().join(format!("blobs/sha256-{lost}"))).unwrap();
+    tag("library/none/1b", &list(&["e".repeat(64)]));
+    let expected: [(&str, &[&str]); 2] = [
+        (
+            "ollama/qwen",
+            &["1b/manifest.json", "1b/ollama.json", "1b/qwen-1b.gguf", "8b/manifest.json", "8b/qwen-8b.gguf"],
+        ),
+        ("ollama/someone-tuned", &["v1/manifest.json", "v1/someone-tuned-v1.gguf"]),
+    ];
+    assert_imports(offline().await, &disk, &expected).await;
+    let hub = offline().await;
+    let report = import(&hub, &disk).await;
+    assert_eq!((report.problems.count(ProblemKind::Incomplete), report.problems.total()), (2, 2), "{report:#?}");
+    assert!(report.problems.first.iter().any(|problem| problem.message.contains(&lost)), "{report:#?}");
+    hub.get("/ollama/someone-tuned/resolve/main/v1/someone-tuned-v1.gguf").await.assert_is(200, b"TUNED");
     hub.finish().await;
 }
 

@@ -14,8 +14,9 @@ use crate::domain::{CommitId, ContentId, RepoPath};
 
 /// Folders within a repository.
 const MAX_DEPTH: usize = 32;
-const SKIPPED_FOLDERS: [&str; 5] = [".git", ".cache", "__pycache__", ".ipynb_checkpoints", ".huggingface"];
-const SKIPPED_FILES: [&str; 3] = [".DS_Store", "CACHEDIR.TAG", "Thumbs.db"];
+const SKIPPED_FOLDERS: [&str; 6] =
+    [".git", ".cache", "__pycache__", ".ipynb_checkpoints", ".huggingface", "._____temp"];
+const SKIPPED_FILES: [&str; 6] = [".DS_Store", "CACHEDIR.TAG", "Thumbs.db", ".mdl", ".msc", ".mv"];
 /// Three lines: commit, etag, time.
 const MAX_METADATA: u64 = 4096;
 

@@ -104,6 +104,14 @@ pub(super) fn told_id(folder: &Path) -> Option<RepoId> {
     RepoId::parse(url.trim().strip_prefix("https://huggingface.co/")?.trim_end_matches('/')).ok()
 }
 
+/// The name of a repository by that of its folder. ModelScope, which leaves its notes there, writes `Qwen2___5` for
+/// `Qwen2.5`.
+pub(super) fn name_of(folder: &Path) -> String {
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let is_modelscopes = [".mdl", ".msc"].iter().any(|note| folder.join(note).symlink_metadata().is_ok());
+    if is_modelscopes { name.replace("___", ".") } else { name }
+}
+
 /// Why nothing of a folder was taken; `None` if it only has folders.
 pub(super) fn why_not(folder: &Path, items: &[Item]) -> Option<String> {
     let files = items.iter().filter(|item| !item.kind.is_dir()).count() as u64;

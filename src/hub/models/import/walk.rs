@@ -7,6 +7,7 @@
 //! No link is followed, and nothing is opened but the small files by which a model is known. The walk holds the folders
 //! that are still to be looked at, and of one folder its names.
 
+use std::collections::HashMap;
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
@@ -125,6 +126,8 @@ impl Walk {
             marks::LOOSE.contains(&end) || (shelf.is_some() && marks::WEIGHTS.contains(&end))
         };
         let mut loose: Vec<(String, Vec<PathBuf>)> = Vec::new();
+        // Where in it the files of a stem are: in one place if one name was given for all.
+        let mut places: HashMap<String, usize> = HashMap::new();
         let mut others = Vec::new();
         for item in items.into_iter().rev() {
             if item.kind.is_symlink() {
@@ -136,23 +139,26 @@ impl Walk {
             } else if !item.kind.is_file() {
                 self.problems.add(ProblemKind::Special, &item.path, "neither a file nor a folder");
             } else if is_weights(&item) {
-                let stem = stem(&item.name);
-                match loose.iter_mut().find(|(known, _)| *known == stem || self.repo.is_some()) {
-                    Some((_, files)) => files.push(item.path),
-                    None => loose.push((stem, vec![item.path])),
-                }
+                let at = *places.entry(stem(&item.name)).or_insert_with_key(|stem| {
+                    if self.repo.is_none() || loose.is_empty() {
+                        loose.push((stem.clone(), Vec::new()));
+                    }
+                    loose.len() - 1
+                });
+                loose[at].1.push(item.path);
             } else {
                 others.push(item);
             }
         }
         for Item { name, path, .. } in others {
-            let is_of = |stem: &str| name.strip_prefix(stem).is_some_and(|rest| rest.starts_with('.'));
+            // `a.b.json` is of `a.b`, where that is there too.
+            let place = || name.rmatch_indices('.').find_map(|(end, _)| places.get(&name[..end]));
             if UNFINISHED.contains(&extension(&name)) {
                 self.problems.add(ProblemKind::Unfinished, &path, "an unfinished download");
             } else if BESIDE.contains(&extension(&name))
-                && let Some((_, files)) = loose.iter_mut().find(|(stem, _)| is_of(stem))
+                && let Some(at) = place()
             {
-                files.push(path);
+                loose[*at].1.push(path);
             }
         }
         for (stem, files) in loose {
@@ -203,8 +209,8 @@ impl Walk {
         if let Some(id) = marks::told_id(folder) {
             return Some(RepoKey::new(self.kind, id));
         }
-        let part = |path: Option<&Path>| path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        self.named(&part(folder.parent()).unwrap_or_default(), &part(Some(folder)).unwrap_or_default())
+        let vendor = folder.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        self.named(&vendor.unwrap_or_default(), &marks::name_of(folder))
     }
 
     fn named(&self, vendor: &str, name: &str) -> Option<RepoKey> {
