@@ -2,6 +2,7 @@
 //! what they do in `hub`, and when they run in `worker`.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::clock::Millis;
 use super::id::{JobId, ModelId, WorkerId};
@@ -196,10 +197,14 @@ pub struct NewJob {
     pub priority: i64,
 }
 
+/// An index of PostgreSQL holds keys of up to 2 700 bytes; longer work is hashed in it.
+const LONGEST_WORK: usize = 1000;
+
 impl NewJob {
     /// Two live jobs never have the same key: asking again returns the existing job.
     pub fn dedup_key(&self) -> String {
         let work = serde_json::to_string(&self.work).unwrap_or_default();
+        let work = if work.len() > LONGEST_WORK { hex::encode(Sha256::digest(&work)) } else { work };
         format!("{} {} {work}", self.work.kind().as_str(), self.repo_name)
     }
 }
