@@ -220,9 +220,20 @@ pub struct JobFilter {
     pub search: String,
     pub created_after: Option<Millis>,
     pub created_before: Option<Millis>,
-    /// Only jobs older than this one: the last of the page before.
-    pub before: Option<JobId>,
+    pub finished_after: Option<Millis>,
+    pub order: JobOrder,
+    /// Only jobs that come after the last of the page before: the time that it was sorted by, and its id.
+    pub before: Option<(Millis, JobId)>,
     pub limit: u64,
+}
+
+/// What a list of jobs is sorted by; the newest come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JobOrder {
+    #[default]
+    Created,
+    /// Only jobs that have ended are listed.
+    Finished,
 }
 
 /// A line of a job's log.
