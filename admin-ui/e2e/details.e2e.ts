@@ -158,6 +158,18 @@ test("to cancel is one thing and to keep another; jobs are shown by the time tha
   await close();
 });
 
+test("what the store keeps is shown with where it was set", async () => {
+  await hub.stop();
+  await hub.start({ MODELHUB_STORE_PIN: "acme/*,demo/gated", MODELHUB_STORE_KEEP_FREE: "1MiB" });
+  const { page, clean, close } = await open(browser, `${hub.admin}/ui/settings#storage`);
+  const kept = page.getByRole("region", { name: "What is kept" });
+  await kept.getByText("acme/*, demo/gated (set in MODELHUB_STORE_PIN)").waitFor();
+  await kept.getByText("1MiB (set in MODELHUB_STORE_KEEP_FREE)").waitFor();
+  await kept.getByText("10m").waitFor();
+  clean();
+  await close();
+});
+
 test("the bar of the store shows the store, of its limit where it has one, and the disk's other files apart", async () => {
   const { page, clean, close } = await open(browser, `${hub.admin}/ui/`);
   await page.getByRole("img", { name: /^The store uses .+ of the disk, other files .+$/ }).waitFor();
