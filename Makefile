@@ -111,9 +111,10 @@ manifests: ## renders deploy/kubernetes/manifests from the chart
 	@scripts/need python3 node npm
 	scripts/manifests
 
-screenshots: ## takes screenshots of every screen of the dashboard, with demo data, and renews those in the README
-	@scripts/need node npm chromium
+screenshots: ## takes screenshots of every screen of the dashboard, of a hub with mock-hf, and renews those in the README
+	@scripts/need cc node npm chromium
 	scripts/ui
+	cargo build --locked --bins
 	cd admin-ui && npm run --silent screenshots -- ../.cache/screenshots
 	for picture in docs/screenshots/*.png; do cp ".cache/screenshots/$$(basename "$$picture")" "$$picture"; done
 

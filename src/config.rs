@@ -21,8 +21,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use keeping::KEEPING;
+
 pub use host::DownloadHost;
-pub use merge::{Merged, merge, redact};
+pub use merge::{Merged, Written, merge, redact};
 pub use sections::{
     AdminListener, Cache, Database, Flight, HubListener, Jobs, Log, LogFormat, Object, Scrub, Store, Telemetry,
     Upstream, Worker, Xet, XetFetch,
@@ -90,6 +92,7 @@ impl Config {
         hosts.for_each(|host| host.make_ascii_lowercase());
         let wrong = |wrong: check::Wrong| merged.wrong(wrong.key, &wrong.text);
         config.check().map_err(wrong)?;
+        config.store.written = KEEPING.map(|key| merged.written(key)).to_vec();
         let source = |key: &str| merged.source(key);
         config.upstream.proxies = Proxies::read(&config.upstream, source, merged.proxy_variables()).map_err(wrong)?;
         config.upstream.tls = Tls::read(&config.upstream).map_err(wrong)?;
@@ -213,6 +216,18 @@ mod tests {
         // Of the default's type, whatever was in the file.
         let config = load("[store]\nlimit = 5\n", &[("MODELHUB_STORE_LIMIT", "8GiB")]).unwrap();
         assert_eq!(config.store.limit.bytes(), 8 << 30);
+    }
+
+    #[test]
+    fn what_the_store_keeps_is_known_as_it_was_written_and_where() {
+        let config = load("[store]\npin = [\"a/b\"]\n", &[("MODELHUB_STORE_EXPIRE", "a/* 3d, b/* 4d")]).unwrap();
+        let written = |key: &str| config.store.written.iter().find(|one| one.key == key).cloned().unwrap();
+        let pin = written("store.pin");
+        assert!(pin.source.is_some_and(|source| source.ends_with("modelhub.toml, line 2")));
+        let expire = written("store.expire");
+        assert_eq!(expire.source.as_deref(), Some("MODELHUB_STORE_EXPIRE"));
+        assert_eq!((pin.values, expire.values), (vec!["a/b".to_owned()], vec!["a/* 3d".into(), "b/* 4d".into()]));
+        assert_eq!((written("store.keep_used").values, written("store.keep_used").source), (vec!["10m".into()], None));
     }
 
     #[test]

@@ -136,6 +136,9 @@ test("what a paused download has got is on disk, and looking at a model is no us
 test("to cancel is one thing and to keep another; jobs are shown by the time that they are sorted by", async () => {
   const { id } = await api("POST", "models/acme/parts/download", {});
   await api("POST", `jobs/${id}/pause`, {});
+  // Ordered later, and ended before it.
+  const later = await api("POST", "models/acme/parts/sync", {});
+  await until(async () => (await api("GET", `jobs/${later.id}`)).status, "completed");
   const { page, clean, close } = await open(browser, `${hub.admin}/ui/jobs/${id}`);
   await page.getByRole("button", { name: "Cancel", exact: true }).click();
   const dialog = page.getByRole("dialog");
@@ -146,10 +149,23 @@ test("to cancel is one thing and to keep another; jobs are shown by the time tha
   await page.getByText("Cancelled", { exact: true }).waitFor();
   await page.goto(`${hub.admin}/ui/jobs`);
   const table = page.getByRole("table", { name: "Jobs" });
-  await table.getByRole("columnheader", { name: "Created" }).waitFor();
+  await table.getByRole("columnheader", { name: "Finished" }).waitFor();
   await expect.poll(() => table.locator("time").count()).toBeGreaterThan(2);
+  await table.getByRole("row").nth(1).getByText("Cancelled").waitFor();
   const times = await table.locator("time").evaluateAll((all) => all.map((one) => one.getAttribute("datetime")));
   expect(times).toEqual([...times].sort().reverse());
+  clean();
+  await close();
+});
+
+test("what the store keeps is shown with where it was set", async () => {
+  await hub.stop();
+  await hub.start({ MODELHUB_STORE_PIN: "acme/*,demo/gated", MODELHUB_STORE_KEEP_FREE: "1MiB" });
+  const { page, clean, close } = await open(browser, `${hub.admin}/ui/settings#storage`);
+  const kept = page.getByRole("region", { name: "What is kept" });
+  await kept.getByText("acme/*, demo/gated (set in MODELHUB_STORE_PIN)").waitFor();
+  await kept.getByText("1MiB (set in MODELHUB_STORE_KEEP_FREE)").waitFor();
+  await kept.getByText("10m").waitFor();
   clean();
   await close();
 });

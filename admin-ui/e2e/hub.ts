@@ -57,22 +57,18 @@ function ended(child: ChildProcess): Promise<void> {
   });
 }
 
-export async function startRealHub(settings: Record<string, string> = {}): Promise<RealHub> {
+// Slow enough for progress to be seen, fast enough for nobody to wait.
+const parts = ["vae/model.safetensors:60MB", "weights/part-1.bin:100MB", "weights/part-2.bin:40MB"];
+const usual = ["--rate", "6MiB", ...parts.flatMap((part) => ["--add-random", `acme/parts:${part}`])];
+
+/** `served` is what the mock has besides its demo, as its arguments. */
+export async function startRealHub(settings: Record<string, string> = {}, served = usual): Promise<RealHub> {
   if (!programs) throw new Error("modelhub and mock-hf are not built: run `cargo build --bins`");
   const { hub: hubBinary, mock: mockBinary } = programs;
   const [hubPort, adminPort, mockPort] = await Promise.all([freePort(), freePort(), freePort()]);
   const folder = mkdtempSync(join(tmpdir(), "modelhub-ui-"));
   const mockUrl = `http://127.0.0.1:${mockPort}`;
-  // Slow enough for progress to be seen, fast enough for nobody to wait.
-  const parts = ["vae/model.safetensors:60MB", "weights/part-1.bin:100MB", "weights/part-2.bin:40MB"];
-  const mock = spawn(
-    mockBinary,
-    [
-      ...["--demo", "--listen", `127.0.0.1:${mockPort}`, "--rate", "6MiB"],
-      ...parts.flatMap((part) => ["--add-random", `acme/parts:${part}`]),
-    ],
-    { stdio: "ignore" },
-  );
+  const mock = spawn(mockBinary, ["--demo", "--listen", `127.0.0.1:${mockPort}`, ...served], { stdio: "ignore" });
   await answers(`${mockUrl}/api/models/demo/tiny-llama`);
   // The hub rejects variables that it does not know, and those that it knows would change what is tested.
   const foreign = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("MODELHUB_")));

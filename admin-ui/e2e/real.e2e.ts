@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { open, serious, settled, startBrowser } from "./browser.ts";
-import { aliceToken, type RealHub, startRealHub } from "./hub.ts";
+import { aliceToken, ask, type RealHub, startRealHub, until } from "./hub.ts";
 
 describe("the real hub", () => {
   let browser: Browser;
@@ -226,19 +226,47 @@ describe("the real hub", () => {
     await close();
   });
 
-  test("space is freed after a preview of what is removed", async () => {
+  test("space is freed line by line: what is old, and what exists nowhere else only by name and words", async () => {
+    const own = join(hub.folder, "own", "acme", "own");
+    mkdirSync(own, { recursive: true });
+    writeFileSync(join(own, "config.json"), "{}");
+    writeFileSync(join(own, "pytorch_model.bin"), Buffer.alloc(3_000_000, 7));
+    const { id } = await ask(hub, "POST", "scans", { path: join(hub.folder, "own") });
+    await until(async () => (await ask(hub, "GET", `jobs/${id}`)).status, "completed");
     const { page, clean, close } = await open(browser, `${hub.admin}/ui/storage?dialog=evict`);
-    await page.getByLabel("Free at least").fill("1 MiB");
-    await page
-      .getByRole("dialog")
-      .getByText(/would be removed/)
-      .waitFor();
-    await page
-      .getByRole("dialog")
-      .getByRole("button", { name: /^Remove \d/ })
-      .click();
+    const dialog = page.getByRole("dialog");
+    const remove = dialog.getByRole("button", { name: /^Remove/ });
+    // All of it was used today.
+    await dialog.getByText(/^Nothing to remove/).waitFor();
+    await dialog.getByLabel("Not used for").selectOption("0");
+    await dialog.getByText("Enter a size, or how long models were not used.").waitFor();
+    await dialog.getByLabel("Free at least").fill("1 TiB");
+    await dialog.getByText("Nothing that may be removed would be left").waitFor();
+    expect(await remove.isDisabled()).toBe(true);
+    const plan = await ask(hub, "POST", "storage/evict/plan", { free_bytes: "1099511627776" });
+    const models = (plan.models as unknown as { name: string; files: string }[]).filter((one) => one.files !== "0");
+    const names = () => dialog.getByRole("row").locator("td:nth-child(2)").allTextContents();
+    expect(await names()).toEqual(models.map((one) => one.name.replace(/^model\//, "")));
+    expect(await names()).not.toContain("acme/own");
+    expect(await serious(page)).toEqual([]);
+    // One model, and the one that exists nowhere else.
+    await dialog.getByRole("checkbox", { name: "All models" }).uncheck();
+    await dialog.getByRole("checkbox", { name: "Also remove what cannot be downloaded again" }).check();
+    await dialog.getByRole("checkbox", { name: "Remove acme/own" }).check();
+    await dialog.getByRole("checkbox", { name: "Remove acme/parts" }).check();
+    await dialog.getByRole("list", { name: "Lost for good" }).getByText("acme/own, 2.86 MiB").waitFor();
+    expect(await remove.isDisabled()).toBe(true);
+    await dialog.getByLabel("Type remove for good to confirm").fill("remove for good");
+    expect(await serious(page)).toEqual([]);
+    await remove.click();
     await page.getByRole("button", { name: "Show" }).click();
     await page.getByText("Completed", { exact: true }).waitFor({ timeout: 20_000 });
+    const here = async (model: string) => (await ask(hub, "GET", `models/${model}`)).download;
+    expect(await Promise.all(["acme/own", "acme/parts", "demo/sharded"].map(here))).toEqual([
+      "none",
+      "none",
+      "complete",
+    ]);
     clean();
     await close();
   });

@@ -107,6 +107,7 @@ impl App {
             },
             version: env!("CARGO_PKG_VERSION").into(),
             cache_times: cache_times(&self.config.cache),
+            keeping: self.config.store.written.iter().cloned().map(setting).collect(),
         }
     }
 
@@ -185,6 +186,11 @@ fn cache_times(cache: &crate::config::Cache) -> crate::pb::CacheTimes {
         listing_ttl_seconds: seconds(&cache.listing_ttl),
         offline_grace_seconds: seconds(&cache.offline_grace),
     }
+}
+
+fn setting(written: crate::config::Written) -> crate::pb::ConfiguredSetting {
+    let (key, values) = (written.key.into(), written.values);
+    crate::pb::ConfiguredSetting { key, values, source: written.source.unwrap_or_default() }
 }
 
 /// What may be changed while running, as configured.

@@ -175,7 +175,7 @@ pub(super) async fn evict(call: &Call, arguments: Evict) -> Outcome {
                 ));
             }
             let (free_bytes, unused_seconds) = (arguments.free.unwrap_or(0), arguments.unused.unwrap_or(0));
-            let request = pb::EvictStoreRequest { free_bytes, unused_seconds, include_unrecoverable };
+            let request = pb::EvictStoreRequest { free_bytes, unused_seconds, include_unrecoverable, only: None };
             (String::new(), "/v1/storage/evict".into(), serde_json::to_value(request).unwrap_or_default())
         }
     };
@@ -196,11 +196,13 @@ fn show_plan(call: &Call, planned: &serde_json::Value, plan: &pb::PlanEvictionRe
         return call.screen.print_json(planned);
     }
     call.screen.print(&format!("would remove {} in {}", bytes(plan.bytes), counted(plan.files, "file")))?;
-    if !plan.models.is_empty() {
+    let nobodys = plan.unreferenced.as_ref().filter(|nobodys| nobodys.files + nobodys.kept_files > 0);
+    if !plan.models.is_empty() || nobodys.is_some() {
         let mut table = Table::new(&["~MODEL", ">FILES", ">SIZE", ">UNIQUE", ">LOST", ">KEPT", "USED"]);
-        for usage in &plan.models {
+        for usage in plan.models.iter().chain(nobodys) {
+            let name = if usage.name.is_empty() { "(no model)" } else { &usage.name };
             table.row([
-                usage.name.strip_prefix("model/").unwrap_or(&usage.name).into(),
+                name.strip_prefix("model/").unwrap_or(name).into(),
                 count(usage.files).into(),
                 bytes(usage.bytes).into(),
                 bytes(usage.own_bytes).into(),

@@ -10,6 +10,10 @@ use super::check::{Wrong, fail};
 use super::{Size, Span, Store};
 use crate::domain::{Expiry, KeepFree, Keeping, NamePattern};
 
+/// The settings that say what is kept.
+pub(super) const KEEPING: [&str; 5] =
+    ["store.keep_free", "store.keep_used", "store.pin", "store.never", "store.expire"];
+
 impl Store {
     /// What is kept; the default if a setting is wrong, which `check` has refused.
     pub fn keeping(&self) -> Keeping {

@@ -59,6 +59,16 @@ impl fmt::Display for Origin {
     }
 }
 
+/// A setting as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub key: &'static str,
+    /// One, or those of a list.
+    pub values: Vec<String>,
+    /// Where: a file and line, a variable, or a flag. `None`: nowhere, it is the default.
+    pub source: Option<String>,
+}
+
 /// All settings, and where those that are not defaults came from.
 #[derive(Debug)]
 pub struct Merged {
@@ -80,6 +90,16 @@ impl Merged {
     /// Where a key was set; the key itself, if that is not known.
     pub(super) fn source(&self, key: &str) -> String {
         self.origins.get(key).map_or_else(|| key.to_owned(), Origin::to_string)
+    }
+
+    /// A setting as it was written, for people to see.
+    pub(super) fn written(&self, key: &'static str) -> Written {
+        let values = match self.value(key) {
+            Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Value::String(text)) => vec![text.clone()],
+            other => other.map(ToString::to_string).into_iter().collect(),
+        };
+        Written { key, values, source: self.origins.get(key).map(Origin::to_string) }
     }
 
     pub(super) fn proxy_variables(&self) -> &HashMap<&'static str, Secret> {

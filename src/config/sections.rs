@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{Proxies, Secret, Size, Span, Tls};
+use super::{Proxies, Secret, Size, Span, Tls, Written};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +40,9 @@ pub struct Store {
     pub(super) expire: Vec<String>,
     pub keep_used: Span,
     pub adopt: bool,
+    /// The settings that `keeping` reads, as they were written.
+    #[serde(skip)]
+    pub written: Vec<Written>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -3,7 +3,7 @@
 use super::jobs::{JobRow, with_columns, words};
 use super::sql::{Pick, args};
 use super::{Db, Result, like};
-use crate::domain::job::{Job, JobFilter, JobStatus, Level, LogLine};
+use crate::domain::job::{Job, JobFilter, JobOrder, JobStatus, Level, LogLine};
 use crate::domain::{JobId, Millis, ModelId};
 
 /// A job's log is cut off here: nobody reads more, and a loop must not fill the disk.
@@ -13,7 +13,7 @@ impl Db {
     /// One page of jobs, the newest first.
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
         macro_rules! listed {
-            ($bytewise:literal) => {
+            ($bytewise:literal, $after_and_order:literal) => {
                 concat!(
                     with_columns!("select", "from job where"),
                     " ($1 = '' or $1 like '%,' || status || ',%') and ($2 = '' or $2 like '%,' || kind || ',%')
@@ -25,17 +25,37 @@ impl Db {
                     ") like $4 escape '\\' or lower(outcome",
                     $bytewise,
                     ") like $4 escape '\\')
-                    and created_at > $5 and created_at < $6 and ($7 = '' or id < $7) order by id desc limit $8"
+                    and created_at > $5 and created_at < $6 and ($7 = 0 or finished_at > $7) and ",
+                    $after_and_order,
+                    " limit $10"
                 )
             };
         }
-        const SQL: Pick = Pick { sqlite: listed!(""), postgres: listed!(" collate \"C\"") };
+        macro_rules! by_creation {
+            ($bytewise:literal) => {
+                listed!($bytewise, "($9 = '' or id < $9) order by id desc")
+            };
+        }
+        macro_rules! by_end {
+            ($bytewise:literal) => {
+                listed!(
+                    $bytewise,
+                    "finished_at is not null and ($9 = '' or finished_at < $8 or (finished_at = $8 and id < $9))
+                    order by finished_at desc, id desc"
+                )
+            };
+        }
+        let sql = match filter.order {
+            JobOrder::Created => Pick { sqlite: by_creation!(""), postgres: by_creation!(" collate \"C\"") },
+            JobOrder::Finished => Pick { sqlite: by_end!(""), postgres: by_end!(" collate \"C\"") },
+        };
         let Some(search) = like(&filter.search) else { return Ok(Vec::new()) };
         let statuses = words(filter.statuses.iter().map(|status| status.as_str()));
         let kinds = words(filter.kinds.iter().map(|kind| kind.as_str()));
+        let (at, id) = filter.before.as_ref().map_or((0, ""), |(at, id)| (*at, id.as_str()));
         let rows: Vec<JobRow> = self
             .all(
-                SQL,
+                sql,
                 args![
                     statuses,
                     kinds,
@@ -43,7 +63,9 @@ impl Db {
                     search,
                     filter.created_after.unwrap_or(i64::MIN),
                     filter.created_before.unwrap_or(i64::MAX),
-                    filter.before.as_ref().map_or("", JobId::as_str),
+                    filter.finished_after.unwrap_or(0),
+                    at,
+                    id,
                     filter.limit
                 ],
             )

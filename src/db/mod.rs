@@ -12,6 +12,7 @@ mod blobs;
 mod changes;
 mod contents;
 mod error;
+mod evictions;
 mod files;
 mod job_lists;
 mod job_orders;
@@ -39,6 +40,7 @@ pub use blobs::{BlobRow, NewBlob, StoreTotals};
 pub use changes::{Change, Feed, Listener};
 pub use contents::{NamedFile, Recoverable};
 pub use error::{Error, Outage, Result};
+pub use evictions::{Eviction, EvictionRule};
 pub use files::{FilePage, FileRow, FileTotals};
 pub use job_orders::Obeyed;
 pub use jobs::{Claimant, Gone, Settled};
@@ -50,7 +52,7 @@ pub use revisions::NamedCommit;
 pub use scans::ScannedFile;
 pub use scrub::{ScrubMark, SizesLook, Verified};
 pub use sql::Db;
-pub use storage::{Amount, Eviction, UsageRow};
+pub use storage::{Amount, UsageRow};
 pub use victims::{Victim, VictimFilter};
 
 /// The pattern of `lower(column) like … escape '\'` that finds `part` anywhere; empty for an empty part. Only ASCII

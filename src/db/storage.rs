@@ -1,7 +1,7 @@
-//! Disk usage of the store, and what may be evicted.
+//! Disk usage of the store.
 
 use super::blobs::{Row, blob_of};
-use super::sql::{Pick, args};
+use super::sql::args;
 use super::{BlobRow, Db, Result};
 use crate::domain::{Digest, Millis, ModelId, RepoKind};
 
@@ -38,20 +38,9 @@ impl Amount {
         self.bytes += bytes;
     }
 
-    fn of((files, bytes): (i64, i64)) -> Self {
+    pub(super) fn of((files, bytes): (i64, i64)) -> Self {
         Self { files: files.max(0) as u64, bytes: bytes.max(0) as u64 }
     }
-}
-
-/// What an eviction means for the store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Eviction {
-    /// What is removed.
-    pub goes: Amount,
-    /// Of what is removed: what could not be downloaded again.
-    pub unrecoverable: Amount,
-    /// What stays because it could not be downloaded again.
-    pub kept: Amount,
 }
 
 /// The contents of each repository, each once.
@@ -78,32 +67,39 @@ macro_rules! unless_named {
     };
 }
 
-pub(super) use unless_named;
+/// Whether a file of any repository names the blob `b`.
+macro_rules! is_named {
+    () => {
+        "(exists (select 1 from model_artifact a where a.sha256 = b.sha256)
+            or exists (select 1 from model_artifact a where a.sha256 is null and a.oid = b.git_oid and a.size_bytes = b.size_bytes))"
+    };
+}
 
 /// Whether the blob `b` could not be had again: the object store does not have it, and there is a repository that names it, and none of its commits that
 /// upstream told of does (one of a cache on disk counts once upstream has confirmed it); or nothing names it, and it was
 /// imported.
 macro_rules! unrecoverable {
     () => {
-        "(not exists (select 1 from object o where o.sha256 = b.sha256) and (exists (select 1 from (
+        concat!(
+            "(not exists (select 1 from object o where o.sha256 = b.sha256) and (exists (select 1 from (
                 select a.repo, c.origin from model_artifact a join repo_commit c on c.repo = a.repo and c.commit_id = a.commit_id
                     where a.sha256 = b.sha256
                 union all select a.repo, c.origin from model_artifact a join repo_commit c on c.repo = a.repo and c.commit_id = a.commit_id
                     where a.sha256 is null and a.oid = b.git_oid and a.size_bytes = b.size_bytes
             ) named group by named.repo having count(*) = count(named.origin))
-            or not exists (select 1 from model_artifact a where a.sha256 = b.sha256)
-                and not exists (select 1 from model_artifact a
-                    where a.sha256 is null and a.oid = b.git_oid and a.size_bytes = b.size_bytes)
-                and b.sha256 in (select f.sha256 from scanned_file f)))"
+            or not ",
+            is_named!(),
+            " and b.sha256 in (select f.sha256 from scanned_file f)))"
+        )
     };
 }
 
-pub(super) use unrecoverable;
+pub(super) use {is_named, unless_named, unrecoverable};
 
 /// A row of `UsageRow`'s columns.
-type Usage = (String, String, String, i64, i64, i64, bool, Option<i64>);
+pub(super) type Usage = (String, String, String, i64, i64, i64, bool, Option<i64>);
 
-fn usage_of((id, kind, repo_id, files, bytes, own, pinned, used): Usage) -> UsageRow {
+pub(super) fn usage_of((id, kind, repo_id, files, bytes, own, pinned, used): Usage) -> UsageRow {
     UsageRow {
         id: ModelId::new(id),
         name: format!("{}{repo_id}", RepoKind::parse(&kind).unwrap_or(RepoKind::Model).url_prefix()),
@@ -115,24 +111,6 @@ fn usage_of((id, kind, repo_id, files, bytes, own, pinned, used): Usage) -> Usag
         unrecoverable: Amount::default(),
         kept: Amount::default(),
     }
-}
-
-/// `with passed`: the blobs that an eviction comes by, the least recently used first, until `$2` bytes (0: all) are freed.
-/// Those with `goes` 1 are removed; `lost` are those of them that could not be downloaded again, `kept` those that stay
-/// for that reason, unless `$3` says that they go too.
-macro_rules! passed {
-    ($pinned:literal) => {
-        concat!(
-            "with passed as (select sha256, size_bytes, goes, goes * unrecoverable as lost, 1 - goes as kept from (
-                select v.*, sum(v.goes * v.size_bytes) over (order by v.last_used_at, v.sha256) - v.goes * v.size_bytes as freed_before
-                from (select u.*, case when u.unrecoverable = 1 and $3 = 0 then 0 else 1 end as goes
-                    from (select b.sha256, b.size_bytes, b.last_used_at, case when ",
-            unrecoverable!(),
-            " then 1 else 0 end as unrecoverable from blob b where b.last_used_at < $1 and ",
-            unless_named!($pinned),
-            ") u) v) w where $2 = 0 or freed_before < $2) "
-        )
-    };
 }
 
 impl Db {
@@ -182,107 +160,6 @@ impl Db {
         let after = after.map(Digest::to_hex).unwrap_or_default();
         let rows: Vec<Row> = self.all(sql, args![after, limit]).await?;
         rows.into_iter().map(blob_of).collect()
-    }
-
-    /// Blobs that may go, the least recently used first: none of a pinned repository, none used after `unused_since`, and
-    /// what could not be downloaded again only if that is included.
-    pub async fn evictable(
-        &self,
-        unused_since: Millis,
-        include_unrecoverable: bool,
-        limit: u64,
-    ) -> Result<Vec<BlobRow>> {
-        macro_rules! evictable {
-            ($pinned:literal) => {
-                concat!(
-                    "select b.sha256, b.size_bytes, b.generation, b.modified_ns, b.is_linked from blob b where b.last_used_at < $1 and ",
-                    unless_named!($pinned),
-                    " and ($2 = 1 or not ",
-                    unrecoverable!(),
-                    ") order by b.last_used_at, b.sha256 limit $3"
-                )
-            };
-        }
-        const SQL: Pick = Pick { sqlite: evictable!("r.pinned = 1"), postgres: evictable!("r.pinned") };
-        let included = u64::from(include_unrecoverable);
-        let rows: Vec<Row> = self.all(SQL, args![unused_since, included, limit]).await?;
-        rows.into_iter().map(blob_of).collect()
-    }
-
-    /// What an eviction of blobs not used since `unused_since`, until `free_bytes` are freed (0: all), would remove and
-    /// keep.
-    pub async fn eviction(
-        &self,
-        unused_since: Millis,
-        free_bytes: u64,
-        include_unrecoverable: bool,
-    ) -> Result<Eviction> {
-        macro_rules! sums {
-            ($pinned:literal) => {
-                concat!(
-                    passed!($pinned),
-                    "select cast(coalesce(sum(goes), 0) as bigint), cast(coalesce(sum(goes * size_bytes), 0) as bigint),
-                        cast(coalesce(sum(lost), 0) as bigint), cast(coalesce(sum(lost * size_bytes), 0) as bigint),
-                        cast(coalesce(sum(kept), 0) as bigint), cast(coalesce(sum(kept * size_bytes), 0) as bigint)
-                    from passed"
-                )
-            };
-        }
-        const SQL: Pick = Pick { sqlite: sums!("r.pinned = 1"), postgres: sums!("r.pinned") };
-        let included = u64::from(include_unrecoverable);
-        let row: Option<(i64, i64, i64, i64, i64, i64)> =
-            self.optional(SQL, args![unused_since, free_bytes, included]).await?;
-        let (files, bytes, lost_files, lost_bytes, kept_files, kept_bytes) = row.unwrap_or_default();
-        Ok(Eviction {
-            goes: Amount::of((files, bytes)),
-            unrecoverable: Amount::of((lost_files, lost_bytes)),
-            kept: Amount::of((kept_files, kept_bytes)),
-        })
-    }
-
-    /// What each repository would lose and keep by the same eviction, those that lose most first.
-    pub async fn eviction_by_repo(
-        &self,
-        unused_since: Millis,
-        free_bytes: u64,
-        include_unrecoverable: bool,
-        limit: u64,
-    ) -> Result<Vec<UsageRow>> {
-        macro_rules! by_repo {
-            ($pinned:literal) => {
-                concat!(
-                    passed!($pinned),
-                    ", content as (
-                        select a.repo, b.sha256, b.size_bytes, b.last_used_at,
-                            case when count(*) = count(c.origin) then 1 else 0 end as only_here
-                        from model_artifact a join repo_commit c on c.repo = a.repo and c.commit_id = a.commit_id
-                        join blob b on b.sha256 = coalesce(a.sha256,
-                            (select g.sha256 from blob g where g.git_oid = a.oid and g.size_bytes = a.size_bytes limit 1))
-                        where a.entry = 'file' group by a.repo, b.sha256, b.size_bytes, b.last_used_at
-                    ), hit as (
-                        select c.*, p.goes from content c join passed p on p.sha256 = c.sha256
-                    ), shared as (select sha256, count(*) as n from hit group by sha256)
-                    select r.id, r.kind, r.repo_id, cast(sum(h.goes) as bigint), cast(sum(h.goes * h.size_bytes) as bigint),
-                        cast(sum(case when s.n = 1 then h.goes * h.size_bytes else 0 end) as bigint), r.pinned, r.last_used_at,
-                        cast(sum(h.goes * h.only_here) as bigint), cast(sum(h.goes * h.only_here * h.size_bytes) as bigint),
-                        cast(sum((1 - h.goes) * h.only_here) as bigint),
-                        cast(sum((1 - h.goes) * h.only_here * h.size_bytes) as bigint)
-                    from hit h join shared s on s.sha256 = h.sha256 join model_repo r on r.id = h.repo
-                    group by r.id, r.kind, r.repo_id, r.pinned, r.last_used_at order by 5 desc, 12 desc, r.id limit $4"
-                )
-            };
-        }
-        const SQL: Pick = Pick { sqlite: by_repo!("r.pinned = 1"), postgres: by_repo!("r.pinned") };
-        type Row = (String, String, String, i64, i64, i64, bool, Option<i64>, i64, i64, i64, i64);
-        let included = u64::from(include_unrecoverable);
-        let rows: Vec<Row> = self.all(SQL, args![unused_since, free_bytes, included, limit]).await?;
-        let row =
-            |(id, kind, repo, files, bytes, own, pinned, used, lost, lost_bytes, kept, kept_bytes): Row| UsageRow {
-                unrecoverable: Amount::of((lost, lost_bytes)),
-                kept: Amount::of((kept, kept_bytes)),
-                ..usage_of((id, kind, repo, files, bytes, own, pinned, used))
-            };
-        Ok(rows.into_iter().map(row).collect())
     }
 
     /// Whether this blob could not be downloaded again, as far as is known.

@@ -3,7 +3,7 @@
 
 use super::blobs::{Row, blob_of};
 use super::sql::{Pick, args};
-use super::storage::{unless_named, unrecoverable};
+use super::storage::{is_named, unless_named, unrecoverable};
 use super::{BlobRow, Db, Result};
 use crate::domain::{Digest, Millis, ModelId, NamePattern, RepoKind};
 
@@ -76,10 +76,9 @@ macro_rules! may_go {
         concat!(
             "b.last_used_at < $1 and ",
             unless_named!($keeps),
-            " and ($5 = 0 or exists (select 1 from object d where d.sha256 = b.sha256))
-            and ($3 = '' or exists (select 1 from model_artifact a where a.sha256 = b.sha256)
-                or exists (select 1 from model_artifact a where a.sha256 is null and a.oid = b.git_oid and a.size_bytes = b.size_bytes))
-            and not ",
+            " and ($5 = 0 or exists (select 1 from object d where d.sha256 = b.sha256)) and ($3 = '' or ",
+            is_named!(),
+            ") and not ",
             unrecoverable!()
         )
     };

@@ -2,6 +2,7 @@
 //! what they do in `hub`, and when they run in `worker`.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::clock::Millis;
 use super::id::{JobId, ModelId, WorkerId};
@@ -196,10 +197,14 @@ pub struct NewJob {
     pub priority: i64,
 }
 
+/// An index of PostgreSQL holds keys of up to 2 700 bytes; longer work is hashed in it.
+const LONGEST_WORK: usize = 1000;
+
 impl NewJob {
     /// Two live jobs never have the same key: asking again returns the existing job.
     pub fn dedup_key(&self) -> String {
         let work = serde_json::to_string(&self.work).unwrap_or_default();
+        let work = if work.len() > LONGEST_WORK { hex::encode(Sha256::digest(&work)) } else { work };
         format!("{} {} {work}", self.work.kind().as_str(), self.repo_name)
     }
 }
@@ -215,9 +220,20 @@ pub struct JobFilter {
     pub search: String,
     pub created_after: Option<Millis>,
     pub created_before: Option<Millis>,
-    /// Only jobs older than this one: the last of the page before.
-    pub before: Option<JobId>,
+    pub finished_after: Option<Millis>,
+    pub order: JobOrder,
+    /// Only jobs that come after the last of the page before: the time that it was sorted by, and its id.
+    pub before: Option<(Millis, JobId)>,
     pub limit: u64,
+}
+
+/// What a list of jobs is sorted by; the newest come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JobOrder {
+    #[default]
+    Created,
+    /// Only jobs that have ended are listed.
+    Finished,
 }
 
 /// A line of a job's log.

@@ -93,6 +93,21 @@ pub struct Evict {
     /// Also what could not be downloaded again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub include_unrecoverable: bool,
+    /// Of the store: only these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<Chosen>,
+}
+
+/// Whose files an eviction of the store may take: those that no other model than these has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Chosen {
+    /// Their ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// Also those that no model has.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unreferenced: bool,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -179,6 +194,20 @@ mod tests {
         for (kind, json, work) in rows() {
             assert_eq!((Work::read(kind, json), work.kind()), (work.clone(), kind));
             assert_eq!(serde_json::to_string(&work).unwrap(), json, "the key of the same work is the same");
+        }
+    }
+
+    #[test]
+    fn a_choice_of_nothing_is_not_everything() {
+        let chosen = |only| Work::Evict(Evict { unused_ms: 6, only, ..Evict::default() });
+        let some = Chosen { models: vec!["a".into()], unreferenced: true };
+        for (json, only) in [
+            (r#"{"unused_ms":6,"only":{"models":["a"],"unreferenced":true}}"#, Some(some)),
+            (r#"{"unused_ms":6,"only":{}}"#, Some(Chosen::default())),
+            (r#"{"unused_ms":6}"#, None),
+        ] {
+            assert_eq!(Work::read(JobKind::Evict, json), chosen(only.clone()));
+            assert_eq!(serde_json::to_string(&chosen(only)).unwrap(), json);
         }
     }
 

@@ -12,6 +12,7 @@ mod changes;
 mod connection;
 mod contents;
 mod database;
+mod evictions;
 mod files;
 mod jobs;
 mod migrations;

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use modelhub::db::{Claimant, Db, FilePage, FileTotals, Gone, ModelFilter};
+use modelhub::db::{Claimant, Db, EvictionRule, FilePage, FileTotals, Gone, ModelFilter};
 use modelhub::domain::job::{JobFilter, JobKind, JobStatus, NewJob};
 use modelhub::domain::{Artifact, CommitId, ContentId, Digest, Entry, GitOid, JobId, ModelId, Work, WorkerId, work};
 
@@ -42,7 +42,7 @@ async fn ten_thousand_jobs_are_listed_and_claimed(base: &TestDatabase) {
     let page = async |filter: JobFilter| db.jobs(&JobFilter { limit: 101, ..filter }).await.unwrap();
     let all = timed(base, "first page of 100 of 10 000 jobs", page(JobFilter::default())).await;
     assert_eq!((all.len(), all[0].created_at), (101, 10_000));
-    let before = Some(JobId::new("job-005000"));
+    let before = Some((5000, JobId::new("job-005000")));
     let middle = timed(base, "a page in the middle", page(JobFilter { before, ..JobFilter::default() })).await;
     assert_eq!(middle[0].created_at, 4999);
     let failed = JobFilter { statuses: vec![JobStatus::Failed], ..JobFilter::default() };
@@ -151,10 +151,11 @@ async fn a_hundred_thousand_files_are_listed_counted_and_stored(base: &TestDatab
     let usage = timed(base, "what takes the space", db.usage(10)).await.unwrap();
     assert_eq!((usage[0].files, usage[0].own_bytes), (334, 33_400));
     assert_eq!(timed(base, "what nothing names", db.unreferenced_bytes()).await.unwrap(), 0);
-    assert_eq!(timed(base, "what may be evicted", db.evictable(i64::MAX, false, 1000)).await.unwrap().len(), 334);
-    let planned = timed(base, "what an eviction would remove", db.eviction(i64::MAX, 0, false)).await.unwrap();
+    let everything = EvictionRule { unused_since: i64::MAX, free_bytes: 0, include_unrecoverable: false, only: None };
+    assert_eq!(timed(base, "what may be evicted", db.evictable(&everything, 1000)).await.unwrap().len(), 334);
+    let (planned, _) = timed(base, "what an eviction would remove", db.eviction(&everything)).await.unwrap();
     assert_eq!((planned.goes.files, planned.kept.files), (334, 0));
-    let losers = timed(base, "what each model would lose", db.eviction_by_repo(i64::MAX, 0, false, 10)).await.unwrap();
+    let losers = timed(base, "what each model would lose", db.eviction_by_repo(&everything, 10)).await.unwrap();
     assert_eq!((losers.len(), losers[0].own_bytes), (1, 33_400));
     assert_eq!(timed(base, "names by format", db.stored_names("", 1000)).await.unwrap().len(), 334);
     let two = crate::database::commit('2');

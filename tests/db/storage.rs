@@ -1,6 +1,6 @@
 //! What takes the space of the store, and what may leave it.
 
-use modelhub::db::{BlobRow, Db, Eviction, ScannedFile, UsageRow, VictimFilter};
+use modelhub::db::{BlobRow, Db, Eviction, EvictionRule, ScannedFile, UsageRow, VictimFilter};
 use modelhub::domain::job::NewJob;
 use modelhub::domain::{Artifact, ContentId, Digest, Entry, JobId, ModelId, NamePattern, Origin, Work, work};
 
@@ -21,12 +21,12 @@ on_both!(
     what_is_of_a_whole_model_and_whose_it_is_are_told,
 );
 
-fn sized(name: &str, content: u8, size: u64) -> Entry {
+pub(crate) fn sized(name: &str, content: u8, size: u64) -> Entry {
     let content = ContentId::Sha256(digest(content));
     Entry::File(Artifact { path: path(name), size, content, oid: None, xet_hash: None })
 }
 
-async fn model(db: &Db, id: &str, entries: &[Entry]) -> ModelId {
+pub(crate) async fn model(db: &Db, id: &str, entries: &[Entry]) -> ModelId {
     let row = repo(db, id).await.id;
     add_commit(db, &row, '1', entries).await;
     row
@@ -38,7 +38,7 @@ async fn add_commit(db: &Db, row: &ModelId, digit: char, entries: &[Entry]) {
     db.complete_tree(row, &commit(digit)).await.unwrap();
 }
 
-async fn blob(db: &Db, content: u8, size: u64, used: i64) {
+pub(crate) async fn blob(db: &Db, content: u8, size: u64, used: i64) {
     put_blob(db, digest(content), None, size, used).await.unwrap();
 }
 
@@ -94,12 +94,16 @@ async fn what_no_file_names_is_unreferenced(base: &TestDatabase) {
     assert_eq!(db.unreferenced_bytes().await.unwrap(), 1115);
 }
 
-fn row(content: u8, size: u64) -> (Digest, u64) {
+pub(crate) fn row(content: u8, size: u64) -> (Digest, u64) {
     (digest(content), size)
 }
 
-fn named(rows: Vec<BlobRow>) -> Vec<(Digest, u64)> {
+pub(crate) fn named(rows: Vec<BlobRow>) -> Vec<(Digest, u64)> {
     rows.iter().map(|row| (row.digest, row.size)).collect()
+}
+
+pub(crate) fn rule(unused_since: i64, free_bytes: u64, include_unrecoverable: bool) -> EvictionRule {
+    EvictionRule { unused_since, free_bytes, include_unrecoverable, only: None }
 }
 
 async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: &TestDatabase) {
@@ -112,31 +116,33 @@ async fn what_is_pinned_stays_and_the_rest_goes_least_recently_used_first(base: 
     // Nobody names it.
     blob(&db, 4, 40, 20).await;
     let all = [row(3, 7), row(1, 100), row(4, 40), row(2, 20)];
-    assert_eq!(named(db.evictable(i64::MAX, false, 100).await.unwrap()), all);
-    assert_eq!(named(db.evictable(i64::MAX, false, 2).await.unwrap()), all[..2]);
+    assert_eq!(named(db.evictable(&rule(i64::MAX, 0, false), 100).await.unwrap()), all);
+    assert_eq!(named(db.evictable(&rule(i64::MAX, 0, false), 2).await.unwrap()), all[..2]);
     // Strictly before: what was used just then is in use.
-    assert_eq!(named(db.evictable(20, false, 100).await.unwrap()), all[..2]);
+    assert_eq!(named(db.evictable(&rule(20, 0, false), 100).await.unwrap()), all[..2]);
     // The plan is the same list, cut where enough is freed: 7, 100 (which two models lose), 40, 20.
     let plan = async |before, free| {
-        let goes = db.eviction(before, free, false).await.unwrap().goes;
-        let models = db.eviction_by_repo(before, free, false, 100).await.unwrap();
+        let rule = rule(before, free, false);
+        let goes = db.eviction(&rule).await.unwrap().0.goes;
+        let models = db.eviction_by_repo(&rule, 100).await.unwrap();
         (goes.files, goes.bytes, models.into_iter().map(|model| model.bytes).sum::<u64>())
     };
     assert_eq!(plan(i64::MAX, 0).await, (4, 167, 227));
     assert_eq!(plan(i64::MAX, 7).await, (1, 7, 7));
     assert_eq!(plan(i64::MAX, 8).await, (2, 107, 207));
     assert_eq!(plan(20, 0).await, (2, 107, 207));
-    let losses = db.eviction_by_repo(i64::MAX, 0, false, 100).await.unwrap();
+    let losses = db.eviction_by_repo(&rule(i64::MAX, 0, false), 100).await.unwrap();
     let own: Vec<_> = losses.iter().map(|model| (model.name.as_str(), model.bytes, model.own_bytes)).collect();
-    assert_eq!(own, [("org/other", 120, 20), ("org/pinned", 107, 7)], "what they share is nobody's own");
+    let right = [("org/pinned", 107, 7), ("org/other", 120, 20)];
+    assert_eq!(own, right, "what they share is nobody's own; who loses the first file comes first");
     db.put_pinned(&pinned, Some(true), None).await.unwrap();
-    assert_eq!(named(db.evictable(i64::MAX, false, 100).await.unwrap()), all[2..]);
+    assert_eq!(named(db.evictable(&rule(i64::MAX, 0, false), 100).await.unwrap()), all[2..]);
     assert_eq!(plan(i64::MAX, 0).await.0, 2);
     // At an older commit it is as pinned.
     add_commit(&db, &pinned, '2', &[sized("w", 9, 900)]).await;
-    assert_eq!(named(db.evictable(i64::MAX, false, 100).await.unwrap()), all[2..]);
+    assert_eq!(named(db.evictable(&rule(i64::MAX, 0, false), 100).await.unwrap()), all[2..]);
     db.touch_blobs(&[(digest(4), 99)]).await.unwrap();
-    assert_eq!(named(db.evictable(i64::MAX, false, 100).await.unwrap()), [row(2, 20), row(4, 40)]);
+    assert_eq!(named(db.evictable(&rule(i64::MAX, 0, false), 100).await.unwrap()), [row(2, 20), row(4, 40)]);
 }
 
 /// A commit of files that were found on disk.
@@ -171,13 +177,13 @@ async fn what_could_not_be_downloaded_again_stays_unless_it_is_included(base: &T
     blob(&db, 1, 100, 30).await;
     put_blob(&db, digest(4), Some(oid(7)), 7, 40).await.unwrap();
     blob(&db, 5, 5, 50).await;
-    let evictable = async |included, limit| named(db.evictable(i64::MAX, included, limit).await.unwrap());
+    let evictable = async |included, limit| named(db.evictable(&rule(i64::MAX, 0, included), limit).await.unwrap());
     assert_eq!(evictable(false, 100).await, [row(1, 100), row(5, 5)]);
     assert_eq!(evictable(false, 1).await, [row(1, 100)]);
     assert_eq!(evictable(true, 100).await, [row(3, 1000), row(2, 20), row(1, 100), row(4, 7), row(5, 5)]);
     // Goes, lost of it, kept: files and bytes of each.
     let plan = async |before, free, included| {
-        let Eviction { goes, unrecoverable, kept } = db.eviction(before, free, included).await.unwrap();
+        let (Eviction { goes, unrecoverable, kept }, _) = db.eviction(&rule(before, free, included)).await.unwrap();
         [goes, unrecoverable, kept].map(|amount| (amount.files, amount.bytes))
     };
     assert_eq!(plan(i64::MAX, 0, false).await, [(2, 105), (0, 0), (3, 1027)]);
@@ -189,7 +195,7 @@ async fn what_could_not_be_downloaded_again_stays_unless_it_is_included(base: &T
     assert_eq!(plan(30, 0, false).await, [(0, 0), (0, 0), (2, 1020)]);
     // Of each model: loses, alone, lost, kept. What they share, org/model could fetch again, and org/own could not.
     let by_repo = async |included| {
-        let rows = db.eviction_by_repo(i64::MAX, 0, included, 100).await.unwrap();
+        let rows = db.eviction_by_repo(&rule(i64::MAX, 0, included), 100).await.unwrap();
         let line = |row: UsageRow| (row.name, row.bytes, row.own_bytes, row.unrecoverable.bytes, row.kept.bytes);
         rows.into_iter().map(line).collect::<Vec<_>>()
     };
@@ -206,7 +212,7 @@ async fn what_is_unrecoverable_is_decided_by_who_names_a_blob(base: &TestDatabas
     let db = base.open().await;
     let lost = async |content| {
         let lost = db.is_unrecoverable(digest(content)).await.unwrap();
-        let goes = named(db.evictable(i64::MAX, false, 100).await.unwrap());
+        let goes = named(db.evictable(&rule(i64::MAX, 0, false), 100).await.unwrap());
         assert_eq!(goes.iter().any(|blob| blob.0 == digest(content)), !lost, "both say the same");
         lost
     };

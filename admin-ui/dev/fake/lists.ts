@@ -36,15 +36,16 @@ export function listJobs(hub: Hub, query: URLSearchParams, page: Page): Answer {
   const kind = query.getAll("kind");
   const search = (query.get("search") ?? "").toLowerCase();
   const model = query.get("model") ? hub.find(query.get("model") ?? "") : undefined;
-  const after = query.get("created_after");
+  const after = query.get("finished_after");
   const found = hub.jobs.list.filter(
     (job) =>
       (status.length === 0 || status.includes(job.status)) &&
       (kind.length === 0 || kind.includes(job.kind)) &&
       (!query.get("model") || job.model === model) &&
       (!search || `${job.model?.repoId} ${job.error} ${job.outcome}`.toLowerCase().includes(search)) &&
-      (!after || job.created > new Date(after).getTime()),
+      (!after || (job.finished ?? 0) > new Date(after).getTime()),
   );
+  if (query.get("order") === "-finished") found.sort((a, b) => (b.finished ?? 0) - (a.finished ?? 0));
   const { items, next } = page(found);
   return { body: { jobs: items.map((job) => hub.jobs.view(job)), next_page_token: next } };
 }

@@ -3,12 +3,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { factsOf, lookUp, overview, previewScan, readText, storage, system, tensors } from "./answers.ts";
 import { catalogue } from "./catalogue.ts";
+import { planEviction } from "./eviction.ts";
 import { type Answer, type Hub, type Page, problem } from "./hub.ts";
 import { history, Jobs } from "./jobs.ts";
 import { listJobs, listModels, listUses } from "./lists.ts";
 import { type FakeModel, fileType, GiB } from "./model.ts";
 import { quarantine, quarantineList, removeQuarantined } from "./quarantine.ts";
-import { hash } from "./random.ts";
 import { settings } from "./settings.ts";
 import { servedAt } from "./traffic.ts";
 import {
@@ -166,43 +166,8 @@ export class Fake implements Hub {
         return job(this.jobs.create("verify", undefined, {}, { total: 300 * GiB, filesTotal: 3120 }));
       case "POST /v1/storage/evict":
         return job(this.jobs.create("evict", undefined, { free_bytes: body.free_bytes }));
-      case "POST /v1/storage/evict/plan": {
-        let rest = Number(body.free_bytes ?? 0);
-        const before = Date.now() - Number(body.unused_seconds ?? 0) * 1000;
-        const models = (storage(this).models as Json[])
-          .filter((one) => !one.pinned && new Date(String(one.last_used_at)).getTime() < before)
-          .sort((a, b) => (String(a.last_used_at) < String(b.last_used_at) ? -1 : 1));
-        const out: Json[] = [];
-        const none: Part = { files: 0, bytes: 0 };
-        const [lost, kept] = [{ ...none }, { ...none }];
-        for (const one of models) {
-          if (rest <= 0 && Number(body.free_bytes ?? 0) > 0) break;
-          const all = { files: Number(one.files), bytes: Number(one.own_bytes) };
-          // Some came from a folder.
-          const isImported = hash(String(one.name)) % 4 === 0;
-          const stays = isImported && !body.include_unrecoverable;
-          const gone = isImported && !stays;
-          add(lost, gone ? all : none);
-          add(kept, stays ? all : none);
-          if (!stays) rest -= all.bytes;
-          const goes = stays ? { files: "0", bytes: "0", own_bytes: "0" } : {};
-          out.push({
-            ...one,
-            ...goes,
-            ...part("unrecoverable", gone ? all : none),
-            ...part("kept", stays ? all : none),
-          });
-        }
-        return {
-          body: {
-            files: String(out.reduce((sum, one) => sum + Number(one.files), 0)),
-            bytes: String(out.reduce((sum, one) => sum + Number(one.own_bytes), 0)),
-            models: out,
-            ...part("unrecoverable", lost),
-            ...part("kept", kept),
-          },
-        };
-      }
+      case "POST /v1/storage/evict/plan":
+        return { body: planEviction(this, body) };
       case "POST /v1/jobs/dismiss": {
         const failed = this.jobs.list.filter((one) => one.status === "failed" && !one.dismissed);
         for (const one of failed) this.jobs.act(one, "dismiss");
@@ -419,19 +384,3 @@ export class Fake implements Hub {
     return { body: modelView(model, this.active(model)) };
   }
 }
-
-interface Part {
-  files: number;
-  bytes: number;
-}
-
-function add(sum: Part, more: Part) {
-  sum.files += more.files;
-  sum.bytes += more.bytes;
-}
-
-/** Files and bytes of a part of a plan, as the API names them. */
-const part = (name: string, { files, bytes }: Part): Json => ({
-  [`${name}_files`]: String(files),
-  [`${name}_bytes`]: String(bytes),
-});

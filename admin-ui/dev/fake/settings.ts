@@ -22,4 +22,11 @@ export const settings = (): Json => ({
     listing_ttl_seconds: "30",
     offline_grace_seconds: "604800",
   },
+  keeping: [
+    { key: "store.keep_free", values: ["5%, 200GiB"], source: "/etc/modelhub/modelhub.toml, line 12" },
+    { key: "store.keep_used", values: ["10m"], source: "" },
+    { key: "store.pin", values: ["Qwen/*", "datasets/HuggingFaceFW/*"], source: "MODELHUB_STORE_PIN" },
+    { key: "store.never", values: [], source: "" },
+    { key: "store.expire", values: [], source: "" },
+  ],
 });

@@ -209,8 +209,8 @@ export interface JobFilter {
   kind?: readonly string[];
   model?: string;
   search?: string;
-  created_after?: string;
-  created_before?: string;
+  finished_after?: string;
+  order?: "-created" | "-finished";
 }
 
 export const activeStates = ["running", "pending", "paused"] as const;

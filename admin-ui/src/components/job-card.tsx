@@ -38,8 +38,12 @@ export function progressWords(job: Job): string[] {
   if (!progress) return [];
   const words: string[] = [];
   const inBytes = job.kind !== Job_Kind.sync && job.kind !== Job_Kind.evict;
-  if (inBytes && progress.bytesTotal > 0n) words.push(`${bytes(progress.bytesDone)} of ${bytes(progress.bytesTotal)}`);
-  if (progress.filesTotal > 0n) words.push(`${count(progress.filesDone)} of ${plural(progress.filesTotal, "file")}`);
+  // Some may be done twice, e.g. what came with wrong bytes; it is no more for that.
+  const most = (done: bigint, total: bigint) => (done < total ? done : total);
+  if (inBytes && progress.bytesTotal > 0n)
+    words.push(`${bytes(most(progress.bytesDone, progress.bytesTotal))} of ${bytes(progress.bytesTotal)}`);
+  if (progress.filesTotal > 0n)
+    words.push(`${count(most(progress.filesDone, progress.filesTotal))} of ${plural(progress.filesTotal, "file")}`);
   if (job.status === Job_Status.running) {
     if (inBytes && progress.bytesPerSecond > 0n) words.push(speed(progress.bytesPerSecond));
     if (progress.secondsLeft > 0n) words.push(`${duration(Number(progress.secondsLeft))} left`);

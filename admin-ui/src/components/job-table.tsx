@@ -17,7 +17,13 @@ function stateWord(job: Job): string {
   return ratio === undefined ? jobStates[job.status].word : `${jobStates[job.status].word} ${percent(ratio)}`;
 }
 
-const columns = (noModel: boolean): Column<Job>[] => [
+/** What lists are sorted and filtered by: the history by ends, the jobs of a model, which may not have ended, by when they were ordered. */
+const times = {
+  finished: { header: "Finished", at: (job: Job) => job.finishedAt },
+  created: { header: "Created", at: (job: Job) => job.createdAt },
+};
+
+const columns = (noModel: boolean, time: keyof typeof times): Column<Job>[] => [
   {
     id: "job",
     header: "Job",
@@ -74,13 +80,12 @@ const columns = (noModel: boolean): Column<Job>[] => [
     ),
   },
   {
-    // What the list is sorted and filtered by.
-    id: "created",
-    header: "Created",
+    id: time,
+    header: times[time].header,
     width: "8rem",
     align: "right",
     from: 620,
-    cell: (job) => <When at={job.createdAt} none="–" className="text-soft" />,
+    cell: (job) => <When at={times[time].at(job)} none="–" className="text-soft" />,
   },
   {
     id: "actions",
@@ -95,8 +100,8 @@ const columns = (noModel: boolean): Column<Job>[] => [
     ),
   },
 ];
-const withModel = columns(false);
-const withoutModel = columns(true);
+const history = columns(false, "finished");
+const ofModel = columns(true, "created");
 
 export function JobTable({
   jobs,
@@ -115,7 +120,7 @@ export function JobTable({
     <DataTable
       label="Jobs"
       rows={jobs}
-      columns={noModel ? withoutModel : withModel}
+      columns={noModel ? ofModel : history}
       rowId={jobId}
       href={(job) => ({ to: "/jobs/$id", params: { id: job.id } })}
       loading={loading}

@@ -10,6 +10,7 @@ import { BulkBar } from "./bulk-bar";
 import { Button, IconButton } from "./ui/button";
 import { Confirm } from "./ui/dialog";
 import { CheckBox } from "./ui/field";
+import { isTyped, Typed } from "./ui/typed";
 
 type Verb = "sync" | "pin" | "unpin" | "verify" | "download" | "remove";
 
@@ -26,6 +27,7 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
   const [asking, setAsking] = useState<"download" | "remove">();
   const [unlist, setUnlist] = useState(false);
   const [included, setIncluded] = useState(false);
+  const [typed, setTyped] = useState("");
   const action = useAction({
     run: async (verb: Verb) => {
       const one: (model: ModelRepo) => Promise<unknown> = {
@@ -131,7 +133,7 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
             : `Remove the files of ${plural(models.length - pinned, "model")} from disk?`
         }
         action={allPinned ? "Remove from list" : `Remove up to ${bytes(here)}`}
-        disabled={allPinned && !unlist}
+        disabled={(allPinned && !unlist) || (!allPinned && included && !isTyped(typed))}
         onConfirm={() => {
           setAsking(undefined);
           action.go("remove");
@@ -150,6 +152,7 @@ export function ModelsBulk({ models, note, onClear }: { models: ModelRepo[]; not
               checked={included}
               onChange={setIncluded}
             />
+            {included && <Typed value={typed} onChange={setTyped} />}
           </>
         )}
         <CheckBox visible label="Also remove the models from the list" checked={unlist} onChange={setUnlist} />

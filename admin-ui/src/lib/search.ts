@@ -134,7 +134,9 @@ export const jobsSearch = (raw: Raw): JobsSearch =>
     since: oneOf(raw, "since", jobTimes),
   });
 
-export const unusedDays = ["1", "7", "30", "90"] as const;
+/** Days; 0 is any time. */
+export const unusedDays = ["0", "1", "7", "30", "90"] as const;
+export const usualUnused = "30";
 export const storageOrders = ["size", "own", "used", "name"] as const;
 
 export interface StorageSearch {
@@ -144,7 +146,7 @@ export interface StorageSearch {
   /** The open dialog. */
   dialog?: "evict" | "import" | "verify";
   folder?: string;
-  /** The fields of the dialog for freeing space: how much, as typed, and unused for how many days. */
+  /** The fields of the dialog for freeing space: how much, as typed, and unused for how many days, usually 30. */
   free?: string;
   unused?: (typeof unusedDays)[number];
 }

@@ -48,7 +48,8 @@ export function Jobs() {
       kind: search.kind ? [search.kind] : undefined,
       model: search.model,
       search: search.q,
-      created_after: after,
+      finished_after: after,
+      order: "-finished",
     }),
   );
   const active = useQuery(activeJobsQuery());

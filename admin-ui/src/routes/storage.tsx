@@ -150,6 +150,7 @@ export function Storage() {
       <Suspense>
         {search.dialog === "evict" && (
           <EvictDialog
+            storage={data}
             free={search.free}
             unused={search.unused}
             onChange={(free, unused) => change({ free, unused })}

@@ -12,6 +12,7 @@ import pytest
 
 from fake import DOCUMENT, TIME, FakeServer
 from modelhub_client import AsyncClient, Client, Job, JobStatus, ModelRepo
+from modelhub_client.types import EvictionChoice
 
 # How each is called, with all its arguments.
 CALLS: dict[str, Callable[[Any], Any]] = {
@@ -102,10 +103,16 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "PreviewScan": lambda c: c.preview_scan("/models", repo_id="a/b", kind="model"),
     "VerifyStore": lambda c: c.verify_store(bytes_per_second=1),
     "EvictStore": lambda c: c.evict_store(
-        free_bytes=1, unused_seconds=2, include_unrecoverable=True
+        free_bytes=1,
+        unused_seconds=2,
+        include_unrecoverable=True,
+        only=EvictionChoice(model_ids=["id"], unreferenced=True),
     ),
     "PlanEviction": lambda c: c.plan_eviction(
-        free_bytes=1, unused_seconds=2, include_unrecoverable=True
+        free_bytes=1,
+        unused_seconds=2,
+        include_unrecoverable=True,
+        only=EvictionChoice(model_ids=["id"]),
     ),
     "GetStorage": lambda c: c.storage(),
     "ListQuarantine": lambda c: c.quarantine(),
@@ -118,6 +125,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
         search="x",
         created_after=datetime(2026, 1, 1),
         created_before=datetime(2026, 1, 2, tzinfo=UTC),
+        finished_after=datetime(2026, 1, 1),
+        order="-finished",
         page_size=10,
     ),
     "GetJob": lambda c: c.job("id"),

@@ -97,12 +97,13 @@ operations! {
 }
 
 /// Settings that are shown here but can only be changed in the configuration, with their names there.
-const CONFIGURED: [(&str, &str); 5] = [
+const CONFIGURED: [(&str, &str); 6] = [
     ("storage_path", "store.data_dir (MODELHUB_DATA_DIR)"),
     ("database", "database.url (MODELHUB_DATABASE_URL)"),
     ("upstream_url", "upstream.url (MODELHUB_UPSTREAM_URL)"),
     ("endpoint", "hub.public_url (MODELHUB_PUBLIC_URL)"),
     ("cache_times", "the [cache] section"),
+    ("keeping", "the [store] section"),
 ];
 
 /// How pbjson reports an invalid number, in terms of its own types.

@@ -182,6 +182,8 @@ pub(super) struct Flight {
     is_uploaded: AtomicBool,
     /// Its bytes were wrong once: they are downloaded again from upstream itself.
     was_wrong: AtomicBool,
+    /// The whole of it was wrong, and is in quarantine.
+    rejected: AtomicBool,
 }
 
 #[derive(Default)]
@@ -319,6 +321,7 @@ impl Flights {
             object: OnceLock::new(),
             is_uploaded: AtomicBool::new(false),
             was_wrong: AtomicBool::new(false),
+            rejected: AtomicBool::new(false),
         });
         flights.insert(flight.target.content, Arc::clone(&flight));
         drop(flights);

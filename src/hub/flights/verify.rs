@@ -1,6 +1,7 @@
 //! What follows when all bytes are here: a blob, or a wrong body in quarantine.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Flight, Flights};
 use crate::blob::{Partial, Proven};
@@ -20,6 +21,7 @@ impl Flights {
         if let Err(error) = self.store.reject(partial).await {
             tracing::error!(%error, "could not quarantine a wrong body");
         }
+        flight.rejected.store(true, Ordering::Release);
         if sent && let Err(error) = self.taints.add(flight.target.content).await {
             tracing::error!(%error, "could not record that a wrong body was sent");
         }

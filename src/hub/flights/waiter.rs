@@ -82,7 +82,8 @@ impl Drop for Waiter {
 impl Flight {
     /// How much of the file is here, once that is known.
     fn present_bytes(&self) -> Option<u64> {
-        self.partial.get().map(|partial| partial.present_bytes())
+        let present = self.partial.get()?.present_bytes();
+        Some(if self.rejected.load(Ordering::Acquire) { 0 } else { present })
     }
 
     /// Waits until `bytes` more may be downloaded, if there are only waiters.

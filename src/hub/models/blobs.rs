@@ -1,9 +1,9 @@
 //! The blobs that a verification or an eviction is about, page by page.
 
 use super::{Models, Result};
-use crate::db::{BlobRow, FilePage, ModelRow};
+use crate::db::{BlobRow, EvictionRule, FilePage, ModelRow};
 use crate::domain::selection::Matcher;
-use crate::domain::{CommitId, Digest, Entry, Millis, ModelId, Selection};
+use crate::domain::{CommitId, Digest, Entry, ModelId, Selection};
 use crate::hub::Error;
 use crate::hub::jobs::JobRun;
 
@@ -13,8 +13,8 @@ const PAGE: u64 = 500;
 pub(super) enum Blobs {
     /// All of the store, in the order of their names; the last one that was given.
     Store(Option<Digest>),
-    /// What an eviction may take: not used since then, and with `true` also what could not be downloaded again.
-    Evictable(Millis, bool),
+    /// What an eviction of the store may take.
+    Evictable(EvictionRule),
     /// Of a model's files those that are meant.
     Model { model: ModelId, commit: CommitId, matcher: Matcher, after: String },
 }
@@ -32,8 +32,8 @@ impl Blobs {
                 Ok((!page.is_empty()).then_some(page))
             }
             // What was evicted is gone from the next page.
-            Self::Evictable(since, include_unrecoverable) => {
-                let page = models.db.evictable(*since, *include_unrecoverable, PAGE).await?;
+            Self::Evictable(rule) => {
+                let page = models.db.evictable(rule, PAGE).await?;
                 Ok((!page.is_empty()).then_some(page))
             }
             Self::Model { model, commit, matcher, after } => {

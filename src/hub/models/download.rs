@@ -260,7 +260,16 @@ struct Fetching {
     /// The same of what came as the content of another file.
     shared_bytes: AtomicU64,
     shared_files: AtomicU64,
-    flying: Mutex<Vec<(Artifact, FlightWatch)>>,
+    flying: Mutex<Vec<Flying>>,
+    /// What was shown of files, and was thrown away since then: their bodies were wrong.
+    thrown: AtomicU64,
+}
+
+struct Flying {
+    artifact: Artifact,
+    watch: FlightWatch,
+    /// How much of it was shown.
+    shown: u64,
 }
 
 impl Fetching {
@@ -274,22 +283,25 @@ impl Fetching {
             shared_bytes: AtomicU64::new(0),
             shared_files: AtomicU64::new(0),
             flying: Mutex::default(),
+            thrown: AtomicU64::new(0),
         }
     }
 
-    fn flying(&self) -> std::sync::MutexGuard<'_, Vec<(Artifact, FlightWatch)>> {
+    fn flying(&self) -> std::sync::MutexGuard<'_, Vec<Flying>> {
         self.flying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(&self, artifact: &Artifact, watch: FlightWatch) {
-        self.flying().push((artifact.clone(), watch));
+        self.flying().push(Flying { artifact: artifact.clone(), watch, shown: 0 });
     }
 
     fn leave(&self, artifact: &Artifact, done: bool) {
         let mut flying = self.flying();
-        let ended = flying.extract_if(.., |(other, _)| other.path == artifact.path);
-        let arrived: u64 = ended.map(|(_, watch)| watch.arrived_bytes()).sum();
-        self.arrived.fetch_add(arrived, Ordering::Relaxed);
+        for ended in flying.extract_if(.., |other| other.artifact.path == artifact.path) {
+            self.arrived.fetch_add(ended.watch.arrived_bytes(), Ordering::Relaxed);
+            let thrown = if done { 0 } else { ended.shown.saturating_sub(ended.watch.present_bytes()) };
+            self.thrown.fetch_add(thrown, Ordering::Relaxed);
+        }
         drop(flying);
         if done {
             self.done.fetch_add(artifact.size, Ordering::Relaxed);
@@ -302,34 +314,33 @@ impl Fetching {
         self.shared_files.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn bytes(&self) -> u64 {
-        let flying: u64 = self.flying().iter().map(|(_, watch)| watch.present_bytes()).sum();
-        flying + self.done.load(Ordering::Relaxed)
-    }
-
     /// What came during this run: what was here before has no speed.
     fn arrived(&self) -> u64 {
         let flying = self.flying();
-        let arriving: u64 = flying.iter().map(|(_, watch)| watch.arrived_bytes()).sum();
+        let arriving: u64 = flying.iter().map(|flying| flying.watch.arrived_bytes()).sum();
         arriving + self.arrived.load(Ordering::Relaxed)
     }
 
     fn show(&self, run: &JobRun, planned: &FileTotals, bytes_per_second: u64) {
-        let files: Vec<FileProgress> = self
-            .flying()
-            .iter()
-            .map(|(artifact, watch)| FileProgress {
-                path: artifact.path.to_string(),
-                bytes_done: watch.present_bytes().min(artifact.size),
-                bytes_total: artifact.size,
-            })
-            .collect();
+        let (mut files, mut present) = (Vec::new(), self.done.load(Ordering::Relaxed));
+        for flying in self.flying().iter_mut() {
+            let before = std::mem::replace(&mut flying.shown, flying.watch.present_bytes());
+            self.thrown.fetch_add(before.saturating_sub(flying.shown), Ordering::Relaxed);
+            present += flying.shown;
+            files.push(FileProgress {
+                path: flying.artifact.path.to_string(),
+                bytes_done: flying.shown.min(flying.artifact.size),
+                bytes_total: flying.artifact.size,
+            });
+        }
+        let thrown = self.thrown.swap(0, Ordering::Relaxed);
         run.update(|progress| {
             let shared = [&self.shared_files, &self.shared_bytes].map(|count| count.load(Ordering::Relaxed));
             progress.files_done = planned.files_here + self.files.load(Ordering::Relaxed) + shared[0];
-            // Resumed downloads report how much they have once they have checked it: progress never runs backwards.
-            let bytes = planned.bytes_here + self.bytes() + shared[1];
-            progress.bytes_done = bytes.max(progress.bytes_done).min(planned.bytes);
+            // Resumed downloads report how much they have once they have checked it: until then it is what it was, without
+            // what had to be thrown away.
+            let bytes = planned.bytes_here + present + shared[1];
+            progress.bytes_done = bytes.max(progress.bytes_done.saturating_sub(thrown)).min(planned.bytes);
             progress.bytes_per_second = bytes_per_second;
             progress.files = files;
         });

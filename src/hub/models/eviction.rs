@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use super::blobs::Blobs;
 use super::{Models, Result};
-use crate::db::{Eviction, ModelRow, UsageRow};
+use crate::db::{Eviction, EvictionRule, ModelRow, UsageRow};
 use crate::domain::job::{Job, NewJob, priority};
 use crate::domain::{ByteSize, Digest, Millis, ModelId, Selection, Work, counted, work};
 use crate::hub::Error;
@@ -24,7 +24,10 @@ const NAMED: u64 = 1000;
 #[derive(Debug, Clone, Default)]
 pub struct EvictionPlan {
     pub sums: Eviction,
+    /// In the order in which they lose their first file.
     pub models: Vec<UsageRow>,
+    /// Of the sums: files that no model has.
+    pub unreferenced: Eviction,
 }
 
 /// What becomes of a blob.
@@ -56,16 +59,9 @@ impl Models {
         self.jobs.enqueue(NewJob { work, repo, repo_name, priority: priority::WAITING }).await
     }
 
-    /// Starts to evict the least recently used files: until `free_bytes` are freed, and only what was not used for
-    /// `unused_ms`.
-    pub async fn enqueue_evict_store(
-        &self,
-        free_bytes: u64,
-        unused_ms: u64,
-        include_unrecoverable: bool,
-    ) -> Result<Job> {
-        check_eviction(free_bytes, unused_ms)?;
-        let work = work::Evict { free_bytes, unused_ms, include_unrecoverable, ..work::Evict::default() };
+    /// Starts to evict files from the store.
+    pub async fn enqueue_evict_store(&self, work: work::Evict) -> Result<Job> {
+        check_eviction(&work)?;
         let work = Work::Evict(work);
         self.jobs.enqueue(NewJob { work, repo: None, repo_name: String::new(), priority: priority::WAITING }).await
     }
@@ -82,13 +78,13 @@ impl Models {
                 self.blobs_of(run, &work.commit, &work.selection).await?
             }
             None => {
-                let since = self.unused_since(work.unused_ms);
-                if work.free_bytes > 0 {
-                    wanted = work.free_bytes;
+                let rule = self.rule(work);
+                if rule.free_bytes > 0 {
+                    wanted = rule.free_bytes;
                 }
                 // What is kept is not among the blobs to come.
-                did.kept = self.db.eviction(since, work.free_bytes, work.include_unrecoverable).await?.kept;
-                Blobs::Evictable(since, work.include_unrecoverable)
+                did.kept = self.db.eviction(&rule).await?.0.kept;
+                Blobs::Evictable(rule)
             }
         };
         'pages: while let Some(page) = blobs.next(self).await? {
@@ -129,17 +125,12 @@ impl Models {
     }
 
     /// What an eviction from the store would do.
-    pub async fn plan_eviction(
-        &self,
-        free_bytes: u64,
-        unused_ms: u64,
-        include_unrecoverable: bool,
-    ) -> Result<EvictionPlan> {
-        check_eviction(free_bytes, unused_ms)?;
-        let since = self.unused_since(unused_ms);
-        let sums = self.db.eviction(since, free_bytes, include_unrecoverable).await?;
-        let models = self.db.eviction_by_repo(since, free_bytes, include_unrecoverable, NAMED).await?;
-        Ok(EvictionPlan { sums, models })
+    pub async fn plan_eviction(&self, work: &work::Evict) -> Result<EvictionPlan> {
+        check_eviction(work)?;
+        let rule = self.rule(work);
+        let (sums, unreferenced) = self.db.eviction(&rule).await?;
+        let models = self.db.eviction_by_repo(&rule, NAMED).await?;
+        Ok(EvictionPlan { sums, models, unreferenced })
     }
 
     /// What an eviction of a model would do.
@@ -172,15 +163,22 @@ impl Models {
             unrecoverable: sums.unrecoverable,
             kept: sums.kept,
         };
-        Ok(EvictionPlan { sums, models: vec![line] })
+        Ok(EvictionPlan { sums, models: vec![line], unreferenced: Eviction::default() })
     }
 
-    /// Blobs used after this stay. Without an age none does, also if a server writes down a use while this runs.
-    fn unused_since(&self, unused_ms: u64) -> Millis {
-        if unused_ms == 0 {
-            return Millis::MAX;
+    /// What an eviction of the store means now. Without an age every use is long ago, also one that a server writes down
+    /// while this runs.
+    fn rule(&self, work: &work::Evict) -> EvictionRule {
+        let unused_since = match i64::try_from(work.unused_ms).unwrap_or(i64::MAX) {
+            0 => Millis::MAX,
+            unused => self.clock.now().saturating_sub(unused).saturating_add(1),
+        };
+        EvictionRule {
+            unused_since,
+            free_bytes: work.free_bytes,
+            include_unrecoverable: work.include_unrecoverable,
+            only: work.only.clone(),
         }
-        self.clock.now().saturating_sub(i64::try_from(unused_ms).unwrap_or(i64::MAX)).saturating_add(1)
     }
 
     /// What becomes of a blob in an eviction of this model, or of the store.
@@ -206,12 +204,17 @@ fn refuse_pinned(model: &ModelRow) -> Result<()> {
 }
 
 /// An eviction without a bound would empty the store.
-fn check_eviction(free_bytes: u64, unused_ms: u64) -> Result<()> {
-    if free_bytes == 0 && unused_ms == 0 {
-        let rule = "expected the amount to free, or how long files must be unused (unused_seconds)".to_owned();
-        return Err(Error::InvalidField { field: "free_bytes", rule });
+fn check_eviction(work: &work::Evict) -> Result<()> {
+    let refused = |field, rule: &str| Err(Error::InvalidField { field, rule: rule.to_owned() });
+    match &work.only {
+        None if work.free_bytes == 0 && work.unused_ms == 0 => {
+            refused("free_bytes", "expected the amount to free, or how long files must be unused (unused_seconds)")
+        }
+        Some(only) if *only == work::Chosen::default() => {
+            refused("only", "nothing chosen; expected model_ids, or unreferenced")
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Adds a blob to what an eviction does.

@@ -1,7 +1,7 @@
 //! Lists, searches, counts and logs of jobs.
 
 use modelhub::db::Settled;
-use modelhub::domain::job::{JobFilter, JobKind, JobStatus, Level, NewJob, Order};
+use modelhub::domain::job::{JobFilter, JobKind, JobOrder, JobStatus, Level, NewJob, Order};
 
 use super::{add, add_with, all, bring_to, by, claim, claimant, end, ids, job, job_id, order};
 use crate::database::{TestDatabase, id, on_both, repo};
@@ -10,6 +10,7 @@ on_both!(
     a_log_is_numbered_bounded_and_read_in_pages,
     a_log_ends_with_its_job,
     jobs_are_listed_newest_first_page_by_page,
+    ended_jobs_are_listed_by_their_ends_page_by_page,
     a_list_is_narrowed_by_status_kind_repository_and_time,
     a_search_looks_into_names_errors_and_outcomes,
     why_jobs_wait_is_said_of_the_kind_that_waits,
@@ -61,12 +62,36 @@ async fn jobs_are_listed_newest_first_page_by_page(base: &TestDatabase) {
         loop {
             let page = db.jobs(&JobFilter { before, limit, ..JobFilter::default() }).await.unwrap();
             let Some(last) = page.last() else { break };
-            before = Some(last.id.clone());
+            before = Some((last.created_at, last.id.clone()));
             seen.extend(page.into_iter().map(|job| job.id.to_string()));
         }
         let right: Vec<String> = (0..25).rev().map(|number| format!("job-{number:04}")).collect();
         assert_eq!(seen, right, "pages of {limit}");
     }
+}
+
+async fn ended_jobs_are_listed_by_their_ends_page_by_page(base: &TestDatabase) {
+    let db = base.open().await;
+    // The first that was added ends last; two end at the same time.
+    for (number, ended) in [(1, 40), (2, 30), (3, 30), (4, 20)] {
+        let id = add(&db, number, JobKind::Sync).await.id;
+        claim(&db, "w", 10_000).await.unwrap();
+        db.settle_job(&id, &by("w"), &end(JobStatus::Completed), ended).await.unwrap().unwrap();
+    }
+    add(&db, 5, JobKind::Sync).await;
+    let by_end = JobFilter { order: JobOrder::Finished, ..all() };
+    for limit in [1, 2, 3, 100] {
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let page = db.jobs(&JobFilter { before, limit, ..by_end.clone() }).await.unwrap();
+            let Some(last) = page.last() else { break };
+            before = Some((last.finished_at.unwrap(), last.id.clone()));
+            seen.extend(page.into_iter().map(|job| job.id.to_string()));
+        }
+        assert_eq!(seen, ["job-0001", "job-0003", "job-0002", "job-0004"], "pages of {limit}");
+    }
+    let late = JobFilter { finished_after: Some(30), ..by_end };
+    assert_eq!(ids(&db.jobs(&late).await.unwrap()), ["job-0001"]);
 }
 
 async fn a_list_is_narrowed_by_status_kind_repository_and_time(base: &TestDatabase) {

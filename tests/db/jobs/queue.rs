@@ -112,6 +112,16 @@ async fn the_same_work_is_one_job_while_it_lives_and_the_more_urgent_wish_counts
     add_with(&db, 5, NewJob { work, ..wish(50) }).await;
     add_with(&db, 6, job(JobKind::Verify, "models/org/model")).await;
     add_with(&db, 7, job(JobKind::Sync, "datasets/org/model")).await;
+    // However much there is to say of it: no index holds a key of that size.
+    let long = |last: char| {
+        let paths = (0..5000).map(|number| format!("{number:032x}")).chain([last.into()]).collect();
+        let selection = Selection { paths, ..Selection::default() };
+        NewJob { work: Work::Verify(work::Verify { selection, ..Default::default() }), ..wish(50) }
+    };
+    for (number, last, expected) in [(11, 'a', "job-0011"), (12, 'a', "job-0011"), (13, 'b', "job-0013")] {
+        let id = job_id(&format!("job-{number:04}"));
+        assert_eq!(db.enqueue(&long(last), &id, 5, 20).await.unwrap().0.id, expected);
+    }
     // While it runs or is paused it is the same; when it has ended it is work again.
     let running = claim(&db, "w", 30).await.unwrap();
     assert_eq!(running.id, "job-0001");

@@ -179,8 +179,18 @@ async fn the_store_is_freed_least_recently_used_first_until_it_is_enough() {
     assert_eq!(losers, [("org/m0", MIB), ("org/m1", MIB)]);
     let unused = hub.order("/v1/storage/evict/plan", json!({"unused_seconds": 5400})).await;
     assert_eq!(number(&unused["files"]), 3, "{unused:#}");
-    let job = hub.done(&hub.order("/v1/storage/evict", json!({"free_bytes": MIB + 1})).await).await;
-    assert!(text(&job["outcome"]).contains("2 files"), "{job:#}");
+    // Of these only what was chosen, as the lines of the plan name it.
+    let id = text(&list(&plan["models"])[1]["model_id"]).to_owned();
+    let second = json!({"free_bytes": MIB + 1, "only": {"model_ids": [id]}});
+    let chosen = hub.order("/v1/storage/evict/plan", second.clone()).await;
+    assert_eq!(each(&chosen["models"], "name"), ["org/m1"]);
+    let nothing = hub.admin("POST", "/v1/storage/evict", &json!({"unused_seconds": 1, "only": {}})).await;
+    assert_refused(&nothing, 400, "only");
+    let job = hub.done(&hub.order("/v1/storage/evict", second).await).await;
+    assert!(text(&job["outcome"]).contains("1 file"), "{job:#}");
+    assert_eq!(hub.look("/v1/models/org/m0").await["download"], "complete");
+    let job = hub.done(&hub.order("/v1/storage/evict", json!({"free_bytes": 1})).await).await;
+    assert!(text(&job["outcome"]).contains("1 file"), "{job:#}");
     let mut left = Vec::new();
     for n in 0..4 {
         left.push(hub.look(&format!("/v1/models/org/m{n}")).await["download"].clone());

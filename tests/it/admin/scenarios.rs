@@ -158,6 +158,28 @@ async fn wrong_bytes_once_are_fetched_again_and_wrong_bytes_for_ever_fail_the_jo
 }
 
 #[tokio::test]
+async fn progress_falls_by_a_wrong_body_that_is_thrown_away() {
+    let hub = TestHub::builder().small_segments().repo(small_model("org/model")).start().await;
+    hub.synced("org/model").await;
+    let size = weights().size();
+    hub.mock.fault(Rule::on_cdn("model.safetensors").times(1).fault(Fault::FlipByte(9000)));
+    let job = hub.download("org/model", json!({"bytes_per_second": MIB})).await;
+    let bytes = |job: &Value| number(&job["progress"]["bytes_done"]);
+    hub.job_until(&job, "most of it came", |job| bytes(job) > size / 2).await;
+    hub.job_until(&job, "it comes again", |job| (1..size / 2).contains(&bytes(job))).await;
+    let done = hub.done(&job).await;
+    assert_eq!(bytes(&done), number(&done["progress"]["bytes_total"]));
+    // For ever wrong, it has none of it when it is given up.
+    hub.done(&hub.order("/v1/models/org/model/evict", json!({"selection": {"paths": ["model.safetensors"]}})).await)
+        .await;
+    hub.mock.fault(Rule::on_cdn("model.safetensors").fault(Fault::FlipByte(9000)));
+    let job = hub.download("org/model", json!({"bytes_per_second": 3 * MIB})).await;
+    let waits = hub.job_until(&job, "it waits for another try", |job| text(&job["error"]).contains("hash")).await;
+    assert!(bytes(&waits) < size / 2, "{waits:#}");
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn both_spellings_of_the_routes_do_the_same() {
     let hub = TestHub::builder().repo(small_model("org/one")).repo(small_model("org/two")).start().await;
     let one = hub.order("/v1/hub/register", json!({"vendor": "org", "name": "one"})).await;

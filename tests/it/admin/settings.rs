@@ -3,7 +3,7 @@
 use mock_hf::{Options, TOKEN_ALICE, TOKEN_BOB, TOKEN_REVOKED};
 use serde_json::{Value, json};
 
-use super::{assert_refused, list, number, small_model, text};
+use super::{assert_refused, each, list, number, small_model, text};
 use crate::harness::TestHub;
 
 #[tokio::test]
@@ -37,6 +37,20 @@ async fn settings_are_kept_over_a_restart_and_only_what_is_given_changes() {
     {
         assert_eq!(kept[member], right[member], "{member}");
     }
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn what_the_store_keeps_is_shown_as_it_was_configured_with_its_place() {
+    let hub =
+        TestHub::builder().set("store.keep_free", "5%, 1MiB").set("store.pin", "org/*, datasets/a/b").start().await;
+    let keeping = hub.look("/v1/settings").await["keeping"].clone();
+    let shown: Vec<_> = list(&keeping).iter().map(|one| (text(&one["key"]), &one["values"])).collect();
+    assert_eq!(shown[0], ("store.keep_free", &json!(["5%, 1MiB"])));
+    assert_eq!(shown[1], ("store.keep_used", &json!(["10m"])));
+    assert_eq!(shown[2], ("store.pin", &json!(["org/*", "datasets/a/b"])));
+    assert_eq!(each(&keeping, "key")[3..], ["store.never", "store.expire"]);
+    assert!(list(&keeping).iter().all(|one| one["source"] == ""), "the harness sets them nowhere: {keeping:#}");
     hub.finish().await;
 }
 

@@ -88,6 +88,9 @@ async fn an_eviction_of_the_store_keeps_imported_models_whole() {
 async fn what_a_forgotten_model_was_imported_with_stays_too() {
     let hub = with_own().await;
     hub.ask("DELETE", "/v1/models/org/own", Value::Null).await;
+    let plan = hub.order("/v1/storage/evict/plan", json!({"free_bytes": EVERYTHING})).await;
+    let nobodys = &plan["unreferenced"];
+    assert_eq!((sum(nobodys, ""), sum(nobodys, "kept")), ((0, 0), (2, 2 * MIB + 2)), "{plan:#}");
     evicted(&hub, "/v1/storage/evict", json!({"free_bytes": EVERYTHING})).await;
     assert_eq!(number(&hub.look("/v1/storage").await["bytes"]), 2 * MIB + 2, "what org/model has too is gone");
     evicted(&hub, "/v1/storage/evict", json!({"free_bytes": EVERYTHING, "include_unrecoverable": true})).await;

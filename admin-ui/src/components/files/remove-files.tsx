@@ -8,6 +8,7 @@ import { bytes, plural } from "@/lib/format";
 import { Unrecoverable } from "../storage/unrecoverable";
 import { Confirm } from "../ui/dialog";
 import { Note, SkeletonLines } from "../ui/states";
+import { isTyped } from "../ui/typed";
 import { totals } from "./rows";
 
 interface Props {
@@ -23,6 +24,7 @@ export function RemoveFiles({ model, revision, entries, onClose, onDone }: Props
   const sum = totals(entries);
   const all = entries.length === 0;
   const [included, setIncluded] = useState(false);
+  const [typed, setTyped] = useState("");
   const paths = entries.map((entry) => entry.filePath);
   const request = { revision, selection: { paths }, includeUnrecoverable: included };
   const plan = useQuery({
@@ -62,7 +64,7 @@ export function RemoveFiles({ model, revision, entries, onClose, onDone }: Props
       action={model.pinned ? "Unpin" : settled && data.bytes > 0n ? `Remove ${bytes(data.bytes)}` : "Remove"}
       look={model.pinned ? "plain" : "danger"}
       busy={action.busy || unpin.busy}
-      disabled={!model.pinned && (!settled || data.bytes === 0n)}
+      disabled={!model.pinned && (!settled || data.bytes === 0n || (data.unrecoverableFiles > 0n && !isTyped(typed)))}
       onConfirm={() => (model.pinned ? unpin : action).go(undefined)}
     >
       {model.pinned ? (
@@ -84,7 +86,7 @@ export function RemoveFiles({ model, revision, entries, onClose, onDone }: Props
           {data.bytes > data.unrecoverableBytes && (
             <p>The model stays in the list, and its files can be downloaded again as long as upstream has them.</p>
           )}
-          <Unrecoverable plan={data} included={included} onInclude={setIncluded} />
+          <Unrecoverable plan={data} included={included} onInclude={setIncluded} typed={typed} onType={setTyped} />
         </>
       )}
     </Confirm>

@@ -8,6 +8,7 @@ import type { SettingsSearch } from "@/lib/search";
 import { Button } from "../ui/button";
 import { CopyButton } from "../ui/copy";
 import { Facts, Panel } from "../ui/panel";
+import { Keeping } from "./keeping";
 import { SettingForm } from "./setting-form";
 
 const MoveDialog = lazy(() => import("./move-dialog").then((module) => ({ default: module.MoveDialog })));
@@ -56,6 +57,7 @@ export function StorageSettings({ settings }: { settings: Settings }) {
             return size === undefined ? "Enter a size, such as 2 TiB." : { storeLimitBytes: size };
           }}
         />
+        <Keeping settings={settings.keeping} />
       </div>
       <Suspense>
         {search.move && (

@@ -6,7 +6,9 @@ use super::problem::{Answer, Problem};
 use crate::domain::gguf_file::Quantisation;
 use crate::domain::job::{Level, LogLine};
 use crate::domain::selection::LeftOut;
-use crate::domain::{Activity, ContentId, Entry, FileType, JobId, Millis, ModelSource, ModelStatus, Preset, Selection};
+use crate::domain::{
+    Activity, ContentId, Entry, FileType, JobId, Millis, ModelSource, ModelStatus, Preset, Selection, work,
+};
 use crate::hub::{self, Care, EvictionPlan, Happening, ObjectState, UpstreamState};
 use crate::hub::{FileRow, ModelRow, UsageRow, WorkerRow};
 use crate::pb;
@@ -149,7 +151,18 @@ pub(in crate::api) fn usage(row: UsageRow) -> pb::Usage {
     }
 }
 
-pub(in crate::api) fn eviction_plan(EvictionPlan { sums, models }: EvictionPlan) -> pb::PlanEvictionResponse {
+pub(in crate::api) fn eviction(request: pb::EvictStoreRequest) -> work::Evict {
+    work::Evict {
+        free_bytes: request.free_bytes,
+        unused_ms: request.unused_seconds.saturating_mul(1000),
+        include_unrecoverable: request.include_unrecoverable,
+        only: request.only.map(|only| work::Chosen { models: only.model_ids, unreferenced: only.unreferenced }),
+        ..work::Evict::default()
+    }
+}
+
+pub(in crate::api) fn eviction_plan(plan: EvictionPlan) -> pb::PlanEvictionResponse {
+    let EvictionPlan { sums, models, unreferenced } = plan;
     pb::PlanEvictionResponse {
         files: sums.goes.files,
         bytes: sums.goes.bytes,
@@ -158,6 +171,16 @@ pub(in crate::api) fn eviction_plan(EvictionPlan { sums, models }: EvictionPlan)
         unrecoverable_bytes: sums.unrecoverable.bytes,
         kept_files: sums.kept.files,
         kept_bytes: sums.kept.bytes,
+        unreferenced: Some(pb::Usage {
+            files: unreferenced.goes.files,
+            bytes: unreferenced.goes.bytes,
+            own_bytes: unreferenced.goes.bytes,
+            unrecoverable_files: unreferenced.unrecoverable.files,
+            unrecoverable_bytes: unreferenced.unrecoverable.bytes,
+            kept_files: unreferenced.kept.files,
+            kept_bytes: unreferenced.kept.bytes,
+            ..pb::Usage::default()
+        }),
     }
 }
 

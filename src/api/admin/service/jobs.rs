@@ -3,14 +3,19 @@
 use super::{Service, page};
 use crate::api::admin::convert;
 use crate::api::admin::problem::{Answer, Problem};
-use crate::domain::JobId;
-use crate::domain::job::{JobFilter, Order};
+use crate::domain::job::{JobFilter, JobOrder, Order};
+use crate::domain::{JobId, Millis};
 use crate::hub::Watch;
 use crate::pb;
 
 impl Service {
     pub(in crate::api) async fn list_jobs(&self, request: pb::ListJobsRequest) -> Answer<pb::ListJobsResponse> {
         let limit = page::size(request.page_size)?;
+        let order = match request.order.as_str() {
+            "" | "-created" => JobOrder::Created,
+            "-finished" => JobOrder::Finished,
+            _ => return Err(Problem::field("order", "expected -created or -finished")),
+        };
         let repo = match request.model.as_str() {
             "" => None,
             model => Some(self.model_named("model", model).await?.id),
@@ -22,13 +27,21 @@ impl Service {
             search: request.search,
             created_after: request.created_after.as_ref().map(convert::millis),
             created_before: request.created_before.as_ref().map(convert::millis),
-            before: page::after(&request.page_token)?.map(JobId::new),
+            finished_after: request.finished_after.as_ref().map(convert::millis),
+            order,
+            before: place(&request.page_token)?,
             limit: limit + 1,
         };
         let mut jobs = self.hub.jobs.list(&filter).await?;
         let more = jobs.len() as u64 > limit;
         jobs.truncate(limit as usize);
-        let next = jobs.last().filter(|_| more).map(|job| page::token(job.id.as_str()));
+        let next = jobs.last().filter(|_| more).map(|job| {
+            let at = match order {
+                JobOrder::Created => job.created_at,
+                JobOrder::Finished => job.finished_at.unwrap_or(0),
+            };
+            page::token(&format!("{at}\n{}", job.id))
+        });
         Ok(pb::ListJobsResponse {
             jobs: jobs.into_iter().map(convert::job).collect(),
             next_page_token: next.unwrap_or_default(),
@@ -113,6 +126,14 @@ impl Watching {
             }
         }
     }
+}
+
+/// Where a page of jobs begins: after the job of this time and id.
+fn place(token: &str) -> Answer<Option<(Millis, JobId)>> {
+    let Some(token) = page::after(token)? else { return Ok(None) };
+    let parts = token.split_once('\n').and_then(|(at, id)| Some((at.parse().ok()?, JobId::new(id))));
+    let elsewhere = || Problem::field("page_token", "this page_token is from a different list");
+    parts.map(Some).ok_or_else(elsewhere)
 }
 
 fn job_id(field: &str, id: &str) -> Answer<JobId> {

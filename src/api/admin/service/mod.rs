@@ -26,6 +26,7 @@ pub struct About {
     pub database: String,
     pub version: String,
     pub cache_times: crate::pb::CacheTimes,
+    pub keeping: Vec<crate::pb::ConfiguredSetting>,
 }
 
 /// See the module's text. Cheap to clone.

@@ -117,6 +117,7 @@ impl Service {
             store_limit_bytes: live.store_limit_bytes,
             ref_ttl_seconds: live.ref_ttl.as_secs(),
             cache_times: Some(self.about.cache_times),
+            keeping: self.about.keeping.clone(),
         }
     }
 
@@ -170,19 +171,14 @@ impl Service {
     }
 
     pub(in crate::api) async fn evict_store(&self, request: pb::EvictStoreRequest) -> Answer<pb::Job> {
-        let unused_ms = request.unused_seconds.saturating_mul(1000);
-        Ok(convert::job(
-            self.hub.models.enqueue_evict_store(request.free_bytes, unused_ms, request.include_unrecoverable).await?,
-        ))
+        Ok(convert::job(self.hub.models.enqueue_evict_store(convert::eviction(request)).await?))
     }
 
     pub(in crate::api) async fn plan_eviction(
         &self,
         request: pb::EvictStoreRequest,
     ) -> Answer<pb::PlanEvictionResponse> {
-        let unused_ms = request.unused_seconds.saturating_mul(1000);
-        let plan = self.hub.models.plan_eviction(request.free_bytes, unused_ms, request.include_unrecoverable).await?;
-        Ok(convert::eviction_plan(plan))
+        Ok(convert::eviction_plan(self.hub.models.plan_eviction(&convert::eviction(request)).await?))
     }
 
     pub(in crate::api) async fn get_storage(&self, _: pb::GetStorageRequest) -> Answer<pb::GetStorageResponse> {

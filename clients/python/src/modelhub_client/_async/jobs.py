@@ -48,11 +48,14 @@ class AsyncJobs(AsyncTransport):
         search: str = "",
         created_after: datetime | None = None,
         created_before: datetime | None = None,
+        finished_after: datetime | None = None,
+        order: str = "",
         page_size: int = 0,
     ) -> AsyncIterator[Job]:
         """All matching jobs, newest first, page by page.
 
-        `search` is a part of the repository's name, the error or the outcome.
+        `search` is a part of the repository's name, the error or the outcome. With
+        the `order` "-finished", those that ended last come first.
         """
         request = ListJobsRequest(
             status=words(JobStatus, status),
@@ -61,6 +64,8 @@ class AsyncJobs(AsyncTransport):
             search=search,
             created_after=moment(created_after),
             created_before=moment(created_before),
+            finished_after=moment(finished_after),
+            order=order,
             page_size=page_size,
         )
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._messages import QuarantineRef, quarantine_path
 from ..gen.modelhub.v1 import (
     EmptyQuarantineResponse,
+    EvictionChoice,
     EvictStoreRequest,
     GetStorageResponse,
     Job,
@@ -59,16 +60,19 @@ class AsyncStorage(AsyncTransport):
         free_bytes: int = 0,
         unused_seconds: int = 0,
         include_unrecoverable: bool = False,
+        only: EvictionChoice | None = None,
     ) -> Job:
         """Frees space: least recently used files first; pinned models are kept.
 
         Imported files that upstream does not have are kept too, unless
-        `include_unrecoverable` is set.
+        `include_unrecoverable` is set. With `only`, files of other models than these
+        are kept.
         """
         request = EvictStoreRequest(
             free_bytes=free_bytes,
             unused_seconds=unused_seconds,
             include_unrecoverable=include_unrecoverable,
+            only=only,
         )
         return await self._post(Job, "/v1/storage/evict", request)
 
@@ -78,12 +82,14 @@ class AsyncStorage(AsyncTransport):
         free_bytes: int = 0,
         unused_seconds: int = 0,
         include_unrecoverable: bool = False,
+        only: EvictionChoice | None = None,
     ) -> PlanEvictionResponse:
         """What `evict_store` with the same arguments would remove, and keep."""
         request = EvictStoreRequest(
             free_bytes=free_bytes,
             unused_seconds=unused_seconds,
             include_unrecoverable=include_unrecoverable,
+            only=only,
         )
         return await self._post(PlanEvictionResponse, "/v1/storage/evict/plan", request)
 

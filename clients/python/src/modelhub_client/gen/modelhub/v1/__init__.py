@@ -12,6 +12,7 @@ __all__ = (
     "ChangeKind",
     "Changes",
     "Component",
+    "ConfiguredSetting",
     "DeleteModelRequest",
     "DeleteModelResponse",
     "DeleteQuarantinedFileRequest",
@@ -29,6 +30,7 @@ __all__ = (
     "Event",
     "EvictModelRequest",
     "EvictStoreRequest",
+    "EvictionChoice",
     "FileProgress",
     "Fit",
     "GetJobRequest",
@@ -510,6 +512,39 @@ default_message_pool.register_message("modelhub.v1", "Component", Component)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class ConfiguredSetting(betterproto2.Message):
+    """
+    A setting as it is written in the configuration.
+    """
+
+    key: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING
+    )
+    """
+    With its section: `store.pin`.
+    """
+
+    values: "list[typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]]" = betterproto2.field(
+        2, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    One, or those of a list.
+    """
+
+    source: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        3, betterproto2.TYPE_STRING
+    )
+    """
+    Where it was set: a file and line, or a variable of the hub's environment; empty: it is the default.
+    """
+
+
+default_message_pool.register_message(
+    "modelhub.v1", "ConfiguredSetting", ConfiguredSetting
+)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class DeleteModelRequest(betterproto2.Message):
     model: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         1, betterproto2.TYPE_STRING
@@ -869,6 +904,25 @@ default_message_pool.register_message("modelhub.v1", "Event", Event)
 
 
 @dataclass(eq=False, repr=False, config={"extra": "forbid"})
+class EvictionChoice(betterproto2.Message):
+    """
+    Some lines of the plan of an eviction. Files that a model outside of the choice has too are kept.
+    """
+
+    model_ids: "list[typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]]" = betterproto2.field(
+        1, betterproto2.TYPE_STRING, repeated=True
+    )
+
+    unreferenced: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    Also files that no model has any more.
+    """
+
+
+default_message_pool.register_message("modelhub.v1", "EvictionChoice", EvictionChoice)
+
+
+@dataclass(eq=False, repr=False, config={"extra": "forbid"})
 class EvictModelRequest(betterproto2.Message):
     model: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         1, betterproto2.TYPE_STRING
@@ -912,6 +966,13 @@ class EvictStoreRequest(betterproto2.Message):
     include_unrecoverable: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
     """
     Also what could not be downloaded again: imported files that upstream does not have, as far as is known.
+    """
+
+    only: "EvictionChoice | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Only files of these models. Unset: of all models.
     """
 
 
@@ -1630,6 +1691,20 @@ class ListJobsRequest(betterproto2.Message):
 
     page_token: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
         8, betterproto2.TYPE_STRING
+    )
+
+    order: "typing.Annotated[str, pydantic.AfterValidator(betterproto2.validators.validate_string)]" = betterproto2.field(
+        9, betterproto2.TYPE_STRING
+    )
+    """
+    `-created`, the default, or `-finished`: the newest first. Sorted by their ends, only jobs that have ended are listed.
+    """
+
+    finished_after: "datetime.datetime | None" = betterproto2.field(
+        10,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: __google__protobuf__.Timestamp,
+        optional=True,
     )
 
 
@@ -2646,7 +2721,8 @@ class PlanEvictionResponse(betterproto2.Message):
         3, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    What each model would lose, and what it would keep only because it could not download that again; at most 1000.
+    What each model would lose, and what it would keep only because it could not download that again; at most 1000, in
+    the order in which their first files would go.
     """
 
     unrecoverable_files: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
@@ -2670,6 +2746,13 @@ class PlanEvictionResponse(betterproto2.Message):
     kept_bytes: "typing.Annotated[int, pydantic.Field(ge=0, le=2**64 - 1)]" = (
         betterproto2.field(7, betterproto2.TYPE_UINT64)
     )
+
+    unreferenced: "Usage | None" = betterproto2.field(
+        8, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The part of files that no model has any more.
+    """
 
 
 default_message_pool.register_message(
@@ -3199,6 +3282,14 @@ class Settings(betterproto2.Message):
     )
     """
     Changed in the configuration only.
+    """
+
+    keeping: "list[ConfiguredSetting]" = betterproto2.field(
+        14, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    What the store keeps of itself: `store.keep_free`, `keep_used`, `pin`, `never` and `expire`. Changed in the
+    configuration only.
     """
 
 
