@@ -254,6 +254,19 @@ mod tests {
         assert!(!format!("{config:?}").contains("hf_secret"));
         let merged = merge(None, [("MODELHUB_HF_TOKEN".to_owned(), "hf_secret".to_owned())].into_iter(), &[]).unwrap();
         assert!(!redact(merged.table).to_string().contains("hf_secret"));
+        // Whatever sounds like a secret is one.
+        let defaults: Table = DEFAULTS.parse().unwrap();
+        for (section, keys) in &defaults {
+            for (key, _) in keys.as_table().unwrap().iter().filter(|(_, value)| value.is_str()) {
+                let is_secret = ["token", "password", "secret"].iter().any(|word| key.contains(word));
+                let key = format!("{section}.{key}");
+                assert_eq!(
+                    is_secret && !key.ends_with("_file"),
+                    merge::SECRETS.contains(&key.as_str()) && is_secret,
+                    "{key}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -300,6 +313,13 @@ mod tests {
             ("[admin]\nhosts = [\"models.example:8485\"]", "admin.hosts"),
             ("[jobs]\nkeep = \"0s\"", "jobs.keep"),
             ("[scrub]\nevery = \"30s\"", "scrub.every"),
+            ("[object]\nurl = \"https://bucket\"", "object.url"),
+            ("[object]\nurl = \"s3://\"", "object.url"),
+            ("[object]\nurl = \"s3://bucket/a b\"", "object.url"),
+            ("[object]\nendpoint = \"s3.example.com\"", "object.endpoint"),
+            ("[object]\nendpoint = \"https://key:secret@s3.example.com\"", "object.endpoint"),
+            ("[object]\naccess_key_id = \"key\"", "object.access_key_id"),
+            ("[object]\nsecret_access_key = \"secret\"", "object.secret_access_key"),
             ("[scrub]\nevery = \"3651d\"", "scrub.every"),
             ("[scrub]\nshare = 0", "scrub.share"),
             ("[scrub]\nshare = 101", "scrub.share"),

@@ -84,7 +84,13 @@ impl Config {
             }
         }
         if !object.endpoint.is_empty() {
-            web_address("object.endpoint", &object.endpoint)?;
+            let url = web_address("object.endpoint", &object.endpoint)?;
+            // It is shown wherever the object store is named.
+            if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+                let rule = "expected the address of a service without credentials or a query; keys are set by \
+                            object.access_key_id and object.secret_access_key_file";
+                return fail("object.endpoint", format!("object.endpoint holds more than an address; {rule}"));
+            }
         }
         match (object.access_key_id.is_empty(), object.secret_access_key.get()) {
             (false, None) => fail(

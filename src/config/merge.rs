@@ -38,8 +38,15 @@ const FLAGS: [(&str, &str); 10] = [
 ];
 
 /// Keys whose values must not be shown.
-pub(super) const SECRETS: [&str; 6] =
-    ["upstream.token", "upstream.proxy", "upstream.proxy_password", "admin.token", "worker.token", "database.url"];
+pub(super) const SECRETS: [&str; 7] = [
+    "upstream.token",
+    "upstream.proxy",
+    "upstream.proxy_password",
+    "admin.token",
+    "worker.token",
+    "database.url",
+    "object.secret_access_key",
+];
 
 /// Where a value came from.
 #[derive(Debug, Clone)]
