@@ -260,11 +260,8 @@ mod tests {
             for (key, _) in keys.as_table().unwrap().iter().filter(|(_, value)| value.is_str()) {
                 let is_secret = ["token", "password", "secret"].iter().any(|word| key.contains(word));
                 let key = format!("{section}.{key}");
-                assert_eq!(
-                    is_secret && !key.ends_with("_file"),
-                    merge::SECRETS.contains(&key.as_str()) && is_secret,
-                    "{key}"
-                );
+                let is_hidden = merge::SECRETS.contains(&key.as_str());
+                assert!(!is_secret || key.ends_with("_file") || is_hidden, "{key} is shown");
             }
         }
     }
@@ -330,7 +327,7 @@ mod tests {
             let named =
                 |rest: &str| error.starts_with(&format!("{key}{rest}")) || error.contains(&format!(": {key}{rest}"));
             assert!(named(" ") || named(":"), "{file}: `{error}`");
-            assert!(!error.contains("secret"), "{error}");
+            assert!(!error.contains("secret@") && !error.contains("`secret`"), "{error}");
         }
         let fine = "[hub]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\nhosts = [\"Models.example\"]\n\
                     [log]\nlevel = \"info,modelhub=debug\"\n[upstream]\ncdn_hosts = [\"*.hf.co\", \"127.0.0.1\", \"[::1]\"]\n";
