@@ -116,6 +116,20 @@ async fn wrong_bytes_become_no_object() {
 }
 
 #[tokio::test]
+async fn parts_of_a_wrong_body_that_nobody_saw_become_no_object_with_the_rest_of_the_right_one() {
+    let s3 = S3::start().await;
+    // Nothing is sent before it is verified, so a wrong body is fetched once more; and the first part is still on its way up
+    // when that begins.
+    let hub = start(&s3, TestHub::builder().set("flight.verify_first", "64MiB")).await;
+    hub.mock.fault(Rule::on_cdn("large.bin").range_start_at_least(0).fault(Wrong::FlipByte(MIB)).times(1));
+    s3.fault("PUT", "partNumber=1", Fault::Late(3), 1);
+    hub.get(LARGE).await.assert_is(200, &large().read_all());
+    hub.object_store_until("objects", "1").await;
+    assert!(s3.has(&large().read_all()), "the object is not what its name says");
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn while_it_is_away_all_goes_on_and_files_wait_for_it() {
     let mut s3 = S3::start().await;
     s3.stop();

@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     Flipped,
     /// The server says nothing.
     Silence,
+    /// The answer comes so many seconds late.
+    Late(u64),
     /// An upload that took place, of which the answer is lost.
     LostAnswer,
 }
@@ -217,6 +219,7 @@ async fn answer(
         Some(Fault::Silence) => {
             tokio::time::sleep(Duration::from_secs(3600)).await;
         }
+        Some(Fault::Late(seconds)) => tokio::time::sleep(Duration::from_secs(seconds)).await,
         _ => {}
     }
     let reply = hyper::service::Service::call(&service, request).await.map_err(|error| format!("{error:?}"))?;

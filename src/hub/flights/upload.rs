@@ -53,6 +53,10 @@ impl Arriving {
             tokio::pin!(hashed, changed);
             hashed.as_mut().enable();
             changed.as_mut().enable();
+            // Also if that is over by now: a part of the wrong body may be among those that were sent.
+            if self.flight.was_wrong.load(Ordering::Relaxed) {
+                return Err(Error::CameElsewhere);
+            }
             if is_there(&self.flight) {
                 return Ok(());
             }

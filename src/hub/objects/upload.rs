@@ -52,9 +52,12 @@ impl Objects {
         let Some(inner) = &self.0 else { return };
         let whole = Whole { digest, git: None, size };
         match inner.upload(whole, parts).await {
-            Ok(_) => {}
+            Ok(true) => return,
+            Ok(false) => {}
             Err(error) => tracing::debug!(blob.digest = %digest, %error, "an upload beside a download ended"),
         }
+        // Its blob may be here by now, and was left to this.
+        inner.came.notify_one();
     }
 }
 
