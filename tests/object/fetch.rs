@@ -92,6 +92,36 @@ async fn damage_of_an_object_reaches_nobody_and_is_repaired() {
 }
 
 #[tokio::test]
+async fn damage_that_shows_when_a_client_has_a_part_is_repaired_too() {
+    let s3 = S3::start().await;
+    let hub = emptied(&s3, TestHub::builder()).await;
+    s3.damage(&large().read_all());
+    assert!(hub.get(LARGE).await.broken.is_some(), "the end is held back");
+    hub.landed().await;
+    for _ in 0..2 {
+        hub.get(LARGE).await.assert_is(200, &large().read_all());
+        hub.landed().await;
+    }
+    eventually("it is uploaded again", || s3.has(&large().read_all())).await;
+    hub.finish().await;
+}
+
+#[tokio::test]
+async fn damage_of_an_object_that_passes_through_is_found() {
+    let s3 = S3::start().await;
+    let hub = emptied(&s3, TestHub::builder()).await.restart_with(&[("store.limit", "1MiB")]).await;
+    s3.damage(&large().read_all());
+    assert!(hub.get(LARGE).await.broken.is_some(), "the end is held back");
+    for _ in 0..2 {
+        let reply = hub.get(LARGE).await;
+        reply.assert_is(200, &large().read_all());
+        assert_eq!(reply.served(), "bypass");
+    }
+    hub.object_store_until("objects", "2").await;
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn an_object_that_is_gone_comes_from_upstream_and_goes_up_again() {
     let s3 = S3::start().await;
     let hub = emptied(&s3, TestHub::builder()).await;

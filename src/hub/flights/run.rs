@@ -183,6 +183,9 @@ impl Flights {
             match verdict {
                 Verdict::Right(proven) => return Ok(Landing::Proven(partial, proven, promise)),
                 Verdict::Wrong(actual) => {
+                    if let Some(digest) = object {
+                        self.objects.lost(digest).await;
+                    }
                     // Decided under the lock that readers send under: no wrong byte slips out.
                     let sent = {
                         let mut state = flight.lock();
@@ -194,9 +197,6 @@ impl Flights {
                     tracing::error!(repo.id = %target.repo, path = %target.path, expected = %content, %actual, resumed_bytes = resumed, sent, "hash mismatch: upstream sent wrong bytes");
                     if sent || !may_repeat {
                         return Err(self.reject(flight, &partial, sent).await);
-                    }
-                    if let Some(digest) = object {
-                        self.objects.lost(digest).await;
                     }
                     may_repeat = false;
                     flight.was_wrong.store(true, Ordering::Relaxed);

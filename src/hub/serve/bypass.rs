@@ -12,8 +12,10 @@ use futures_util::{Stream, StreamExt as _};
 
 use super::{Result, Serve};
 use crate::blob::ContentHasher;
+use crate::domain::Digest;
 use crate::hub::Error;
 use crate::hub::flights::{FlightTarget, object_failed};
+use crate::hub::objects::Objects;
 use crate::hub::taints::Taints;
 use crate::upstream::{RangeBody, Result as UpstreamResult};
 
@@ -23,6 +25,8 @@ type Passed = dyn Stream<Item = UpstreamResult<Bytes>> + Send;
 pub struct Bypass {
     taints: Taints,
     body: Pin<Box<Passed>>,
+    /// Where the bytes come from, if that is not upstream.
+    object: Option<(Objects, Digest)>,
     target: FlightTarget,
     missing: u64,
     /// Of a whole file.
@@ -42,7 +46,8 @@ impl Serve {
             && let Ok(bytes) = self.objects.read(digest, range.clone()).await
         {
             let body = bytes.map(|piece| piece.map_err(object_failed));
-            return Ok(self.passing(target, range, Box::pin(body)));
+            let passing = self.passing(target, range, Box::pin(body));
+            return Ok(Bypass { object: Some((self.objects.clone(), digest)), ..passing });
         }
         let caller = target.caller.upstream();
         let located = self
@@ -66,6 +71,7 @@ impl Serve {
         let hold = self.settings.flight.hold_back.bytes().min(size / 2 + 1);
         Bypass {
             taints: self.taints.clone(),
+            object: None,
             body,
             hasher: (range == (0..size)).then(|| ContentHasher::new(target.content, size)),
             missing: range.end - range.start,
@@ -101,11 +107,15 @@ impl Bypass {
             }
         }
         if let Some(Err(actual)) = self.hasher.take().map(ContentHasher::finish) {
-            let Self { taints, target, .. } = self;
+            let Self { taints, target, object, .. } = self;
+            if let Some((objects, digest)) = object {
+                objects.lost(*digest).await;
+            }
             if let Err(error) = taints.add(target.content).await {
                 tracing::error!(%error, "could not record that a wrong body was sent");
             }
-            let text = format!("upstream sent wrong bytes for {}/{}: their hash is {actual}", target.repo, target.path);
+            let who = if object.is_some() { "the object store" } else { "upstream" };
+            let text = format!("{who} sent wrong bytes for {}/{}: their hash is {actual}", target.repo, target.path);
             return Some(Err(Error::BadUpstream(text)));
         }
         let rest = std::mem::take(&mut self.held);
