@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -75,16 +77,22 @@ impl Inner {
             let page = self.db.not_durable(*after, PAGE, self.clock.now()).await?;
             let last = page.last().map(|row| row.digest);
             let push = async |row: BlobRow| (row.digest, self.push(row).await);
-            let mut pushes = stream::iter(page).map(push).buffer_unordered(FILES);
+            let has_failed = AtomicBool::new(false);
+            let goes_on = |_: &BlobRow| std::future::ready(!has_failed.load(Ordering::Relaxed));
+            let mut pushes = pin!(stream::iter(page).take_while(goes_on).map(push).buffer_unordered(FILES));
+            let mut outcome = Ok(());
+            // Those that have begun come to their ends: one that is dropped would be this process's for a minute more.
             while let Some((digest, pushed)) = pushes.next().await {
                 match pushed {
                     Ok(is_there) => *done += u64::from(is_there),
+                    Err(_) if has_failed.swap(true, Ordering::Relaxed) => {}
                     Err(error) => {
                         *after = Some(digest);
-                        return Err(error);
+                        outcome = Err(error);
                     }
                 }
             }
+            outcome?;
             *after = last;
             if last.is_none() {
                 return Ok(());
