@@ -23,7 +23,7 @@ test: ## everything below
 	@scripts/need cc python3 ca-certificates node npm strace postgresql openssl chromium tinyproxy
 	@scripts/rust-component rustfmt
 	$(MAKE) --no-print-directory ui
-	scripts/lanes "test-rust test-object test-xet test-db" "test-clients test-python test-api test-ui"
+	scripts/lanes "test-rust test-xet test-db" "test-clients test-object test-python test-api test-ui"
 	$(MAKE) --no-print-directory test-load
 
 test-rust: ## format check and all Rust tests
