@@ -11,8 +11,8 @@
 //!     config · crypto · machine · metrics · pb · telemetry · shutdown   leaves
 //! ```
 //!
-//! Where to look first: `api` (every route) → `hub::resolve` (what a request means) →
-//! `hub::flight` (how a blob arrives) → `blob::local` (how it is kept).
+//! Where to look first: `api` (every route) → `hub::repos::resolve` (what a request means) →
+//! `hub::flights` (how a blob arrives) → `blob::local` (how it is kept).
 
 pub mod api;
 pub mod app;

@@ -263,6 +263,7 @@ async fn open_hub(config: &Config, clock: &Clock) -> anyhow::Result<Hub> {
         keeping: config.store.keeping(),
         keep_jobs: config.jobs.keep,
         adopt_store: config.store.adopt,
+        abandon_objects: config.object.abandon,
         is_alone: !is_postgres,
     };
     let hub = Hub::new(db, Arc::new(store), upstream, object, clock.clone(), settings).await?;

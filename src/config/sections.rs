@@ -56,6 +56,7 @@ pub struct Object {
     pub access_key_id: String,
     pub secret_access_key: Secret,
     pub secret_access_key_file: PathBuf,
+    pub abandon: bool,
 }
 
 impl Object {

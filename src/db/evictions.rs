@@ -153,7 +153,8 @@ impl Db {
                     passed!($stays),
                     ", content as (
                         select a.repo, b.sha256, b.size_bytes, b.last_used_at,
-                            case when count(*) = count(c.origin) then 1 else 0 end as only_here
+                            case when count(*) = count(c.origin)
+                                and not exists (select 1 from object o where o.sha256 = b.sha256) then 1 else 0 end as only_here
                         from model_artifact a join repo_commit c on c.repo = a.repo and c.commit_id = a.commit_id
                         join blob b on b.sha256 = coalesce(a.sha256,
                             (select g.sha256 from blob g where g.git_oid = a.oid and g.size_bytes = a.size_bytes limit 1))

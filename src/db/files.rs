@@ -63,8 +63,8 @@ pub struct FilePage {
     pub limit: u64,
 }
 
-/// Whether nothing of a file is missing here: it is stored, on the disk or in the object store, or has no bytes (as of which both hashes are known). One that
-/// an imported cache has lost has no bytes either, but another hash.
+/// Whether nothing of a file is missing here: it is stored, on the disk or in the object store, or has no bytes (as of
+/// which both hashes are known). One that an imported cache has lost has no bytes either, but another hash.
 macro_rules! is_here {
     () => {
         "(b.sha256 is not null or o.sha256 is not null or (a.size_bytes = 0 and coalesce(a.sha256, a.oid) in

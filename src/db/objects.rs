@@ -2,7 +2,7 @@
 
 use super::blobs::{Row, blob_of};
 use super::sql::args;
-use super::{BlobRow, Db, Error, Result};
+use super::{Amount, BlobRow, Db, Error, Result};
 use crate::domain::{ContentId, Digest, GitOid, Millis};
 
 /// Files and bytes in the object store, and those that are on their way there.
@@ -155,6 +155,41 @@ impl Db {
         let after = after.map(Digest::to_hex).unwrap_or_default();
         let rows: Vec<(String, i64)> = self.all(sql, args![after, limit]).await?;
         rows.into_iter().map(|(hex, size)| Ok((digest_of(&hex)?, size.max(0) as u64))).collect()
+    }
+
+    /// Objects of which no blob is on the disk.
+    pub async fn only_in_object_store(&self) -> Result<Amount> {
+        let sql = "select count(*), cast(coalesce(sum(o.size_bytes), 0) as bigint) from object o
+            where not exists (select 1 from blob b where b.sha256 = o.sha256)";
+        Ok(Amount::of(self.optional(sql, vec![]).await?.unwrap_or_default()))
+    }
+
+    /// Whether anything is said to be in the object store.
+    pub async fn has_objects(&self) -> Result<bool> {
+        let row: Option<(i64,)> =
+            self.optional("select count(*) from (select 1 from object limit 1) o", vec![]).await?;
+        Ok(row.is_some_and(|(count,)| count > 0))
+    }
+
+    /// Nothing is said to be in the object store any more.
+    pub async fn forget_objects(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        if tx.execute("delete from object", vec![]).await? > 0 {
+            tx.execute("update model_repo set stale = $1", args![true]).await?;
+        }
+        tx.commit().await
+    }
+
+    /// What was found in the object store under names of ours; what is known already stays as it is.
+    pub async fn put_found_objects(&self, found: &[(Digest, u64)], now: Millis) -> Result<()> {
+        let mut tx = self.begin().await?;
+        for (digest, size) in found {
+            let sql = "insert into object (sha256, git_oid, size_bytes, stored_at)
+                values ($1, (select b.git_oid from blob b where b.sha256 = $1), $2, $3) on conflict (sha256) do nothing";
+            tx.execute(sql, args![digest.to_hex(), *size, now]).await?;
+            tx.mark_stale(*digest, None).await?;
+        }
+        tx.commit().await
     }
 
     pub async fn object_totals(&self) -> Result<ObjectTotals> {

@@ -75,9 +75,9 @@ macro_rules! is_named {
     };
 }
 
-/// Whether the blob `b` could not be had again: the object store does not have it, and there is a repository that names it, and none of its commits that
-/// upstream told of does (one of a cache on disk counts once upstream has confirmed it); or nothing names it, and it was
-/// imported.
+/// Whether the blob `b` could not be had again: the object store does not have it; and there is a repository that names it,
+/// and none of its commits that upstream told of does (one of a cache on disk counts once upstream has confirmed it), or
+/// nothing names it, and it was imported.
 macro_rules! unrecoverable {
     () => {
         concat!(

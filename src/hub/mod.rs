@@ -161,7 +161,7 @@ impl Hub {
         let store = Store::new(disk, db.clone(), clock.clone(), events.clone(), keeping, tasks.clone());
         store.check_identity(settings.adopt_store).await?;
         let objects = Objects::new(object, store.clone(), db.clone(), clock.clone());
-        objects.check_identity().await?;
+        objects.check_place(&db, settings.adopt_store, settings.abandon_objects).await?;
         // From here on nothing is missed that makes untrue what the rooms keep.
         let feed = db.changes().await?;
         let digests = TokenDigests::new(&db.setting_or("token_digest_key", crypto::new_key).await?);

@@ -30,6 +30,8 @@ pub struct Settings {
     pub token: Secret,
     /// This data directory takes the place of the one that the database knows.
     pub adopt_store: bool,
+    /// Gives up what only the object store has.
+    pub abandon_objects: bool,
     /// No other process has this database.
     pub is_alone: bool,
     /// What the store keeps of itself.

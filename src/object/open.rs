@@ -32,6 +32,10 @@ impl ObjectStore {
         } else {
             config.endpoint.clone()
         };
+        // It is shown wherever the object store is named.
+        if Url::parse(&endpoint).is_ok_and(|url| url.password().is_some() || !url.username().is_empty()) {
+            return Err(Error::Refused("the address of the object store holds credentials (AWS_ENDPOINT_URL)".into()));
+        }
         let build = |options, retries| build(config, &bucket, &endpoint, options, retries);
         let at = if endpoint.is_empty() { String::new() } else { format!(" at {}", endpoint.trim_end_matches('/')) };
         Ok(Some(Self(Arc::new(Inner {

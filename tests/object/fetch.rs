@@ -8,13 +8,13 @@ use crate::harness::{Builder, TestHub, eventually, store};
 use crate::push::{TEXT, all_are_there, large, model, small};
 use crate::server::{Fault, S3, SLOW_DOWN};
 
-const LARGE: &str = "/org/model/resolve/main/large.bin";
+pub(crate) const LARGE: &str = "/org/model/resolve/main/large.bin";
 const SMALL: &str = "/org/model/resolve/main/small.bin";
 const CONFIG: &str = "/org/model/resolve/main/config.json";
 
 impl TestHub {
     /// Removes every file from the disk, as an eviction does.
-    async fn evicted(&self) {
+    pub(crate) async fn evicted(&self) {
         let url = format!("{}/v1/storage/evict", self.admin_url());
         let job = self
             .client
@@ -26,7 +26,7 @@ impl TestHub {
 }
 
 /// A hub whose files are in the object store and no more on its disk.
-async fn emptied(s3: &S3, hub: Builder) -> TestHub {
+pub(crate) async fn emptied(s3: &S3, hub: Builder) -> TestHub {
     let hub = s3.of(hub.repo(model())).start().await;
     for path in [LARGE, SMALL, CONFIG] {
         assert_eq!(hub.get(path).await.served(), "miss");
@@ -221,6 +221,15 @@ async fn an_imported_model_that_upstream_does_not_have_comes_back() {
     let job = hub.client.call("POST", &url, &[("content-type", "application/json")], &order).await;
     assert_eq!(job.status, 200, "{}", job.text());
     hub.object_store_until("objects", "2").await;
+    let url = format!("{}/v1/storage/evict/plan", hub.admin_url());
+    let plan = hub.client.call("POST", &url, &[("content-type", "application/json")], "{\"free_bytes\": \"1\"}").await;
+    let line = &plan.json()["models"][0];
+    assert_eq!(
+        (&plan.json()["unrecoverable_files"], &line["unrecoverable_files"]),
+        (&json!("0"), &json!("0")),
+        "{line:#}"
+    );
+    assert!(line["files"] != "0" && line["kept_files"] == "0", "{line:#}");
     hub.evicted().await;
     let path = "/org/own/resolve/main/model.safetensors";
     for _ in 0..2 {

@@ -9,5 +9,6 @@ mod fetch;
 #[path = "../it/harness/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "tests/it uses the rest")]
 mod harness;
+mod place;
 mod push;
 mod server;

@@ -32,14 +32,14 @@ pub(crate) async fn all_are_there(s3: &S3) {
     eventually("all files are in the object store", || s3.has(&large) && s3.has(&small) && s3.has(TEXT)).await;
 }
 
-async fn fetch(hub: &TestHub) {
+pub(crate) async fn fetch(hub: &TestHub) {
     hub.get(LARGE).await.assert_is(200, &large().read_all());
     hub.get(SMALL).await.assert_is(200, &small().read_all());
     hub.get(CONFIG).await.assert_is(200, TEXT);
     hub.landed().await;
 }
 
-async fn start(s3: &S3, hub: Builder) -> TestHub {
+pub(crate) async fn start(s3: &S3, hub: Builder) -> TestHub {
     s3.of(hub.repo(model())).start().await
 }
 
@@ -161,6 +161,20 @@ async fn mishaps_of_the_store_cost_no_file() {
 }
 
 #[tokio::test]
+async fn an_upload_that_a_stop_broke_off_is_aborted_and_done_again() {
+    let s3 = S3::start().await;
+    s3.fault("PUT", "partNumber=2", Fault::Silence, 9);
+    let hub = start(&s3, TestHub::builder()).await;
+    hub.get(LARGE).await.assert_is(200, &large().read_all());
+    hub.landed().await;
+    eventually("it is on its way", || s3.requests("PUT", "partNumber=2") >= 1).await;
+    let hub = hub.restart_after(|_| s3.heal()).await;
+    eventually("it is there", || s3.has(&large().read_all())).await;
+    assert_eq!((s3.requests("POST", "?uploads"), s3.requests("DELETE", "uploadId=")), (2, 1));
+    hub.finish().await;
+}
+
+#[tokio::test]
 async fn a_file_that_is_always_refused_holds_no_other_up() {
     let s3 = S3::start().await;
     // The first one of all that wait.
@@ -206,16 +220,4 @@ async fn what_the_disk_has_damaged_does_not_go_up() {
     assert_eq!(s3.objects().len(), 2);
     let damaged = large().sha256();
     hub.restart_after(|dir| std::fs::remove_file(store::blob_path(dir, &damaged)).unwrap()).await.finish().await;
-}
-
-#[tokio::test]
-async fn the_prefix_of_another_store_is_refused_by_name() {
-    let s3 = S3::start().await;
-    let first = start(&s3, TestHub::builder()).await;
-    fetch(&first).await;
-    all_are_there(&s3).await;
-    first.finish().await;
-    let error = s3.refuses().await;
-    assert!(error.contains("s3://models/hub") && error.contains("belongs to store"), "{error}");
-    assert!(error.contains("set object.url to another one"), "{error}");
 }

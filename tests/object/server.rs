@@ -13,10 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use metrics_exporter_prometheus::PrometheusBuilder;
-use modelhub::app::App;
-use modelhub::config::Config;
-use modelhub::domain::{Clock, Digest};
+use modelhub::domain::Digest;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use sha2::{Digest as _, Sha256};
@@ -109,21 +106,6 @@ impl S3 {
     /// A hub that has this object store.
     pub(crate) fn of(&self, hub: Builder) -> Builder {
         self.settings().into_iter().fold(hub, |hub, (key, value)| hub.set(key, value))
-    }
-
-    /// Why a hub with an empty data directory does not start with this object store.
-    pub(crate) async fn refuses(&self) -> String {
-        let dir = tempfile::tempdir().unwrap();
-        let mut flags = vec![
-            ("store.data_dir", dir.path().to_str().unwrap().to_owned()),
-            ("hub.listen", "127.0.0.1:0".to_owned()),
-            ("admin.listen", "127.0.0.1:0".to_owned()),
-        ];
-        flags.extend(self.settings());
-        let config = Config::load(None, std::iter::empty(), &flags).unwrap();
-        let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let Err(error) = App::open(config, Clock::system(), metrics).await else { panic!("it starts") };
-        format!("{error:#}")
     }
 
     pub(crate) fn fault(&self, method: &'static str, part: &'static str, fault: Fault, times: usize) {

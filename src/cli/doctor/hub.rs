@@ -195,13 +195,12 @@ async fn token(report: &mut Report, client: &Client) {
 
 /// Whether files get where they are safe.
 fn object_store(report: &mut Report, store: &pb::ObjectStore) {
-    let waiting = object::waiting(store);
+    let there = object::there(store);
     if store.problem.is_empty() {
-        let there = format!("{} in {}", bytes(store.bytes), counted(store.objects, "file"));
-        return report.ok("object store", format!("{}: {there}{waiting}", store.name));
+        return report.ok("object store", there);
     }
     let advice = "modelhub config check tries it step by step; what waits is uploaded by itself once it can be used";
-    report.fail("object store", format!("{}: {}{waiting}", store.name, store.problem), advice);
+    report.fail("object store", format!("{there}; cannot be used: {}", store.problem), advice);
 }
 
 async fn disk(report: &mut Report, client: &Client) {

@@ -3,8 +3,9 @@
 //!
 //! A row says what is there (`db/objects.rs`); it is written when an upload is complete and its size was confirmed. `push`
 //! brings there what is not. While the object store is away, everything else goes on: blobs wait, and what only it has
-//! comes from upstream. The prefix has the identity of the store that owns it, and another one's is refused.
+//! comes from upstream. Whose bucket it is, is in `place`.
 
+mod place;
 mod push;
 mod upload;
 
@@ -84,19 +85,6 @@ impl Objects {
         self.0.is_some()
     }
 
-    /// Refuses a prefix that belongs to another store, unless it cannot be looked at now.
-    pub(in crate::hub) async fn check_identity(&self) -> Result<()> {
-        let Some(inner) = &self.0 else { return Ok(()) };
-        match inner.is_ours().await {
-            Err(error @ Error::Conflict(_)) => Err(error),
-            Err(error) => {
-                inner.away.met(error);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
-    }
-
     /// The object that holds a content, as far as is known.
     pub(in crate::hub) async fn find(&self, content: ContentId, size: u64) -> Option<Digest> {
         let inner = self.0.as_ref()?;
@@ -157,35 +145,6 @@ impl Objects {
         let Some(inner) = &self.0 else { return Ok(None) };
         let totals = inner.db.object_totals().await?;
         Ok(Some(ObjectState { name: inner.object.name().to_owned(), totals, problem: inner.away.why() }))
-    }
-}
-
-impl Inner {
-    /// Makes sure, once, that the prefix has this store's identity; a new prefix gets it.
-    async fn is_ours(&self) -> Result<()> {
-        self.ours
-            .get_or_try_init(async || {
-                let here = self.store.identity().await?;
-                let there = match self.object.identity().await.map_err(away)? {
-                    Some(there) => there,
-                    None => {
-                        self.object.put_identity(&here).await.map_err(away)?;
-                        here.clone()
-                    }
-                };
-                let is_ours = here == there;
-                self.is_refused.store(!is_ours, Ordering::Relaxed);
-                if is_ours {
-                    return Ok(());
-                }
-                Err(Error::Conflict(format!(
-                    "{} belongs to store {there}, but this one is {here}. Every store needs a prefix of its own: set \
-                     object.url to another one",
-                    self.object.name()
-                )))
-            })
-            .await
-            .copied()
     }
 }
 

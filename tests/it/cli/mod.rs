@@ -1,6 +1,7 @@
 //! The commands that ask a running hub: the real program against a real server, with the mock Hub behind it.
 
 mod doctor;
+mod object;
 mod storage;
 
 use std::process::Stdio;
